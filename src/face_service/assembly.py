@@ -1,0 +1,127 @@
+"""Where the parts meet: settings → pack → networks → engine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from face_service.config import Settings
+from face_service.errors import PackError
+from face_service.face_engine import EngineInfo, FaceEngine, NetworkFile
+from face_service.packs.catalog import CATALOG, Role
+from face_service.packs.pack import Pack, PackModel
+from face_service.packs.store import resolve
+from face_service.runtime.network import Network, load_network
+from face_service.runtime.providers import choose_providers
+from face_service.runtime.threads import available_cpus
+from face_service.schemas import ModelFileOut, PackOut
+from face_service.vision.arcface import ArcFace
+from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
+from face_service.vision.scrfd import Scrfd
+
+logger = logging.getLogger("face_service.face_engine")
+
+PRECISION = "fp32"
+
+
+def load_engine(settings: Settings) -> FaceEngine:
+    """Fetch or verify the pack, load its networks, run each once.
+
+    Takes seconds, minutes where the pack must be downloaded. Raises StartupError.
+    """
+    started = time.perf_counter()
+    providers = choose_providers(settings.onnx_providers)
+    mirror = str(settings.model_mirror) if settings.model_mirror else None
+    pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
+    engine = build_engine(pack, settings.det_size, providers, available_cpus())
+    engine.warm_up()
+    logger.info(
+        "FaceEngine initialized with model: %s (%d threads, warm after %.1f s)",
+        pack.name,
+        engine.info.threads,
+        time.perf_counter() - started,
+    )
+    return engine
+
+
+def build_engine(pack: Pack, det_size: int, providers: tuple[str, ...], threads: int) -> FaceEngine:
+    """Load the networks of a pack into an engine."""
+
+    def load(model: PackModel) -> Network:
+        return load_network(model.path, providers, threads)
+
+    detector = load(pack.models[Role.DETECTION])
+    recogniser = pack.models[Role.RECOGNITION]
+    return FaceEngine(
+        describe(pack, providers, threads),
+        Scrfd(detector, canvas_size(detector, det_size, pack.name)),
+        ArcFace(load(recogniser), recogniser.normalization),
+        attribute_reader(pack, load),
+    )
+
+
+def describe(pack: Pack, providers: tuple[str, ...], threads: int) -> EngineInfo:
+    """What an engine made from `pack` is made of."""
+    return EngineInfo(
+        pack=pack.name,
+        licence=pack.licence,
+        files=tuple(
+            NetworkFile(role.value, model.path.name, model.sha256, model.licence)
+            for role, model in pack.models.items()
+        ),
+        recogniser_sha256=pack.models[Role.RECOGNITION].sha256,
+        dimension=pack.dimension,
+        precision=PRECISION,
+        same_person_threshold=pack.threshold.same_person if pack.threshold else None,
+        threshold_measured_on=pack.threshold.measured_on if pack.threshold else None,
+        providers=providers,
+        threads=threads,
+    )
+
+
+def known_packs() -> list[PackOut]:
+    """The catalogue, as it goes over the wire."""
+    return [
+        PackOut(
+            name=pack.name,
+            licence=pack.licence,
+            embedding_dimension=pack.dimension,
+            same_person_threshold=pack.threshold.same_person,
+            threshold_measured_on=pack.threshold.measured_on,
+            files=[
+                ModelFileOut(
+                    role=file.role,
+                    file=file.name,
+                    sha256=file.sha256,
+                    licence=file.licence,
+                )
+                for file in pack.files
+            ],
+        )
+        for pack in CATALOG.values()
+    ]
+
+
+def canvas_size(detector: Network, det_size: int, pack: str) -> tuple[int, int]:
+    """The detector's canvas (width, height); a graph of fixed size must agree with DET_SIZE."""
+    height, width = detector.input_shape[2:4]
+    if height is None or width is None:
+        return det_size, det_size
+    if (width, height) != (det_size, det_size):
+        raise PackError(
+            f"DET_SIZE={det_size}, but the detector of {pack} takes {width}x{height} only: "
+            f"set DET_SIZE={width}, or choose a pack with a free input size"
+        )
+    return width, height
+
+
+def attribute_reader(pack: Pack, load: Callable[[PackModel], Network]) -> AttributeReader | None:
+    """What reads age and gender in this pack; None where it has no network for it."""
+    models = pack.models
+    if Role.GENDERAGE in models:
+        return GenderAge(load(models[Role.GENDERAGE]), models[Role.GENDERAGE].normalization)
+    if Role.AGE in models and Role.GENDER in models:
+        age, gender = models[Role.AGE], models[Role.GENDER]
+        return AgeAndGender(load(age), load(gender), age.normalization)
+    return None

@@ -1,0 +1,46 @@
+"""`face-service`: serve, detect, and look after model packs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from face_service import __version__
+from face_service.cli.detect import detect
+from face_service.cli.models import app as models
+from face_service.errors import FaceServiceError
+from face_service.main import main as serve_forever
+
+app = typer.Typer(
+    help="An image in, every face out. Settings come from the environment and from .env.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(models, name="models")
+app.command()(detect)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="HTTP port [PORT].")] = None,
+) -> None:
+    """Serve faces over HTTP, as `python -m face_service.main` does."""
+    raise typer.Exit(serve_forever(host=host, port=port))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on stderr and status 1."""
+    try:
+        app()
+    except FaceServiceError as error:
+        print(f"face-service: {error}", file=sys.stderr)
+        sys.exit(1)

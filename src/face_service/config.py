@@ -1,0 +1,110 @@
+"""Settings: every variable, its default, its bounds, its one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AnyHttpUrl, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from face_service.errors import StartupError
+from face_service.runtime.providers import CPU, PACKAGES
+
+
+class Settings(BaseSettings):
+    """What an operator can set, from the environment or from `.env` (the environment wins)."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    host: str = Field("0.0.0.0", min_length=1, description="Address to listen on.")
+    port: int = Field(8100, ge=0, le=65535, description="HTTP port; 0 takes any free one.")
+    onnx_providers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (CPU,),
+        description="ONNX Runtime execution providers, comma-separated, best first.",
+    )
+    insightface_model: str = Field(
+        "buffalo_l",
+        min_length=1,
+        description="Name of a model pack, or a folder of ONNX files.",
+    )
+    det_size: int = Field(
+        640,
+        ge=64,
+        le=2048,
+        multiple_of=32,
+        description="Side of the detector's canvas in pixels; higher finds smaller faces, slower.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe line that is logged."
+    )
+    model_cache_dir: Path = Field(Path("./models"), description="Folder that holds the packs.")
+    model_mirror: AnyHttpUrl | None = Field(
+        None,
+        description="Base URL that serves PACK.zip in place of InsightFace's releases.",
+    )
+    max_body_mb: float = Field(
+        32, gt=0, le=1024, description="Largest request body, in MB (10^6 bytes)."
+    )
+    max_image_pixels: int = Field(
+        50_000_000, ge=1, le=1_000_000_000, description="Most pixels an image may have."
+    )
+
+    @field_validator("onnx_providers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("onnx_providers")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in PACKAGES]
+        if unknown or not value or len(set(value)) < len(value):
+            raise ValueError(f"a comma-separated list, each once, of {', '.join(PACKAGES)}")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` (None: not given) win over the environment.
+
+    Raises StartupError with one sentence per bad variable: its name, its value, what is
+    allowed.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise StartupError("\n".join(_sentence(item) for item in error.errors())) from None
+
+
+def _sentence(error: Any) -> str:
+    name = str(error["loc"][0])
+    return f"{name.upper()}={_shown(error['input'])} is not allowed: {_allowed(name, error)}"
+
+
+def _shown(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _allowed(name: str, error: Any) -> str:
+    """What a variable may be, from the bounds of its field."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    schema = Settings.model_json_schema()["properties"][name]
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    kind = {"integer": "a whole number", "number": "a number"}.get(schema.get("type", ""))
+    if kind is None:
+        return str(error["msg"])
+    low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema["maximum"]
+    above = "above" if "exclusiveMinimum" in schema else "from"
+    of = f", a multiple of {schema['multipleOf']}" if "multipleOf" in schema else ""
+    return f"{kind} {above} {low:,} to {high:,}{of}".replace("above 0 to", "above 0, up to")

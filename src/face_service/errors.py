@@ -1,0 +1,80 @@
+"""Every error this service raises on purpose.
+
+FaceServiceError
+├── StartupError            the service cannot start; `main` prints it and exits
+│   ├── PackError           a model pack cannot be had, or is not what it says
+│   └── ProviderError       an execution provider was asked for and cannot be used
+└── RequestError            a request cannot be answered; an error knows its status and its code
+    ├── InvalidRequest      400
+    │   └── InvalidImage    400
+    ├── ImageTooLarge       413
+    ├── InferenceFailed     500
+    └── NotReady            503
+
+Errors are raised where they are known and turned into HTTP in one place, `app.py`.
+"""
+
+from __future__ import annotations
+
+
+class FaceServiceError(Exception):
+    """Base of everything below. `str(error)` is a sentence a person can act on."""
+
+
+class StartupError(FaceServiceError):
+    """The service cannot start with this configuration on this machine."""
+
+
+class PackError(StartupError):
+    """A model pack is unknown, cannot be fetched, or does not match its hashes."""
+
+
+class ProviderError(StartupError):
+    """An ONNX Runtime execution provider was asked for and cannot be used."""
+
+
+class RequestError(FaceServiceError):
+    """A request that cannot be answered.
+
+    `status` is the HTTP status, `code` a stable word for programs, `retry_after` the
+    seconds after which the caller may try again (None: not worth trying again as is).
+    """
+
+    status = 500
+    code = "internal_error"
+    retry_after: int | None = None
+
+
+class InvalidRequest(RequestError):
+    """A parameter, header or body that does not mean what the endpoint needs."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class InvalidImage(InvalidRequest):
+    """The bytes are not an image this service reads."""
+
+    code = "invalid_image"
+
+
+class ImageTooLarge(RequestError):
+    """The body, or the picture it decodes to, is over the configured limit."""
+
+    status = 413
+    code = "too_large"
+
+
+class InferenceFailed(RequestError):
+    """The networks failed on a valid image."""
+
+    status = 500
+    code = "inference_failed"
+
+
+class NotReady(RequestError):
+    """The models are not loaded yet."""
+
+    status = 503
+    code = "not_ready"
+    retry_after = 2

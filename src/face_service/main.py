@@ -1,0 +1,58 @@
+"""`python -m face_service.main`: settings → application → server."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import uvicorn
+
+from face_service.app import create_app
+from face_service.config import Settings, load_settings
+from face_service.errors import StartupError
+
+LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
+LOG_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+def configure_logging(level: str) -> None:
+    """Log to stderr, one line a message, in one format for this service and its server."""
+    logging.basicConfig(level=level, format=LOG_FORMAT, datefmt=LOG_TIME, force=True)
+
+
+def serve(settings: Settings) -> int:
+    """Serve until a signal says to stop. Returns the exit status: 1 if the start failed."""
+    failures: list[StartupError] = []
+
+    def stop(error: StartupError) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings, on_failure=stop),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+        )
+    )
+    server.run()
+    return 1 if failures or not server.started else 0
+
+
+def main(**overrides: Any) -> int:
+    """Read the settings and serve. A bad setting is one line on stderr and status 1."""
+    try:
+        settings = load_settings(**overrides)
+    except StartupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    configure_logging(settings.log_level)
+    return serve(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""Single members out of a zip or a tar: exactly those asked for, nothing else."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from face_service.errors import PackError
+
+MEMBER_LIMIT = 1 << 30  # bytes of one unpacked network; the largest catalogued one has 261 MB
+_CHUNK = 1 << 20
+
+
+def extract(archive: Path, members: Mapping[str, Path], limit: int = MEMBER_LIMIT) -> None:
+    """Copy members, by their exact names, to the given paths, and on to the disk.
+
+    Where a file lands is the caller's word alone, so no entry can escape. Raises PackError
+    for a missing member, one that is not a plain file or has more than `limit` bytes, and
+    for an archive that cannot be read.
+    """
+    try:
+        with ExitStack() as stack:
+            if zipfile.is_zipfile(archive):
+                opened: zipfile.ZipFile | tarfile.TarFile
+                opened = stack.enter_context(zipfile.ZipFile(archive))
+            else:
+                opened = stack.enter_context(tarfile.open(archive))
+            for name, target in members.items():
+                with _open(opened, name) as source, target.open("xb") as file:
+                    _copy(source, file, name, limit)
+    except KeyError as error:
+        raise PackError(f"{archive.name} lacks a file it should hold: {error.args[0]}") from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        raise PackError(f"{archive.name} cannot be unpacked: {error}") from error
+
+
+def _open(archive: zipfile.ZipFile | tarfile.TarFile, name: str) -> IO[bytes]:
+    if isinstance(archive, zipfile.ZipFile):
+        return archive.open(name)
+    member = archive.getmember(name)
+    source = archive.extractfile(member) if member.isreg() else None
+    if source is None:
+        raise PackError(f"{name} is not a plain file")
+    return source
+
+
+def _copy(source: IO[bytes], file: IO[bytes], name: str, limit: int) -> None:
+    copied = 0
+    while chunk := source.read(_CHUNK):
+        copied += len(chunk)
+        if copied > limit:
+            raise PackError(f"{name} unpacks to more than {limit} bytes")
+        file.write(chunk)
+    file.flush()
+    os.fsync(file.fileno())

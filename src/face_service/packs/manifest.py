@@ -1,0 +1,99 @@
+"""`manifest.json` in a folder of ONNX files: what the files are, said outright.
+
+    {
+      "name": "edgeface", "licence": "research only", "dimension": 512,
+      "threshold": {"same_person": 0.235, "measured_on": "LFW, 6,000 pairs: 99.57 %"},
+      "models": [
+        {"file": "det_2.5g.onnx", "role": "detection"},
+        {"file": "edgeface_xs.onnx", "role": "recognition", "mean": 127.5, "std": 127.5}
+      ]
+    }
+
+All but `models` may be left out, and of a model all but `file` and `role`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from face_service.errors import PackError
+from face_service.packs.catalog import Role
+from face_service.vision.blob import Normalization
+
+MANIFEST = "manifest.json"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ManifestModel(_Strict):
+    """One network. `mean` (one number, or three in `order`) and `std`: of pixels 0 to 255."""
+
+    # A plain name: nothing that could lead out of the folder.
+    file: Annotated[str, Field(pattern=r"^[^/\\:\x00]+\.onnx$")]
+    role: Role
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    mean: float | tuple[float, float, float] | None = None
+    std: Annotated[float, Field(gt=0)] | None = None
+    order: Literal["rgb", "bgr"] | None = None
+
+    @model_validator(mode="after")
+    def _mean_with_std(self) -> Self:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std are given together or not at all")
+        return self
+
+    def normalization(self, otherwise: Normalization) -> Normalization:
+        """What the entry says; where it says nothing, `otherwise`."""
+        order = self.order or otherwise.order
+        if self.mean is None or self.std is None:
+            return Normalization(otherwise.mean, otherwise.std, order)
+        mean = (self.mean,) * 3 if isinstance(self.mean, float) else self.mean
+        return Normalization(mean, self.std, order)
+
+
+class ManifestThreshold(_Strict):
+    """Cosine similarity from which two embeddings are one person's, and how that is known."""
+
+    same_person: Annotated[float, Field(ge=-1, le=1)]
+    measured_on: str
+
+
+class Manifest(_Strict):
+    """The whole file. Networks it does not list are not loaded."""
+
+    name: str | None = None
+    licence: str | None = None
+    dimension: Annotated[int, Field(gt=0)] | None = None
+    threshold: ManifestThreshold | None = None
+    models: Annotated[tuple[ManifestModel, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _roles_are_unique(self) -> Self:
+        role, count = Counter(model.role for model in self.models).most_common(1)[0]
+        if count > 1:
+            files = " and ".join(model.file for model in self.models if model.role == role)
+            raise ValueError(f"two networks for {role}: {files}")
+        return self
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """The folder's manifest, None where there is none; PackError for one that is wrong."""
+    path = directory / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        faults = (
+            f"{'.'.join(map(str, fault['loc'])) or MANIFEST}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise PackError(f"{path} is wrong: {'; '.join(faults)}.") from error
+    except OSError as error:
+        raise PackError(f"{path} cannot be read: {error.strerror}.") from error

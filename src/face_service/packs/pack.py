@@ -1,0 +1,50 @@
+"""What a pack is once it lies on disk, checked and ready to be loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from face_service.packs.catalog import Role, Threshold
+from face_service.vision.blob import Normalization
+
+
+@dataclass(frozen=True, slots=True)
+class PackModel:
+    """One network: an ONNX file whose SHA-256 is known to be `sha256` (64 hex digits)."""
+
+    role: Role
+    path: Path
+    sha256: str
+    normalization: Normalization
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """The networks of one pack, by role; detection and recognition are always there.
+
+    `dimension` is the length of its embeddings. `threshold` is None where nobody has
+    said from which similarity on two of them are one person.
+    """
+
+    name: str
+    directory: Path
+    models: Mapping[Role, PackModel]
+    dimension: int
+    threshold: Threshold | None
+    licence: str
+
+
+def by_role(models: Iterable[PackModel]) -> Mapping[Role, PackModel]:
+    """The same models as a read-only mapping."""
+    return MappingProxyType({model.role: model for model in models})
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

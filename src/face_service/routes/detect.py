@@ -1,0 +1,112 @@
+"""POST /detect and POST /extract-embedding: an image in, every face out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Annotated, Any
+
+import pybase64
+from fastapi import APIRouter, Body, Request, Response
+
+from face_service.errors import InvalidRequest
+from face_service.schemas import (
+    DetectOptions,
+    DetectResponse,
+    EmbeddingRequest,
+    ErrorResponse,
+)
+from face_service.serving.service import FaceService
+
+from .deps import ImageBytes, OptionsQuery, RequestId, Service
+from .rendering import render
+
+logger = logging.getLogger(__name__)
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {
+        "model": ErrorResponse,
+        "description": "Not an image, or a bad parameter: skip it",
+    },
+    413: {
+        "model": ErrorResponse,
+        "description": "Over the limit of bytes or of pixels: skip it",
+    },
+    500: {
+        "model": ErrorResponse,
+        "description": "Inference failed: retry with backoff",
+    },
+    503: {
+        "model": ErrorResponse,
+        "description": "Starting or draining: retry elsewhere",
+    },
+}
+IMAGE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+router = APIRouter(tags=["faces"], responses=ERRORS)
+
+
+@router.post("/detect", response_model=DetectResponse, openapi_extra=IMAGE_BODY)
+async def detect(
+    service: Service, request_id: RequestId, options: OptionsQuery, image: ImageBytes
+) -> Response:
+    """Detect every face of an uploaded image and embed it."""
+    return await answer(service, image, options, request_id)
+
+
+@router.post("/extract-embedding", response_model=DetectResponse)
+async def extract_embedding(
+    service: Service,
+    request_id: RequestId,
+    options: OptionsQuery,
+    request: Request,
+    body: Annotated[EmbeddingRequest, Body()],
+) -> Response:
+    """The same for an image that is already in memory, as base64 in JSON.
+
+    An option in the body wins over the query parameter of its name.
+    """
+    given = body.model_dump(exclude={"image_base64"}, exclude_unset=True)
+    return await answer(
+        service,
+        decode_base64(body.image_base64),
+        options.model_copy(update=given),
+        request_id,
+    )
+
+
+async def answer(
+    service: FaceService, image: bytes, options: DetectOptions, request_id: str
+) -> Response:
+    """Find the faces and put them on the wire."""
+    started = time.perf_counter()
+    analysis = await service.analyse(image, options.for_engine())
+    elapsed_ms = (time.perf_counter() - started) * 1e3
+    logger.info("Detected %d faces in %.2fms", len(analysis.faces), elapsed_ms)
+    return render(analysis, options, elapsed_ms, request_id)
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes behind plain base64 or a `data:` URL. Raises InvalidRequest."""
+    if text.startswith("data:"):
+        head, comma, text = text.partition(",")
+        if not comma or not head.endswith(";base64"):
+            raise InvalidRequest("image_base64 is a data: URL that is not base64")
+    try:
+        return pybase64.b64decode("".join(text.split()), validate=True)
+    except ValueError as error:
+        raise InvalidRequest(f"image_base64 is not valid base64: {error}") from error

@@ -1,0 +1,53 @@
+"""GET /health, /health/live, /health/ready: is it up, can it answer, what would answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from face_service import __version__
+from face_service.schemas import HealthResponse
+
+from .deps import Configured, Service
+
+router = APIRouter(tags=["health"])
+NOT_HEALTHY: dict[int | str, dict[str, Any]] = {
+    503: {"model": HealthResponse, "description": "Starting, draining, or failed"}
+}
+
+
+@router.get("/health", responses=NOT_HEALTHY)
+async def health(service: Service, settings: Configured, response: Response) -> HealthResponse:
+    """Status and configuration; 503 with a `status` other than `healthy` until it can answer."""
+    if service.status != "healthy":
+        response.status_code = 503
+        response.headers["Retry-After"] = "2"
+    info = service.engine.info if service.engine else None
+    return HealthResponse(
+        status=service.status,
+        version=__version__,
+        model=info.pack if info else settings.insightface_model,
+        onnx_providers=list(info.providers if info else settings.onnx_providers),
+        embedding_dimension=info.dimension if info else None,
+        detail=str(service.failure) if service.failure else None,
+        uptime_seconds=round(service.uptime, 1),
+        threads=info.threads if info else None,
+        recogniser=info.recogniser_sha256 if info else None,
+        precision=info.precision if info else None,
+    )
+
+
+@router.get("/health/live")
+async def live() -> dict[str, str]:
+    """The process runs. Touches no model and no queue."""
+    return {"status": "alive"}
+
+
+@router.get("/health/ready", responses=NOT_HEALTHY)
+async def ready(service: Service, response: Response) -> dict[str, str]:
+    """200 once the models are warm, 503 before that and while draining."""
+    if service.status != "healthy":
+        response.status_code = 503
+        response.headers["Retry-After"] = "2"
+    return {"status": service.status}

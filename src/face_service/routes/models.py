@@ -1,0 +1,40 @@
+"""GET /models: the pack that is loaded, and those that could be."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from fastapi import APIRouter, Request
+
+from face_service.face_engine import EngineInfo
+from face_service.schemas import LoadedPackOut, ModelFileOut, ModelsResponse, PackOut
+
+from .deps import Service
+
+router = APIRouter(tags=["models"])
+
+
+@router.get("/models")
+async def models(service: Service, request: Request) -> ModelsResponse:
+    """The loaded pack and the known ones: files, hashes, licences, dimension, threshold."""
+    return ModelsResponse(
+        loaded=loaded_pack(service.engine.info) if service.engine else None,
+        known=cast(list[PackOut], request.app.state.known_packs),
+    )
+
+
+def loaded_pack(info: EngineInfo) -> LoadedPackOut:
+    """What an engine is made of, as it goes over the wire."""
+    return LoadedPackOut(
+        name=info.pack,
+        licence=info.licence,
+        embedding_dimension=info.dimension,
+        same_person_threshold=info.same_person_threshold,
+        threshold_measured_on=info.threshold_measured_on,
+        files=[
+            ModelFileOut(role=file.role, file=file.file, sha256=file.sha256, licence=file.licence)
+            for file in info.files
+        ],
+        precision=info.precision,
+        onnx_providers=list(info.providers),
+    )

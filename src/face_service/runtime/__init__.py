@@ -1,0 +1,1 @@
+"""ONNX Runtime behind a seam: which providers, how many threads, one object per network."""

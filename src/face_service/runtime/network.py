@@ -1,0 +1,87 @@
+"""One network, loaded: the only place that touches an ONNX Runtime session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from face_service.errors import ProviderError
+
+from .providers import CPU
+
+Floats = NDArray[np.float32]
+
+MAX_BATCH = 8
+"""Crops in one run at most. On CPU a batch saves little (72 ms a face against 84 alone) and
+its activations cost memory: 29 faces at once through a ResNet-50 take more than 1 GB."""
+
+
+class Network:
+    """A network with one input, float32 [n, 3, height, width].
+
+    `input_shape` is the graph's own, None where it is free. `run` may be called from one
+    thread at a time.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        graph_input = session.get_inputs()[0]
+        self._input_name = graph_input.name
+        self.input_shape: tuple[int | None, ...] = tuple(
+            dim if isinstance(dim, int) and dim > 0 else None for dim in graph_input.shape
+        )
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The execution providers ONNX Runtime took for this session, in order."""
+        return tuple(self._session.get_providers())
+
+    def run(self, blob: Floats) -> list[Floats]:
+        """Every output for one input, in the order of the graph."""
+        return list(self._session.run(None, {self._input_name: blob}))
+
+    def run_batched(self, blob: Floats) -> list[Floats]:
+        """Every output for a blob of any length, in runs the graph allows.
+
+        A graph whose first axis is fixed gets exactly that many rows a run; the last run is
+        filled up with zeros, whose answers are dropped.
+        """
+        fixed = self.input_shape[0]
+        step = fixed or MAX_BATCH
+        parts = []
+        for start in range(0, len(blob), step):
+            part = blob[start : start + step]
+            rows = len(part)
+            if fixed and rows < fixed:
+                part = np.concatenate((part, np.zeros((fixed - rows, *part.shape[1:]), np.float32)))
+            parts.append([output[:rows] for output in self.run(part)])
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+
+
+def load_network(path: Path, providers: Sequence[str], threads: int) -> Network:
+    """Load an ONNX file onto `providers`, with `threads` intra-op threads on the CPU.
+
+    Raises ProviderError if a provider was asked for and ONNX Runtime left it out, which it
+    does with a mere warning when a library of the provider is missing.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Worker threads that spin after a run steal time from the next session's.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Official SCRFD exports declare the output shapes of a 640×640 canvas; ONNX Runtime
+    # warns at every run on another.
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=list(providers))
+    left_out = [name for name in providers if name not in session.get_providers()]
+    if left_out and CPU not in providers:
+        raise ProviderError(
+            f"{path.name}: ONNX Runtime could not load {', '.join(left_out)} and would compute "
+            f"on {', '.join(session.get_providers())} instead; check the drivers and libraries, "
+            f"or add {CPU} to ONNX_PROVIDERS to allow it"
+        )
+    return Network(session)

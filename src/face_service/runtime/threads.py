@@ -1,0 +1,40 @@
+"""How many threads this process may really use."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_cpus(cgroup: Path = CGROUP) -> int:
+    """Processors this process may use, at least 1.
+
+    The smaller of the scheduler's affinity mask and the container's quota (cgroup v2
+    `cpu.max`, v1 `cpu.cfs_quota_us`), rounded up. ONNX Runtime's own default counts the
+    host's cores, which makes a container with a quota of 2 on 64 cores crawl.
+    """
+    # macOS and Windows have no affinity masks.
+    masked = hasattr(os, "sched_getaffinity")
+    cpus = len(os.sched_getaffinity(0)) if masked else os.cpu_count() or 1
+    quota = _quota(cgroup)
+    return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
+
+
+def _quota(cgroup: Path) -> float | None:
+    """The container's CPU quota in processors, None where there is none."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text()
+        except OSError:
+            return None
+    try:
+        limit = int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max": no limit
+        return None
+    return limit if limit > 0 else None  # v1 says -1 for no limit

@@ -1,0 +1,153 @@
+"""What goes over the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from face_service.face_engine import Options
+from face_service.vision.scrfd import MIN_SCORE
+
+EmbeddingFormat = Literal["float", "base64", "none"]
+
+
+class DetectOptions(BaseModel):
+    """Options of one request; the same names as query parameters and as JSON fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_score: float = Field(MIN_SCORE, ge=0, le=1, description="Least detection score.")
+    max_faces: int | None = Field(
+        None, ge=1, description="Return the best this many by score; all if left out."
+    )
+    min_face_size: float = Field(
+        0,
+        ge=0,
+        description="Least shorter side of a face's box inside the image, in pixels.",
+    )
+    embedding_format: EmbeddingFormat = Field(
+        "float",
+        description="`float`: an array; `base64`: little-endian float32; `none`: not computed.",
+    )
+    attributes: bool = Field(True, description="Estimate age and gender.")
+    landmarks: bool = Field(True, description="Return the five landmarks.")
+
+    def for_engine(self) -> Options:
+        """The part of the options that decides what is computed."""
+        return Options(
+            min_score=self.min_score,
+            max_faces=self.max_faces,
+            min_face_size=self.min_face_size,
+            embeddings=self.embedding_format != "none",
+            attributes=self.attributes,
+        )
+
+
+class EmbeddingRequest(DetectOptions):
+    """Body of POST /extract-embedding."""
+
+    image_base64: str = Field(
+        description="The image, as plain base64 or as a data: URL.",
+        examples=["/9j/4AAQSkZJRgABAQEAYABgAAD..."],
+    )
+
+
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class FaceOut(BaseModel):
+    """One face, in pixels of the image after its EXIF rotation."""
+
+    bbox: Annotated[list[float], Field(min_length=4, max_length=4)] = Field(
+        description="[x1, y1, x2, y2], clipped to the image.",
+        examples=[[123.4, 56.7, 234.5, 167.8]],
+    )
+    embedding: list[float] | str | None = Field(
+        description="Unit vector; an array, base64 of little-endian float32, or null."
+    )
+    det_score: float = Field(ge=0, le=1, description="Detection confidence.", examples=[0.9987])
+    age: int | None = Field(description="Estimated age in years.", examples=[28])
+    gender: Literal["M", "F"] | None = Field(description="Estimated gender.", examples=["M"])
+    landmarks: list[Point] | None = Field(
+        description="Left eye, right eye, nose, mouth left, mouth right, as seen in the picture."
+    )
+    error: str | None = Field(description="Why this face has no embedding, where it has none.")
+
+
+class ModelUsed(BaseModel):
+    """What made the embeddings; those of two different ones must never be compared."""
+
+    pack: str = Field(examples=["buffalo_l"])
+    recogniser: str = Field(description="SHA-256 of the recogniser's file.")
+    precision: str = Field(examples=["fp32"])
+
+
+class DetectResponse(BaseModel):
+    """Every face of an image, by descending score."""
+
+    faces: list[FaceOut]
+    processing_time_ms: float = Field(examples=[45.23])
+    image_width: int = Field(examples=[1920])
+    image_height: int = Field(examples=[1080])
+    model: ModelUsed
+    request_id: str
+
+
+class ErrorResponse(BaseModel):
+    """The one shape of every error."""
+
+    detail: str = Field(examples=["Invalid image format. Supported: JPEG, PNG, WebP, BMP, TIFF"])
+    code: str = Field(examples=["invalid_image"])
+    request_id: str
+
+
+class HealthResponse(BaseModel):
+    """Whether faces can be had here, and what would compute them."""
+
+    status: Literal["healthy", "starting", "failed", "draining"]
+    version: str
+    model: str
+    onnx_providers: list[str]
+    embedding_dimension: int | None
+    detail: str | None = Field(description="What went wrong, where something did.")
+    uptime_seconds: float
+    threads: int | None = Field(description="Intra-op threads of ONNX Runtime.")
+    recogniser: str | None = Field(description="SHA-256 of the recogniser's file.")
+    precision: str | None
+
+
+class ModelFileOut(BaseModel):
+    """One network of a pack."""
+
+    role: str
+    file: str
+    sha256: str
+    licence: str
+
+
+class PackOut(BaseModel):
+    """A model pack."""
+
+    name: str
+    licence: str
+    embedding_dimension: int
+    same_person_threshold: float | None = Field(
+        description="Cosine similarity from which two faces are taken for one person."
+    )
+    threshold_measured_on: str | None
+    files: list[ModelFileOut]
+
+
+class LoadedPackOut(PackOut):
+    """The pack that answers requests."""
+
+    precision: str
+    onnx_providers: list[str]
+
+
+class ModelsResponse(BaseModel):
+    """The pack that is loaded (null until it is) and those known by name."""
+
+    loaded: LoadedPackOut | None
+    known: list[PackOut]

@@ -1,0 +1,71 @@
+"""Five landmarks to the square crop a network was trained on."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .blob import Image
+
+ARCFACE_SIZE = 112
+ARCFACE_TEMPLATE = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ],
+    np.float32,
+)
+"""Where the landmarks of a 112×112 crop lie: `utils/face_align.py` of insightface 2.1."""
+
+Affine = NDArray[np.float64]
+"""float64 [2, 3], image pixels to crop pixels."""
+
+
+def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> Affine | None:
+    """The similarity that brings `source` [n, 2] nearest to `target` [n, 2] (Umeyama 1991).
+
+    The precision of each step is that of scikit-image's `SimilarityTransform`: means and
+    covariance in the points' own float32, the matrix in float64. That makes crops equal to
+    InsightFace's to the bit. None if the points all coincide or are not finite.
+    """
+    if not np.isfinite(source).all():
+        return None
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    source_centred, target_centred = source - source_mean, target - target_mean
+    covariance = target_centred.T @ source_centred / len(source)
+    signs = np.ones(2)
+    if np.linalg.det(covariance) < 0:
+        signs[1] = -1
+    u, singular, v = np.linalg.svd(covariance)
+    rank = np.count_nonzero(singular > singular.max() * 2 * np.finfo(float).eps)
+    if rank == 0:
+        return None
+    if rank == 1:
+        # Points on a line: the reflection cannot be told, take the one that is none.
+        signs[1] = 1 if np.linalg.det(u) * np.linalg.det(v) > 0 else -1
+    rotation = u @ np.diag(signs) @ v
+    scale = 1.0 / source_centred.var(axis=0).sum() * (singular @ signs)
+    matrix = np.empty((2, 3))
+    matrix[:, 2] = target_mean - scale * (rotation @ source_mean.T)
+    matrix[:, :2] = rotation * scale
+    return matrix if np.isfinite(matrix).all() else None
+
+
+def crop(image: Image, matrix: Affine, size: int) -> Image:
+    """The `size`×`size` crop that `matrix` describes: bilinear, black outside the image."""
+    return cast(Image, cv2.warpAffine(image, matrix, (size, size), borderValue=0.0))
+
+
+def align_face(image: Image, landmarks: NDArray[np.float32]) -> Image | None:
+    """The ArcFace crop (uint8 [112, 112, 3]) of a face with `landmarks` float32 [5, 2].
+
+    None if the landmarks are degenerate: that face cannot be embedded.
+    """
+    matrix = similarity(landmarks, ARCFACE_TEMPLATE)
+    return None if matrix is None else crop(image, matrix, ARCFACE_SIZE)

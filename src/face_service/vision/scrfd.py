@@ -1,0 +1,143 @@
+"""SCRFD: where the faces are.
+
+Steps, constants and their order follow `model_zoo/scrfd.py` of insightface 2.1, in
+float32 throughout, so that boxes, scores and landmarks equal its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from face_service.runtime.network import Network
+
+from .blob import SCRFD_NORMALIZATION, Image, to_blob
+from .canvas import letterbox
+
+STRIDES = (8, 16, 32)
+ANCHORS_PER_CELL = 2
+IOU_THRESHOLD = 0.4
+MIN_SCORE = 0.5
+"""InsightFace's `det_thresh`."""
+
+MAX_CANDIDATES = 5000
+"""Boxes that enter NMS at most, best first. Above a score of 0.5 a canvas never comes near
+it; a `min_score` of 0 would otherwise send all of its 16,800 anchors into NMS."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Faces of one image by descending score, in pixels of that image.
+
+    bboxes float32 [n, 4] as x1, y1, x2, y2, not clipped; scores float32 [n] in 0..1;
+    landmarks float32 [n, 5, 2]: left eye, right eye, nose, mouth left, mouth right, as
+    seen in the picture.
+    """
+
+    bboxes: Floats
+    scores: Floats
+    landmarks: Floats
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, indices: NDArray[np.intp] | slice) -> Detections:
+        """These faces alone, in this order."""
+        return Detections(self.bboxes[indices], self.scores[indices], self.landmarks[indices])
+
+
+NO_DETECTIONS = Detections(
+    np.empty((0, 4), np.float32),
+    np.empty(0, np.float32),
+    np.empty((0, 5, 2), np.float32),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scrfd:
+    """A detector on canvases of `size` (width, height)."""
+
+    network: Network
+    size: tuple[int, int]
+
+    def detect(self, image: Image, min_score: float = MIN_SCORE) -> Detections:
+        """Every face of an image whose score is at least `min_score`."""
+        canvas = letterbox(image, *self.size)
+        if canvas is None:
+            return NO_DETECTIONS
+        outputs = self.network.run(to_blob([canvas.pixels], SCRFD_NORMALIZATION))
+        candidates = decode_scrfd(outputs, self.size, min_score, canvas.scale)
+        return suppress(candidates)
+
+
+@lru_cache(maxsize=64)
+def anchor_centers(width: int, height: int, stride: int) -> Floats:
+    """float32 [n, 2]: x, y of each anchor's centre; cells by row, two anchors a cell."""
+    grid = np.mgrid[: height // stride, : width // stride][::-1]
+    cells = np.stack(list(grid), axis=-1).astype(np.float32).reshape(-1, 2) * np.float32(stride)
+    centers = np.repeat(cells, ANCHORS_PER_CELL, axis=0)
+    centers.setflags(write=False)
+    return centers
+
+
+def decode_scrfd(
+    outputs: Sequence[Floats], size: tuple[int, int], min_score: float, scale: float
+) -> Detections:
+    """Turn the nine outputs for one canvas into candidates by descending score.
+
+    `outputs`: scores, boxes and landmarks for strides 8, 16, 32, each [N, C] or [1, N, C];
+    distances from the anchor in strides. `size`: the canvas (width, height). Results are
+    divided by `scale`.
+    """
+    bboxes, scores, landmarks = [], [], []
+    for level, stride in enumerate(STRIDES):
+        level_scores = outputs[level].reshape(-1)
+        (found,) = np.nonzero(level_scores >= min_score)
+        if not len(found):
+            continue
+        centers = anchor_centers(*size, stride)[found]
+        distances = outputs[level + 3].reshape(-1, 4)[found] * stride
+        offsets = outputs[level + 6].reshape(-1, 5, 2)[found] * stride
+        scores.append(level_scores[found])
+        bboxes.append(np.hstack((centers - distances[:, :2], centers + distances[:, 2:])))
+        landmarks.append(centers[:, None] + offsets)
+    if not scores:
+        return NO_DETECTIONS
+    shrink = np.float32(scale)
+    candidates = Detections(
+        np.divide(np.concatenate(bboxes), shrink, dtype=np.float32),
+        np.concatenate(scores),
+        np.divide(np.concatenate(landmarks), shrink, dtype=np.float32),
+    )
+    return candidates.take(by_score(candidates.scores)[:MAX_CANDIDATES])
+
+
+def by_score(scores: Floats) -> NDArray[np.intp]:
+    """Indices by descending score; equal scores keep their order."""
+    return np.argsort(-scores, kind="stable")
+
+
+def suppress(candidates: Detections) -> Detections:
+    """Non-maximum suppression of candidates that are sorted by descending score.
+
+    A box goes if it overlaps a better one with IoU > 0.4; areas count the pixels at both
+    ends (the +1 convention).
+    """
+    x1, y1, x2, y2 = candidates.bboxes.T
+    areas = (x2 - x1 + 1) * (y2 - y1 + 1)
+    order = np.arange(len(candidates))
+    keep = []
+    while order.size:
+        best, rest = order[0], order[1:]
+        keep.append(best)
+        width = np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest]) + 1
+        height = np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest]) + 1
+        overlap = np.maximum(0.0, width) * np.maximum(0.0, height)
+        order = rest[overlap / (areas[best] + areas[rest] - overlap) <= IOU_THRESHOLD]
+    return candidates.take(np.array(keep, np.intp))
