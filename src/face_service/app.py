@@ -21,6 +21,7 @@ from face_service.errors import RequestError, StartupError
 from face_service.middleware import BodyLimit, RequestId
 from face_service.routes import detect, health, models
 from face_service.runtime.threads import available_cpus
+from face_service.schemas import ErrorResponse
 from face_service.serving.service import FaceService
 from face_service.vision.image import silence_decoders
 
@@ -69,6 +70,8 @@ def create_app(
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        # "default" also keeps FastAPI from promising a 422 that is never sent.
+        responses={"default": {"model": ErrorResponse, "description": "Any error"}},
     )
     app.state.settings = settings
     app.state.service = service

@@ -51,11 +51,11 @@ def build_engine(pack: Pack, det_size: int, providers: tuple[str, ...], threads:
     def load(model: PackModel) -> Network:
         return load_network(model.path, providers, threads)
 
-    detector = load(pack.models[Role.DETECTION])
-    recogniser = pack.models[Role.RECOGNITION]
+    detector, recogniser = pack.models[Role.DETECTION], pack.models[Role.RECOGNITION]
+    detection = load(detector)
     return FaceEngine(
         describe(pack, providers, threads),
-        Scrfd(detector, canvas_size(detector, det_size, pack.name)),
+        Scrfd(detection, canvas_size(detection, det_size, pack.name), detector.normalization),
         ArcFace(load(recogniser), recogniser.normalization),
         attribute_reader(pack, load),
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from face_service.config import load_settings
 from face_service.errors import PackError
 from face_service.packs import store
 from face_service.packs.catalog import CATALOG, CatalogPack, find
@@ -22,54 +23,60 @@ PackName = Annotated[
     str, typer.Argument(metavar="PACK", help="A name that `models list` shows.", show_default=False)
 ]
 CacheDir = Annotated[
-    Path, typer.Option(envvar="MODEL_CACHE_DIR", help="Where packs are kept, a folder for each.")
+    Path | None,
+    typer.Option(
+        help="Where packs are kept, a folder for each [MODEL_CACHE_DIR].", show_default=False
+    ),
 ]
 Mirror = Annotated[
     str | None,
     typer.Option(
-        envvar="MODEL_MIRROR",
-        help="Base URL to fetch the InsightFace zips from instead of their release page.",
+        help="Base URL that has PACK.zip in place of InsightFace's release page [MODEL_MIRROR].",
+        show_default=False,
     ),
 ]
-DEFAULT_CACHE_DIR = Path("./models")
 
 
 @app.command("list")
 def list_packs(
-    cache_dir: CacheDir = DEFAULT_CACHE_DIR,
+    cache_dir: CacheDir = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Hash what is there: seconds, not milliseconds.")
     ] = False,
 ) -> None:
     """List every known pack: whether it is here, its files, its licence."""
+    directory = load_settings(model_cache_dir=cache_dir).model_cache_dir
     for pack in CATALOG.values():
-        print(f"{pack.name:<12}{_state(pack, cache_dir, verify):<12}{pack.summary}")
+        print(f"{pack.name:<12}{_state(pack, directory, verify):<12}{pack.summary}")
         print(f"{'':<12}{', '.join(file.name for file in pack.files)}")
         print(f"{'':<12}licence: {pack.licence}\n")
 
 
 @app.command()
-def pull(pack: PackName, cache_dir: CacheDir = DEFAULT_CACHE_DIR, mirror: Mirror = None) -> None:
+def pull(pack: PackName, cache_dir: CacheDir = None, mirror: Mirror = None) -> None:
     """Fetch a pack, or what is absent or damaged of it.
 
     A broken download goes on where it stopped. Every hash is checked, and the pack appears
     only when it is whole. Pulling what is already here and whole changes nothing.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    print(store.pull(find(pack), cache_dir, mirror).directory)
+    settings = load_settings(model_cache_dir=cache_dir, model_mirror=mirror)
+    base = str(settings.model_mirror) if settings.model_mirror else None
+    print(store.pull(find(pack), settings.model_cache_dir, base).directory)
 
 
 @app.command()
-def verify(pack: PackName, cache_dir: CacheDir = DEFAULT_CACHE_DIR) -> None:
+def verify(pack: PackName, cache_dir: CacheDir = None) -> None:
     """Hash every file of a pack and compare with what the catalogue says."""
-    for role, model in store.verify(find(pack), cache_dir).models.items():
+    directory = load_settings(model_cache_dir=cache_dir).model_cache_dir
+    for role, model in store.verify(find(pack), directory).models.items():
         print(f"ok  {model.sha256}  {role:<12}{model.path}")
 
 
 @app.command()
-def path(pack: PackName, cache_dir: CacheDir = DEFAULT_CACHE_DIR) -> None:
+def path(pack: PackName, cache_dir: CacheDir = None) -> None:
     """Print the folder a pack is in or, while it is absent, the one it belongs in."""
-    print(store.locate(find(pack), cache_dir))
+    print(store.locate(find(pack), load_settings(model_cache_dir=cache_dir).model_cache_dir))
 
 
 def _state(pack: CatalogPack, cache_dir: Path, verify: bool) -> str:

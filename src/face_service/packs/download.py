@@ -45,8 +45,8 @@ def download(url: str, part: Path) -> None:
 def _continue(url: str, part: Path) -> None:
     have, validator = _size(part), _validator_file(part)
     headers = {"Accept-Encoding": "identity"}
-    if have and validator.exists():
-        headers |= {"Range": f"bytes={have}-", "If-Range": validator.read_text()}
+    if have and validator.exists() and (known := validator.read_text()):
+        headers |= {"Range": f"bytes={have}-", "If-Range": known}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         resumed = response.status_code == 206
         start = f"bytes {have}-"

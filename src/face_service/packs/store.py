@@ -92,9 +92,9 @@ def pull(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pack:
     Any number of processes may pull at once: one fetches, the others wait for it.
     A process killed on the way leaves no half pack, and its download to go on from.
     """
-    if not _faults(pack, locate(pack, cache_dir)):
-        return verify(pack, cache_dir)
     work = cache_dir / ".pull" / pack.name
+    if not work.exists() and not _faults(pack, locate(pack, cache_dir)):
+        return verify(pack, cache_dir)
     try:
         work.mkdir(parents=True, exist_ok=True)
         with _locked(work.with_name(f"{pack.name}.lock"), pack.name):

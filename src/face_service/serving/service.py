@@ -84,8 +84,14 @@ class FaceService:
         with times.measure("decode"):
             loop = asyncio.get_running_loop()
             image = await loop.run_in_executor(self._decoders, decode, data, self._max_pixels)
+        submitted = time.perf_counter()
+
+        def work() -> list[Face]:
+            times["queue"] = (time.perf_counter() - submitted) * 1e3
+            return engine.analyse(image, options, times)
+
         try:
-            faces = await self._lane.run(engine.analyse, image, options, times)
+            faces = await self._lane.run(work)
         except RequestError:
             raise
         except Exception as error:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from face_service.runtime.network import Network
 
-from .blob import SCRFD_NORMALIZATION, Image, to_blob
+from .blob import SCRFD_NORMALIZATION, Image, Normalization, to_blob
 from .canvas import letterbox
 
 STRIDES = (8, 16, 32)
@@ -65,13 +65,14 @@ class Scrfd:
 
     network: Network
     size: tuple[int, int]
+    normalization: Normalization = SCRFD_NORMALIZATION
 
     def detect(self, image: Image, min_score: float = MIN_SCORE) -> Detections:
         """Every face of an image whose score is at least `min_score`."""
         canvas = letterbox(image, *self.size)
         if canvas is None:
             return NO_DETECTIONS
-        outputs = self.network.run(to_blob([canvas.pixels], SCRFD_NORMALIZATION))
+        outputs = self.network.run(to_blob([canvas.pixels], self.normalization))
         candidates = decode_scrfd(outputs, self.size, min_score, canvas.scale)
         return suppress(candidates)
 

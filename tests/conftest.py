@@ -1,0 +1,142 @@
+"""Real packs, real photos, real servers for the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from face_service.assembly import build_engine
+from face_service.face_engine import FaceEngine
+from face_service.packs.archive import extract
+from face_service.packs.catalog import PypiPackage, find
+from face_service.packs.pack import Pack
+from face_service.packs.sources import fetch
+from face_service.packs.store import resolve
+from face_service.runtime.providers import CPU
+from face_service.vision.blob import Image
+from face_service.vision.image import decode
+
+from .server import Server
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+ORACLE = ROOT / ".oracle"
+SOLVAY = "scrfd-0.3.0/images/solvay_conference_1927.jpg"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the project that holds InsightFace's files and photos of people."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not here: its models and photos cannot be published")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def standin(shared: Path) -> Path:
+    """A pack with buffalo_l's file names and cost, made by scripts/oracle.sh."""
+    folder = ORACLE / "packs" / "standin"
+    if not folder.is_dir():
+        pytest.skip("no stand-in pack: scripts/oracle.sh makes it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """Where packs are kept between runs, as `./run.sh` keeps them."""
+    return ROOT / "models"
+
+
+@pytest.fixture(scope="session")
+def starter(models_dir: Path) -> Pack:
+    """The starter pack, fetched from PyPI and npm where it is not here yet."""
+    return resolve("starter", models_dir)
+
+
+@pytest.fixture(scope="session")
+def engine(starter: Pack) -> FaceEngine:
+    """An engine of the starter pack."""
+    return build_engine(starter, 640, (CPU,), threads=2)
+
+
+@pytest.fixture(scope="session")
+def solvay(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Solvay 1927, public domain: 3000×2171, 29 faces. Inside the sdist of scrfd."""
+    kept = ROOT / "models" / ".photos" / "solvay.jpg"
+    if not kept.is_file():
+        scratch = tmp_path_factory.mktemp("solvay")
+        source = next(file.source for file in find("starter").files if file.name == "scrfd.onnx")
+        assert isinstance(source, PypiPackage)
+        extract(fetch(source, scratch), {SOLVAY: scratch / "solvay.jpg"})
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(scratch / "solvay.jpg", kept)
+    return kept
+
+
+@pytest.fixture(scope="session")
+def six_faces() -> Path:
+    """t1.jpg of insightface: 1280×886, 6 faces. Inside the oracle's environment."""
+    found = sorted(ORACLE.glob("lib/python3*/site-packages/insightface/data/images/t1.jpg"))
+    if not found:
+        pytest.skip("no oracle environment: scripts/oracle.sh makes it")
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def six_faces_image(six_faces: Path) -> Image:
+    """t1.jpg, decoded."""
+    return decode(six_faces.read_bytes(), max_pixels=10_000_000)
+
+
+@pytest.fixture(scope="session")
+def start_server(
+    tmp_path_factory: pytest.TempPathFactory, starter: Pack
+) -> Iterator[Callable[..., Server]]:
+    """Starts real servers, `start_server(VARIABLE="value")`, and ends them at the end."""
+    servers: list[Server] = []
+
+    def start(**variables: str) -> Server:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "HOST": "127.0.0.1",
+            "INSIGHTFACE_MODEL": starter.name,
+            "MODEL_CACHE_DIR": str(starter.directory.parent),
+            **variables,
+        }
+        servers.append(Server(environment, tmp_path_factory.mktemp("server")))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(start_server: Callable[..., Server]) -> Server:
+    """One ready server on the starter pack, for every test that does not change it."""
+    running = start_server()
+    running.wait_until_ready()
+    return running
+
+
+PARITY: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def parity_table(request: pytest.FixtureRequest) -> list[str]:
+    """Lines for the table of agreement that is printed at the end of the run."""
+    return request.config.stash.setdefault(PARITY, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how far this service and insightface agree."""
+    lines = terminalreporter.config.stash.get(PARITY, [])
+    if lines:
+        terminalreporter.section("agreement with insightface 2.1")
+        for line in lines:
+            terminalreporter.line(line)

@@ -1,0 +1,79 @@
+"""The catalogue: what can be said of it without fetching any of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from face_service.errors import PackError
+from face_service.packs.catalog import CATALOG, CatalogPack, HttpsArchive, Role, find
+
+PACKS = pytest.mark.parametrize("pack", CATALOG.values(), ids=lambda pack: pack.name)
+
+
+def test_the_packs_there_are() -> None:
+    assert list(CATALOG) == [
+        "buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2", "starter",
+    ]  # fmt: skip
+
+
+@PACKS
+def test_hashes_are_sha256(pack: CatalogPack) -> None:
+    for file in pack.files:
+        assert re.fullmatch("[0-9a-f]{64}", file.sha256)
+        assert re.fullmatch("[0-9a-f]{64}", file.source.sha256)
+
+
+@PACKS
+def test_roles_are_unique_and_sufficient(pack: CatalogPack) -> None:
+    roles = [file.role for file in pack.files]
+    assert len(set(roles)) == len(roles)
+    assert {Role.DETECTION, Role.RECOGNITION} <= set(roles)
+
+
+@PACKS
+def test_names_are_plain_unique_and_end_the_member(pack: CatalogPack) -> None:
+    names = [file.name for file in pack.files]
+    assert len(set(names)) == len(names)
+    for file in pack.files:
+        assert re.fullmatch(r"[\w.-]+\.onnx", file.name)
+        assert file.member.rpartition("/")[2] == file.name
+        assert ".." not in file.member
+
+
+@PACKS
+def test_addresses_end_in_the_name_of_the_pack(pack: CatalogPack) -> None:
+    for file in pack.files:
+        if isinstance(file.source, HttpsArchive):
+            assert file.source.url.startswith("https://")
+            assert file.source.url.endswith(f"/{pack.name}.zip")
+
+
+@PACKS
+def test_every_pack_states_licence_dimension_and_threshold(pack: CatalogPack) -> None:
+    assert pack.licence
+    assert pack.dimension == 512
+    assert 0 < pack.threshold.same_person < 1
+    assert pack.threshold.measured_on
+
+
+def test_one_name_is_one_file_everywhere() -> None:
+    hashes: dict[str, str] = {}
+    for pack in CATALOG.values():
+        for file in pack.files:
+            assert hashes.setdefault(file.name, file.sha256) == file.sha256
+
+
+def test_catalogue_cannot_be_changed() -> None:
+    catalogue: Any = CATALOG
+    assert isinstance(catalogue, Mapping)
+    with pytest.raises(TypeError):
+        catalogue["mine"] = None
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(PackError, match=r"'buffalo_xl'.*buffalo_l, buffalo_m.*starter"):
+        find("buffalo_xl")

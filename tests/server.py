@@ -1,0 +1,64 @@
+"""A real server process on a real socket."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+
+def free_port() -> int:
+    """A port nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`python -m face_service.main` in a folder of its own; its log is `log()`."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self.port = int(environment.setdefault("PORT", str(free_port())))
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = folder / "log"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "face_service.main"],
+                env=environment,
+                cwd=folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.client = httpx.Client(base_url=self.url, timeout=60)
+
+    def log(self) -> str:
+        """Everything the server has printed."""
+        return self._log.read_text()
+
+    def wait_until_ready(self, timeout: float = 120) -> None:
+        """Wait for /health to say 200; a server that ends first is a failure."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"the server ended:\n{self.log()}"
+            try:
+                if self.client.get("/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"not ready after {timeout} s:\n{self.log()}")
+
+    def wait_until_ended(self, timeout: float = 60) -> int:
+        """The exit status."""
+        return self.process.wait(timeout)
+
+    def stop(self) -> int:
+        """SIGTERM, then the exit status."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.wait_until_ended()

@@ -1,0 +1,114 @@
+"""Settings: where they come from, and the sentence a bad one gets."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from face_service.config import Settings, load_settings
+from face_service.errors import StartupError
+
+ORIGINAL_DEFAULTS = {
+    "host": "0.0.0.0",
+    "port": 8100,
+    "onnx_providers": ("CPUExecutionProvider",),
+    "insightface_model": "buffalo_l",
+    "det_size": 640,
+    "log_level": "INFO",
+    "model_cache_dir": Path("./models"),
+}
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No `.env`, no variables."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return tmp_path
+
+
+def test_defaults_are_those_of_the_specification() -> None:
+    settings = load_settings()
+    assert {name: getattr(settings, name) for name in ORIGINAL_DEFAULTS} == ORIGINAL_DEFAULTS
+
+
+def test_the_environment_wins_over_the_file(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / ".env").write_text("PORT=8200\nDET_SIZE=320\nSOMEBODY_ELSES=1\n")
+    monkeypatch.setenv("PORT", "8300")
+    settings = load_settings()
+    assert (settings.port, settings.det_size) == (8300, 320)
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_MIRROR", "")
+    assert load_settings().model_mirror is None
+
+
+def test_providers_are_comma_separated_and_ordered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNX_PROVIDERS", "ROCMExecutionProvider, CPUExecutionProvider")
+    assert load_settings().onnx_providers == ("ROCMExecutionProvider", "CPUExecutionProvider")
+
+
+def test_log_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    assert load_settings().log_level == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("PORT", "70000", "a whole number from 0 to 65,535"),
+        ("PORT", "http", "a whole number from 0 to 65,535"),
+        ("DET_SIZE", "641", "a whole number from 64 to 2,048, a multiple of 32"),
+        ("DET_SIZE", "32", "a whole number from 64 to 2,048, a multiple of 32"),
+        ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO, WARNING, ERROR"),
+        ("ONNX_PROVIDERS", "GPU", "a comma-separated list, each once, of CPUExecutionProvider"),
+        ("ONNX_PROVIDERS", ",", "a comma-separated list"),
+        ("MAX_BODY_MB", "0", "a number above 0, up to 1,024"),
+        ("MODEL_MIRROR", "ftp://x/y", "URL"),
+    ],
+)
+def test_a_bad_value_is_one_sentence(
+    name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartupError) as caught:
+        load_settings()
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{name}={value} is not allowed: ")
+    assert allowed in sentence
+    assert "\n" not in sentence
+
+
+def test_every_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "x")
+    monkeypatch.setenv("DET_SIZE", "y")
+    with pytest.raises(StartupError, match=r"PORT=x(.|\n)*DET_SIZE=y"):
+        load_settings()
+
+
+def test_a_bad_value_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DET_SIZE", "many")
+    run = subprocess.run(
+        [sys.executable, "-m", "face_service.main"], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 1
+    assert run.stderr == (
+        "DET_SIZE=many is not allowed: a whole number from 64 to 2,048, a multiple of 32\n"
+    )
+
+
+def test_the_example_lists_every_variable_with_its_default() -> None:
+    text = (Path(__file__).parents[1] / ".env.example").read_text()
+    lines = re.findall(r"^#? ?([A-Z_]+)=(.*)$", text, re.MULTILINE)
+    listed = dict(reversed(lines))  # alternatives follow the default
+    assert {name.upper() for name in Settings.model_fields} == set(listed)
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in listed.items()))
+    assert load_settings() == Settings(_env_file=None)

@@ -1,0 +1,146 @@
+"""The same photos through this service and through insightface 2.1, number by number."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from face_service.assembly import build_engine
+from face_service.face_engine import Face, FaceEngine, Options
+from face_service.packs.local import load_folder
+from face_service.runtime.providers import CPU
+from face_service.stages import StageTimes
+from face_service.vision.image import decode
+
+ORACLE_PYTHON = Path(__file__).parents[1] / ".oracle" / "bin" / "python"
+DET_500M, DET_2_5G = "det_500m + edgeface_xs", "det_2.5g + edgeface_xs"
+STANDIN = "stand-in for buffalo_l"
+
+
+@dataclass
+class Agreement:
+    """What two answers for the same photos have in common."""
+
+    faces: int = 0
+    bit_equal_detections: int = 0
+    bit_equal_embeddings: int = 0
+    worst_box: float = 0.0
+    worst_score: float = 0.0
+    worst_landmark: float = 0.0
+    worst_cosine: float = 1.0
+
+
+@pytest.fixture(scope="module")
+def photos(shared: Path, six_faces: Path, solvay: Path) -> list[Path]:
+    """t1.jpg, Solvay 1927, and 100 photos of 60 people."""
+    return [six_faces, solvay, *sorted((shared / "faces" / "lfw").glob("*/*.jpg"))[::2][:100]]
+
+
+@pytest.fixture(scope="module")
+def pack_folder(
+    shared: Path, standin: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """A folder of ONNX files for each name above."""
+
+    def folder(name: str) -> Path:
+        if name == STANDIN:
+            return standin
+        path = tmp_path_factory.mktemp("pack")
+        for file in (
+            shared / "models" / f"{name.split()[0]}.onnx",
+            shared / "models" / "edgeface_xs.onnx",
+            standin / "genderage.onnx",
+        ):
+            (path / file.name).symlink_to(file)
+        return path
+
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "static"),
+    [(DET_500M, True), (DET_2_5G, True), (STANDIN, True), (DET_500M, False), (DET_2_5G, False)],
+)
+def test_faces_equal_those_of_insightface(
+    name: str,
+    static: bool,
+    pack_folder: Callable[[str], Path],
+    photos: list[Path],
+    tmp_path: Path,
+    parity_table: list[str],
+) -> None:
+    folder = pack_folder(name)
+    expected = ask_oracle(folder, 640, photos, tmp_path, static)
+    engine = build_engine(load_folder(folder), 640, (CPU,), threads=2)
+
+    total, singles = Agreement(), 0
+    for index, photo in enumerate(photos):
+        faces = analyse(engine, photo)
+        oracle = {key: expected[f"{index}.{key}"] for key in FIELDS}
+        compare(faces, oracle, total, photo.name)
+        singles += len(faces) == 1
+
+    assert total.faces >= 150
+    if not static:
+        assert total.bit_equal_detections == total.faces
+        # EdgeFace multiplies matrices, and adds up in another order in a batch of several
+        # faces; insightface embeds them one by one.
+        assert total.bit_equal_embeddings >= singles
+    parity_table.append(
+        f"{name:24} {'its default' if static else 'same graph '} {len(photos)} photos, "
+        f"{total.faces} faces; bit-equal: {total.bit_equal_detections} detections, "
+        f"{total.bit_equal_embeddings} embeddings; "
+        f"worst: box {total.worst_box:.1e} px, score {total.worst_score:.1e}, landmark "
+        f"{total.worst_landmark:.1e} px, 1 - cosine {1 - total.worst_cosine:.1e}"
+    )
+
+
+FIELDS = ("bboxes", "scores", "landmarks", "embeddings", "ages", "genders")
+
+
+def ask_oracle(
+    folder: Path, det_size: int, photos: list[Path], scratch: Path, static: bool
+) -> dict[str, object]:
+    """insightface's answers, by `<index of photo>.<field>`."""
+    out = scratch / "oracle.npz"
+    command = [ORACLE_PYTHON, Path(__file__).parent / "oracle" / "insightface_faces.py"]
+    subprocess.run(
+        [*command, folder, str(det_size), str(int(static)), out, *photos],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return dict(np.load(out))
+
+
+def analyse(engine: FaceEngine, photo: Path) -> list[Face]:
+    """This service's answer."""
+    return engine.analyse(decode(photo.read_bytes(), 10**8), Options(), StageTimes())
+
+
+def compare(faces: list[Face], oracle: dict[str, object], total: Agreement, photo: str) -> None:
+    """Hold the answers for one photo against each other, within the promised bounds."""
+    assert len(faces) == len(np.atleast_1d(oracle["scores"])), photo
+    for i, face in enumerate(faces):
+        mine = (face.bbox, np.float32(face.score), face.landmarks, face.embedding)
+        theirs = tuple(np.asarray(oracle[key])[i] for key in FIELDS[:4])
+        box, score, landmark = (
+            float(np.abs(a - b).max()) for a, b in zip(mine[:3], theirs[:3], strict=True)
+        )
+        cosine = float(np.dot(np.float64(mine[3]), np.float64(theirs[3])))
+        assert max(box, score, landmark) <= 1e-3, (photo, i)
+        assert cosine >= 0.99999, (photo, i)
+        assert face.age == np.asarray(oracle["ages"])[i], (photo, i)
+        assert face.gender == np.asarray(oracle["genders"])[i], (photo, i)
+        total.faces += 1
+        equal = [np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True)]
+        total.bit_equal_detections += all(equal[:3])
+        total.bit_equal_embeddings += equal[3]
+        total.worst_box = max(total.worst_box, box)
+        total.worst_score = max(total.worst_score, score)
+        total.worst_landmark = max(total.worst_landmark, landmark)
+        total.worst_cosine = min(total.worst_cosine, cosine)

@@ -1,0 +1,78 @@
+"""Similarity transforms and the crops they cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from face_service.vision.alignment import ARCFACE_TEMPLATE, align_face, similarity
+from face_service.vision.attributes import EYE_CENTERS, box_matrix, face_chip
+
+
+@pytest.mark.parametrize(
+    ("angle", "scale", "shift"), [(0, 1, (0, 0)), (30, 2.5, (400, -90)), (-170, 0.2, (3, 8))]
+)
+def test_a_known_similarity_is_found_again(
+    angle: float, scale: float, shift: tuple[float, float]
+) -> None:
+    turn = np.deg2rad(angle)
+    rotation = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    points = (ARCFACE_TEMPLATE @ rotation.T + shift).astype(np.float32)
+
+    matrix = similarity(points, ARCFACE_TEMPLATE)
+
+    assert matrix is not None
+    back = points @ matrix[:, :2].T + matrix[:, 2]
+    assert np.abs(back - ARCFACE_TEMPLATE).max() < 1e-3
+
+
+def test_a_similarity_never_mirrors() -> None:
+    mirrored = ARCFACE_TEMPLATE * np.array([-1, 1], np.float32)
+    matrix = similarity(mirrored, ARCFACE_TEMPLATE)
+    assert matrix is not None
+    assert np.linalg.det(matrix[:, :2]) > 0
+
+
+@pytest.mark.parametrize(
+    "landmarks",
+    [np.full((5, 2), 7.0), np.full((5, 2), np.nan), np.array([[np.inf, 0]] * 5)],
+    ids=["all in one point", "nan", "infinite"],
+)
+def test_degenerate_landmarks_have_no_crop(landmarks: np.ndarray) -> None:
+    assert align_face(np.zeros((50, 50, 3), np.uint8), landmarks.astype(np.float32)) is None
+
+
+def test_landmarks_on_a_line_still_have_a_crop() -> None:
+    line = np.stack([np.arange(5), np.arange(5)], axis=1).astype(np.float32)
+    crop = align_face(np.zeros((50, 50, 3), np.uint8), line)
+    assert crop is not None
+    assert crop.shape == (112, 112, 3)
+
+
+def test_the_box_crop_is_centred_and_half_again_as_large() -> None:
+    matrix = box_matrix(np.array([10, 20, 50, 100], np.float32), 96)
+    centre = matrix @ np.array([30, 60, 1])
+    assert centre == pytest.approx([48, 48])
+    assert matrix[0, 0] == pytest.approx(96 / 120)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 6.0])
+def test_eyes_lie_where_the_chip_wants_them(scale: float) -> None:
+    eyes = np.array([[60, 80], [110, 90]]) * scale
+    image = np.zeros((int(300 * scale), int(300 * scale), 3), np.uint8)
+    for x, y in eyes.round().astype(int):
+        radius = max(2, int(4 * scale))
+        image[y - radius : y + radius + 1, x - radius : x + radius + 1] = 255
+    landmarks = np.concatenate((eyes, np.zeros((3, 2)))).astype(np.float32)
+
+    chip = face_chip(image, landmarks, 64).astype(float).mean(axis=2)
+
+    for half, wanted in ((chip[:, :32], EYE_CENTERS[0]), (chip[:, 32:], EYE_CENTERS[1])):
+        ys, xs = np.mgrid[: half.shape[0], : half.shape[1]]
+        offset = 0 if wanted is EYE_CENTERS[0] or wanted[0] < 0.5 else 32
+        found = np.array([(xs * half).sum(), (ys * half).sum()]) / half.sum() + [offset, 0]
+        assert found == pytest.approx(wanted * 64, abs=1.0)
+
+
+def test_coinciding_eyes_give_a_chip_not_a_crash() -> None:
+    assert not face_chip(np.ones((9, 9, 3), np.uint8), np.zeros((5, 2), np.float32), 32).any()

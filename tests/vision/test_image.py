@@ -1,0 +1,119 @@
+"""Decoding: every format and colour model comes out as the same BGR picture, or is refused."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from face_service.errors import ImageTooLarge, InvalidImage
+from face_service.vision.blob import Image
+from face_service.vision.image import decode, sniff
+from tests.images import encode, encode_16_bit, every_dress, rotated
+
+LIMIT = 50_000_000
+DRESSES = sorted(every_dress(np.zeros((8, 8, 3), np.uint8)))
+# Mean difference of a grey level from the original: what a dress must lose and no more.
+LOSSY = {"jpeg": 4.0, "webp": 4.0, "palette": 20.0, "gif": 20.0, "cmyk": 4.0, "tiff jpeg": 4.0}
+
+
+@pytest.fixture(scope="module")
+def picture(solvay: Path) -> Image:
+    """A piece of a real photo, tinted so that a swap of channels would show."""
+    image = cv2.imread(str(solvay))[600:840, 300:620]
+    return np.clip(image * np.array([0.6, 0.8, 1.0]), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_every_format_shows_the_same_picture(dress: str, picture: Image) -> None:
+    image = decode(every_dress(picture)[dress], LIMIT)
+
+    expected = picture
+    if "grey" in dress:
+        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        expected = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    tolerance = max((loss for word, loss in LOSSY.items() if word in dress), default=1.0)
+    assert image.dtype == np.uint8
+    assert image.shape == picture.shape
+    assert np.abs(image.astype(int) - expected.astype(int)).mean() <= tolerance
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_applied(image_format: str, orientation: int, picture: Image) -> None:
+    options = {"quality": 95} if image_format in ("JPEG", "WEBP") else {}
+    image = decode(rotated(picture, orientation, image_format, **options), LIMIT)
+
+    assert image.shape == picture.shape
+    assert np.abs(image.astype(int) - picture.astype(int)).mean() < 6
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_16_bits_become_8_and_do_not_turn_white(suffix: str) -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    assert np.array_equal(decode(encode_16_bit(ramp, suffix), LIMIT), ramp)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2000), (2000, 1), (4000, 6000)])
+def test_odd_sizes_are_images(height: int, width: int) -> None:
+    image = np.full((height, width, 3), 77, np.uint8)
+    assert decode(encode(image, "PNG"), LIMIT).shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+@pytest.mark.parametrize("part", [0.05, 0.5, 0.9])
+def test_truncated_images_are_refused(dress: str, part: float, picture: Image) -> None:
+    data = every_dress(picture)[dress]
+    with pytest.raises(InvalidImage):
+        decode(data[: int(len(data) * part)], LIMIT)
+
+
+def zip_of(name: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, b"\xff\xd8\xff")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"hello, I am a text",
+        b"<!doctype html><html><body>502 Bad Gateway</body></html>",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%PDF-1.7",
+        zip_of("photo.jpg"),
+        b"\xff\xd8\xff" + b"\x00" * 500,
+        b"\x89PNG\r\n\x1a\n" + b"\x00" * 500,
+        b"BM" + b"\xff" * 500,
+        b"II*\x00" + b"\xff" * 500,
+        b"GIF89a" + b"\x00" * 500,
+        b"RIFF\xff\xff\xff\xffWEBPVP8 " + b"\x00" * 500,
+    ],
+    ids=lambda data: repr(data[:12]),
+)
+def test_what_is_not_an_image_is_refused_with_a_sentence(data: bytes) -> None:
+    with pytest.raises(InvalidImage, match=r"^[A-Z][^<>\\]{10,120}$"):
+        decode(data, LIMIT)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_pixels_are_limited_before_decoding(
+    image_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode(np.zeros((100, 100, 3), np.uint8), image_format)
+    assert decode(data, 10_000).shape == (100, 100, 3)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder saw the bytes"))
+    with pytest.raises(ImageTooLarge, match=r"100x100.*9999"):
+        decode(data, 9_999)
+
+
+def test_the_format_comes_from_the_bytes() -> None:
+    assert sniff(encode(np.zeros((8, 8, 3), np.uint8), "WEBP")) == "WEBP"
+    assert sniff(b"RIFF....AVI LIST") is None
