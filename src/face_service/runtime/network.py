@@ -68,6 +68,8 @@ def load_network(path: Path, providers: Sequence[str], threads: int) -> Network:
     Raises ProviderError if a provider was asked for and ONNX Runtime left it out, which it
     does with a mere warning when a library of the provider is missing.
     """
+    # Some builds report usage to Microsoft unless told not to.
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

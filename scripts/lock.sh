@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Writes the three lock files again, keeping every pin that still fits; `scripts/lock.sh --upgrade` takes the newest.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+# shellcheck source=scripts/bootstrap.sh
+. scripts/bootstrap.sh
+find_python
+find_uv
+
+compile() {
+  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --custom-compile-command scripts/lock.sh "$@"
+}
+
+compile pyproject.toml --output-file requirements.lock "$@"
+"$python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' |
+  compile pyproject.toml - --constraints requirements.lock --output-file requirements-dev.lock "$@"
+
+# The oracle computes with the very numpy, onnxruntime and OpenCV of the service. insightface asks
+# for opencv-python, which carries the same version numbers as the headless build.
+{
+  echo insightface==2.1
+  echo onnx
+  printf '%s\n' fastapi uvicorn python-multipart # the opponent of benchmarks/compare.py
+  sed -nE 's/^opencv-python-headless(==[^ ]+).*/opencv-python\1/p' requirements.lock
+} | compile - --constraints requirements.lock --output-file requirements-oracle.lock "$@"

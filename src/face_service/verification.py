@@ -1,0 +1,123 @@
+"""Same person or not: how well a pack tells, measured on pairs of photos."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from face_service.errors import InvalidRequest
+from face_service.face_engine import Embedding, Face, FaceEngine, Options
+from face_service.stages import StageTimes
+from face_service.vision.blob import Image
+from face_service.vision.image import decode
+
+FOLDS = 10
+"""LFW's protocol: a threshold is chosen on nine folds and judged on the tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Similarities of pairs of photos: `cosines` float64 [n], `same` bool [n]."""
+
+    cosines: NDArray[np.float64]
+    same: NDArray[np.bool_]
+    without_face: int
+
+    def accuracy(self, threshold: float) -> float:
+        """Share of the pairs that `cosine >= threshold` judges right, 0..1."""
+        return float(np.mean((self.cosines >= threshold) == self.same))
+
+    def false_match_rate(self, threshold: float) -> float:
+        """Share of the pairs of two people that are taken for one."""
+        return float(np.mean(self.cosines[~self.same] >= threshold))
+
+    def false_non_match_rate(self, threshold: float) -> float:
+        """Share of the pairs of one person that are taken for two."""
+        return float(np.mean(self.cosines[self.same] < threshold))
+
+    def best_threshold(self) -> float:
+        """The threshold of the highest accuracy, midway between two similarities."""
+        values = np.unique(self.cosines)
+        candidates = (values[1:] + values[:-1]) / 2
+        return float(max(candidates, key=self.accuracy))
+
+    def cross_validated_accuracy(self) -> float:
+        """Mean accuracy over FOLDS folds, each judged at the threshold of the others."""
+        fold = np.arange(len(self.same)) % FOLDS
+        return float(
+            np.mean(
+                [
+                    self._only(fold == k).accuracy(self._only(fold != k).best_threshold())
+                    for k in range(FOLDS)
+                ]
+            )
+        )
+
+    def _only(self, chosen: NDArray[np.bool_]) -> Pairs:
+        return Pairs(self.cosines[chosen], self.same[chosen], 0)
+
+
+def read_pairs(path: Path) -> list[tuple[str, str, bool]]:
+    """The rows of a CSV with the columns first, second, same (1 or 0).
+
+    Raises InvalidRequest.
+    """
+    try:
+        with path.open(newline="") as file:
+            rows = [(r["first"], r["second"], r["same"] == "1") for r in csv.DictReader(file)]
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} is not a CSV with the columns first, second, same") from error
+    if len({same for *_, same in rows}) < 2:
+        raise InvalidRequest(f"{path} needs pairs of one person and pairs of two")
+    return rows
+
+
+def measure_pairs(
+    engine: FaceEngine,
+    rows: list[tuple[str, str, bool]],
+    photos: Path,
+    advance: Callable[[], None] = lambda: None,
+) -> Pairs:
+    """Embed the main face of every photo once and compare the pairs.
+
+    A photo without a face is unlike every other: its pairs count, with a similarity of -1.
+    `advance` is called after each photo.
+    """
+    embeddings: dict[str, Embedding | None] = {}
+    for name in sorted({name for first, second, _ in rows for name in (first, second)}):
+        image = decode((photos / name).read_bytes(), 10**9)
+        faces = engine.analyse(image, Options(attributes=False), StageTimes())
+        embeddings[name] = main_face(faces, image).embedding if faces else None
+        advance()
+    return Pairs(
+        np.array([cosine(embeddings, first, second) for first, second, _ in rows]),
+        np.array([same for *_, same in rows]),
+        sum(embedding is None for embedding in embeddings.values()),
+    )
+
+
+def main_face(faces: Sequence[Face], image: Image) -> Face:
+    """Whom a photo shows: the face that is large and near the centre.
+
+    InsightFace's own measure, `max_num=1` of `SCRFD.detect`: the area of the box less twice
+    the squared distance of its centre from the photo's, in pixels.
+    """
+    height, width = image.shape[:2]
+
+    def weight(face: Face) -> float:
+        x1, y1, x2, y2 = face.bbox
+        off = ((x1 + x2) / 2 - width // 2) ** 2 + ((y1 + y2) / 2 - height // 2) ** 2
+        return float((x2 - x1) * (y2 - y1) - 2 * off)
+
+    return max(faces, key=weight)
+
+
+def cosine(embeddings: Mapping[str, Embedding | None], first: str, second: str) -> float:
+    """Similarity of two unit vectors; -1 where one is missing."""
+    a, b = embeddings[first], embeddings[second]
+    return -1.0 if a is None or b is None else float(np.dot(a, b))

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Everything that must hold: ./test.sh. Some tests only: ./test.sh tests/vision -k nms
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+# shellcheck source=scripts/bootstrap.sh
+. scripts/bootstrap.sh
+install_locked .venv requirements-dev.lock --no-deps --editable .
+scripts/oracle.sh
+export PATH=$PWD/.venv/bin:$PATH
+
+if (($#)); then exec pytest "$@"; fi
+
+failed=()
+check() {
+  echo "== $*"
+  "$@" || failed+=("$*")
+}
+check ruff check
+check ruff format --check
+check mypy
+check lint-imports
+check shellcheck --external-sources run.sh test.sh .ci/run scripts/*.sh
+check hadolint Dockerfile Dockerfile.rocm
+check pytest --cov
+
+if ((${#failed[@]})); then
+  printf 'failed: %s\n' "${failed[@]}" >&2
+  exit 1
+fi
