@@ -81,7 +81,7 @@ def measure_pairs(
     engine: FaceEngine,
     rows: list[tuple[str, str, bool]],
     photos: Path,
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[[], object] = lambda: None,
 ) -> Pairs:
     """Embed the main face of every photo once and compare the pairs.
 
