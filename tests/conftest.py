@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from face_service.assembly import build_engine
+from face_service.assembly import Canvases, build_engine
 from face_service.face_engine import FaceEngine
 from face_service.packs.archive import extract
 from face_service.packs.catalog import PypiPackage, find
@@ -18,6 +18,7 @@ from face_service.packs.sources import fetch
 from face_service.packs.store import resolve
 from face_service.runtime.providers import CPU
 from face_service.vision.blob import Image
+from face_service.vision.canvas import Size
 from face_service.vision.image import decode
 
 from .server import Server
@@ -60,7 +61,7 @@ def starter(models_dir: Path) -> Pack:
 @pytest.fixture(scope="session")
 def engine(starter: Pack) -> FaceEngine:
     """An engine of the starter pack."""
-    return build_engine(starter, 640, (CPU,), threads=2)
+    return build_engine(starter, Canvases((Size(640, 640),), None), (CPU,), threads=2)
 
 
 @pytest.fixture(scope="session")

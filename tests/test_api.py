@@ -14,10 +14,15 @@ import httpx
 import numpy as np
 import pytest
 
-from face_service.face_engine import FaceEngine, Options
+from face_service.face_engine import FaceEngine
 from face_service.packs.pack import Pack
-from face_service.schemas import DetectResponse, ErrorResponse, HealthResponse, ModelsResponse
-from face_service.stages import StageTimes
+from face_service.schemas import (
+    BatchResponse,
+    DetectResponse,
+    ErrorResponse,
+    HealthResponse,
+    ModelsResponse,
+)
 from face_service.vision.image import decode
 from tests.images import encode, every_dress, rotated
 from tests.server import Server
@@ -89,7 +94,7 @@ def test_detect_answers_with_the_specified_fields(server: Server, group: bytes) 
 def test_the_wire_carries_what_the_engine_found(
     server: Server, engine: FaceEngine, group: bytes
 ) -> None:
-    expected = engine.analyse(decode(group, 10**8), Options(), StageTimes())
+    expected = engine.faces_of(decode(group, 10**8))
     for face, wire in zip(expected, faces_of(server, group), strict=True):
         assert np.array_equal(np.float32(wire["embedding"]), face.embedding)
         assert np.array_equal(np.float32(wire["landmarks"]), face.landmarks)
@@ -115,6 +120,51 @@ def test_boxes_are_clipped_to_the_image(server: Server, portrait: np.ndarray) ->
 def test_the_body_may_be_the_image_itself(server: Server, group: bytes) -> None:
     response = server.client.post("/detect", content=group, headers={"content-type": "image/jpeg"})
     assert len(response.json()["faces"]) == SOLVAY_FACES
+
+
+def post_batch(server: Server, files: list[bytes], **query: object) -> httpx.Response:
+    form = [("files", (f"{index}.jpg", data)) for index, data in enumerate(files)]
+    return server.client.post("/detect/batch", files=form, params=query)
+
+
+def test_a_batch_answers_each_file_in_order(
+    server: Server, group: bytes, portrait: np.ndarray
+) -> None:
+    few = encode(portrait, "PNG")
+    none = encode(np.zeros((300, 300, 3), np.uint8), "PNG")
+
+    body = post_batch(server, [few, none, group, few]).json()
+
+    BatchResponse.model_validate(body, strict=True)
+    assert [result["file"] for result in body["results"]] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    for result, data in zip(body["results"], [few, none, group, few], strict=True):
+        alone = post(server, data).json()
+        assert result["status"] == 200
+        assert result["image_width"] == alone["image_width"]
+        for together, single in zip(result["faces"], alone["faces"], strict=True):
+            assert np.dot(together.pop("embedding"), single.pop("embedding")) > 0.99999
+            assert together == single
+
+
+def test_a_bad_file_in_a_batch_costs_only_itself(server: Server, group: bytes) -> None:
+    files = [group, b"", b"text", group[: len(group) // 2], group]
+    response = post_batch(server, files, max_faces=2, embedding_format="none", attributes=False)
+    assert response.status_code == 200
+    results = response.json()["results"]
+    assert [result["status"] for result in results] == [200, 400, 400, 400, 200]
+    assert [len(result["faces"]) for result in results] == [2, 0, 0, 0, 2]
+    for result in results[1:4]:
+        ErrorResponse.model_validate(result["error"], strict=True)
+        assert result["error"]["code"] == "invalid_image"
+    only_bad = post_batch(server, [b"text"])
+    assert only_bad.status_code == 200
+    assert only_bad.json()["results"][0]["status"] == 400
+
+
+def test_a_batch_has_a_bounded_number_of_files(server: Server) -> None:
+    assert_error(post_batch(server, [b"x"] * 33), 400, "bad_request", "32")
+    empty = server.client.post("/detect/batch", files={"file": b"x"})
+    assert_error(empty, 400, "invalid_request", "'files'")
 
 
 @pytest.mark.parametrize("head", ["", "data:image/jpeg;base64,"])
@@ -406,6 +456,7 @@ def test_the_schema_names_every_endpoint(server: Server) -> None:
         "/health/live",
         "/health/ready",
         "/detect",
+        "/detect/batch",
         "/extract-embedding",
         "/models",
     } <= set(schema["paths"])

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from face_service.assembly import build_engine
-from face_service.face_engine import Face, FaceEngine, Options
+from face_service.assembly import Canvases, build_engine
+from face_service.face_engine import Face
 from face_service.packs.local import load_folder
 from face_service.runtime.providers import CPU
-from face_service.stages import StageTimes
+from face_service.vision.canvas import Size
 from face_service.vision.image import decode
+from face_service.vision.scrfd import CLOSEUP
 
 ORACLE_PYTHON = Path(__file__).parents[1] / ".oracle" / "bin" / "python"
 DET_500M, DET_2_5G = "det_500m + edgeface_xs", "det_2.5g + edgeface_xs"
@@ -63,11 +64,18 @@ def pack_folder(
 
 
 @pytest.mark.parametrize(
-    ("name", "static"),
-    [(DET_500M, True), (DET_2_5G, True), (STANDIN, True), (DET_500M, False), (DET_2_5G, False)],
+    ("name", "auto", "static"),
+    [
+        (DET_500M, False, True),
+        (DET_2_5G, False, True),
+        (STANDIN, False, True),
+        (DET_500M, False, False),
+        (DET_2_5G, True, False),
+    ],
 )
 def test_faces_equal_those_of_insightface(
     name: str,
+    auto: bool,
     static: bool,
     pack_folder: Callable[[str], Path],
     photos: list[Path],
@@ -75,12 +83,13 @@ def test_faces_equal_those_of_insightface(
     parity_table: list[str],
 ) -> None:
     folder = pack_folder(name)
-    expected = ask_oracle(folder, 640, photos, tmp_path, static)
-    engine = build_engine(load_folder(folder), 640, (CPU,), threads=2)
+    expected = ask_oracle(folder, 0 if auto else 640, photos, tmp_path, static)
+    canvases = Canvases((Size(640, 640),), CLOSEUP if auto else None)
+    engine = build_engine(load_folder(folder), canvases, (CPU,), threads=2)
 
     total, singles = Agreement(), 0
     for index, photo in enumerate(photos):
-        faces = analyse(engine, photo)
+        faces = engine.faces_of(decode(photo.read_bytes(), 10**8))
         oracle = {key: expected[f"{index}.{key}"] for key in FIELDS}
         compare(faces, oracle, total, photo.name)
         singles += len(faces) == 1
@@ -92,7 +101,8 @@ def test_faces_equal_those_of_insightface(
         # faces; insightface embeds them one by one.
         assert total.bit_equal_embeddings >= singles
     parity_table.append(
-        f"{name:24} {'its default' if static else 'same graph '} {len(photos)} photos, "
+        f"{name:24} {'Auto' if auto else '640 '} {'its default' if static else 'same graph '} "
+        f"{len(photos)} photos, "
         f"{total.faces} faces; bit-equal: {total.bit_equal_detections} detections, "
         f"{total.bit_equal_embeddings} embeddings; "
         f"worst: box {total.worst_box:.1e} px, score {total.worst_score:.1e}, landmark "
@@ -115,11 +125,6 @@ def ask_oracle(
         stdout=subprocess.DEVNULL,
     )
     return dict(np.load(out))
-
-
-def analyse(engine: FaceEngine, photo: Path) -> list[Face]:
-    """This service's answer."""
-    return engine.analyse(decode(photo.read_bytes(), 10**8), Options(), StageTimes())
 
 
 def compare(faces: list[Face], oracle: dict[str, object], total: Agreement, photo: str) -> None:

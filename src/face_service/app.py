@@ -44,6 +44,7 @@ def create_app(
     settings = settings or load_settings()
     service = FaceService(
         load=lambda: load_engine(settings),
+        lanes=settings.lanes,
         max_pixels=settings.max_image_pixels,
         decoders=available_cpus(),
     )
@@ -52,9 +53,10 @@ def create_app(
         try:
             await service.start()
         except StartupError as error:
-            logger.error("%s", error)
             if on_failure:
                 on_failure(error)
+            else:
+                logger.error("%s", error)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from face_service.config import Settings
 from face_service.errors import PackError
@@ -18,7 +19,8 @@ from face_service.runtime.threads import available_cpus
 from face_service.schemas import ModelFileOut, PackOut
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
-from face_service.vision.scrfd import Scrfd
+from face_service.vision.canvas import Size, allowed_canvases
+from face_service.vision.scrfd import CLOSEUP, Scrfd
 
 logger = logging.getLogger("face_service.face_engine")
 
@@ -34,7 +36,8 @@ def load_engine(settings: Settings) -> FaceEngine:
     providers = choose_providers(settings.onnx_providers)
     mirror = str(settings.model_mirror) if settings.model_mirror else None
     pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
-    engine = build_engine(pack, settings.det_size, providers, available_cpus())
+    threads = settings.intra_op_threads or max(1, available_cpus() // settings.lanes)
+    engine = build_engine(pack, detector_canvases(settings), providers, threads)
     engine.warm_up()
     logger.info(
         "FaceEngine initialized with model: %s (%d threads, warm after %.1f s)",
@@ -45,20 +48,25 @@ def load_engine(settings: Settings) -> FaceEngine:
     return engine
 
 
-def build_engine(pack: Pack, det_size: int, providers: tuple[str, ...], threads: int) -> FaceEngine:
+def build_engine(
+    pack: Pack, canvases: Canvases, providers: tuple[str, ...], threads: int
+) -> FaceEngine:
     """Load the networks of a pack into an engine."""
 
     def load(model: PackModel) -> Network:
         return load_network(model.path, providers, threads)
 
-    detector, recogniser = pack.models[Role.DETECTION], pack.models[Role.RECOGNITION]
-    detection = load(detector)
-    return FaceEngine(
-        describe(pack, providers, threads),
-        Scrfd(detection, canvas_size(detection, det_size, pack.name), detector.normalization),
-        ArcFace(load(recogniser), recogniser.normalization),
-        attribute_reader(pack, load),
-    )
+    model = pack.models[Role.RECOGNITION]
+    detector = build_detector(pack, canvases, load)
+    recogniser = ArcFace(load(model), model.normalization)
+    taken = [
+        name
+        for name in providers
+        if name in detector.network.providers and name in recogniser.network.providers
+    ]
+    logger.info("Using ONNX providers: %s", taken)
+    info = describe(pack, tuple(taken), threads)
+    return FaceEngine(info, detector, recogniser, attribute_reader(pack, load))
 
 
 def describe(pack: Pack, providers: tuple[str, ...], threads: int) -> EngineInfo:
@@ -103,17 +111,37 @@ def known_packs() -> list[PackOut]:
     ]
 
 
-def canvas_size(detector: Network, det_size: int, pack: str) -> tuple[int, int]:
-    """The detector's canvas (width, height); a graph of fixed size must agree with DET_SIZE."""
-    height, width = detector.input_shape[2:4]
+class Canvases(NamedTuple):
+    """What the detector may look at: the full canvas first, and one for close faces."""
+
+    allowed: tuple[Size, ...]
+    closeup: Size | None
+
+
+def detector_canvases(settings: Settings) -> Canvases:
+    """The canvases that the settings ask for."""
+    allowed = allowed_canvases(settings.det_size)
+    return Canvases(
+        allowed if settings.det_rectangular else allowed[:1],
+        CLOSEUP if settings.det_closeup else None,
+    )
+
+
+def build_detector(pack: Pack, canvases: Canvases, load: Callable[[PackModel], Network]) -> Scrfd:
+    """The detector of a pack. A graph of fixed size looks once, and DET_SIZE must agree."""
+    model = pack.models[Role.DETECTION]
+    network = load(model)
+    height, width = network.input_shape[2:4]
     if height is None or width is None:
-        return det_size, det_size
-    if (width, height) != (det_size, det_size):
+        return Scrfd(network, *canvases, model.normalization)
+    fixed = Size(width, height)
+    if fixed != canvases.allowed[0]:
         raise PackError(
-            f"DET_SIZE={det_size}, but the detector of {pack} takes {width}x{height} only: "
-            f"set DET_SIZE={width}, or choose a pack with a free input size"
+            f"DET_SIZE={canvases.allowed[0].width}, but the detector of {pack.name} takes "
+            f"{width}x{height} only: set DET_SIZE={width}, or choose a pack with a free input size"
         )
-    return width, height
+    logger.info("The detector of %s takes %dx%d only: one pass, no close-up", pack.name, *fixed)
+    return Scrfd(network, (fixed,), None, model.normalization)
 
 
 def attribute_reader(pack: Pack, load: Callable[[PackModel], Network]) -> AttributeReader | None:

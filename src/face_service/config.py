@@ -37,6 +37,18 @@ class Settings(BaseSettings):
         multiple_of=32,
         description="Side of the detector's canvas in pixels; higher finds smaller faces, slower.",
     )
+    det_rectangular: bool = Field(
+        True, description="Look at wide and tall images on a canvas that is not square: faster."
+    )
+    det_closeup: bool = Field(
+        True, description="Look once more on a canvas of 128 pixels: finds faces that fill it."
+    )
+    intra_op_threads: int = Field(
+        0, ge=0, le=256, description="Threads of a network on the CPU; 0 follows the CPU quota."
+    )
+    lanes: int = Field(
+        1, ge=1, le=16, description="Engines that compute side by side, each with its own networks."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line that is logged."
     )
@@ -47,6 +59,9 @@ class Settings(BaseSettings):
     )
     max_body_mb: float = Field(
         32, gt=0, le=1024, description="Largest request body, in MB (10^6 bytes)."
+    )
+    max_batch_files: int = Field(
+        32, ge=1, le=1000, description="Most files one POST /detect/batch may hold."
     )
     max_image_pixels: int = Field(
         50_000_000, ge=1, le=1_000_000_000, description="Most pixels an image may have."

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from face_service.stages import StageTimes
-from face_service.vision.alignment import ARCFACE_TEMPLATE, align_face
+from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Attributes, Gender
 from face_service.vision.blob import Image
-from face_service.vision.scrfd import MIN_SCORE, NO_DETECTIONS, Detections, Scrfd
+from face_service.vision.scrfd import MIN_SCORE, NO_DETECTIONS, Detections, Scrfd, View
 
 Embedding = NDArray[np.float32]
 
@@ -31,6 +32,9 @@ class Options:
     min_face_size: float = 0.0
     embeddings: bool = True
     attributes: bool = True
+
+
+DEFAULTS = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,17 @@ class EngineInfo:
     threads: int
 
 
+class Job(NamedTuple):
+    """An image, what the detector will look at, and what is wanted of it."""
+
+    image: Image
+    views: list[View]
+    options: Options
+
+
 class FaceEngine:
-    """Finds, embeds and describes faces. One thread at a time; knows neither HTTP nor threads."""
+    """Finds, embeds and describes faces. Knows neither HTTP nor threads: `prepare` may run
+    anywhere, `analyse` on one thread at a time."""
 
     def __init__(
         self,
@@ -95,50 +108,97 @@ class FaceEngine:
         self._recogniser = recogniser
         self._attributes = attributes
 
-    def analyse(self, image: Image, options: Options, times: StageTimes) -> list[Face]:
-        """Every face of an image (uint8 [height, width, 3], BGR), by descending score."""
+    def prepare(self, image: Image, options: Options) -> Job:
+        """Shrink an image (uint8 [height, width, 3], BGR) to what the detector looks at."""
+        return Job(image, self._detector.prepare(image), options)
+
+    def analyse(self, jobs: Sequence[Job], times: StageTimes) -> list[list[Face]]:
+        """Every face of each image, by descending score; one batch for the faces of all."""
         with times.measure("detect"):
-            found = select(self._detector.detect(image, options.min_score), image, options)
+            found = [self._detect(job) for job in jobs]
         with times.measure("align"):
-            crops = [align_face(image, points) for points in found.landmarks]
+            crops = [
+                [align_face(job.image, landmarks) for landmarks in faces.landmarks]
+                for job, faces in zip(jobs, found, strict=True)
+            ]
         with times.measure("embed"):
-            embeddings = self._embed(crops if options.embeddings else [None] * len(found))
+            embeddings = self._embed(jobs, crops)
         with times.measure("attributes"):
-            attributes = self._describe(image, found if options.attributes else NO_DETECTIONS)
+            attributes = self._describe(jobs, found)
         return [
-            Face(
-                bbox=found.bboxes[i],
-                score=float(found.scores[i]),
-                landmarks=found.landmarks[i],
-                embedding=embeddings[i],
-                age=attributes[i].age if attributes else None,
-                gender=attributes[i].gender if attributes else None,
-                error="landmarks are degenerate" if crops[i] is None else None,
-            )
-            for i in range(len(found))
+            assemble(*parts) for parts in zip(found, crops, embeddings, attributes, strict=True)
         ]
 
-    def _embed(self, crops: Sequence[Image | None]) -> list[Embedding | None]:
-        """One embedding per crop, all in one batch; None where there is no crop."""
-        usable = [crop for crop in crops if crop is not None]
-        rows = iter(self._recogniser.embed(usable) if usable else ())
-        return [None if crop is None else next(rows) for crop in crops]
+    def faces_of(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
+        """`prepare` and `analyse` for a single image."""
+        return self.analyse([self.prepare(image, options)], StageTimes())[0]
 
-    def _describe(self, image: Image, faces: Detections) -> list[Attributes]:
-        """Age and gender of each face; empty if there are no faces or no network for it."""
-        return self._attributes.read(image, faces) if self._attributes and len(faces) else []
+    def _detect(self, job: Job) -> Detections:
+        return select(
+            self._detector.detect(job.views, job.options.min_score), job.image, job.options
+        )
+
+    def _embed(
+        self, jobs: Sequence[Job], crops: Sequence[Sequence[Image | None]]
+    ) -> list[list[Embedding | None]]:
+        """One embedding per crop; None where there is no crop or none was asked for."""
+        wanted = [
+            [crop if job.options.embeddings else None for crop in faces]
+            for job, faces in zip(jobs, crops, strict=True)
+        ]
+        batch = [crop for faces in wanted for crop in faces if crop is not None]
+        rows = iter(self._recogniser.embed(batch) if batch else ())
+        return [[None if crop is None else next(rows) for crop in faces] for faces in wanted]
+
+    def _describe(
+        self, jobs: Sequence[Job], found: Sequence[Detections]
+    ) -> list[list[Attributes | None]]:
+        """Age and gender per face; None where they were not asked for or cannot be had."""
+        asked = [
+            (job.image, faces if job.options.attributes else NO_DETECTIONS)
+            for job, faces in zip(jobs, found, strict=True)
+        ]
+        some = any(len(faces) for _, faces in asked)
+        answers = iter(self._attributes.read(asked) if self._attributes and some else ())
+        return [
+            [next(answers, None) if job.options.attributes else None for _ in faces.scores]
+            for job, faces in zip(jobs, found, strict=True)
+        ]
 
     def warm_up(self) -> None:
         """Run every network once, so that the first request is as fast as the tenth."""
-        image = np.zeros((480, 640, 3), np.uint8)
-        self._detector.detect(image)
         face = Detections(
             bboxes=np.array([[0, 0, 112, 112]], np.float32),
             scores=np.ones(1, np.float32),
             landmarks=ARCFACE_TEMPLATE[None],
         )
-        self._embed([align_face(image, ARCFACE_TEMPLATE)])
-        self._describe(image, face)
+        for size in self._detector.canvases:
+            image = np.zeros((size.height, size.width, 3), np.uint8)
+            self._detector.detect(self._detector.prepare(image))
+        self._recogniser.embed([image[:ARCFACE_SIZE, :ARCFACE_SIZE]])
+        if self._attributes:
+            self._attributes.read([(image, face)])
+
+
+def assemble(
+    found: Detections,
+    crops: Sequence[Image | None],
+    embeddings: Sequence[Embedding | None],
+    attributes: Sequence[Attributes | None],
+) -> list[Face]:
+    """What each network said of the faces of one image, face by face."""
+    return [
+        Face(
+            bbox=found.bboxes[i],
+            score=float(found.scores[i]),
+            landmarks=found.landmarks[i],
+            embedding=embeddings[i],
+            age=described.age if described else None,
+            gender=described.gender if described else None,
+            error="landmarks are degenerate" if crops[i] is None else None,
+        )
+        for i, described in enumerate(attributes)
+    ]
 
 
 def select(found: Detections, image: Image, options: Options) -> Detections:

@@ -12,6 +12,8 @@ from face_service.app import create_app
 from face_service.config import Settings, load_settings
 from face_service.errors import StartupError
 
+logger = logging.getLogger("face_service.main")
+
 LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 LOG_TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -40,6 +42,8 @@ def serve(settings: Settings) -> int:
         )
     )
     server.run()
+    for failure in failures:  # last, where a person looks first
+        logger.error("The service cannot start: %s", failure)
     return 1 if failures or not server.started else 0
 
 

@@ -94,6 +94,26 @@ class DetectResponse(BaseModel):
     request_id: str
 
 
+class FileResult(BaseModel):
+    """One file of a batch: its faces, or its error."""
+
+    file: str | None = Field(description="The name it was sent under.", examples=["frame-17.jpg"])
+    status: int = Field(description="The status this file alone would have had.", examples=[200])
+    faces: list[FaceOut]
+    image_width: int | None
+    image_height: int | None
+    error: ErrorResponse | None
+
+
+class BatchResponse(BaseModel):
+    """One result per file, in the order of the files."""
+
+    results: list[FileResult]
+    processing_time_ms: float
+    model: ModelUsed
+    request_id: str
+
+
 class ErrorResponse(BaseModel):
     """The one shape of every error."""
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from face_service.errors import InvalidRequest
 from face_service.face_engine import Embedding, Face, FaceEngine, Options
-from face_service.stages import StageTimes
 from face_service.vision.blob import Image
 from face_service.vision.image import decode
 
@@ -90,8 +89,8 @@ def measure_pairs(
     """
     embeddings: dict[str, Embedding | None] = {}
     for name in sorted({name for first, second, _ in rows for name in (first, second)}):
-        image = decode((photos / name).read_bytes(), 10**9)
-        faces = engine.analyse(image, Options(attributes=False), StageTimes())
+        image = decode(read_photo(photos / name), 10**9)
+        faces = engine.faces_of(image, Options(attributes=False))
         embeddings[name] = main_face(faces, image).embedding if faces else None
         advance()
     return Pairs(
@@ -99,6 +98,14 @@ def measure_pairs(
         np.array([same for *_, same in rows]),
         sum(embedding is None for embedding in embeddings.values()),
     )
+
+
+def read_photo(path: Path) -> bytes:
+    """The bytes of a photo. Raises InvalidRequest."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{path}: {error.strerror or error}") from error
 
 
 def main_face(faces: Sequence[Face], image: Image) -> Face:

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from face_service.assembly import Canvases, build_engine
 from face_service.errors import ProviderError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import network as module
 from face_service.runtime.network import MAX_BATCH, Network, load_network
 from face_service.runtime.providers import CPU
+from face_service.vision.canvas import Size
 
 
 def blob(rows: int, side: int) -> np.ndarray:
@@ -69,6 +71,31 @@ def test_a_provider_that_does_not_load_is_an_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module.onnxruntime, "InferenceSession", FakeSession)
     with pytest.raises(ProviderError, match=r"w.onnx.*CUDAExecutionProvider"):
         load_network(Path("w.onnx"), ("CUDAExecutionProvider",), threads=2)
+
+
+def test_a_provider_that_does_not_load_is_loud_where_the_cpu_may_take_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module.onnxruntime, "InferenceSession", FakeSession)
+    network = load_network(Path("w.onnx"), ("CUDAExecutionProvider", CPU), threads=2)
+    assert network.providers == (CPU,)
+    assert (
+        "could not load CUDAExecutionProvider and computes on CPUExecutionProvider" in caplog.text
+    )
+
+
+def test_the_engine_names_the_providers_that_were_taken(
+    starter: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        module.onnxruntime,
+        "InferenceSession",
+        lambda path, options, providers: real(path, options, [CPU]),
+    )
+    canvases = Canvases((Size(640, 640),), None)
+    engine = build_engine(starter, canvases, ("CUDAExecutionProvider", CPU), threads=1)
+    assert engine.info.providers == (CPU,)
 
 
 def test_options_given_to_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:

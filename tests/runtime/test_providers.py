@@ -29,7 +29,6 @@ def test_falling_back_must_be_allowed_and_is_loud(caplog: pytest.LogCaptureFixtu
     warning = next(r for r in caplog.records if r.levelno == logging.WARNING).getMessage()
     assert warning.startswith("No configured providers available, falling back to CPU")
     assert "onnxruntime-gpu" in warning
-    assert "Using ONNX providers: ['CPUExecutionProvider']" in caplog.text
 
 
 def test_this_machine_has_the_cpu() -> None:

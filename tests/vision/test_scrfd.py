@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from face_service.vision.canvas import fit, letterbox
+from face_service.vision.canvas import Size, allowed_canvases, fit, letterbox, smallest
 from face_service.vision.scrfd import (
     ANCHORS_PER_CELL,
     IOU_THRESHOLD,
@@ -20,7 +20,7 @@ from face_service.vision.scrfd import (
     suppress,
 )
 
-SIZE = (64, 96)  # width, height
+SIZE = Size(64, 96)
 
 
 def empty_outputs() -> list[np.ndarray]:
@@ -65,7 +65,7 @@ def test_a_score_of_nought_does_not_send_every_anchor_into_suppression() -> None
     rows = [(640 // s) ** 2 * ANCHORS_PER_CELL for s in STRIDES]
     outputs = [np.zeros((n, c), np.float32) for c in (1, 4, 10) for n in rows]
     outputs[2][-1] = 0.9
-    found = decode_scrfd(outputs, (640, 640), 0.0, 1.0)
+    found = decode_scrfd(outputs, Size(640, 640), 0.0, 1.0)
     assert len(found) == MAX_CANDIDATES
     assert found.scores[0] == np.float32(0.9)
 
@@ -112,16 +112,46 @@ def test_sorting_is_stable() -> None:
 def test_images_fit_the_canvas_as_insightface_rounds(
     height: int, width: int, expected: tuple[int, int]
 ) -> None:
-    assert fit(np.zeros((height, width, 3), np.uint8), 640, 640) == expected
+    assert fit(np.zeros((height, width, 3), np.uint8), Size(640, 640)) == expected
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (1080, 1920, (640, 384)),
+        (1920, 1080, (384, 640)),
+        (768, 1024, (640, 480)),
+        (1024, 768, (480, 640)),
+        (500, 500, (640, 640)),
+        (700, 720, (640, 640)),
+        (100, 2000, (640, 384)),
+    ],
+)
+def test_the_smallest_canvas_that_does_an_image_justice(
+    height: int, width: int, expected: tuple[int, int]
+) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    assert smallest(image, allowed_canvases(640)) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([64, 320, 640, 1024]))
+def test_a_canvas_never_shrinks_an_image_further(height: int, width: int, side: int) -> None:
+    allowed = allowed_canvases(side)
+    image = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (height, width, 3), (0, 0, 0))
+    chosen = smallest(image, allowed)
+    assert chosen in allowed
+    assert all(value % 32 == 0 for value in chosen)
+    assert fit(image, chosen) == fit(image, Size(side, side))
 
 
 @pytest.mark.parametrize("shape", [(1, 2000, 3), (2000, 1, 3)])
 def test_an_image_whose_side_would_vanish_has_no_canvas(shape: tuple[int, int, int]) -> None:
-    assert letterbox(np.zeros(shape, np.uint8), 640, 640) is None
+    assert letterbox(np.zeros(shape, np.uint8), Size(640, 640)) is None
 
 
 def test_the_rest_of_the_canvas_is_black() -> None:
-    canvas = letterbox(np.full((50, 100, 3), 200, np.uint8), 64, 64)
+    canvas = letterbox(np.full((50, 100, 3), 200, np.uint8), Size(64, 64))
     assert canvas is not None
     assert canvas.scale == 32 / 50
     assert (canvas.pixels[:32] == 200).all()

@@ -12,9 +12,9 @@ import typer
 
 from face_service.assembly import load_engine
 from face_service.config import Settings, load_settings
-from face_service.errors import FaceServiceError, InvalidRequest, RequestError
-from face_service.face_engine import Face, Options, clip
-from face_service.stages import StageTimes
+from face_service.errors import FaceServiceError, RequestError
+from face_service.face_engine import EngineInfo, Face, Options, clip
+from face_service.verification import read_photo
 from face_service.vision.blob import Image
 from face_service.vision.draw import draw_face
 from face_service.vision.image import decode, silence_decoders
@@ -45,24 +45,22 @@ def detect(
     for path in images:
         try:
             image = read_image(path, settings)
-            faces = engine.analyse(image, Options(min_score, embeddings=json), StageTimes())
+            faces = engine.faces_of(image, Options(min_score, embeddings=json))
             if draw:
                 save_drawing(image, faces, drawing_path(draw, path, len(images)))
         except RequestError as error:
-            typer.echo(f"{path}: {error}", err=True)
+            typer.echo(f"{error}" if str(path) in str(error) else f"{path}: {error}", err=True)
             failed = True
             continue
-        typer.echo(as_json(path, image, faces) if json else as_text(path, image, faces))
+        typer.echo(
+            as_json(path, image, faces, engine.info) if json else as_text(path, image, faces)
+        )
     raise typer.Exit(1 if failed else 0)
 
 
 def read_image(path: Path, settings: Settings) -> Image:
     """Read and decode a file. Raises RequestError."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(error.strerror or "cannot be read") from error
-    return decode(data, settings.max_image_pixels)
+    return decode(read_photo(path), settings.max_image_pixels)
 
 
 def as_text(path: Path, image: Image, faces: list[Face]) -> str:
@@ -78,7 +76,7 @@ def as_text(path: Path, image: Image, faces: list[Face]) -> str:
     return "\n".join(lines)
 
 
-def as_json(path: Path, image: Image, faces: list[Face]) -> str:
+def as_json(path: Path, image: Image, faces: list[Face], info: EngineInfo) -> str:
     """One line of JSON, with the field names of POST /detect."""
     height, width = image.shape[:2]
     content = {
@@ -97,6 +95,11 @@ def as_json(path: Path, image: Image, faces: list[Face]) -> str:
             }
             for face in faces
         ],
+        "model": {
+            "pack": info.pack,
+            "recogniser": info.recogniser_sha256,
+            "precision": info.precision,
+        },
     }
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 

@@ -13,6 +13,14 @@ from face_service.schemas import DetectOptions
 from face_service.serving.service import FaceService
 
 
+def get_settings(request: Request) -> Settings:
+    """The settings this application was made with."""
+    return cast(Settings, request.app.state.settings)
+
+
+Configured = Annotated[Settings, Depends(get_settings)]
+
+
 def get_service(request: Request) -> FaceService:
     """The service of this application."""
     return cast(FaceService, request.app.state.service)
@@ -43,13 +51,21 @@ async def get_image(request: Request) -> bytes:
     )
 
 
-def get_settings(request: Request) -> Settings:
-    """The settings this application was made with."""
-    return cast(Settings, request.app.state.settings)
+async def get_files(request: Request, settings: Configured) -> list[tuple[str | None, bytes]]:
+    """The names and contents of the multipart field `files`, in order.
+
+    Raises InvalidRequest if there is none, or more than MAX_BATCH_FILES.
+    """
+    limit = settings.max_batch_files
+    async with request.form(max_files=limit, max_fields=16) as form:
+        files = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
+        if not files:
+            raise InvalidRequest("The form has no file field named 'files'")
+        return [(file.filename, await file.read()) for file in files]
 
 
-Configured = Annotated[Settings, Depends(get_settings)]
 Service = Annotated[FaceService, Depends(get_service)]
 RequestId = Annotated[str, Depends(get_request_id)]
 ImageBytes = Annotated[bytes, Depends(get_image)]
+ImageFiles = Annotated[list[tuple[str | None, bytes]], Depends(get_files)]
 OptionsQuery = Annotated[DetectOptions, Query()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import orjson
 import pybase64
 from fastapi import Response
 
-from face_service.face_engine import Face, clip
+from face_service.errors import RequestError
+from face_service.face_engine import EngineInfo, Face, clip
 from face_service.schemas import DetectOptions, EmbeddingFormat
 from face_service.serving.service import Analysis
 from face_service.stages import StageTimes
@@ -18,28 +20,88 @@ from face_service.stages import StageTimes
 def render(
     analysis: Analysis,
     options: DetectOptions,
-    processing_time_ms: float,
+    times: StageTimes,
+    elapsed_ms: float,
     request_id: str,
 ) -> Response:
-    """A DetectResponse. orjson writes NumPy's float32 in the fewest digits that read back
-    the same, half the size of the same numbers as Python floats."""
+    """A DetectResponse."""
     content = {
-        "faces": [render_face(face, analysis, options) for face in analysis.faces],
-        "processing_time_ms": round(processing_time_ms, 2),
+        "faces": render_faces(analysis, options),
+        "processing_time_ms": round(elapsed_ms, 2),
         "image_width": analysis.width,
         "image_height": analysis.height,
-        "model": {
-            "pack": analysis.info.pack,
-            "recogniser": analysis.info.recogniser_sha256,
-            "precision": analysis.info.precision,
-        },
+        "model": render_model(analysis.info),
         "request_id": request_id,
     }
+    return json_response(content, times)
+
+
+def render_batch(
+    info: EngineInfo,
+    names: Sequence[str | None],
+    answers: Sequence[Analysis | RequestError],
+    options: DetectOptions,
+    times: StageTimes,
+    elapsed_ms: float,
+    request_id: str,
+) -> Response:
+    """A BatchResponse."""
+    content = {
+        "results": [
+            {
+                "file": name,
+                "status": answer.status if isinstance(answer, RequestError) else 200,
+                **render_result(answer, options, request_id),
+            }
+            for name, answer in zip(names, answers, strict=True)
+        ],
+        "processing_time_ms": round(elapsed_ms, 2),
+        "model": render_model(info),
+        "request_id": request_id,
+    }
+    return json_response(content, times)
+
+
+def render_result(
+    answer: Analysis | RequestError, options: DetectOptions, request_id: str
+) -> dict[str, Any]:
+    """The faces of one file of a batch, or its error."""
+    if isinstance(answer, RequestError):
+        error = {"detail": str(answer), "code": answer.code, "request_id": request_id}
+        return {"faces": [], "image_width": None, "image_height": None, "error": error}
+    return {
+        "faces": render_faces(answer, options),
+        "image_width": answer.width,
+        "image_height": answer.height,
+        "error": None,
+    }
+
+
+def json_response(content: object, times: StageTimes) -> Response:
+    """JSON with the stages in its Server-Timing header.
+
+    orjson writes NumPy's float32 in the fewest digits that read back the same: half the
+    size of the same numbers as Python floats.
+    """
     return Response(
         orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY),
         media_type="application/json",
-        headers={"Server-Timing": server_timing(analysis.times)},
+        headers={"Server-Timing": server_timing(times)},
     )
+
+
+def render_model(info: EngineInfo) -> dict[str, str]:
+    """A ModelUsed."""
+    return {
+        "pack": info.pack,
+        "recogniser": info.recogniser_sha256,
+        "precision": info.precision,
+    }
+
+
+def render_faces(analysis: Analysis, options: DetectOptions) -> list[dict[str, Any]]:
+    """A FaceOut for each face."""
+    return [render_face(face, analysis, options) for face in analysis.faces]
 
 
 def render_face(face: Face, analysis: Analysis, options: DetectOptions) -> dict[str, Any]:
@@ -47,7 +109,7 @@ def render_face(face: Face, analysis: Analysis, options: DetectOptions) -> dict[
     return {
         "bbox": clip(face.bbox, analysis.width, analysis.height),
         "embedding": render_embedding(face, options.embedding_format),
-        "det_score": face.score,
+        "det_score": np.float32(face.score),
         "age": face.age,
         "gender": face.gender,
         "landmarks": face.landmarks if options.landmarks else None,

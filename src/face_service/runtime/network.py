@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from face_service.errors import ProviderError
 
 from .providers import CPU
+
+logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
@@ -80,10 +83,12 @@ def load_network(path: Path, providers: Sequence[str], threads: int) -> Network:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=list(providers))
     left_out = [name for name in providers if name not in session.get_providers()]
-    if left_out and CPU not in providers:
-        raise ProviderError(
-            f"{path.name}: ONNX Runtime could not load {', '.join(left_out)} and would compute "
-            f"on {', '.join(session.get_providers())} instead; check the drivers and libraries, "
-            f"or add {CPU} to ONNX_PROVIDERS to allow it"
+    if left_out:
+        instead = (
+            f"{path.name}: ONNX Runtime could not load {', '.join(left_out)} and computes on "
+            f"{', '.join(session.get_providers())} instead; check the drivers and libraries"
         )
+        if CPU not in providers:
+            raise ProviderError(f"{instead}, or add {CPU} to ONNX_PROVIDERS to allow it")
+        logger.warning("%s", instead)
     return Network(session)

@@ -53,5 +53,4 @@ def choose_providers(
             logger.warning("No configured providers available, falling back to CPU (%s)", advice)
         else:
             logger.warning("Not available: %s (%s)", ", ".join(missing), advice)
-    logger.info("Using ONNX providers: %s", list(taken))
     return taken

@@ -1,4 +1,4 @@
-"""The lane: one thread that owns the sessions and takes work in order."""
+"""Lanes: threads that own an engine each and take work in order."""
 
 from __future__ import annotations
 
@@ -7,43 +7,62 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-P = ParamSpec("P")
+from face_service.face_engine import FaceEngine
+
 T = TypeVar("T")
 
 
-class Lane:
-    """Runs functions one after the other on a thread of its own.
+class Lanes:
+    """Runs work on engines, first come, first served.
 
-    Two runs at once on one session are slower than one after the other (14 → 11 faces/s on
-    2 cores). The thread is a daemon: a download or an inference that hangs does not keep a
-    process alive that was told to stop.
+    One lane is right on a CPU: its networks use every core, and two runs at once on one
+    session are slower than one after the other (14 → 11 faces/s on 2 cores). The threads
+    are daemons: an inference that hangs does not keep alive a process that was told to stop.
     """
 
     def __init__(self) -> None:
-        self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        threading.Thread(target=self._run, name="lane", daemon=True).start()
+        self._work: SimpleQueue[tuple[Future[Any], Callable[[FaceEngine], Any]] | None]
+        self._work = SimpleQueue()
+        self._count = 0
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `function` on the lane once all earlier calls are done.
+    def open(self, engine: FaceEngine) -> None:
+        """Add a lane that owns `engine`."""
+        self._count += 1
+        threading.Thread(target=self._serve, args=(engine,), name="lane", daemon=True).start()
 
-        If the caller is cancelled before its turn, the function is never called.
+    async def run(self, work: Callable[[FaceEngine], T]) -> T:
+        """Call `work` with an engine once its turn has come.
+
+        If the caller is cancelled before that, `work` is never called.
         """
         future: Future[T] = Future()
-        self._work.put((future, lambda: function(*args, **kwargs)))
+        self._work.put((future, work))
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """End the thread after the work that is already in line."""
-        self._work.put(None)
+        """End the lanes after the work that is already in line."""
+        for _ in range(self._count):
+            self._work.put(None)
 
-    def _run(self) -> None:
-        while (job := self._work.get()) is not None:
-            future, call = job
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(call())
-            except BaseException as error:
-                future.set_exception(error)
+    def _serve(self, engine: FaceEngine) -> None:
+        while (item := self._work.get()) is not None:
+            future, work = item
+            if future.set_running_or_notify_cancel():
+                resolve(future, lambda work=work: work(engine))  # type: ignore[misc]
+
+
+def resolve(future: Future[T], call: Callable[[], T]) -> None:
+    """Put what `call` returns or raises into `future`."""
+    try:
+        future.set_result(call())
+    except BaseException as error:
+        future.set_exception(error)
+
+
+async def in_daemon_thread(call: Callable[[], T]) -> T:
+    """Call something long on a thread that does not hold up the end of the process."""
+    future: Future[T] = Future()
+    threading.Thread(target=resolve, args=(future, call), daemon=True).start()
+    return await asyncio.wrap_future(future)

@@ -1,21 +1,21 @@
-"""The service behind the routes: loads the engine, decodes, hands images to the lane."""
+"""The service behind the routes: loads the engines, decodes, hands images to the lanes."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
 from face_service.errors import InferenceFailed, NotReady, RequestError, StartupError
-from face_service.face_engine import EngineInfo, Face, FaceEngine, Options
+from face_service.face_engine import EngineInfo, Face, FaceEngine, Job, Options
 from face_service.stages import StageTimes
 from face_service.vision.image import decode
 
-from .lane import Lane
+from .lane import Lanes, in_daemon_thread
 
 logger = logging.getLogger(__name__)
 
@@ -24,22 +24,24 @@ Status = Literal["starting", "healthy", "failed", "draining"]
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The faces of one image, its size in pixels, what found them, where the time went."""
+    """The faces of one image, its size in pixels, and what found them."""
 
     info: EngineInfo
     faces: list[Face]
     width: int
     height: int
-    times: StageTimes
 
 
 class FaceService:
-    """Answers images with faces once `load` has returned an engine."""
+    """Answers images with faces once `load` has returned `lanes` engines."""
 
-    def __init__(self, load: Callable[[], FaceEngine], max_pixels: int, decoders: int) -> None:
+    def __init__(
+        self, load: Callable[[], FaceEngine], lanes: int, max_pixels: int, decoders: int
+    ) -> None:
         self._load = load
+        self._lane_count = lanes
+        self._lanes = Lanes()
         self._max_pixels = max_pixels
-        self._lane = Lane()
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._started = time.monotonic()
         self.engine: FaceEngine | None = None
@@ -61,9 +63,12 @@ class FaceService:
         return time.monotonic() - self._started
 
     async def start(self) -> None:
-        """Load the engine on the lane. A StartupError ends up in `failure` and is raised."""
+        """Load the engines. What stops that ends up in `failure` and is raised."""
         try:
-            self.engine = await self._lane.run(self._load)
+            for _ in range(self._lane_count):
+                engine = await in_daemon_thread(self._load)
+                self._lanes.open(engine)
+            self.engine = engine
         except StartupError as error:
             self.failure = error
             raise
@@ -71,37 +76,75 @@ class FaceService:
             self.failure = StartupError(f"the models cannot be loaded: {error}")
             raise self.failure from error
 
-    async def analyse(self, data: bytes, options: Options) -> Analysis:
-        """Decode an image and find its faces.
+    async def analyse(self, data: bytes, options: Options, times: StageTimes) -> Analysis:
+        """Decode an image and find its faces. Raises RequestError."""
+        _, (answer,) = await self.analyse_many([data], options, times)
+        if isinstance(answer, RequestError):
+            raise answer
+        return answer
 
-        Raises InvalidImage or ImageTooLarge for the caller's mistakes, NotReady while the
-        models load, InferenceFailed when the networks fail.
+    async def analyse_many(
+        self, files: Sequence[bytes], options: Options, times: StageTimes
+    ) -> tuple[EngineInfo, list[Analysis | RequestError]]:
+        """Decode images side by side and find their faces, all in one turn of the lane.
+
+        Returns what answered, and an answer per image. An image that fails costs only
+        itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
+        Raises NotReady while the models load.
         """
         engine = self.engine
         if engine is None or self.draining:
             raise NotReady(f"The service is {self.status}, try again in a moment")
-        times = StageTimes()
+        loop = asyncio.get_running_loop()
+
+        def prepare(data: bytes) -> Job:
+            return engine.prepare(decode(data, self._max_pixels), options)
+
         with times.measure("decode"):
-            loop = asyncio.get_running_loop()
-            image = await loop.run_in_executor(self._decoders, decode, data, self._max_pixels)
+            prepared = await asyncio.gather(
+                *(loop.run_in_executor(self._decoders, prepare, data) for data in files),
+                return_exceptions=True,
+            )
+        jobs = [job for job in prepared if isinstance(job, Job)]
         submitted = time.perf_counter()
 
-        def work() -> list[Face]:
+        def work(engine: FaceEngine) -> list[list[Face] | Exception]:
             times["queue"] = (time.perf_counter() - submitted) * 1e3
-            return engine.analyse(image, options, times)
+            return analyse_each(engine, jobs, times)
 
-        try:
-            faces = await self._lane.run(work)
-        except RequestError:
-            raise
-        except Exception as error:
-            logger.exception("Inference failed on an image of shape %s", image.shape)
-            raise InferenceFailed("Inference failed, try again later") from error
-        height, width = image.shape[:2]
-        return Analysis(engine.info, faces, width, height, times)
+        answers = iter(await self._lanes.run(work) if jobs else ())
+        results: list[Analysis | RequestError] = []
+        for item in prepared:
+            outcome = next(answers) if isinstance(item, Job) else item
+            if isinstance(item, Job) and isinstance(outcome, list):
+                height, width = item.image.shape[:2]
+                results.append(Analysis(engine.info, outcome, width, height))
+            else:
+                results.append(as_request_error(outcome))
+        return engine.info, results
 
     def close(self) -> None:
         """Stop both kinds of threads."""
         self.draining = True
-        self._lane.close()
-        self._decoders.shutdown(cancel_futures=True)
+        self._lanes.close()
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+
+
+def analyse_each(
+    engine: FaceEngine, jobs: Sequence[Job], times: StageTimes
+) -> list[list[Face] | Exception]:
+    """Analyse jobs as one batch; if that fails, one by one, to lose only the guilty."""
+    try:
+        return list(engine.analyse(jobs, times))
+    except Exception as error:
+        if len(jobs) == 1:
+            return [error]
+        return [analyse_each(engine, [job], times)[0] for job in jobs]
+
+
+def as_request_error(error: object) -> RequestError:
+    """What a caller is told; what he is not told goes to the log."""
+    if isinstance(error, RequestError):
+        return error
+    logger.error("Inference failed", exc_info=error if isinstance(error, Exception) else None)
+    return InferenceFailed("Inference failed, try again later")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -32,10 +33,14 @@ class Attributes(NamedTuple):
     gender: Gender
 
 
-class AttributeReader(Protocol):
-    """Anything that reads age and gender of the faces of an image, one answer a face."""
+Faces = Sequence[tuple[Image, Detections]]
+"""Images with the faces found in each."""
 
-    def read(self, image: Image, faces: Detections) -> list[Attributes]: ...
+
+class AttributeReader(Protocol):
+    """Anything that reads age and gender: one answer a face, all faces in one batch."""
+
+    def read(self, faces: Faces) -> list[Attributes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,12 @@ class GenderAge:
     normalization: Normalization
     size: int = 96
 
-    def read(self, image: Image, faces: Detections) -> list[Attributes]:
-        crops = [crop(image, box_matrix(box, self.size), self.size) for box in faces.bboxes]
+    def read(self, faces: Faces) -> list[Attributes]:
+        crops = [
+            crop(image, box_matrix(box, self.size), self.size)
+            for image, found in faces
+            for box in found.bboxes
+        ]
         (answers,) = self.network.run_batched(to_blob(crops, self.normalization))
         return [
             Attributes(int(np.round(row[2] * 100)), "M" if np.argmax(row[:2]) else "F")
@@ -65,18 +74,20 @@ class AgeAndGender:
     age_size: int = 64
     gender_size: int = 32
 
-    def read(self, image: Image, faces: Detections) -> list[Attributes]:
-        ages = self._classify(self.age, image, faces, self.age_size) @ AGE_WEIGHTS
-        genders = self._classify(self.gender, image, faces, self.gender_size).argmax(axis=1)
+    def read(self, faces: Faces) -> list[Attributes]:
+        ages = self._classify(self.age, faces, self.age_size) @ AGE_WEIGHTS
+        genders = self._classify(self.gender, faces, self.gender_size).argmax(axis=1)
         return [
             Attributes(int(np.round(age)), "M" if male else "F")
             for age, male in zip(ages, genders, strict=True)
         ]
 
-    def _classify(
-        self, network: Network, image: Image, faces: Detections, size: int
-    ) -> NDArray[np.float32]:
-        chips = [face_chip(image, landmarks, size) for landmarks in faces.landmarks]
+    def _classify(self, network: Network, faces: Faces, size: int) -> NDArray[np.float32]:
+        chips = [
+            face_chip(image, landmarks, size)
+            for image, found in faces
+            for landmarks in found.landmarks
+        ]
         (probabilities,) = network.run_batched(to_blob(chips, self.normalization))
         return probabilities
 

@@ -2,42 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from .blob import Image
 
+STRIDE = 32
+"""The detector's coarsest stride; the sides of a canvas are multiples of it."""
 
-@dataclass(frozen=True, slots=True)
-class Canvas:
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+class Canvas(NamedTuple):
     """`pixels` uint8 [height, width, 3]; divide detections by `scale` to get image pixels."""
 
     pixels: Image
     scale: float
 
 
-def fit(image: Image, width: int, height: int) -> tuple[int, int]:
-    """The (width, height) an image takes on a canvas, rounded down as InsightFace rounds.
+def allowed_canvases(side: int) -> tuple[Size, ...]:
+    """The canvases of a detector whose graph takes any size: the square, 4:3 and 16:9, and
+    these on end; for a side of 640: 640×640, 640×480, 640×384, 480×640, 384×640.
+
+    Few and fixed: every new shape costs an accelerator a compilation, and the CPU memory.
+    """
+    shorter = [-(-side * part // STRIDE) * STRIDE for part in (3 / 4, 9 / 16)]
+    rectangles = [Size(side, int(short)) for short in shorter]
+    return (Size(side, side), *rectangles, *(Size(short, long) for long, short in rectangles))
+
+
+def fit(image: Image, canvas: Size) -> Size:
+    """The size an image takes on a canvas, rounded down as InsightFace rounds.
 
     The integer steps are those of `SCRFD._detect_candidates` in insightface 2.1. A side
     can become 0 (an image of 1×2000).
     """
     ratio = image.shape[0] / image.shape[1]
-    if ratio > height / width:
-        return int(height / ratio), height
-    return width, int(width * ratio)
+    if ratio > canvas.height / canvas.width:
+        return Size(int(canvas.height / ratio), canvas.height)
+    return Size(canvas.width, int(canvas.width * ratio))
 
 
-def letterbox(image: Image, width: int, height: int) -> Canvas | None:
-    """Put an image on a canvas of `width`×`height`.
+def smallest(image: Image, canvases: Sequence[Size]) -> Size:
+    """The smallest canvas on which an image is as large as on the first one."""
+    full = fit(image, canvases[0])
+    return min(
+        (canvas for canvas in canvases if fit(image, canvas) == full),
+        key=lambda canvas: canvas.width * canvas.height,
+    )
+
+
+def letterbox(image: Image, canvas: Size) -> Canvas | None:
+    """Put an image on a canvas.
 
     None if a side of the image would vanish: no face can be seen there.
     """
-    new_width, new_height = fit(image, width, height)
-    if new_width == 0 or new_height == 0:
+    size = fit(image, canvas)
+    if 0 in size:
         return None
-    pixels = np.zeros((height, width, 3), np.uint8)
-    pixels[:new_height, :new_width] = cv2.resize(image, (new_width, new_height))
-    return Canvas(pixels, new_height / image.shape[0])
+    pixels = np.zeros((canvas.height, canvas.width, 3), np.uint8)
+    pixels[: size.height, : size.width] = cv2.resize(image, size)
+    return Canvas(pixels, size.height / image.shape[0])

@@ -1,0 +1,110 @@
+"""What the documentation says is there: files, variables, endpoints, commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from fastapi import FastAPI
+
+from face_service.app import create_app
+from face_service.cli import app as cli
+from face_service.config import Settings
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+# `face-service` where a command begins: on a line, in a quote, after a path or a variable.
+COMMAND = re.compile(
+    r"(?:^\s*|[`(/]|\w=\S+ |uv run )face-service((?: [^\s`)|;&#]+)+)", re.MULTILINE
+)
+
+
+@pytest.fixture
+def application() -> Iterator[FastAPI]:
+    app = create_app(Settings(_env_file=None))
+    yield app
+    app.state.service.close()
+
+
+def table(page: Path, head: str) -> list[list[str]]:
+    """The rows of the table whose first column is called `head`, cell by cell."""
+    _, _, rest = page.read_text().partition(f"| {head} |")
+    assert rest, f"{page} has no table of {head}"
+    lines = rest.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" |")] for line in lines]
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments a page offers: its headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        if "://" in link:
+            continue
+        path, _, fragment = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not fragment or fragment in anchors(target), link
+
+
+def test_the_configuration_table_is_the_settings() -> None:
+    rows = {row[0].strip("`").lower(): row for row in table(README, "Variable")}
+    assert set(rows) == set(Settings.model_fields)
+    schema = Settings.model_json_schema()["properties"]
+    for name, (_, default, allowed, _) in rows.items():
+        field = Settings.model_fields[name]
+        if default == "none":
+            assert field.default is None, name
+        else:
+            given: dict[str, Any] = {name: default.strip("`")}
+            assert getattr(Settings(_env_file=None, **given), name) == field.default, name
+        bounds = ("minimum", "exclusiveMinimum", "maximum", "multipleOf")
+        for bound in (schema[name][key] for key in bounds if key in schema[name]):
+            assert re.search(rf"\b{bound:,}\b", allowed), (name, bound)
+        assert all(word in allowed for word in schema[name].get("enum", ())), name
+
+
+def test_the_endpoint_table_is_the_application(application: FastAPI) -> None:
+    listed = {row[0].strip("`") for row in table(README, "Endpoint")}
+    served = {
+        f"{method.upper()} {path}"
+        for path, methods in application.openapi()["paths"].items()
+        for method in methods
+    }
+    assert listed == served | {"GET /docs", "GET /redoc"}
+
+
+def test_the_option_table_is_the_schema(application: FastAPI) -> None:
+    listed = {row[0].strip("`"): row[1].strip("`") for row in table(ROOT / "docs/api.md", "Option")}
+    parameters = application.openapi()["paths"]["/detect"]["post"]["parameters"]
+    defaults = {p["name"]: p["schema"].get("default", "all") for p in parameters}
+    # A number of the schema may be 0 or 0.0, a boolean True.
+    assert {name: str(value).lower() for name, value in defaults.items()} == listed
+
+
+def commands() -> list[str]:
+    return sorted({found.strip() for page in PAGES for found in COMMAND.findall(page.read_text())})
+
+
+def test_the_documentation_shows_commands() -> None:
+    assert {"serve", "detect", "models"} <= {command.split()[0] for command in commands()}
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_shown_exists(command: str) -> None:
+    node: Any = typer.main.get_command(cli)
+    words = command.split()
+    while words and hasattr(node, "commands"):
+        node = node.commands[words.pop(0)]
+    options = {option for parameter in node.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options | {"--help"}
