@@ -162,7 +162,7 @@ def test_a_bad_file_in_a_batch_costs_only_itself(server: Server, group: bytes) -
 
 
 def test_a_batch_has_a_bounded_number_of_files(server: Server) -> None:
-    assert_error(post_batch(server, [b"x"] * 33), 400, "bad_request", "32")
+    assert_error(post_batch(server, [b"x"] * 33), 400, "invalid_request", "32")
     empty = server.client.post("/detect/batch", files={"file": b"x"})
     assert_error(empty, 400, "invalid_request", "'files'")
 

@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,7 +20,7 @@ from face_service.errors import RequestError, StartupError
 from face_service.middleware import BodyLimit, RequestId
 from face_service.routes import detect, health, models
 from face_service.runtime.threads import available_cpus
-from face_service.schemas import ErrorResponse
+from face_service.schemas import ErrorResponse, explain
 from face_service.serving.service import FaceService
 from face_service.vision.image import silence_decoders
 
@@ -103,13 +102,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_response(
-            request,
-            400,
-            "invalid_request",
-            "; ".join(map(sentence, error.errors())),
-            {},
-        )
+        return error_response(request, 400, "invalid_request", explain(error.errors(), skip=1), {})
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> JSONResponse:
@@ -124,10 +117,3 @@ def error_response(
     """`{"detail", "code", "request_id"}`."""
     request_id = request.state.request_id
     return JSONResponse({"detail": detail, "code": code, "request_id": request_id}, status, headers)
-
-
-def sentence(error: Any) -> str:
-    """One of pydantic's errors in words: where, and what is wrong there."""
-    where = ".".join(str(part) for part in error["loc"][1:])
-    message = "is not a known option" if error["type"] == "extra_forbidden" else error["msg"]
-    return f"{where}: {message}" if where else str(message)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -171,3 +172,17 @@ class ModelsResponse(BaseModel):
 
     loaded: LoadedPackOut | None
     known: list[PackOut]
+
+
+def explain(errors: Sequence[Any], skip: int = 0) -> str:
+    """pydantic's errors in words: where, and what is wrong there.
+
+    `skip`: leading parts of the place that a caller does not know, as `query` or `body`.
+    """
+    return "; ".join(_sentence(error, skip) for error in errors)
+
+
+def _sentence(error: Any, skip: int) -> str:
+    where = ".".join(str(part) for part in error["loc"][skip:])
+    message = "is not a known option" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"{where}: {message}" if where else str(message)

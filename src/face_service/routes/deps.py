@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request
-from starlette.datastructures import UploadFile
 
 from face_service.config import Settings
 from face_service.errors import InvalidRequest
 from face_service.schemas import DetectOptions
 from face_service.serving.service import FaceService
+
+from .bodies import read_files
 
 
 def get_settings(request: Request) -> Settings:
@@ -31,18 +32,20 @@ def get_request_id(request: Request) -> str:
     return cast(str, request.state.request_id)
 
 
+def media_type(request: Request) -> str:
+    """The Content-Type without its parameters, in small letters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def get_image(request: Request) -> bytes:
     """The image: the multipart field `file`, or the whole body of an `image/*` type.
 
     Raises InvalidRequest if the request holds neither.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = media_type(request)
     if content_type == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=16) as form:
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise InvalidRequest("The form has no file field named 'file'")
-            return await file.read()
+        ((_, image),) = await read_files(request, "file", limit=1)
+        return image
     if content_type.startswith("image/") or content_type == "application/octet-stream":
         return await request.body()
     raise InvalidRequest(
@@ -56,12 +59,9 @@ async def get_files(request: Request, settings: Configured) -> list[tuple[str | 
 
     Raises InvalidRequest if there is none, or more than MAX_BATCH_FILES.
     """
-    limit = settings.max_batch_files
-    async with request.form(max_files=limit, max_fields=16) as form:
-        files = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
-        if not files:
-            raise InvalidRequest("The form has no file field named 'files'")
-        return [(file.filename, await file.read()) for file in files]
+    if media_type(request) != "multipart/form-data":
+        raise InvalidRequest("Send the images as the multipart/form-data field 'files', repeated")
+    return await read_files(request, "files", settings.max_batch_files)
 
 
 Service = Annotated[FaceService, Depends(get_service)]

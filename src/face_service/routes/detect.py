@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Annotated, Any
+from typing import Any
 
-import pybase64
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from face_service.errors import InvalidRequest
 from face_service.schemas import (
     BatchResponse,
     DetectOptions,
@@ -20,6 +18,7 @@ from face_service.schemas import (
 from face_service.serving.service import Analysis, FaceService
 from face_service.stages import StageTimes
 
+from .bodies import parse_embedding_request
 from .deps import ImageBytes, ImageFiles, OptionsQuery, RequestId, Service
 from .rendering import render, render_batch
 
@@ -54,6 +53,12 @@ def form_body(field: str, schema: dict[str, Any], **other: Any) -> dict[str, Any
 
 
 IMAGE_BODY = form_body("file", FILE, **{"image/*": {"schema": FILE}})
+JSON_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": EmbeddingRequest.model_json_schema()}},
+    }
+}
 FILES_BODY = form_body("files", {"type": "array", "items": FILE, "minItems": 1})
 
 router = APIRouter(tags=["faces"], responses=ERRORS)
@@ -85,25 +90,17 @@ async def detect_batch(
     return render_batch(info, names, answers, options, times, elapsed_ms, request_id)
 
 
-@router.post("/extract-embedding", response_model=DetectResponse)
+@router.post("/extract-embedding", response_model=DetectResponse, openapi_extra=JSON_BODY)
 async def extract_embedding(
-    service: Service,
-    request_id: RequestId,
-    options: OptionsQuery,
-    request: Request,
-    body: Annotated[EmbeddingRequest, Body()],
+    service: Service, request_id: RequestId, options: OptionsQuery, request: Request
 ) -> Response:
     """The same for an image that is already in memory, as base64 in JSON.
 
     An option in the body wins over the query parameter of its name.
     """
+    body, image = await service.beside(parse_embedding_request, await request.body())
     given = body.model_dump(exclude={"image_base64"}, exclude_unset=True)
-    return await answer(
-        service,
-        decode_base64(body.image_base64),
-        options.model_copy(update=given),
-        request_id,
-    )
+    return await answer(service, image, options.model_copy(update=given), request_id)
 
 
 async def answer(
@@ -115,15 +112,3 @@ async def answer(
     elapsed_ms = (time.perf_counter() - started) * 1e3
     logger.info("Detected %d faces in %.2fms", len(analysis.faces), elapsed_ms)
     return render(analysis, options, times, elapsed_ms, request_id)
-
-
-def decode_base64(text: str) -> bytes:
-    """The bytes behind plain base64 or a `data:` URL. Raises InvalidRequest."""
-    if text.startswith("data:"):
-        head, comma, text = text.partition(",")
-        if not comma or not head.endswith(";base64"):
-            raise InvalidRequest("image_base64 is a data: URL that is not base64")
-    try:
-        return pybase64.b64decode("".join(text.split()), validate=True)
-    except ValueError as error:
-        raise InvalidRequest(f"image_base64 is not valid base64: {error}") from error

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, ParamSpec, TypeVar
 
 from face_service.errors import InferenceFailed, NotReady, RequestError, StartupError
 from face_service.face_engine import EngineInfo, Face, FaceEngine, Job, Options
@@ -19,6 +20,8 @@ from .lane import Lanes, in_daemon_thread
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Status = Literal["starting", "healthy", "failed", "draining"]
 
 
@@ -76,6 +79,11 @@ class FaceService:
             self.failure = StartupError(f"the models cannot be loaded: {error}")
             raise self.failure from error
 
+    async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that takes milliseconds on a decoding thread, not on the event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._decoders, partial(call, *args, **kwargs))
+
     async def analyse(self, data: bytes, options: Options, times: StageTimes) -> Analysis:
         """Decode an image and find its faces. Raises RequestError."""
         _, (answer,) = await self.analyse_many([data], options, times)
@@ -95,14 +103,13 @@ class FaceService:
         engine = self.engine
         if engine is None or self.draining:
             raise NotReady(f"The service is {self.status}, try again in a moment")
-        loop = asyncio.get_running_loop()
 
         def prepare(data: bytes) -> Job:
             return engine.prepare(decode(data, self._max_pixels), options)
 
         with times.measure("decode"):
             prepared = await asyncio.gather(
-                *(loop.run_in_executor(self._decoders, prepare, data) for data in files),
+                *(self.beside(prepare, data) for data in files),
                 return_exceptions=True,
             )
         jobs = [job for job in prepared if isinstance(job, Job)]

@@ -1,0 +1,110 @@
+"""The service: one bad image costs only itself, failures are told apart."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from face_service.errors import (
+    InferenceFailed,
+    InvalidImage,
+    NotReady,
+    RequestError,
+    StartupError,
+)
+from face_service.face_engine import Face, Job, Options
+from face_service.serving.service import Analysis, FaceService
+from face_service.stages import StageTimes
+from tests.images import encode
+
+POISON = 123
+
+
+class FakeEngine:
+    """Fails on any batch that holds an image of POISON pixels' width; else finds no faces."""
+
+    info = None
+
+    def prepare(self, image: np.ndarray, options: Options) -> Job:
+        return Job(image, [], options)
+
+    def analyse(self, jobs: list[Job], times: StageTimes) -> list[list[Face]]:
+        if any(job.image.shape[1] == POISON for job in jobs):
+            raise RuntimeError("the network cannot take this")
+        return [[] for _ in jobs]
+
+
+def image(width: int) -> bytes:
+    return encode(np.zeros((10, width, 3), np.uint8), "PNG")
+
+
+def answers(files: list[bytes]) -> list[Analysis | RequestError]:
+    async def run() -> list[Analysis | RequestError]:
+        service = FaceService(FakeEngine, lanes=1, max_pixels=10_000, decoders=2)
+        await service.start()
+        _, results = await service.analyse_many(files, Options(), StageTimes())
+        service.close()
+        return results
+
+    return asyncio.run(run())
+
+
+def test_one_poisoned_image_of_eight_costs_only_itself() -> None:
+    results = answers([image(10 + n) if n != 5 else image(POISON) for n in range(8)])
+    assert [type(result) for result in results] == [
+        InferenceFailed if n == 5 else Analysis for n in range(8)
+    ]
+    assert [result.width for n, result in enumerate(results) if n != 5] == [
+        10, 11, 12, 13, 14, 16, 17,
+    ]  # fmt: skip
+
+
+def test_what_is_no_image_never_reaches_the_engine() -> None:
+    first, second, third = answers([image(20), b"text", image(30)])
+    assert isinstance(first, Analysis)
+    assert isinstance(second, InvalidImage)
+    assert isinstance(third, Analysis)
+
+
+def test_a_single_failure_is_raised() -> None:
+    async def run() -> None:
+        service = FaceService(FakeEngine, lanes=1, max_pixels=10_000, decoders=1)
+        await service.start()
+        with pytest.raises(InferenceFailed):
+            await service.analyse(image(POISON), Options(), StageTimes())
+        await service.analyse(image(50), Options(), StageTimes())
+
+    asyncio.run(run())
+
+
+def test_before_the_start_and_after_the_end_it_is_not_ready() -> None:
+    async def run() -> None:
+        service = FaceService(FakeEngine, lanes=1, max_pixels=10_000, decoders=1)
+        assert service.status == "starting"
+        with pytest.raises(NotReady, match="starting"):
+            await service.analyse(image(50), Options(), StageTimes())
+        await service.start()
+        assert service.status == "healthy"
+        service.close()
+        with pytest.raises(NotReady, match="draining"):
+            await service.analyse(image(50), Options(), StageTimes())
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("error", [StartupError("no such pack"), ValueError("odd file")])
+def test_a_start_that_fails_says_why(error: Exception) -> None:
+    def load() -> FakeEngine:
+        raise error
+
+    async def run() -> FaceService:
+        service = FaceService(load, lanes=1, max_pixels=1, decoders=1)
+        with pytest.raises(StartupError, match=str(error)):
+            await service.start()
+        return service
+
+    service = asyncio.run(run())
+    assert service.status == "failed"
+    assert str(error) in str(service.failure)
