@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from face_service.runtime.policy import images_per_turn
 from face_service.stages import StageTimes
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
 from face_service.vision.arcface import ArcFace
@@ -104,6 +105,7 @@ class FaceEngine:
         attributes: AttributeReader | None,
     ) -> None:
         self.info = info
+        self.images_per_turn = images_per_turn(info.providers)
         self._detector = detector
         self._recogniser = recogniser
         self._attributes = attributes

@@ -1,4 +1,4 @@
-"""Lanes: in order, one at a time, each answer to its own asker, cancelled work never run."""
+"""Lanes: in order, each answer to its own asker, cancelled work never run, batches formed."""
 
 from __future__ import annotations
 
@@ -7,104 +7,138 @@ import threading
 
 import pytest
 
-from face_service.serving.lane import Lanes
+from face_service.serving.lane import Lanes, Outcome
+from face_service.stages import StageTimes
 
 
 class FakeEngine:
-    """Counts how many callers are inside at once."""
+    """Answers each job with itself; notes every batch; waits at `gate`; fails on "poison"."""
 
     def __init__(self) -> None:
-        self.inside = 0
-        self.most = 0
+        self.batches: list[list[object]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.inside = self.most_inside = 0
 
-    def __enter__(self) -> None:
+    def analyse(self, jobs: list[object], times: StageTimes) -> list[list[object]]:
         self.inside += 1
-        self.most = max(self.most, self.inside)
-
-    def __exit__(self, *_: object) -> None:
+        self.most_inside = max(self.most_inside, self.inside)
+        self.entered.set()
+        self.gate.wait(10)
+        self.batches.append(list(jobs))
         self.inside -= 1
+        if "poison" in jobs:
+            raise RuntimeError("cannot be computed")
+        times["detect"] = 1.0
+        return [[job] for job in jobs]
+
+
+async def ask(lanes: Lanes, *jobs: object) -> list[Outcome]:
+    return await lanes.run(list(jobs), StageTimes())
+
+
+async def queued(count: int) -> None:
+    """Let tasks that were just created get as far as the queue."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def test_work_runs_in_order_and_one_at_a_time() -> None:
-    engine, order = FakeEngine(), []
+    engine = FakeEngine()
 
-    def work(number: int):
-        def call(engine: FakeEngine) -> int:
-            with engine:
-                order.append(number)
-            return number
-
-        return call
-
-    async def run() -> list[int]:
+    async def run() -> list[list[Outcome]]:
         lanes = Lanes()
-        lanes.open(engine)
-        return await asyncio.gather(*(lanes.run(work(n)) for n in range(200)))
+        lanes.open(engine, images_per_turn=1)
+        return await asyncio.gather(*(ask(lanes, n) for n in range(200)))
 
-    assert asyncio.run(run()) == list(range(200))
-    assert order == list(range(200))
-    assert engine.most == 1
+    assert asyncio.run(run()) == [[[n]] for n in range(200)]
+    assert engine.batches == [[n] for n in range(200)], "a CPU lane forms no batches"
+    assert engine.most_inside == 1
 
 
-def test_an_error_reaches_its_asker_and_the_lane_lives_on() -> None:
-    async def run() -> list[object]:
+def test_what_waits_is_taken_in_one_turn_where_the_provider_likes_it() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+
+    async def run() -> list[list[Outcome]]:
         lanes = Lanes()
-        lanes.open(FakeEngine())
-        return await asyncio.gather(
-            lanes.run(lambda _: 1 // 0), lanes.run(lambda _: "alive"), return_exceptions=True
-        )
+        lanes.open(engine, images_per_turn=4)
+        first = asyncio.create_task(ask(lanes, "a"))
+        await asyncio.to_thread(engine.entered.wait, 10)
+        rest = [asyncio.create_task(ask(lanes, *name)) for name in ("b", "cd", "e", "f", "g")]
+        await queued(3)
+        engine.gate.set()
+        return [await first, *(await asyncio.gather(*rest))]
 
-    error, alive = asyncio.run(run())
-    assert isinstance(error, ZeroDivisionError)
-    assert alive == "alive"
+    answers = asyncio.run(run())
+    assert engine.batches == [["a"], ["b", "c", "d", "e"], ["f", "g"]]
+    assert answers == [[["a"]], [["b"]], [["c"], ["d"]], [["e"]], [["f"]], [["g"]]]
 
 
-def test_cancelled_before_its_turn_is_never_run() -> None:
-    gate, ran = threading.Event(), []
+def test_a_poisoned_job_costs_only_itself() -> None:
+    engine = FakeEngine()
+
+    async def run() -> list[Outcome]:
+        lanes = Lanes()
+        lanes.open(engine, images_per_turn=1)
+        return await ask(lanes, 1, 2, "poison", 4, 5, 6, 7, 8)
+
+    outcomes = asyncio.run(run())
+    assert isinstance(outcomes[2], RuntimeError)
+    assert [outcome for outcome in outcomes if isinstance(outcome, list)] == [
+        [1], [2], [4], [5], [6], [7], [8],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("images_per_turn", [1, 8])
+def test_cancelled_before_its_turn_never_reaches_the_engine(images_per_turn: int) -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
 
     async def run() -> None:
         lanes = Lanes()
-        lanes.open(FakeEngine())
-        first = asyncio.create_task(lanes.run(lambda _: gate.wait(10)))
-        second = asyncio.create_task(lanes.run(lambda _: ran.append("second")))
-        await asyncio.sleep(0.05)
+        lanes.open(engine, images_per_turn)
+        first = asyncio.create_task(ask(lanes, "first"))
+        await asyncio.to_thread(engine.entered.wait, 10)
+        second = asyncio.create_task(ask(lanes, "second"))
+        third = asyncio.create_task(ask(lanes, "third"))
+        await queued(3)
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
-        gate.set()
-        await first
-        await lanes.run(lambda _: ran.append("third"))
+        engine.gate.set()
+        assert await first == [["first"]]
+        assert await third == [["third"]]
 
     asyncio.run(run())
-    assert ran == ["third"]
+    assert engine.batches == [["first"], ["third"]]
 
 
 def test_two_lanes_work_side_by_side_with_an_engine_each() -> None:
     both, engines = threading.Barrier(2), [FakeEngine(), FakeEngine()]
-
-    def meet(engine: FakeEngine) -> int:
-        both.wait(10)  # passes only if the other lane is inside too
-        return id(engine)
-
-    async def run() -> list[int]:
-        lanes = Lanes()
-        for engine in engines:
-            lanes.open(engine)
-        return await asyncio.gather(lanes.run(meet), lanes.run(meet))
-
-    assert set(asyncio.run(run())) == set(map(id, engines))
-
-
-def test_closing_finishes_what_is_in_line() -> None:
-    done = []
+    for engine in engines:
+        engine.gate.wait = lambda _: both.wait(10)  # passes only if the other is inside too
 
     async def run() -> None:
         lanes = Lanes()
-        lanes.open(FakeEngine())
-        pending = [asyncio.create_task(lanes.run(lambda _, n=n: done.append(n))) for n in range(5)]
-        await asyncio.sleep(0)
-        lanes.close()
-        await asyncio.gather(*pending)
+        for engine in engines:
+            lanes.open(engine, images_per_turn=1)
+        await asyncio.gather(ask(lanes, 1), ask(lanes, 2))
 
     asyncio.run(run())
-    assert done == list(range(5))
+    assert sorted(batch for engine in engines for batch in engine.batches) == [[1], [2]]
+
+
+@pytest.mark.parametrize("images_per_turn", [1, 3])
+def test_closing_finishes_what_is_in_line(images_per_turn: int) -> None:
+    async def run() -> list[list[Outcome]]:
+        lanes = Lanes()
+        for _ in range(2):
+            lanes.open(FakeEngine(), images_per_turn)
+        pending = [asyncio.create_task(ask(lanes, n)) for n in range(7)]
+        await queued(3)
+        lanes.close()
+        return await asyncio.gather(*pending)
+
+    assert asyncio.run(run()) == [[[n]] for n in range(7)]

@@ -26,6 +26,7 @@ class FakeEngine:
     """Fails on any batch that holds an image of POISON pixels' width; else finds no faces."""
 
     info = None
+    images_per_turn = 1
 
     def prepare(self, image: np.ndarray, options: Options) -> Job:
         return Job(image, [], options)

@@ -70,7 +70,7 @@ class FaceService:
         try:
             for _ in range(self._lane_count):
                 engine = await in_daemon_thread(self._load)
-                self._lanes.open(engine)
+                self._lanes.open(engine, engine.images_per_turn)
             self.engine = engine
         except StartupError as error:
             self.failure = error
@@ -113,13 +113,7 @@ class FaceService:
                 return_exceptions=True,
             )
         jobs = [job for job in prepared if isinstance(job, Job)]
-        submitted = time.perf_counter()
-
-        def work(engine: FaceEngine) -> list[list[Face] | Exception]:
-            times["queue"] = (time.perf_counter() - submitted) * 1e3
-            return analyse_each(engine, jobs, times)
-
-        answers = iter(await self._lanes.run(work) if jobs else ())
+        answers = iter(await self._lanes.run(jobs, times) if jobs else ())
         results: list[Analysis | RequestError] = []
         for item in prepared:
             outcome = next(answers) if isinstance(item, Job) else item
@@ -135,18 +129,6 @@ class FaceService:
         self.draining = True
         self._lanes.close()
         self._decoders.shutdown(wait=False, cancel_futures=True)
-
-
-def analyse_each(
-    engine: FaceEngine, jobs: Sequence[Job], times: StageTimes
-) -> list[list[Face] | Exception]:
-    """Analyse jobs as one batch; if that fails, one by one, to lose only the guilty."""
-    try:
-        return list(engine.analyse(jobs, times))
-    except Exception as error:
-        if len(jobs) == 1:
-            return [error]
-        return [analyse_each(engine, [job], times)[0] for job in jobs]
 
 
 def as_request_error(error: object) -> RequestError:
