@@ -8,7 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
+import simplejpeg
 
 from face_service.errors import ImageTooLarge, InvalidImage
 from face_service.vision.blob import Image
@@ -50,6 +52,50 @@ def test_exif_rotation_is_applied(image_format: str, orientation: int, picture: 
 
     assert image.shape == picture.shape
     assert np.abs(image.astype(int) - picture.astype(int)).mean() < 6
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quality": 95},
+        {"quality": 30},
+        {"progressive": True},
+        {"subsampling": 0},
+        {"subsampling": 1},
+        {"subsampling": 2},
+        {"optimize": True, "restart_marker_blocks": 4},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("crop", [(240, 320), (239, 317), (9, 7)])
+def test_a_jpeg_has_the_very_pixels_opencv_gives(
+    options: dict[str, object], mode: str, crop: tuple[int, int], picture: Image
+) -> None:
+    image = np.ascontiguousarray(picture[: crop[0], : crop[1]])
+    data = encode(image, "JPEG", mode, **options)
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(decode(data, LIMIT), expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_rotated_jpeg_has_the_very_pixels_opencv_gives(orientation: int, picture: Image) -> None:
+    data = rotated(picture, orientation, "JPEG")
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(decode(data, LIMIT), expected)
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\x00\x00" + b"\xff" * 40, b"Exif\x00\x00II*\x00", b"rubbish"]
+)
+def test_damaged_exif_does_not_cost_the_picture(exif: bytes, picture: Image) -> None:
+    assert decode(encode(picture, "JPEG", exif=exif), LIMIT).shape == picture.shape
+
+
+def test_an_orientation_that_does_not_exist_is_none(picture: Image) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 77
+    assert decode(encode(picture, "JPEG", exif=exif), LIMIT).shape == picture.shape
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
@@ -109,7 +155,8 @@ def test_pixels_are_limited_before_decoding(
 ) -> None:
     data = encode(np.zeros((100, 100, 3), np.uint8), image_format)
     assert decode(data, 10_000).shape == (100, 100, 3)
-    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder saw the bytes"))
+    for module, decoder in ((cv2, "imdecode"), (simplejpeg, "decode_jpeg")):
+        monkeypatch.setattr(module, decoder, lambda *_: pytest.fail("the decoder saw the bytes"))
     with pytest.raises(ImageTooLarge, match=r"100x100.*9999"):
         decode(data, 9_999)
 
