@@ -85,6 +85,14 @@ def test_a_rotated_jpeg_has_the_very_pixels_opencv_gives(orientation: int, pictu
     assert np.array_equal(decode(data, LIMIT), expected)
 
 
+def test_a_jpeg_with_stray_bytes_is_still_a_picture(picture: Image) -> None:
+    data = encode(picture, "JPEG", quality=95)
+    stray = data[:-2] + b"\x00\x11\x22" + data[-2:]
+    with pytest.raises(ValueError, match="extraneous"):
+        simplejpeg.decode_jpeg(stray, "BGR")
+    assert np.array_equal(decode(stray, LIMIT), decode(data, LIMIT))
+
+
 @pytest.mark.parametrize(
     "exif", [b"Exif\x00\x00" + b"\xff" * 40, b"Exif\x00\x00II*\x00", b"rubbish"]
 )
