@@ -1,108 +1,198 @@
-"""This service against the obvious one, on the same frames, in turn.
+"""This service against the obvious one and against insightface in a loop, in turn.
 
-    .venv/bin/python -m benchmarks.compare [--rounds 5] [--requests 24] [--pack standin]
+    .venv/bin/python -m benchmarks.compare [--pack starter] [--rounds 5] [--seconds 2.5]
+        [--clients 1 4 32] [--set PRECISION=bf16] [--python OTHER/bin/python] [--name NAME]
 
-Starts both servers, lets each answer the same frames, A B A B, and prints medians and
-ratios. The obvious service is ../shared/tools/naive_service.py: FastAPI around
-insightface's FaceAnalysis, in the environment that scripts/oracle.sh makes.
+Starts all of them, lets each answer the same frames for some seconds, one after the other,
+round by round, and prints medians and ratios as Markdown; benchmarks/results/NAME.json
+holds every round. The obvious service is ../shared/tools/naive_service.py, the loop
+benchmarks/insightface_loop.py; both run in the environment that scripts/oracle.sh makes,
+and neither can run the starter pack, whose recogniser takes BGR and one face a run.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import json
 import statistics
-import subprocess
-import sys
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from benchmarks.frames import ROOT, SHARED, frame
-from face_service.load import Load, closed_loop
+from benchmarks import opponents, tables
+from benchmarks.frames import ROOT, frame
+from benchmarks.opponents import MANY, HttpServer, Round, Subject, median_round
+from face_service.bench.load import Plan
 
 FRAMES = 4
-PORTS = {"naive": 8291, "ours": 8292}
+RESULTS = ROOT / "benchmarks/results"
+FEW_ROUNDS = 2
+"""Rounds of the cells that only draw a curve."""
 
 
-def start(name: str, folder: Path) -> subprocess.Popen[bytes]:
-    """Start one of the two servers on the networks in `folder`."""
-    environment = {**os.environ, "PORT": str(PORTS[name]), "HOST": "127.0.0.1"}
-    if name == "naive":
-        command = [str(ROOT / ".oracle/bin/python"), str(SHARED / "tools/naive_service.py")]
-        environment |= {"MODEL_ROOT": "/", "MODEL": str(folder)}
-    else:
-        command = [sys.executable, "-m", "face_service.main"]
-        environment |= {"INSIGHTFACE_MODEL": str(folder), "LOG_LEVEL": "WARNING"}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A line of a table: so many faces in a frame, so many clients."""
+
+    faces: int
+    clients: int
+
+    @property
+    def main(self) -> bool:
+        """Whether a target is set for it."""
+        return self.faces in (0, 1, 6) and self.clients in (1, 4)
 
 
-def wait_until_ready(port: int) -> None:
-    """Wait for the server to answer a frame."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            if not closed_loop(f"http://127.0.0.1:{port}", [frame(1, 0)], 1, 1).errors:
-                return
-        except OSError:
-            pass
-        time.sleep(0.5)
-    raise SystemExit(f"no server on port {port}")
+@dataclass(slots=True)
+class Results:
+    """Everything that was measured."""
+
+    pack: str
+    variables: dict[str, str]
+    starts: dict[str, list[float]] = field(default_factory=dict)
+    cells: list[dict[str, Any]] = field(default_factory=list)
+    bare: dict[int, dict[str, Any]] = field(default_factory=dict)
+    peak_rss_mb: dict[str, float | None] = field(default_factory=dict)
+
+    def add(self, cell: Cell, subject: str, rounds: list[Round]) -> None:
+        """Keep the rounds of one subject."""
+        self.cells.append(
+            {
+                **asdict(cell),
+                "subject": subject,
+                **asdict(median_round(rounds)),
+                "rounds": [
+                    {"throughput": one.throughput, "p50": one.p50, "p99": one.p99} for one in rounds
+                ],
+            }
+        )
+
+    def write(self, name: str) -> None:
+        """To benchmarks/results."""
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
-def peak_rss_mb(process: subprocess.Popen[bytes]) -> float:
-    """The most memory the process has held, in MB."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1e3
+class Comparison:
+    """The processes that are compared, and how."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.folder: Path = arguments.pack
+        self.alone = not self.folder.is_dir()
+        self.python: str = arguments.python
+        self.variables = dict(item.split("=", 1) for item in arguments.set)
+        self.arguments = arguments
+        self.results = Results(self.folder.name, self.variables)
+
+    def start(self, name: str, stack: ExitStack) -> HttpServer:
+        """Start one of the two servers; it may not be ready yet."""
+        if name == "naive":
+            return stack.enter_context(opponents.naive(self.folder))
+        return stack.enter_context(opponents.ours(self.folder, self.variables, self.python))
+
+    def servers(self) -> tuple[str, ...]:
+        """Those that can run this pack."""
+        return ("ours",) if self.alone else ("naive", "ours")
+
+    def measure_starts(self) -> None:
+        """Seconds from nothing to the first answered frame; a start before that warms the
+        page cache."""
+        image = frame(0, 0)
+        for turn in range(self.arguments.starts + 1):
+            for name in self.servers():
+                with ExitStack() as stack:
+                    since = time.monotonic()
+                    server = self.start(name, stack)
+                    seconds = opponents.first_answer(server, image, since)
+                if turn:
+                    self.results.starts.setdefault(name, []).append(seconds)
+
+    def measure(self, cells: Sequence[Cell]) -> None:
+        """All cells, those with the same faces one after the other."""
+        with ExitStack() as stack:
+            subjects: dict[str, Subject] = {}
+            for name in self.servers():
+                since = time.monotonic()
+                server = self.start(name, stack)
+                opponents.first_answer(server, frame(1, 0), since)
+                subjects[name] = server
+            if not self.alone:
+                loop = stack.enter_context(opponents.insightface_loop(self.folder))
+                subjects["loop"] = loop
+            for faces in dict.fromkeys(cell.faces for cell in cells):
+                images = [frame(faces, seed) for seed in range(FRAMES)]
+                with opponents.bare(self.folder, self.variables, self.python, images) as bare:
+                    for name in subjects:  # every canvas and batch size once
+                        subjects[name].measure(images, Plan(1, len(images), 60))
+                    for cell in (cell for cell in cells if cell.faces == faces):
+                        self.measure_cell(cell, subjects, images, bare)
+            self.results.peak_rss_mb = {
+                name: subject.peak_rss_mb() for name, subject in subjects.items()
+            }
+
+    def measure_cell(
+        self, cell: Cell, subjects: dict[str, Subject], images: Sequence[bytes], bare: Any
+    ) -> None:
+        """Rounds of everybody, in turn; who comes first changes from round to round."""
+        plan = Plan(cell.clients, MANY, self.arguments.seconds)
+        here = [name for name in subjects if name != "loop" or cell.clients == 1]
+        rounds: dict[str, list[Round]] = {name: [] for name in here}
+        limits = []
+        for turn in range(self.arguments.rounds if cell.main else FEW_ROUNDS):
+            for name in here if turn % 2 == 0 else reversed(here):
+                rounds[name].append(subjects[name].measure(images, plan))
+                if name == "ours" and cell.main and cell.clients > 1:
+                    limits.append(bare.run(self.arguments.seconds).throughput)
+        for name in here:
+            self.results.add(cell, name, rounds[name])
+        if limits:
+            self.results.bare[cell.faces] = {
+                "images_per_second": statistics.median(limits),
+                "runs": bare.recipe.calls,
+                "rounds": limits,
+            }
 
 
-def measure(faces: int, clients: int, rounds: int, requests: int) -> dict[str, list[Load]]:
-    """Loads by server, one a round, in turn."""
-    images = [frame(faces, seed) for seed in range(FRAMES)]
-    loads: dict[str, list[Load]] = {name: [] for name in PORTS}
-    for _ in range(rounds):
-        for name, port in PORTS.items():
-            load = closed_loop(f"http://127.0.0.1:{port}", images, clients, requests)
-            assert not load.errors, f"{name} failed on {load.errors} requests"
-            loads[name].append(load)
-    return loads
+def cells_of(faces: Sequence[int], clients: Sequence[int]) -> list[Cell]:
+    """One client for every number of faces, four for the main ones, the rest with one face."""
+    return [
+        Cell(face, client)
+        for face in faces
+        for client in clients
+        if (face in (0, 6) and client == 4) or face == 1 or client == 1
+    ]
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--pack",
+        type=Path,
+        default=ROOT / ".oracle/packs/standin",
+        help="a folder of networks; or a pack's name, which only this service runs",
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=24, help="per round and server")
-    parser.add_argument("--pack", type=Path, default=ROOT / ".oracle/packs/standin")
+    parser.add_argument("--seconds", type=float, default=2.5, help="per round and server")
+    parser.add_argument("--faces", type=int, nargs="+", default=[0, 1, 3, 6])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
+    parser.add_argument("--starts", type=int, default=3, help="0 leaves the start out")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--python", default=opponents.PYTHON, help="runs this service")
+    parser.add_argument("--name", help="of the file in benchmarks/results")
     arguments = parser.parse_args()
-    servers = {name: start(name, arguments.pack.resolve()) for name in PORTS}
-    try:
-        for port in PORTS.values():
-            wait_until_ready(port)
-        print(
-            "| faces | clients | naive req/s | ours req/s | ratio | naive p50 | ours p50 | ratio |"
-        )
-        print("|---|---|---|---|---|---|---|---|")
-        for faces in (0, 1, 6):
-            for clients in (1, 4):
-                loads = measure(faces, clients, arguments.rounds, arguments.requests)
-                rate, p50 = (
-                    {name: statistics.median(map(of, loads[name])) for name in PORTS}
-                    for of in (lambda load: load.throughput, lambda load: load.percentile(50))
-                )
-                print(
-                    f"| {faces} | {clients} | {rate['naive']:.2f} | {rate['ours']:.2f} "
-                    f"| {rate['ours'] / rate['naive']:.2f}× | {p50['naive']:.0f} ms "
-                    f"| {p50['ours']:.0f} ms | {p50['ours'] / p50['naive']:.2f}× |",
-                    flush=True,
-                )
-        for name, process in servers.items():
-            print(f"peak memory, {name}: {peak_rss_mb(process):.0f} MB")
-    finally:
-        for process in servers.values():
-            process.terminate()
+    if arguments.pack.is_dir():
+        arguments.pack = arguments.pack.resolve()
+    comparison = Comparison(arguments)
+    if arguments.starts:
+        comparison.measure_starts()
+    comparison.measure(cells_of(arguments.faces, arguments.clients))
+    results = comparison.results
+    results.write(arguments.name or f"compare-{results.pack}")
+    print(tables.of(asdict(results)))
 
 
 if __name__ == "__main__":

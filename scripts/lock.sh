@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the three lock files again, keeping every pin that still fits; `scripts/lock.sh --upgrade` takes the newest.
+# Writes the four lock files again, keeping every pin that still fits; `scripts/lock.sh --upgrade` takes the newest.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 # shellcheck source=scripts/bootstrap.sh
@@ -24,3 +24,9 @@ compile pyproject.toml --output-file requirements.lock "$@"
   printf '%s\n' fastapi uvicorn python-multipart # the opponent of benchmarks/compare.py
   sed -nE 's/^opencv-python-headless(==[^ ]+).*/opencv-python\1/p' requirements.lock
 } | compile - --constraints requirements.lock --output-file requirements-oracle.lock "$@"
+
+# OpenVINO's build takes the place of onnxruntime: the same module under another name.
+{
+  echo onnxruntime-openvino==1.24.1
+  sed -nE '/^onnxruntime==/d; s/^([a-z][^ ]*==[^ ]+)( ;[^\\]*)? ?\\?$/\1\2/p' requirements.lock
+} | compile - --output-file requirements-openvino.lock "$@"

@@ -14,6 +14,7 @@ from face_service.packs.catalog import CATALOG, Role
 from face_service.packs.pack import Pack, PackModel
 from face_service.packs.store import resolve
 from face_service.runtime.network import Network, load_network
+from face_service.runtime.precision import Precision, require_bf16
 from face_service.runtime.providers import choose_providers
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ModelFileOut, PackOut
@@ -24,8 +25,6 @@ from face_service.vision.scrfd import CLOSEUP, Scrfd
 
 logger = logging.getLogger("face_service.face_engine")
 
-PRECISION = "fp32"
-
 
 def load_engine(settings: Settings) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once.
@@ -34,10 +33,13 @@ def load_engine(settings: Settings) -> FaceEngine:
     """
     started = time.perf_counter()
     providers = choose_providers(settings.onnx_providers)
+    if settings.precision == "bf16":  # known before minutes of download
+        require_bf16(providers)
     mirror = str(settings.model_mirror) if settings.model_mirror else None
     pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
     threads = settings.intra_op_threads or max(1, available_cpus() // settings.lanes)
-    engine = build_engine(pack, detector_canvases(settings), providers, threads)
+    canvases = detector_canvases(settings)
+    engine = build_engine(pack, canvases, providers, threads, settings.precision)
     engine.warm_up()
     logger.info(
         "FaceEngine initialized with model: %s (%d threads, warm after %.1f s)",
@@ -49,12 +51,17 @@ def load_engine(settings: Settings) -> FaceEngine:
 
 
 def build_engine(
-    pack: Pack, canvases: Canvases, providers: tuple[str, ...], threads: int
+    pack: Pack,
+    canvases: Canvases,
+    providers: tuple[str, ...],
+    threads: int,
+    asked: Precision = "fp32",
 ) -> FaceEngine:
-    """Load the networks of a pack into an engine."""
+    """Load the networks of a pack into an engine; `asked` is what PRECISION says."""
+    precision = computed_precision(pack, asked)
 
     def load(model: PackModel) -> Network:
-        return load_network(model.path, providers, threads)
+        return load_network(model.path, providers, threads, precision)
 
     model = pack.models[Role.RECOGNITION]
     detector = build_detector(pack, canvases, load)
@@ -65,11 +72,37 @@ def build_engine(
         if name in detector.network.providers and name in recogniser.network.providers
     ]
     logger.info("Using ONNX providers: %s", taken)
-    info = describe(pack, tuple(taken), threads)
+    info = describe(pack, tuple(taken), threads, precision)
     return FaceEngine(info, detector, recogniser, attribute_reader(pack, load))
 
 
-def describe(pack: Pack, providers: tuple[str, ...], threads: int) -> EngineInfo:
+def computed_precision(pack: Pack, asked: Precision) -> Precision:
+    """What the networks of `pack` are computed in where PRECISION says `asked`.
+
+    Weights decide between fp32 and int8, so the default, fp32, leaves a quantised pack in
+    int8, and int8 asks for nothing but such a pack. Raises PackError where they cannot agree.
+    """
+    if pack.precision == "int8":
+        if asked == "bf16":
+            raise PackError(
+                f"PRECISION=bf16, but the networks of {pack.name} are quantised to int8: set "
+                "PRECISION=int8, or take the pack they were made from"
+            )
+        return "int8"
+    if asked == "int8":
+        source = pack.name if pack.name in CATALOG else pack.directory
+        folder = f"./{pack.name}-int8"
+        raise PackError(
+            f"PRECISION=int8, but the networks of {pack.name} are not quantised. Make a pack that "
+            f"is: face-service models quantize {source} --calibrate PHOTOS --out {folder}; "
+            f"then set INSIGHTFACE_MODEL={folder}"
+        )
+    return asked
+
+
+def describe(
+    pack: Pack, providers: tuple[str, ...], threads: int, precision: Precision
+) -> EngineInfo:
     """What an engine made from `pack` is made of."""
     return EngineInfo(
         pack=pack.name,
@@ -80,7 +113,7 @@ def describe(pack: Pack, providers: tuple[str, ...], threads: int) -> EngineInfo
         ),
         recogniser_sha256=pack.models[Role.RECOGNITION].sha256,
         dimension=pack.dimension,
-        precision=PRECISION,
+        precision=precision,
         same_person_threshold=pack.threshold.same_person if pack.threshold else None,
         threshold_measured_on=pack.threshold.measured_on if pack.threshold else None,
         providers=providers,

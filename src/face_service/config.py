@@ -9,6 +9,7 @@ from pydantic import AnyHttpUrl, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from face_service.errors import StartupError
+from face_service.runtime.precision import Precision
 from face_service.runtime.providers import CPU, PACKAGES
 
 
@@ -24,6 +25,10 @@ class Settings(BaseSettings):
     onnx_providers: Annotated[tuple[str, ...], NoDecode] = Field(
         (CPU,),
         description="ONNX Runtime execution providers, comma-separated, best first.",
+    )
+    precision: Precision = Field(
+        "fp32",
+        description="What networks are multiplied in; a quantised pack is int8 by itself.",
     )
     insightface_model: str = Field(
         "buffalo_l",

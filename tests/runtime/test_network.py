@@ -13,7 +13,7 @@ from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import network as module
 from face_service.runtime.network import MAX_BATCH, Network, load_network
-from face_service.runtime.providers import CPU
+from face_service.runtime.providers import CPU, OPENVINO
 from face_service.vision.canvas import Size
 
 
@@ -57,7 +57,9 @@ def test_a_fixed_batch_is_filled_up_and_cut(rows: int) -> None:
 class FakeSession:
     """Stands for ONNX Runtime on a machine without the hardware; keeps what it was given."""
 
-    def __init__(self, path: Path, options: object, providers: list[str]) -> None:
+    def __init__(
+        self, path: Path, options: object, providers: list[tuple[str, dict[str, str]]]
+    ) -> None:
         self.options, self.asked = options, providers
 
     def get_providers(self) -> list[str]:
@@ -84,6 +86,12 @@ def test_a_provider_that_does_not_load_is_loud_where_the_cpu_may_take_over(
     )
 
 
+def test_bf16_never_falls_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.onnxruntime, "InferenceSession", FakeSession)
+    with pytest.raises(ProviderError, match=f"could not load {OPENVINO}.*or set PRECISION=fp32"):
+        load_network(Path("w.onnx"), (OPENVINO, CPU), threads=2, precision="bf16")
+
+
 def test_the_engine_names_the_providers_that_were_taken(
     starter: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +110,7 @@ def test_options_given_to_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.onnxruntime, "InferenceSession", FakeSession)
     network = load_network(Path("w.onnx"), ("CUDAExecutionProvider", CPU), threads=3)
     session = network._session
-    assert session.asked == ["CUDAExecutionProvider", CPU]
+    assert session.asked == [("CUDAExecutionProvider", {}), (CPU, {})]
     assert session.options.intra_op_num_threads == 3
     assert session.options.inter_op_num_threads == 1
     assert session.options.log_severity_level == 3

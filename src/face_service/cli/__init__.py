@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from face_service import __version__
+from face_service.cli.bench import bench
 from face_service.cli.detect import detect
 from face_service.cli.evaluate import evaluate
 from face_service.cli.models import app as models
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.add_typer(models, name="models")
 app.command()(detect)
 app.command()(evaluate)
+app.command()(bench)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`face-service models`: list, pull, verify, path."""
+"""`face-service models`: list, pull, verify, path, quantize."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from face_service.cli.quantize import quantize
 from face_service.config import load_settings
 from face_service.errors import PackError
 from face_service.packs import store
@@ -18,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(quantize)
 
 PackName = Annotated[
     str, typer.Argument(metavar="PACK", help="A name that `models list` shows.", show_default=False)

@@ -68,6 +68,7 @@ def load_folder(directory: Path) -> Pack:
         if manifest and manifest.threshold
         else None,
         licence=(manifest and manifest.licence) or UNKNOWN_LICENCE,
+        precision=manifest.precision if manifest else "fp32",
     )
     roles = ", ".join(f"{role}: {model.path.name}" for role, model in pack.models.items())
     logger.info("Pack %s read from %s (%s)", pack.name, directory, roles)

@@ -9,7 +9,8 @@
       ]
     }
 
-All but `models` may be left out, and of a model all but `file` and `role`.
+All but `models` may be left out, and of a model all but `file` and `role`. A pack that
+`face-service models quantize` made says `"precision": "int8"`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from face_service.errors import PackError
 from face_service.packs.catalog import Role
+from face_service.packs.pack import PackPrecision
 from face_service.vision.blob import Normalization
 
 MANIFEST = "manifest.json"
@@ -70,6 +72,7 @@ class Manifest(_Strict):
     name: str | None = None
     licence: str | None = None
     dimension: Annotated[int, Field(gt=0)] | None = None
+    precision: PackPrecision = "fp32"
     threshold: ManifestThreshold | None = None
     models: Annotated[tuple[ManifestModel, ...], Field(min_length=1)]
 

@@ -7,9 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 from face_service.packs.catalog import Role, Threshold
 from face_service.vision.blob import Normalization
+
+PackPrecision = Literal["fp32", "int8"]
+"""What the weights of a pack were made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Pack:
     """The networks of one pack, by role; detection and recognition are always there.
 
     `dimension` is the length of its embeddings. `threshold` is None where nobody has
-    said from which similarity on two of them are one person.
+    said from which similarity on two of them are one person. `precision` is int8 where
+    networks were quantised.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Pack:
     dimension: int
     threshold: Threshold | None
     licence: str
+    precision: PackPrecision = "fp32"
 
 
 def by_role(models: Iterable[PackModel]) -> Mapping[Role, PackModel]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 
@@ -12,6 +13,9 @@ from face_service.errors import ProviderError
 logger = logging.getLogger(__name__)
 
 CPU = "CPUExecutionProvider"
+OPENVINO = "OpenVINOExecutionProvider"
+OPENVINO_PACKAGE = "onnxruntime-openvino==1.24.1"
+"""The build whose options and figures docs/decisions/0011-precision.md records."""
 
 PACKAGES = {
     CPU: "onnxruntime",
@@ -19,7 +23,7 @@ PACKAGES = {
     "TensorrtExecutionProvider": "onnxruntime-gpu",
     "ROCMExecutionProvider": "onnxruntime-rocm (ROCm 6.x-7.0)",
     "MIGraphXExecutionProvider": "onnxruntime-migraphx (ROCm 7.1 and later)",
-    "OpenVINOExecutionProvider": "onnxruntime-openvino",
+    OPENVINO: OPENVINO_PACKAGE,
     "CoreMLExecutionProvider": "onnxruntime, on macOS",
     "DmlExecutionProvider": "onnxruntime-directml, on Windows",
 }
@@ -54,3 +58,27 @@ def choose_providers(
         else:
             logger.warning("Not available: %s (%s)", ", ".join(missing), advice)
     return taken
+
+
+def provider_options(name: str, precision: str, threads: int) -> dict[str, str]:
+    """What ONNX Runtime is to tell a provider, beside the options of the session.
+
+    precision: "fp32", "bf16" or "int8". threads: those of a network on the CPU.
+    """
+    return openvino_options(precision, threads) if name == OPENVINO else {}
+
+
+def openvino_options(precision: str, threads: int) -> dict[str, str]:
+    """Options of OpenVINO on the CPU: one inference at a time, on `threads` threads.
+
+    The precision is always said: left alone, it is OpenVINO's to choose, by version and by
+    processor. "f32" leaves quantised layers in int8. Session options do not reach OpenVINO,
+    whose own default is every core of the host.
+    """
+    properties = {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "INFERENCE_NUM_THREADS": str(threads),
+        "NUM_STREAMS": "1",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    return {"device_type": "CPU", "load_config": json.dumps({"CPU": properties})}

@@ -1,0 +1,33 @@
+"""Puts benchmarks/results/NAME.md between `<!-- NAME -->` and `<!-- /NAME -->` of the docs.
+
+    .venv/bin/python -m benchmarks.publish
+
+So no figure is typed: what the commands printed is what the pages say.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "docs/performance.md"]
+PLACE = re.compile(r"(<!-- (?P<name>[\w-]+) -->\n).*?(<!-- /(?P=name) -->)", re.DOTALL)
+
+
+def fill(place: re.Match[str]) -> str:
+    """The place with the newest results in it; as it was if there are none."""
+    results = ROOT / "benchmarks/results" / f"{place['name']}.md"
+    if not results.exists():
+        return place[0]
+    return f"{place[1]}{results.read_text().strip()}\n{place[3]}"
+
+
+def main() -> None:
+    """Fill every place of every page."""
+    for page in PAGES:
+        page.write_text(PLACE.sub(fill, page.read_text()))
+
+
+if __name__ == "__main__":
+    main()

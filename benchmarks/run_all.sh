@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Every table and plot of docs/performance.md, in order, in about 12 minutes: benchmarks/run_all.sh
+# Needs ./test.sh to have run once (.venv, .oracle, the stand-in pack), and a machine that does nothing else.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+# shellcheck source=../scripts/bootstrap.sh
+. scripts/bootstrap.sh
+runner=${BENCH_PYTHON:-.venv/bin/python}
+export PYTHONPATH=src:.
+
+# step NAME MODULE [ARGUMENT...]: what the module prints goes to the screen and to NAME.md.
+step() {
+  local name=$1
+  shift
+  printf '\n## python -m %s\n\n' "$*"
+  "$runner" -m "$@" | tee "$results/$name.md"
+}
+results=benchmarks/results
+mkdir -p "$results"
+started=$SECONDS
+step compare-standin benchmarks.compare --seconds 2
+step compare-starter benchmarks.compare --pack starter --rounds 3 --seconds 2 --faces 0 1 6 --clients 1 4 --starts 0
+step arrivals benchmarks.arrivals --seconds 6
+step canvas_agreement benchmarks.canvas_agreement --frames 500
+step closeup benchmarks.closeup --photos 60
+
+# matplotlib, in a folder that is gone afterwards.
+find_python
+find_uv
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mapfile -t needs < <("$python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")')
+"$uv" pip install --quiet --python "$python" --target "$scratch" "${needs[@]}"
+PYTHONPATH=$scratch:. "$python" -m benchmarks.plots
+
+"$python" -m benchmarks.publish
+echo "All done in $(((SECONDS - started) / 60)) minutes; docs/performance.md has the tables."

@@ -1,0 +1,1 @@
+"""`face-service bench`: load on a real server, and what the networks alone would allow."""

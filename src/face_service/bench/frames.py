@@ -1,0 +1,75 @@
+"""Frames to send where none are given: 1920×1080 JPEGs with a known number of photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from face_service.errors import FaceServiceError
+from face_service.vision.blob import Image
+
+WIDTH, HEIGHT, QUALITY = 1920, 1080, 90
+CLOSE = (620, 140, 760)
+GRID = [(60 + 620 * column, 40 + 520 * row, 480) for row in range(2) for column in range(3)]
+"""Left, top and side of each photo in pixels: one alone, or up to six."""
+MOST_FACES = len(GRID)
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+def background(seed: int) -> Image:
+    """A soft landscape of blobs, with the noise a camera adds."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(30, 220, (9, 16, 3), np.uint8)
+    smooth = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).astype(int)
+    return np.clip(smooth + random.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8)
+
+
+def compose(photos: Sequence[Image], seed: int) -> bytes:
+    """A JPEG with the middle square of each of up to MOST_FACES photos."""
+    image = background(seed)
+    layout = [CLOSE] if len(photos) == 1 else GRID
+    for photo, (left, top, side) in zip(photos, layout, strict=False):
+        image[top : top + side, left : left + side] = cv2.resize(
+            square(photo), (side, side), interpolation=cv2.INTER_CUBIC
+        )
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+def square(photo: Image) -> Image:
+    """The middle of a photo, as wide as it is high."""
+    height, width = photo.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return photo[top : top + side, left : left + side]
+
+
+def generate(faces: int, photos: Path | None, count: int) -> list[bytes]:
+    """`count` frames with `faces` different photos each, from the folder `photos`.
+
+    Raises FaceServiceError if the folder has too few images.
+    """
+    if not faces:
+        return [compose([], seed) for seed in range(count)]
+    if photos is None:
+        raise FaceServiceError(f"--faces {faces} needs --photos, a folder with photos of people")
+    paths = sorted(p for p in photos.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+    if len(paths) < faces:
+        raise FaceServiceError(f"--photos {photos}: {len(paths)} images, {faces} are needed")
+    # Spread over the folder, which may hold many photos of one person side by side.
+    step = max(1, len(paths) // (count * faces))
+    chosen = [paths[index * step % len(paths)] for index in range(count * faces)]
+    return [
+        compose([read(path) for path in chosen[seed * faces :][:faces]], seed)
+        for seed in range(count)
+    ]
+
+
+def read(path: Path) -> Image:
+    """The pixels of a photo. Raises FaceServiceError."""
+    photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if photo is None:
+        raise FaceServiceError(f"--photos: {path} is not an image")
+    return np.asarray(photo, np.uint8)

@@ -1,0 +1,146 @@
+"""The server under load: a process of our own on a free port, or one that runs already."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from face_service.errors import FaceServiceError, StartupError
+
+LOOPBACK = "127.0.0.1"
+READY_TIMEOUT = 600.0
+"""Seconds; the first start of a pack downloads it."""
+STOP_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens, and its process if it is ours."""
+
+    host: str
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+    ready_seconds: float | None = None
+
+    def health(self) -> dict[str, Any]:
+        """What GET /health says; empty if there is no such endpoint, or nothing listens."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
+        try:
+            connection.request("GET", "/health")
+            content = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError):
+            return {}
+        finally:
+            connection.close()
+        return content if isinstance(content, dict) else {}
+
+
+def loopback(url: str) -> Address:
+    """The address behind a URL. Raises FaceServiceError unless it is this very machine:
+    load on somebody else's server is an attack.
+    """
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname or "", parts.port or 80
+        found = {str(item[4][0]) for item in socket.getaddrinfo(host, port)} if host else set()
+        local = bool(found) and all(ipaddress.ip_address(each).is_loopback for each in found)
+    except (OSError, ValueError):
+        local = False
+    if parts.scheme != "http" or not local:
+        raise FaceServiceError(f"--url {url}: only http on this machine, as http://127.0.0.1:8100")
+    # The address itself, not the name: what was checked is what is called.
+    return Address(LOOPBACK if LOOPBACK in found else found.pop(), port)
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(variables: Mapping[str, str | None], python: str = sys.executable) -> Iterator[Address]:
+    """A server of our own, ready, on a free port; stopped at the end.
+
+    `variables` are laid over this process's environment, None takes one away. Raises
+    StartupError with the server's own words if it does not start.
+    """
+    port = free_port()
+    own = {"HOST": LOOPBACK, "PORT": str(port)}
+    with tempfile.TemporaryFile() as log:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [python, "-m", "face_service.main"],
+            env=environment(variables) | own,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            if not wait_until_ready(process, Address(LOOPBACK, port)):
+                log.seek(0)
+                words = log.read().decode(errors="replace").strip()
+                raise StartupError(f"the server did not start:\n{words[-2000:]}")
+            yield Address(LOOPBACK, port, process, time.monotonic() - started)
+        finally:
+            stop(process)
+
+
+def environment(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """This process's environment with `variables` over it."""
+    merged = {**os.environ, **variables}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], address: Address) -> bool:
+    """Wait until /health says healthy; False if the process ends first or time is up."""
+    deadline = time.monotonic() + READY_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        if address.health().get("status") == "healthy":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def stop(process: subprocess.Popen[Any]) -> None:
+    """SIGTERM; SIGKILL for a process that does not obey."""
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """User and system time of all threads of a process; None where there is no /proc."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_rss_mb(pid: int) -> float | None:
+    """The most memory a process has held, VmHWM, in 10^6 bytes; None where there is no /proc."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024 / 1e6

@@ -1,0 +1,111 @@
+"""`face-service bench`: how fast a server is on this machine."""
+
+from __future__ import annotations
+
+import json as json_format
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from face_service.bench.bare import Bare, BareProcess, bare_process
+from face_service.bench.frames import MOST_FACES, generate
+from face_service.bench.load import Plan, run_apart
+from face_service.bench.report import Measured, as_dict, as_text
+from face_service.bench.server import Address, cpu_seconds, loopback, peak_rss_mb, running
+from face_service.config import load_settings
+from face_service.errors import FaceServiceError
+from face_service.verification import read_photo
+
+FRAMES = 4
+WARM_UP = 16
+"""Requests at most that are sent, and not counted, before the clock runs."""
+
+
+def bench(
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Images to send; frames are made if there are none."),
+    ] = None,
+    faces: Annotated[
+        int, typer.Option(min=0, max=MOST_FACES, help="Photos in each frame that is made.")
+    ] = 0,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder with photos of people, for --faces.")
+    ] = None,
+    clients: Annotated[
+        int, typer.Option(min=1, max=256, help="Connections that post at the same time.")
+    ] = 4,
+    requests: Annotated[int, typer.Option(min=1, max=100_000, help="Requests at most.")] = 100,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds at most that requests are sent.")
+    ] = 60,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=10_000,
+            help="Requests a second that arrive, whether the server keeps up or not; latency "
+            "then counts from when each was due.",
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="A server that runs on this machine; one is started otherwise."),
+    ] = None,
+    bare: Annotated[
+        float,
+        typer.Option(min=0, max=600, help="Seconds for the bare limit; 0 leaves it out."),
+    ] = 10,
+    model: Annotated[str | None, typer.Option(help="Pack or folder [INSIGHTFACE_MODEL].")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Put load on a real server over loopback, and say what it and its networks can do.
+
+    The server is started with this environment's settings, on a free port. The bare limit is
+    what the very same runs of the networks reach in a process that does nothing else.
+    """
+    data = [read_photo(path) for path in images or ()] or generate(faces, photos, FRAMES)
+    target = loopback(url) if url else None
+    load_settings(insightface_model=model)  # says what is wrong before anything is started
+    variables = {"INSIGHTFACE_MODEL": model} if model else {}
+    # With a rate the number of clients only bounds how many requests are under way.
+    plan = Plan(clients, requests, seconds, rate)
+    with ExitStack() as stack:
+        # A running server's settings are not known here, and with them its bare limit.
+        limit = None
+        if bare and not target:
+            limit = stack.enter_context(bare_process(variables, data))
+        server = target or stack.enter_context(running(variables))
+        measured = measure(server, plan, data, limit, bare / 2)
+    report = as_dict(measured)
+    typer.echo(json_format.dumps(report) if json else as_text(report))
+    raise typer.Exit(0 if report["answered"] == report["sent"] else 1)
+
+
+def measure(
+    server: Address, plan: Plan, images: list[bytes], limit: BareProcess | None, seconds: float
+) -> Measured:
+    """Warm the server up, then the load, with half of the bare runs before and half after."""
+    warm = run_apart(Plan(1, min(len(images), WARM_UP), 600), server.host, server.port, images)
+    if not warm.latencies:
+        raise FaceServiceError(f"the server answers no image: {warm.errors or 'too slow'}")
+    around: list[Bare] = [limit.run(seconds)] if limit else []
+    pid = server.process.pid if server.process else None
+    before = cpu_seconds(pid) if pid else None
+    load = run_apart(plan, server.host, server.port, images)
+    after = cpu_seconds(pid) if pid else None
+    if limit:
+        around.append(limit.run(seconds))
+    return Measured(
+        plan=plan,
+        images=len(images),
+        load=load,
+        health=server.health(),
+        server_cpu_seconds=None if before is None or after is None else after - before,
+        peak_rss_mb=peak_rss_mb(pid) if pid else None,
+        ready_seconds=server.ready_seconds,
+        bare=around or None,
+        recipe=limit.recipe if limit else None,
+    )

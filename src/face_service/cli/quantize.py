@@ -1,0 +1,55 @@
+"""`face-service models quantize`: an int8 pack from one of fp32."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from face_service.assembly import detector_canvases
+from face_service.config import load_settings
+from face_service.packs import store
+from face_service.quantization.pack import Trial, quantize_pack
+from face_service.runtime.threads import available_cpus
+from face_service.vision.image import silence_decoders
+
+
+def quantize(
+    pack: Annotated[
+        str, typer.Argument(metavar="PACK", help="A pack's name or folder.", show_default=False)
+    ],
+    calibrate: Annotated[
+        Path, typer.Option(help="Folder of photos with faces, such as the service will see.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write; its name is the pack's.")],
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="CSV (first, second, same): measure a threshold, refuse a bad pack."),
+    ] = None,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder the names are relative to; the CSV's by default.")
+    ] = None,
+) -> None:
+    """Quantise a pack to int8: smaller, faster on AVX512-VNNI, with embeddings of its own.
+
+    The ranges of the networks are taken from faces on the photos in --calibrate. With
+    --pairs, a pack that loses more than 0.3 points of accuracy is not written. Serve it
+    with INSIGHTFACE_MODEL=./FOLDER.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    silence_decoders()
+    settings = load_settings()
+    mirror = str(settings.model_mirror) if settings.model_mirror else None
+    made = quantize_pack(
+        store.resolve(pack, settings.model_cache_dir, mirror),
+        calibrate,
+        out,
+        detector_canvases(settings),
+        settings.intra_op_threads or available_cpus(),
+        Trial(pairs, photos or pairs.parent) if pairs else None,
+    )
+    if made.threshold:
+        print(f"threshold {made.threshold.same_person} ({made.threshold.measured_on})")
+    print(made.directory)

@@ -1,0 +1,89 @@
+"""One network from fp32 to int8: static quantisation, written as QDQ.
+
+QDQ: the file keeps its operators and gains QuantizeLinear and DequantizeLinear around
+them; every execution provider makes of it what it can.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from face_service.errors import StartupError
+
+logger = logging.getLogger(__name__)
+
+Floats = NDArray[np.float32]
+
+PER_CHANNEL_OPSET = 13
+"""The first opset whose DequantizeLinear has an axis."""
+
+PACKAGE = "onnx"
+
+
+def require_onnx() -> None:
+    """Raise StartupError with what to install where the package onnx is not here."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        raise StartupError(
+            "Quantising needs the package onnx, which serving does not: "
+            "pip install -e '.[quantize]' (or uv pip install -e '.[quantize]')"
+        )
+
+
+def quantize_network(
+    source: Path, target: Path, samples: Iterable[Floats], operators: tuple[str, ...] | None
+) -> None:
+    """Write the int8 form of the network in `source` to `target`.
+
+    samples: inputs as the service gives them, float32 [n, 3, height, width]; the range of
+    every activation is that which they reach. operators: ONNX operators to quantise, None
+    for all that have an int8 form. Weights are int8, one scale for each output channel;
+    activations are uint8, which is what AVX512-VNNI multiplies with int8 (ONNX Runtime,
+    "Quantize ONNX models", data type selection).
+    """
+    require_onnx()
+    import onnx
+    from onnx import version_converter
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    model = onnx.load(source)
+    opset = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    if opset < PER_CHANNEL_OPSET:
+        model = version_converter.convert_version(model, PER_CHANNEL_OPSET)
+    with TemporaryDirectory() as work:
+        raised, prepared = Path(work, "raised.onnx"), Path(work, "prepared.onnx")
+        onnx.save(model, raised)
+        # Folds batch normalisation into convolutions. Symbolic shapes would need sympy.
+        quant_pre_process(raised, prepared, skip_symbolic_shape=True)
+        weights = {tensor.name for tensor in model.graph.initializer}
+        name = next(item.name for item in model.graph.input if item.name not in weights)
+        quantize_static(
+            prepared,
+            target,
+            Samples(name, samples),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=operators and list(operators),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+
+
+class Samples:
+    """Calibration inputs, as `onnxruntime.quantization.CalibrationDataReader` asks for them."""
+
+    def __init__(self, name: str, samples: Iterable[Floats]) -> None:
+        self._name = name
+        self._samples: Iterator[Floats] = iter(samples)
+
+    def get_next(self) -> dict[str, Floats] | None:
+        """The next input by name; None after the last."""
+        sample = next(self._samples, None)
+        return None if sample is None else {self._name: sample}

@@ -1,0 +1,223 @@
+"""PRECISION: what it asks of machine and pack, what it tells ONNX Runtime, what it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from face_service import assembly
+from face_service.assembly import Canvases, build_engine, computed_precision, load_engine
+from face_service.config import Settings
+from face_service.errors import PackError, ProviderError
+from face_service.face_engine import FaceEngine
+from face_service.packs.local import load_folder
+from face_service.packs.pack import Pack
+from face_service.runtime import network
+from face_service.runtime.precision import BF16_FLAGS, cpu_flags, require_bf16
+from face_service.runtime.providers import CPU, OPENVINO
+from face_service.vision.blob import Image
+from face_service.vision.canvas import Size
+
+ROOT = Path(__file__).resolve().parent.parent
+SQUARE = Canvases((Size(640, 640),), None)
+
+
+@pytest.fixture
+def cpuinfo(tmp_path: Path) -> Path:
+    """/proc/cpuinfo of a processor with bfloat16."""
+    path = tmp_path / "cpuinfo"
+    path.write_text("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16\n\nflags\t\t: fpu\n")
+    return path
+
+
+@pytest.fixture
+def old_cpuinfo(tmp_path: Path) -> Path:
+    """/proc/cpuinfo of a processor without; its name must not be taken for a flag."""
+    path = tmp_path / "old"
+    path.write_text("model name\t: avx512_bf16\nflags\t\t: fpu avx512f amx_tile\n")
+    return path
+
+
+def test_bf16_is_possible_with_openvino_on_a_processor_that_has_it(cpuinfo: Path) -> None:
+    require_bf16((OPENVINO, CPU), cpuinfo, (OPENVINO, CPU))
+
+
+@pytest.mark.parametrize("flag", sorted(BF16_FLAGS))
+def test_either_instruction_set_will_do(flag: str, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(f"flags : sse {flag} avx\n")
+    require_bf16((OPENVINO,), tmp_path / "cpuinfo", (OPENVINO,))
+
+
+def test_bf16_on_a_processor_without_it_names_what_lacks(old_cpuinfo: Path) -> None:
+    with pytest.raises(ProviderError, match=r"AVX512_BF16 or AMX.*PRECISION=fp32.*int8"):
+        require_bf16((OPENVINO,), old_cpuinfo, (OPENVINO,))
+
+
+def test_bf16_where_nothing_lists_the_instructions_is_refused(tmp_path: Path) -> None:
+    assert cpu_flags(tmp_path / "absent") == frozenset()
+    with pytest.raises(ProviderError, match="shows neither"):
+        require_bf16((OPENVINO,), tmp_path / "absent", (OPENVINO,))
+
+
+def test_bf16_without_the_package_names_it(cpuinfo: Path) -> None:
+    with pytest.raises(ProviderError) as caught:
+        require_bf16((CPU,), cpuinfo, (CPU,))
+    assert "install onnxruntime-openvino==1.24.1 in place of onnxruntime" in str(caught.value)
+    assert f"set ONNX_PROVIDERS={OPENVINO}" in str(caught.value)
+
+
+@pytest.mark.parametrize("providers", [(CPU,), (CPU, OPENVINO)])
+def test_bf16_on_another_provider_names_the_one_to_set(
+    providers: tuple[str, ...], cpuinfo: Path
+) -> None:
+    with pytest.raises(ProviderError) as caught:
+        require_bf16(providers, cpuinfo, (OPENVINO, CPU))
+    assert f"set ONNX_PROVIDERS={OPENVINO}" in str(caught.value)
+    assert "install" not in str(caught.value)
+
+
+def test_bf16_is_refused_before_a_pack_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: object) -> Pack:
+        raise AssertionError("fetched")
+
+    monkeypatch.setattr(assembly, "resolve", fetch)
+    with pytest.raises(ProviderError, match="PRECISION=bf16"):
+        load_engine(Settings(_env_file=None, precision="bf16"))
+
+
+def test_a_quantised_pack_is_int8_whatever_the_default(starter: Pack) -> None:
+    quantised = replace(starter, precision="int8")
+    assert computed_precision(quantised, "fp32") == "int8"
+    assert computed_precision(quantised, "int8") == "int8"
+    with pytest.raises(PackError, match="quantised to int8: set PRECISION=int8"):
+        computed_precision(quantised, "bf16")
+
+
+def test_int8_of_a_pack_that_is_not_quantised_says_how_to_make_one(starter: Pack) -> None:
+    with pytest.raises(PackError) as caught:
+        computed_precision(starter, "int8")
+    assert "face-service models quantize starter --calibrate PHOTOS --out ./starter-int8" in str(
+        caught.value
+    )
+    with pytest.raises(PackError, match=f"quantize {starter.directory} "):
+        computed_precision(replace(starter, name="mine"), "int8")
+
+
+def test_other_precisions_are_those_asked_for(starter: Pack) -> None:
+    assert computed_precision(starter, "fp32") == "fp32"
+    assert computed_precision(starter, "bf16") == "bf16"
+
+
+def test_the_manifest_says_int8_and_the_engine_repeats_it(starter: Pack, tmp_path: Path) -> None:
+    models = []
+    for role, model in starter.models.items():
+        (tmp_path / model.path.name).symlink_to(model.path.absolute())
+        models.append({"file": model.path.name, "role": role})
+    (tmp_path / "manifest.json").write_text(json.dumps({"precision": "int8", "models": models}))
+    pack = load_folder(tmp_path)
+    assert pack.precision == "int8"
+    assert build_engine(pack, SQUARE, (CPU,), threads=1).info.precision == "int8"
+
+
+def test_a_folder_without_a_word_is_fp32(starter: Pack) -> None:
+    assert load_folder(starter.directory).precision == starter.precision == "fp32"
+
+
+class OpenVino:
+    """ONNX Runtime's CPU session under OpenVINO's name; keeps what each one was given."""
+
+    given: list[object]
+
+    def __init__(self) -> None:
+        self.given = []
+        self._real = network.onnxruntime.InferenceSession
+
+    def __call__(self, path: Path, options: object, providers: list[object]) -> object:
+        self.given.append(providers)
+        session = self._real(path, options, providers=[CPU])
+        session.get_providers = lambda: [OPENVINO, CPU]
+        return session
+
+
+@pytest.mark.parametrize(("asked", "hint"), [("fp32", "f32"), ("bf16", "bf16")])
+def test_every_network_is_told_its_precision(
+    asked: str, hint: str, starter: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openvino = OpenVino()
+    monkeypatch.setattr(network.onnxruntime, "InferenceSession", openvino)
+    engine = build_engine(starter, SQUARE, (OPENVINO,), 3, asked)
+    assert engine.info.precision == asked
+    assert engine.info.providers == (OPENVINO,)
+    assert len(openvino.given) == len(starter.models)
+    for ((name, options),) in openvino.given:
+        assert name == OPENVINO
+        assert json.loads(options["load_config"])["CPU"]["INFERENCE_PRECISION_HINT"] == hint
+        assert json.loads(options["load_config"])["CPU"]["INFERENCE_NUM_THREADS"] == "3"
+
+
+@pytest.fixture(scope="module")
+def openvino_python() -> Path:
+    """The Python of an environment with onnxruntime-openvino."""
+    path = ROOT / ".openvino" / "bin" / "python"
+    if not path.exists():
+        pytest.skip("no OpenVINO: scripts/openvino.sh installs it (570 MB) into .openvino")
+    return path
+
+
+EMBED = """
+import sys
+from pathlib import Path
+import numpy as np
+from face_service.assembly import load_engine
+from face_service.config import load_settings
+from face_service.vision.image import decode
+engine = load_engine(load_settings())
+faces = engine.faces_of(decode(Path(sys.argv[1]).read_bytes(), 10**9))
+np.save(sys.argv[2], np.stack([face.embedding for face in faces]))
+print(engine.info.precision, *engine.info.providers)
+"""
+
+
+@pytest.mark.parametrize("asked", ["fp32", "bf16"])
+def test_openvino_computes_in_the_precision_it_is_told(
+    asked: str,
+    openvino_python: Path,
+    engine: FaceEngine,
+    starter: Pack,
+    six_faces: Path,
+    six_faces_image: Image,
+    tmp_path: Path,
+) -> None:
+    if asked == "bf16" and not BF16_FLAGS & cpu_flags():
+        pytest.skip("this processor has neither AVX512_BF16 nor AMX")
+    run = subprocess.run(
+        [openvino_python, "-c", EMBED, six_faces, tmp_path / "embeddings.npy"],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "src"),
+            "INSIGHTFACE_MODEL": "starter",
+            "MODEL_CACHE_DIR": str(starter.directory.parent),
+            "ONNX_PROVIDERS": OPENVINO,
+            "PRECISION": asked,
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == [asked, OPENVINO]
+    embeddings = np.load(tmp_path / "embeddings.npy")
+    expected = np.stack([face.embedding for face in engine.faces_of(six_faces_image)])
+    assert embeddings.shape == expected.shape
+    worst = float((embeddings * expected).sum(axis=1).min())
+    if asked == "fp32":
+        assert worst > 0.99999
+    else:
+        assert 0.99 < worst < 0.9999, "as good as bfloat16, and not secretly fp32"
