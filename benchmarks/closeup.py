@@ -1,6 +1,6 @@
 """How close may a face come? Recall with and without the second pass on a canvas of 128.
 
-    .venv/bin/python -m benchmarks.closeup [--photos 200]
+    .venv/bin/python -m benchmarks.closeup [--photos 200] [--heights 0.5 1.1 1.4]
 
 Photos of ../shared/faces are grown until the face has a given share of the height of a
 1920×1080 frame, its centre near the frame's, and shown to the official detectors of
@@ -36,8 +36,8 @@ from face_service.vision.canvas import Size, allowed_canvases
 from face_service.vision.scrfd import CLOSEUP, Scrfd, merge, suppress
 
 FRAME = Size(1920, 1080)
-HEIGHTS = (0.5, 0.7, 0.9, 1.0, 1.1, 1.2, 1.4)
-"""Heights of the face in heights of the frame."""
+HEIGHTS = (0.5, 0.7, 0.9, 1.1, 1.2, 1.4, 1.6, 1.8)
+"""Heights of the face's box in heights of the frame."""
 FOUND = 0.4
 
 
@@ -73,8 +73,9 @@ def main() -> None:
     """Print the table and write it to benchmarks/results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, default=200)
-    photos = parser.parse_args().photos
-    heads = read_heads()[:photos]
+    parser.add_argument("--heights", type=float, nargs="+", default=HEIGHTS)
+    arguments = parser.parse_args()
+    heads = read_heads()[: arguments.photos]
     allowed = allowed_canvases(SQUARE.width)
     detectors = {name: detector(name, allowed, CLOSEUP) for name in DETECTORS}
     times: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in DETECTORS}
@@ -83,7 +84,7 @@ def main() -> None:
     print("| face / frame height |", *(f"{name}, {which} |" for name, which in columns))
     print("|---|" + "---|" * len(columns))
     table = []
-    for height in HEIGHTS:
+    for height in arguments.heights:
         found: dict[tuple[str, str], int] = defaultdict(int)
         for seed, head in enumerate(heads):
             scene = close(seed, head, height)
