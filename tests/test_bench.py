@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -340,6 +341,26 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         running({"DET_SIZE": "641", "INSIGHTFACE_MODEL": "starter"}),
     ):
         pass
+
+
+def test_sigterm_leaves_no_server_behind(starter: Pack) -> None:
+    code = (
+        "import time\nfrom face_service.bench.server import running\n"
+        "with running({}) as server:\n"
+        "    print(server.process.pid, flush=True); time.sleep(60)"
+    )
+    variables = {
+        "INSIGHTFACE_MODEL": starter.name,
+        "MODEL_CACHE_DIR": str(starter.directory.parent),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, **variables}, stdout=subprocess.PIPE
+    ) as process:
+        pid = int(process.stdout.readline())
+        assert cpu_seconds(pid) is not None
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert cpu_seconds(pid) is None
 
 
 @pytest.fixture

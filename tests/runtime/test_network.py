@@ -114,5 +114,5 @@ def test_options_given_to_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     assert session.options.intra_op_num_threads == 3
     assert session.options.inter_op_num_threads == 1
     assert session.options.log_severity_level == 3
-    assert session.options.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert session.options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert network.input_shape == (None, 3, 112, 112)

@@ -6,6 +6,7 @@ import http.client
 import ipaddress
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -74,14 +75,14 @@ def free_port() -> int:
 
 @contextmanager
 def running(variables: Mapping[str, str | None], python: str = sys.executable) -> Iterator[Address]:
-    """A server of our own, ready, on a free port; stopped at the end.
+    """A server of our own, ready, on a free port; stopped at the end, of which SIGTERM is one.
 
-    `variables` are laid over this process's environment, None takes one away. Raises
-    StartupError with the server's own words if it does not start.
+    `variables` are laid over this process's environment, None takes one away. To be called
+    on the main thread. Raises StartupError with the server's own words if it does not start.
     """
     port = free_port()
     own = {"HOST": LOOPBACK, "PORT": str(port)}
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, sigterm_exits():
         started = time.monotonic()
         process = subprocess.Popen(
             [python, "-m", "face_service.main"],
@@ -97,6 +98,20 @@ def running(variables: Mapping[str, str | None], python: str = sys.executable) -
             yield Address(LOOPBACK, port, process, time.monotonic() - started)
         finally:
             stop(process)
+
+
+@contextmanager
+def sigterm_exits() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does; by default it leaves children behind."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def environment(variables: Mapping[str, str | None]) -> dict[str, str]:

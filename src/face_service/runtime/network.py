@@ -79,8 +79,9 @@ def load_network(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Worker threads that spin after a run steal time from the next session's.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Worker threads that spin steal time from the next session, from decoding, from whatever
+    # else runs on the machine, and from a container's CPU quota: docs/decisions/0012.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Official SCRFD exports declare the output shapes of a 640×640 canvas; ONNX Runtime
     # warns at every run on another.
     options.log_severity_level = 3
