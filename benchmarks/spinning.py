@@ -1,0 +1,91 @@
+"""What ONNX Runtime's threads should do between runs, and how many lanes: bare networks.
+
+.venv/bin/python -m benchmarks.spinning [--rounds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from benchmarks.frames import ROOT
+
+PACK = ROOT / ".oracle/packs/standin"
+STOP = {"session.force_spinning_stop": "1"}
+NO_SPIN = {"session.intra_op.allow_spinning": "0"}
+# lanes, threads of each, entries of the session's configuration
+SETTINGS: dict[str, tuple[int, int, dict[str, str]]] = {
+    "2 threads, defaults": (1, 2, {}),
+    "2 threads, force_spinning_stop": (1, 2, STOP),
+    "2 threads, allow_spinning=0": (1, 2, NO_SPIN),
+    "2 lanes of 1 thread": (2, 1, STOP),
+}
+RUNS = 5
+
+
+def session(path: Path, threads: int, entries: dict[str, str]) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+class LaneOfNetworks:
+    """A detector and a recogniser of their own."""
+
+    def __init__(self, threads: int, entries: dict[str, str]) -> None:
+        self.detector = session(PACK / "det_10g.onnx", threads, entries)
+        self.recogniser = session(PACK / "w600k_r50.onnx", threads, entries)
+
+    def frames(self, faces: int) -> None:
+        """RUNS frames with `faces` faces each."""
+        for _ in range(RUNS):
+            for network, shape in (
+                (self.detector, (1, 3, 128, 128)),
+                (self.detector, (1, 3, 384, 640)),
+                (self.recogniser, (faces, 3, 112, 112)),
+            ):
+                if shape[0]:
+                    network.run(None, {network.get_inputs()[0].name: np.zeros(shape, np.float32)})
+
+
+def rate(lanes: list[LaneOfNetworks], faces: int) -> float:
+    """Frames per second of all lanes together."""
+    threads = [threading.Thread(target=lane.frames, args=(faces,)) for lane in lanes]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return RUNS * len(lanes) / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Print frames per second by setting, the settings in turn."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    lanes = {
+        name: [LaneOfNetworks(threads, entries) for _ in range(count)]
+        for name, (count, threads, entries) in SETTINGS.items()
+    }
+    print("| | no face | 1 face |\n|---|---|---|")
+    rates: dict[str, list[float]] = {name: [] for name in SETTINGS}
+    for faces in (0, 1):
+        turns = [{name: rate(own, faces) for name, own in lanes.items()} for _ in range(rounds)]
+        for name in SETTINGS:
+            rates[name].append(statistics.median(turn[name] for turn in turns))
+    for name, (none, one) in rates.items():
+        print(f"| {name} | {none:.1f} | {one:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
