@@ -68,7 +68,7 @@ def test_log_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None
         ("PORT", "http", "a whole number from 0 to 65,535"),
         ("DET_SIZE", "641", "a whole number from 64 to 2,048, a multiple of 32"),
         ("DET_SIZE", "32", "a whole number from 64 to 2,048, a multiple of 32"),
-        ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO, WARNING, ERROR"),
+        ("LOG_LEVEL", "loud", "one of DEBUG, INFO, WARNING, ERROR"),
         ("ONNX_PROVIDERS", "GPU", "a comma-separated list, each once, of CPUExecutionProvider"),
         ("ONNX_PROVIDERS", ",", "a comma-separated list"),
         ("MAX_BODY_MB", "0", "a number above 0, up to 1,024"),

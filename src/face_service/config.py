@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -90,7 +91,9 @@ class Settings(BaseSettings):
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
+        # A bad value keeps its spelling, for the sentence that names it.
+        known = isinstance(value, str) and value.upper() in logging.getLevelNamesMapping()
+        return str(value).upper() if known else value
 
 
 def load_settings(**overrides: Any) -> Settings:
