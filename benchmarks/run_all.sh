@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Every table and plot of docs/performance.md, in order, in about 12 minutes: benchmarks/run_all.sh
-# Needs ./test.sh to have run once (.venv, .oracle, the stand-in pack), and a machine that does nothing else.
+# Every table and plot of docs/performance.md, in order, in half an hour: benchmarks/run_all.sh
+# Needs ./test.sh to have run once (.venv, .oracle, the stand-in pack), scripts/openvino.sh for the
+# tables of OpenVINO, and a machine that does nothing else.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 # shellcheck source=../scripts/bootstrap.sh
@@ -20,7 +21,16 @@ mkdir -p "$results"
 started=$SECONDS
 step compare-standin benchmarks.compare --seconds 2
 step compare-starter benchmarks.compare --pack starter --rounds 3 --seconds 2 --faces 0 1 6 --clients 1 4 --starts 0
+if [[ -x .openvino/bin/python ]]; then
+  openvino=(--python .openvino/bin/python --set ONNX_PROVIDERS=OpenVINOExecutionProvider
+    --faces 0 1 6 --clients 1 4 --seconds 2)
+  step compare-openvino benchmarks.compare "${openvino[@]}" --name compare-openvino
+  step compare-bf16 benchmarks.compare "${openvino[@]}" --set PRECISION=bf16 --name compare-bf16
+else
+  echo "No .openvino (scripts/openvino.sh makes it): its tables stay as they are." >&2
+fi
 step arrivals benchmarks.arrivals --seconds 6
+step mixed benchmarks.mixed
 step canvas_agreement benchmarks.canvas_agreement --frames 500
 step closeup benchmarks.closeup --photos 60
 
