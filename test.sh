@@ -19,7 +19,7 @@ check ruff check
 check ruff format --check
 check mypy
 check lint-imports
-check shellcheck --external-sources run.sh test.sh .ci/run scripts/*.sh
+check shellcheck --external-sources run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh
 check hadolint Dockerfile Dockerfile.rocm
 check pytest --cov
 

@@ -4,7 +4,7 @@
 # tables of OpenVINO, and a machine that does nothing else.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
-# shellcheck source=../scripts/bootstrap.sh
+# shellcheck source=scripts/bootstrap.sh
 . scripts/bootstrap.sh
 runner=${BENCH_PYTHON:-.venv/bin/python}
 export PYTHONPATH=src:.
