@@ -1,15 +1,24 @@
-"""Memory over thousands of mixed requests: sizes, formats, numbers of faces, errors.
+"""Memory, files, threads and latency over thousands of mixed requests.
 
     .venv/bin/python -m benchmarks.mixed [--requests 5000] [--pack starter]
 
-Prints the resident memory, open files and threads of the server as it goes.
+Sizes, formats, 0 to 30 faces, things that are no image, clients that leave in the middle.
+Prints the state of the server as it goes. Ends with status 1 if memory grows by GROWTH_MB
+after the first tenth, if files or threads pile up, or if anything but faces and clean errors
+comes back.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import socket
+import statistics
+import sys
 import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -18,16 +27,80 @@ import numpy as np
 from benchmarks.opponents import SHARED
 from face_service.bench.client import Client, request_of
 from face_service.bench.frames import generate
-from face_service.bench.server import running
+from face_service.bench.server import Address, running
 
 CLIENTS = 4
 STEPS = 10
+GROWTH_MB = 20
+MORE_FILES, MORE_THREADS = 8, 2
+"""What connections in the making may add at any moment."""
+LEAVES = 20
+"""One request in so many is given up by its client."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Resident memory in 10^6 bytes, open files, threads."""
+
+    memory: float
+    files: int
+    threads: int
+
+    @classmethod
+    def of(cls, pid: int) -> State:
+        """As Linux says."""
+        status = Path(f"/proc/{pid}/status").read_text()
+        values = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        return cls(int(values["VmRSS"].split()[0]) * 1024 / 1e6, files, int(values["Threads"]))
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What was sent and what came of it."""
+
+    server: Address
+    requests: list[bytes]
+    statuses: Counter[str] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+
+    def send(self, seed: int, count: int) -> None:
+        """One client's share, in an order of its own."""
+        chance, connection = random.Random(seed), Client(self.server.host, self.server.port)
+        for _ in range(count):
+            request = chance.choice(self.requests)
+            if chance.randrange(LEAVES) == 0:
+                self.leave(request, chance)
+                continue
+            started = time.perf_counter()
+            status = connection.send(request).status
+            self.latencies.append(time.perf_counter() - started)
+            self.statuses[str(status)] += 1
+        connection.close()
+
+    def leave(self, request: bytes, chance: random.Random) -> None:
+        """Send some or all of a request, and be gone before the answer."""
+        with socket.create_connection((self.server.host, self.server.port)) as connection:
+            connection.sendall(request[: chance.choice((40, len(request) // 2, len(request)))])
+            time.sleep(chance.choice((0, 0.01, 0.1)))
+        self.statuses["left"] += 1
+
+    def step(self, number: int, count: int) -> None:
+        """`count` requests by CLIENTS clients side by side."""
+        threads = [
+            threading.Thread(target=self.send, args=(number * CLIENTS + k, count // CLIENTS))
+            for k in range(CLIENTS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
 def mixed_images() -> list[bytes]:
-    """Frames of 0, 1 and 6 faces in several formats and sizes, and things that are none."""
+    """Frames of 0 to 30 faces in several formats and sizes, and things that are none."""
     frames = [frame for faces in (0, 1, 6) for frame in generate(faces, SHARED / "faces", 3)]
-    images = list(frames)
+    images = [*frames, *generate(30, SHARED / "faces", 1)]
     for index, frame in enumerate(frames):
         pixels = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_COLOR)
         side = (64, 333, 700, 1280, 2500)[index % 5]
@@ -37,48 +110,52 @@ def mixed_images() -> list[bytes]:
     return [*images, b"", b"text", frames[0][:5000], frames[1][:-5000], b"\xff\xd8\xff" + bytes(99)]
 
 
-def state(pid: int) -> tuple[float, int, int]:
-    """Resident memory in MB, open files, threads."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    values = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    return int(values["VmRSS"].split()[0]) * 1024 / 1e6, files, int(values["Threads"])
+def drive(server: Address, count: int) -> list[str]:
+    """Send `count` mixed requests; what was wrong, in words."""
+    assert server.process is not None
+    images = mixed_images()
+    traffic = Traffic(server, [request_of(image, server.host, server.port) for image in images])
+    states = []
+    print("| requests | resident | open files | threads | p50 |\n|---|---|---|---|---|")
+    medians = []
+    for number in range(STEPS):
+        before = len(traffic.latencies)
+        traffic.step(number, count // STEPS)
+        states.append(state := State.of(server.process.pid))
+        medians.append(statistics.median(traffic.latencies[before:]) * 1e3)
+        print(
+            f"| {sum(traffic.statuses.values())} | {state.memory:.0f} MB | {state.files} "
+            f"| {state.threads} | {medians[-1]:.0f} ms |",
+            flush=True,
+        )
+    print(f"\nanswers by status: {dict(sorted(traffic.statuses.items()))}")
+    print(f"p50 of the last tenth / of the first: {medians[-1] / medians[0]:.2f}")
+    settled = states[0]
+    return [
+        fault
+        for fault, holds in {
+            f"memory grew by more than {GROWTH_MB} MB": max(s.memory for s in states[1:])
+            <= settled.memory + GROWTH_MB,
+            "open files pile up": states[-1].files <= settled.files + MORE_FILES,
+            "threads pile up": states[-1].threads <= settled.threads + MORE_THREADS,
+            "an answer was neither faces nor a clean error": set(traffic.statuses)
+            <= {"200", "400", "413", "left"},
+        }.items()
+        if not holds
+    ]
 
 
-def main() -> None:
+def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=5000)
     parser.add_argument("--pack", default="starter")
     arguments = parser.parse_args()
-    variables = {"INSIGHTFACE_MODEL": arguments.pack, "LOG_LEVEL": "WARNING"}
-    with running(variables) as server:
-        assert server.process is not None
-        requests = [request_of(image, server.host, server.port) for image in mixed_images()]
-        statuses: dict[int, int] = {}
-
-        def client(seed: int, count: int) -> None:
-            order, connection = random.Random(seed), Client(server.host, server.port)
-            for _ in range(count):
-                status = connection.send(order.choice(requests)).status
-                statuses[status] = statuses.get(status, 0) + 1
-            connection.close()
-
-        print("| requests | resident | open files | threads |\n|---|---|---|---|")
-        for step in range(1, STEPS + 1):
-            share = arguments.requests // STEPS // CLIENTS
-            threads = [
-                threading.Thread(target=client, args=(step * CLIENTS + k, share))
-                for k in range(CLIENTS)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            memory, files, count = state(server.process.pid)
-            print(f"| {step * share * CLIENTS} | {memory:.0f} MB | {files} | {count} |", flush=True)
-        print(f"answers by status: {dict(sorted(statuses.items()))}")
+    with running({"INSIGHTFACE_MODEL": arguments.pack, "LOG_LEVEL": "ERROR"}) as server:
+        faults = drive(server, arguments.requests)
+    print(*faults, sep="\n")
+    return len(faults) > 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

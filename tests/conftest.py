@@ -100,16 +100,17 @@ def start_server(
     """Starts real servers, `start_server(VARIABLE="value")`, and ends them at the end."""
     servers: list[Server] = []
 
-    def start(**variables: str) -> Server:
+    def start(module: str = "face_service.main", **variables: str) -> Server:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
             "HOST": "127.0.0.1",
+            "PYTHONPATH": str(ROOT),
             "INSIGHTFACE_MODEL": starter.name,
             "MODEL_CACHE_DIR": str(starter.directory.parent),
             **variables,
         }
-        servers.append(Server(environment, tmp_path_factory.mktemp("server")))
+        servers.append(Server(environment, tmp_path_factory.mktemp("server"), module))
         return servers[-1]
 
     yield start

@@ -21,13 +21,16 @@ def free_port() -> int:
 class Server:
     """`python -m face_service.main` in a folder of its own; its log is `log()`."""
 
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, environment: dict[str, str], folder: Path, module: str = "face_service.main"
+    ) -> None:
+        self.folder = folder
         self.port = int(environment.setdefault("PORT", str(free_port())))
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "face_service.main"],
+                [sys.executable, "-m", module],
                 env=environment,
                 cwd=folder,
                 stdout=log,

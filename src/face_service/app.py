@@ -12,19 +12,31 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from face_service import __version__
 from face_service.assembly import known_packs, load_engine
 from face_service.config import Settings, load_settings
-from face_service.errors import RequestError, StartupError
-from face_service.middleware import BodyLimit, RequestId
-from face_service.routes import detect, health, models
+from face_service.errors import InvalidRequest, RequestError, StartupError
+from face_service.middleware import (
+    REQUEST_ID_HEADER,
+    ApiKeys,
+    BodyLimit,
+    Observe,
+    RequestId,
+    error_response,
+)
+from face_service.routes import detect, health, metrics, models
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ErrorResponse, explain
-from face_service.serving.service import FaceService
+from face_service.serving.service import FaceService, Limits
 from face_service.vision.image import silence_decoders
 
 logger = logging.getLogger(__name__)
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
+"""What an orchestrator asks, without a key."""
 
 DESCRIPTION = """An image in, every face out: box, score, 512-d ArcFace embedding, age and gender.
 
@@ -41,16 +53,12 @@ def create_app(
     `/health` says what went wrong.
     """
     settings = settings or load_settings()
-    service = FaceService(
-        load=lambda: load_engine(settings),
-        lanes=settings.lanes,
-        max_pixels=settings.max_image_pixels,
-        decoders=available_cpus(),
-    )
+    service = FaceService(lambda: load_engine(settings), limits_of(settings))
 
-    async def start() -> None:
+    async def run() -> None:
         try:
             await service.start()
+            await service.watch()
         except StartupError as error:
             if on_failure:
                 on_failure(error)
@@ -60,10 +68,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         silence_decoders()
+        warn_if_open(settings)
         # Beside the server, not before it: /health must answer while a pack is downloaded.
-        starting = asyncio.create_task(start())
+        running = asyncio.create_task(run())
         yield
-        starting.cancel()
+        running.cancel()
         service.close()
 
     app = FastAPI(
@@ -79,10 +88,50 @@ def create_app(
     app.state.known_packs = known_packs()
     for routes in (health, detect, models):
         app.include_router(routes.router)
+    if settings.metrics:
+        app.include_router(metrics.router)
     add_error_handlers(app)
-    app.add_middleware(BodyLimit, max_bytes=int(settings.max_body_mb * 1e6))
-    app.add_middleware(RequestId)
+    add_middleware(app, settings, service)
     return app
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What the service may hold, by the settings."""
+    return Limits(
+        lanes=settings.lanes,
+        decoders=available_cpus(),
+        max_queue=settings.max_queue,
+        max_pixels=settings.max_image_pixels,
+        max_decoded_bytes=int(settings.max_decoded_mb * 1e6),
+        stall_timeout=settings.stall_timeout_s,
+    )
+
+
+def warn_if_open(settings: Settings) -> None:
+    """Say once that whoever reaches the port may use it, if more than this machine does."""
+    if settings.host not in LOOPBACK and not settings.api_keys:
+        logger.warning(
+            "Listening on %s without API_KEYS: whoever reaches port %d can use this service",
+            settings.host,
+            settings.port,
+        )
+
+
+def add_middleware(app: FastAPI, settings: Settings, service: FaceService) -> None:
+    """What wraps every request; the last one added is the first that a request meets."""
+    app.add_middleware(BodyLimit, max_bytes=int(settings.max_body_mb * 1e6))
+    if settings.api_keys:
+        app.add_middleware(ApiKeys, hashes=settings.api_keys, open_paths=OPEN_PATHS)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER],
+            expose_headers=[REQUEST_ID_HEADER, "Retry-After", "Server-Timing"],
+        )
+    app.add_middleware(Observe, metrics=service.metrics, closing=lambda: service.draining)
+    app.add_middleware(RequestId)
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -90,30 +139,19 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestError)
     async def known(request: Request, error: RequestError) -> JSONResponse:
-        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-        return error_response(request, error.status, error.code, str(error), headers)
+        return error_response(request.scope, error)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        return error_response(
-            request, error.status_code, code, error.detail, dict(error.headers or {})
-        )
+        known_as = RequestError(error.detail)
+        known_as.status = error.status_code
+        known_as.code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        return error_response(request.scope, known_as, dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_response(request, 400, "invalid_request", explain(error.errors(), skip=1), {})
+        return error_response(request.scope, InvalidRequest(explain(error.errors(), skip=1)))
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> JSONResponse:
-        return error_response(
-            request, 500, "internal_error", "The service failed on this request", {}
-        )
-
-
-def error_response(
-    request: Request, status: int, code: str, detail: str, headers: dict[str, str]
-) -> JSONResponse:
-    """`{"detail", "code", "request_id"}`."""
-    request_id = request.state.request_id
-    return JSONResponse({"detail": detail, "code": code, "request_id": request_id}, status, headers)
+        return error_response(request.scope, RequestError("The service failed on this request"))

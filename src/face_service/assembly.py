@@ -60,8 +60,11 @@ def build_engine(
     """Load the networks of a pack into an engine; `asked` is what PRECISION says."""
     precision = computed_precision(pack, asked)
 
+    networks: list[Network] = []
+
     def load(model: PackModel) -> Network:
-        return load_network(model.path, providers, threads, precision)
+        networks.append(load_network(model.path, providers, threads, precision))
+        return networks[-1]
 
     model = pack.models[Role.RECOGNITION]
     detector = build_detector(pack, canvases, load)
@@ -73,7 +76,7 @@ def build_engine(
     ]
     logger.info("Using ONNX providers: %s", taken)
     info = describe(pack, tuple(taken), threads, precision)
-    return FaceEngine(info, detector, recogniser, attribute_reader(pack, load))
+    return FaceEngine(info, detector, recogniser, attribute_reader(pack, load), networks)
 
 
 def computed_precision(pack: Pack, asked: Precision) -> Precision:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AnyHttpUrl, Field, ValidationError, field_validator
+from pydantic import AnyHttpUrl, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from face_service.errors import StartupError
 from face_service.runtime.precision import Precision
 from face_service.runtime.providers import CPU, PACKAGES
+
+ORIGIN = re.compile(r"https?://[^/\s,*]+")
+KEY_RULE = (
+    "comma-separated SHA-256 hashes of keys, 64 hexadecimal digits each; "
+    "face-service key makes a key and its hash"
+)
+KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Settings(BaseSettings):
@@ -72,8 +80,34 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(
         50_000_000, ge=1, le=1_000_000_000, description="Most pixels an image may have."
     )
+    max_decoded_mb: float = Field(
+        512, gt=0, le=100_000, description="Most decoded pixels in memory at once, in MB."
+    )
+    max_queue: int = Field(
+        64, ge=1, le=10_000, description="Most requests inside at once; one more gets a 429."
+    )
+    max_connections: int = Field(
+        1000, ge=1, le=100_000, description="Most open connections; one more is closed."
+    )
+    request_timeout_s: float = Field(
+        30, gt=0, le=3600, description="Seconds a request may take before it gets a 504."
+    )
+    stall_timeout_s: float = Field(
+        20, gt=0, le=3600, description="Seconds one network may run before its engine is replaced."
+    )
+    drain_grace_s: float = Field(
+        1, ge=0, le=300, description="Seconds of 503 after SIGTERM before the port is closed."
+    )
+    api_keys: Annotated[tuple[KeyHash, ...], NoDecode] = Field(
+        (),
+        description="SHA-256 of each key that may be used (`face-service key`), comma-separated.",
+    )
+    metrics: bool = Field(True, description="Serve GET /metrics, behind a key where keys are set.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins whose pages may call from a browser, comma-separated."
+    )
 
-    @field_validator("onnx_providers", mode="before")
+    @field_validator("onnx_providers", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -86,6 +120,23 @@ class Settings(BaseSettings):
         unknown = [name for name in value if name not in PACKAGES]
         if unknown or not value or len(set(value)) < len(value):
             raise ValueError(f"a comma-separated list, each once, of {', '.join(PACKAGES)}")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not ORIGIN.fullmatch(origin) for origin in value):
+            raise ValueError("a comma-separated list of origins such as https://app.example.com")
+        return value
+
+    @field_validator("max_decoded_mb")
+    @classmethod
+    def _one_image_fits(cls, value: float, info: ValidationInfo) -> float:
+        largest = info.data.get("max_image_pixels", 0) * 3 / 1e6
+        if value < largest:
+            raise ValueError(
+                f"at least {largest:g}, which an image of MAX_IMAGE_PIXELS takes, at most 100,000"
+            )
         return value
 
     @field_validator("log_level", mode="before")
@@ -110,6 +161,8 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _sentence(error: Any) -> str:
     name = str(error["loc"][0])
+    if name == "api_keys":  # what stands there may be a key itself
+        return f"API_KEYS is not allowed: {KEY_RULE}"
     return f"{name.upper()}={_shown(error['input'])} is not allowed: {_allowed(name, error)}"
 
 

@@ -7,9 +7,13 @@ FaceServiceError
 └── RequestError            a request cannot be answered; an error knows its status and its code
     ├── InvalidRequest      400
     │   └── InvalidImage    400
+    ├── Unauthorized        401
     ├── ImageTooLarge       413
+    ├── Overloaded          429
     ├── InferenceFailed     500
-    └── NotReady            503
+    │   └── EngineLost      500
+    ├── NotReady            503
+    └── DeadlinePassed      504
 
 Errors are raised where they are known and turned into HTTP in one place, `app.py`.
 """
@@ -58,11 +62,29 @@ class InvalidImage(InvalidRequest):
     code = "invalid_image"
 
 
+class Unauthorized(RequestError):
+    """API keys are configured, and the request has none of them."""
+
+    status = 401
+    code = "unauthorized"
+
+
 class ImageTooLarge(RequestError):
     """The body, or the picture it decodes to, is over the configured limit."""
 
     status = 413
     code = "too_large"
+
+
+class Overloaded(RequestError):
+    """As many requests are inside as may be."""
+
+    status = 429
+    code = "overloaded"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class InferenceFailed(RequestError):
@@ -72,8 +94,21 @@ class InferenceFailed(RequestError):
     code = "inference_failed"
 
 
+class EngineLost(InferenceFailed):
+    """The engine hung in the middle of this request and is being replaced."""
+
+    retry_after = 2
+
+
+class DeadlinePassed(RequestError):
+    """REQUEST_TIMEOUT_S went by before there was an answer."""
+
+    status = 504
+    code = "deadline_passed"
+
+
 class NotReady(RequestError):
-    """The models are not loaded yet."""
+    """The models are not loaded, or are loaded anew, or the process is about to end."""
 
     status = 503
     code = "not_ready"

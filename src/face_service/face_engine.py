@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from face_service.runtime.network import Network
 from face_service.runtime.policy import images_per_turn
 from face_service.stages import StageTimes
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Attributes, Gender
 from face_service.vision.blob import Image
+from face_service.vision.canvas import Size
 from face_service.vision.scrfd import MIN_SCORE, NO_DETECTIONS, Detections, Scrfd, View
 
 Embedding = NDArray[np.float32]
@@ -103,12 +105,18 @@ class FaceEngine:
         detector: Scrfd,
         recogniser: ArcFace,
         attributes: AttributeReader | None,
+        networks: Sequence[Network],
     ) -> None:
         self.info = info
         self.images_per_turn = images_per_turn(info.providers)
         self._detector = detector
         self._recogniser = recogniser
         self._attributes = attributes
+        self._networks = networks
+
+    def last_progress(self) -> float:
+        """When a network last finished a run, on time.monotonic(). For any thread."""
+        return max(network.last_run for network in self._networks)
 
     def prepare(self, image: Image, options: Options) -> Job:
         """Shrink an image (uint8 [height, width, 3], BGR) to what the detector looks at."""
@@ -168,16 +176,24 @@ class FaceEngine:
         ]
 
     def warm_up(self) -> None:
-        """Run every network once, so that the first request is as fast as the tenth."""
+        """Run every network once on every canvas, so that the first request is as fast as the
+        tenth."""
+        for size in self._detector.canvases:
+            self._compute_nothing(size)
+
+    def self_test(self) -> None:
+        """Run every network once, on nothing. Raises what they raise."""
+        self._compute_nothing(self._detector.canvases[-1])
+
+    def _compute_nothing(self, size: Size) -> None:
+        image = np.zeros((size.height, size.width, 3), np.uint8)
         face = Detections(
             bboxes=np.array([[0, 0, 112, 112]], np.float32),
             scores=np.ones(1, np.float32),
             landmarks=ARCFACE_TEMPLATE[None],
         )
-        for size in self._detector.canvases:
-            image = np.zeros((size.height, size.width, 3), np.uint8)
-            self._detector.detect(self._detector.prepare(image))
-        self._recogniser.embed([image[:ARCFACE_SIZE, :ARCFACE_SIZE]])
+        self._detector.detect(self._detector.prepare(image))
+        self._recogniser.embed([np.zeros((ARCFACE_SIZE, ARCFACE_SIZE, 3), np.uint8)])
         if self._attributes:
             self._attributes.read([(image, face)])
 

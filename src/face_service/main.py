@@ -11,8 +11,12 @@ import uvicorn
 from face_service.app import create_app
 from face_service.config import Settings, load_settings
 from face_service.errors import StartupError
+from face_service.server import KEEP_ALIVE_S, Server, bounded_protocol
 
 logger = logging.getLogger("face_service.main")
+
+SEND_TIMEOUT_S = 5
+"""For answers that are on their way when the process ends."""
 
 LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 LOG_TIME = "%Y-%m-%d %H:%M:%S"
@@ -31,16 +35,20 @@ def serve(settings: Settings) -> int:
         failures.append(error)
         server.should_exit = True
 
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings, on_failure=stop),
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-        )
+    app = create_app(settings, on_failure=stop)
+    config = uvicorn.Config(
+        app,
+        http=bounded_protocol(settings.max_connections),
+        ws="none",
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SEND_TIMEOUT_S,
     )
+    server = Server(config, lambda: app.state.service.drain(settings.drain_grace_s))
     server.run()
     for failure in failures:  # last, where a person looks first
         logger.error("The service cannot start: %s", failure)

@@ -1,14 +1,20 @@
-"""What wraps every request: an id, and a limit on the body."""
+"""What wraps every request: an id, a count, safe headers, a key, a limit on the body."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
+import time
 import uuid
+from collections.abc import Callable, Collection, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from face_service.errors import ImageTooLarge
+from face_service.errors import ImageTooLarge, RequestError, Unauthorized
+from face_service.metrics import UNKNOWN_PATH, Metrics
 
 REQUEST_ID_HEADER = "X-Request-ID"
 # What may be echoed into a header and a log line.
@@ -35,6 +41,105 @@ class RequestId:
             await send(message)
 
         await self.app(scope, receive, send_with_id)
+
+
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""On every answer: faces are nobody's but the caller's, in no cache and in no frame."""
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""On every page."""
+
+
+class Observe:
+    """Counts and times every request by endpoint, and adds the headers every answer has.
+
+    While `closing` says so, connections are closed after their answer, so that clients go
+    elsewhere before the port is closed.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, closing: Callable[[], bool]) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.closing = closing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def send_safely(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in SAFE_HEADERS.items():
+                    headers.setdefault(name, value)
+                if headers.get("content-type", "").startswith("text/html"):
+                    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+                if self.closing():
+                    headers["Connection"] = "close"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_safely)
+        finally:
+            endpoint = getattr(scope.get("route"), "path", UNKNOWN_PATH)
+            self.metrics.requests.labels(endpoint, status).inc()
+            self.metrics.duration.labels(endpoint).observe(time.perf_counter() - started)
+
+
+class ApiKeys:
+    """Lets through who shows a key, in `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+
+    Looked at before anything of the body is read. `hashes`: SHA-256 of the keys, in
+    hexadecimal; keys are long and random (`face-service key`), so a slow hash would protect
+    nothing and cost every request. `open_paths` need no key.
+    """
+
+    def __init__(self, app: ASGIApp, hashes: Sequence[str], open_paths: Collection[str]) -> None:
+        self.app = app
+        self.hashes = [bytes.fromhex(digest) for digest in hashes]
+        self.open_paths = open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in self.open_paths or self._knows(scope):
+            await self.app(scope, receive, send)
+            return
+        error = Unauthorized("An API key is needed: send it as 'Authorization: Bearer KEY'")
+        response = error_response(scope, error, {"WWW-Authenticate": "Bearer"})
+        await response(scope, receive, send)
+
+    def _knows(self, scope: Scope) -> bool:
+        headers = Headers(scope=scope)
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        given = key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        digest = hashlib.sha256(given.encode("latin-1")).digest()
+        # Every hash is compared, in the same time whether it is the first that fits or none.
+        return sum(hmac.compare_digest(digest, known) for known in self.hashes) > 0
+
+
+def error_response(
+    scope: Scope, error: RequestError, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """`{"detail", "code", "request_id"}`."""
+    content = {
+        "detail": str(error),
+        "code": error.code,
+        "request_id": scope["state"]["request_id"],
+    }
+    retry = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    return JSONResponse(content, error.status, {**retry, **(headers or {})})
 
 
 class BodyLimit:

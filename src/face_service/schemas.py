@@ -126,7 +126,7 @@ class ErrorResponse(BaseModel):
 class HealthResponse(BaseModel):
     """Whether faces can be had here, and what would compute them."""
 
-    status: Literal["healthy", "starting", "failed", "draining"]
+    status: Literal["healthy", "starting", "recovering", "failed", "draining"]
     version: str
     model: str
     onnx_providers: list[str]

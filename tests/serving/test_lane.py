@@ -7,8 +7,16 @@ import threading
 
 import pytest
 
-from face_service.serving.lane import Lanes, Outcome
+from face_service.metrics import Metrics
+from face_service.serving.lane import Lanes
+from face_service.serving.line import Outcome
 from face_service.stages import StageTimes
+
+
+@pytest.fixture(autouse=True)
+def answers_need_no_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake answers here are no faces; tests/serving/test_validation.py is about those."""
+    monkeypatch.setattr("face_service.serving.lane.validate", lambda _: None)
 
 
 class FakeEngine:
@@ -20,6 +28,12 @@ class FakeEngine:
         self.gate.set()
         self.entered = threading.Event()
         self.inside = self.most_inside = 0
+
+    def last_progress(self) -> float:
+        return 0.0
+
+    def self_test(self) -> None:
+        pass
 
     def analyse(self, jobs: list[object], times: StageTimes) -> list[list[object]]:
         self.inside += 1
@@ -48,7 +62,7 @@ def test_work_runs_in_order_and_one_at_a_time() -> None:
     engine = FakeEngine()
 
     async def run() -> list[list[Outcome]]:
-        lanes = Lanes()
+        lanes = Lanes(Metrics())
         lanes.open(engine, images_per_turn=1)
         return await asyncio.gather(*(ask(lanes, n) for n in range(200)))
 
@@ -62,7 +76,7 @@ def test_what_waits_is_taken_in_one_turn_where_the_provider_likes_it() -> None:
     engine.gate.clear()
 
     async def run() -> list[list[Outcome]]:
-        lanes = Lanes()
+        lanes = Lanes(Metrics())
         lanes.open(engine, images_per_turn=4)
         first = asyncio.create_task(ask(lanes, "a"))
         await asyncio.to_thread(engine.entered.wait, 10)
@@ -80,7 +94,7 @@ def test_a_poisoned_job_costs_only_itself() -> None:
     engine = FakeEngine()
 
     async def run() -> list[Outcome]:
-        lanes = Lanes()
+        lanes = Lanes(Metrics())
         lanes.open(engine, images_per_turn=1)
         return await ask(lanes, 1, 2, "poison", 4, 5, 6, 7, 8)
 
@@ -97,7 +111,7 @@ def test_cancelled_before_its_turn_never_reaches_the_engine(images_per_turn: int
     engine.gate.clear()
 
     async def run() -> None:
-        lanes = Lanes()
+        lanes = Lanes(Metrics())
         lanes.open(engine, images_per_turn)
         first = asyncio.create_task(ask(lanes, "first"))
         await asyncio.to_thread(engine.entered.wait, 10)
@@ -121,7 +135,7 @@ def test_two_lanes_work_side_by_side_with_an_engine_each() -> None:
         engine.gate.wait = lambda _: both.wait(10)  # passes only if the other is inside too
 
     async def run() -> None:
-        lanes = Lanes()
+        lanes = Lanes(Metrics())
         for engine in engines:
             lanes.open(engine, images_per_turn=1)
         await asyncio.gather(ask(lanes, 1), ask(lanes, 2))
@@ -133,7 +147,7 @@ def test_two_lanes_work_side_by_side_with_an_engine_each() -> None:
 @pytest.mark.parametrize("images_per_turn", [1, 3])
 def test_closing_finishes_what_is_in_line(images_per_turn: int) -> None:
     async def run() -> list[list[Outcome]]:
-        lanes = Lanes()
+        lanes = Lanes(Metrics())
         for _ in range(2):
             lanes.open(FakeEngine(), images_per_turn)
         pending = [asyncio.create_task(ask(lanes, n)) for n in range(7)]

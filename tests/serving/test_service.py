@@ -15,7 +15,7 @@ from face_service.errors import (
     StartupError,
 )
 from face_service.face_engine import Face, Job, Options
-from face_service.serving.service import Analysis, FaceService
+from face_service.serving.service import Analysis, FaceService, Limits
 from face_service.stages import StageTimes
 from tests.images import encode
 
@@ -27,6 +27,9 @@ class FakeEngine:
 
     info = None
     images_per_turn = 1
+
+    def self_test(self) -> None:
+        pass
 
     def prepare(self, image: np.ndarray, options: Options) -> Job:
         return Job(image, [], options)
@@ -43,7 +46,7 @@ def image(width: int) -> bytes:
 
 def answers(files: list[bytes]) -> list[Analysis | RequestError]:
     async def run() -> list[Analysis | RequestError]:
-        service = FaceService(FakeEngine, lanes=1, max_pixels=10_000, decoders=2)
+        service = FaceService(FakeEngine, Limits(max_pixels=10_000, decoders=2))
         await service.start()
         _, results = await service.analyse_many(files, Options(), StageTimes())
         service.close()
@@ -71,7 +74,7 @@ def test_what_is_no_image_never_reaches_the_engine() -> None:
 
 def test_a_single_failure_is_raised() -> None:
     async def run() -> None:
-        service = FaceService(FakeEngine, lanes=1, max_pixels=10_000, decoders=1)
+        service = FaceService(FakeEngine, Limits(max_pixels=10_000, decoders=1))
         await service.start()
         with pytest.raises(InferenceFailed):
             await service.analyse(image(POISON), Options(), StageTimes())
@@ -82,7 +85,7 @@ def test_a_single_failure_is_raised() -> None:
 
 def test_before_the_start_and_after_the_end_it_is_not_ready() -> None:
     async def run() -> None:
-        service = FaceService(FakeEngine, lanes=1, max_pixels=10_000, decoders=1)
+        service = FaceService(FakeEngine, Limits(max_pixels=10_000, decoders=1))
         assert service.status == "starting"
         with pytest.raises(NotReady, match="starting"):
             await service.analyse(image(50), Options(), StageTimes())
@@ -101,7 +104,7 @@ def test_a_start_that_fails_says_why(error: Exception) -> None:
         raise error
 
     async def run() -> FaceService:
-        service = FaceService(load, lanes=1, max_pixels=1, decoders=1)
+        service = FaceService(load, Limits(max_pixels=1, decoders=1))
         with pytest.raises(StartupError, match=str(error)):
             await service.start()
         return service

@@ -11,6 +11,7 @@ from face_service import __version__
 from face_service.cli.bench import bench
 from face_service.cli.detect import detect
 from face_service.cli.evaluate import evaluate
+from face_service.cli.key import key
 from face_service.cli.models import app as models
 from face_service.errors import FaceServiceError
 from face_service.main import main as serve_forever
@@ -24,6 +25,7 @@ app.add_typer(models, name="models")
 app.command()(detect)
 app.command()(evaluate)
 app.command()(bench)
+app.command()(key)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from face_service.stages import StageTimes
 
 from .bodies import parse_embedding_request
 from .deps import ImageBytes, ImageFiles, OptionsQuery, RequestId, Service
+from .guard import GuardedRoute
 from .rendering import render, render_batch
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,17 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "model": ErrorResponse,
         "description": "Inference failed: retry with backoff",
     },
+    429: {
+        "model": ErrorResponse,
+        "description": "The queue is full: retry after the seconds in Retry-After",
+    },
     503: {
         "model": ErrorResponse,
-        "description": "Starting or draining: retry elsewhere",
+        "description": "Starting, recovering or draining: retry elsewhere",
+    },
+    504: {
+        "model": ErrorResponse,
+        "description": "No answer within REQUEST_TIMEOUT_S: retry",
     },
 }
 FILE = {"type": "string", "format": "binary"}
@@ -61,7 +70,7 @@ JSON_BODY = {
 }
 FILES_BODY = form_body("files", {"type": "array", "items": FILE, "minItems": 1})
 
-router = APIRouter(tags=["faces"], responses=ERRORS)
+router = APIRouter(tags=["faces"], responses=ERRORS, route_class=GuardedRoute)
 
 
 @router.post("/detect", response_model=DetectResponse, openapi_extra=IMAGE_BODY)
@@ -85,8 +94,9 @@ async def detect_batch(
     names, images = zip(*files, strict=True)
     info, answers = await service.analyse_many(images, options.for_engine(), times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    faces = sum(len(one.faces) for one in answers if isinstance(one, Analysis))
-    logger.info("Detected %d faces in %d images in %.2fms", faces, len(files), elapsed_ms)
+    faces = [len(one.faces) for one in answers if isinstance(one, Analysis)]
+    service.metrics.observe(times, faces)
+    logger.info("Detected %d faces in %d images in %.2fms", sum(faces), len(files), elapsed_ms)
     return render_batch(info, names, answers, options, times, elapsed_ms, request_id)
 
 
@@ -110,5 +120,6 @@ async def answer(
     started, times = time.perf_counter(), StageTimes()
     analysis = await service.analyse(image, options.for_engine(), times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
+    service.metrics.observe(times, [len(analysis.faces)])
     logger.info("Detected %d faces in %.2fms", len(analysis.faces), elapsed_ms)
     return render(analysis, options, times, elapsed_ms, request_id)

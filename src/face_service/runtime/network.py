@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from face_service.errors import ProviderError
+from face_service.errors import InferenceFailed, ProviderError
 
 from .precision import Precision
 from .providers import CPU, provider_options
@@ -27,12 +28,13 @@ MAX_BATCH = 16
 class Network:
     """A network with one input, float32 [n, 3, height, width].
 
-    `input_shape` is the graph's own, None where it is free. `run` may be called from one
-    thread at a time.
+    `input_shape` is the graph's own, None where it is free. `last_run` is when a run last
+    ended, on time.monotonic(). `run` may be called from one thread at a time.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
+        self.last_run = 0.0
         graph_input = session.get_inputs()[0]
         self._input_name = graph_input.name
         self.input_shape: tuple[int | None, ...] = tuple(
@@ -45,8 +47,15 @@ class Network:
         return tuple(self._session.get_providers())
 
     def run(self, blob: Floats) -> list[Floats]:
-        """Every output for one input, in the order of the graph."""
-        return list(self._session.run(None, {self._input_name: blob}))
+        """Every output for one input, in the order of the graph.
+
+        Raises InferenceFailed for NaN and infinity: comparisons would take them for "no face".
+        """
+        outputs: list[Floats] = self._session.run(None, {self._input_name: blob})
+        self.last_run = time.monotonic()
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise InferenceFailed("A network gave numbers that are not finite")
+        return outputs
 
     def run_batched(self, blob: Floats) -> list[Floats]:
         """Every output for a blob of any length, in runs the graph allows.

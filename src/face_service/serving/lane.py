@@ -3,49 +3,93 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from face_service.face_engine import Face, FaceEngine, Job
+from face_service.errors import EngineLost
+from face_service.face_engine import FaceEngine, Job
+from face_service.metrics import Metrics
 from face_service.stages import StageTimes
 
+from .line import Line, Outcome, Work
+from .validation import validate
+
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
-Outcome = list[Face] | Exception
-"""What became of a job: its faces, or why there are none."""
 
 
-@dataclass(slots=True)
-class Work:
-    """The jobs of one request, waiting for a lane."""
+class Lane:
+    """A thread, the engine it owns, and what it is doing.
 
-    jobs: Sequence[Job]
-    times: StageTimes
-    future: Future[list[Outcome]] = field(default_factory=Future)
-    submitted: float = field(default_factory=time.perf_counter)
+    The threads are daemons: an inference that hangs does not keep alive a process that was
+    told to stop.
+    """
+
+    def __init__(
+        self, engine: FaceEngine, line: Line, images_per_turn: int, metrics: Metrics
+    ) -> None:
+        self.engine = engine
+        self.broken = False
+        self._line = line
+        self._metrics = metrics
+        self._images_per_turn = images_per_turn
+        self._turn: list[Work] = []
+        self._busy_since: float | None = None
+        self._given_up = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="lane", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take work."""
+        self._thread.start()
+
+    def stalled_for(self) -> float:
+        """Seconds since the engine last finished a network, 0 while there is nothing to do."""
+        since = self._busy_since
+        if since is None:
+            return 0.0
+        return time.monotonic() - max(since, self.engine.last_progress())
+
+    def give_up(self) -> None:
+        """Answer for a thread that does not. What it still computes is dropped."""
+        self._given_up.set()
+        for work in self._turn:
+            work.fail(EngineLost("Inference did not end, try again later"))
+
+    def _serve(self) -> None:
+        while not self._given_up.is_set() and (turn := self._line.take(self._images_per_turn)):
+            self._turn, self._busy_since = turn, time.monotonic()
+            self._metrics.images.observe(sum(len(work.jobs) for work in turn))
+            if not serve_turn(self.engine, turn) and not is_sound(self.engine):
+                self.broken = True
+                return
+            self._turn, self._busy_since = [], None
 
 
 class Lanes:
     """Runs jobs on engines, first come, first served.
 
     One lane is right on a CPU: its networks use every core, and two runs at once on one
-    session are slower than one after the other (14 → 11 faces/s on 2 cores). The threads
-    are daemons: an inference that hangs does not keep alive a process that was told to stop.
+    session are slower than one after the other (14 → 11 faces/s on 2 cores).
     """
 
-    def __init__(self) -> None:
-        self._queue: SimpleQueue[Work | None] = SimpleQueue()
-        self._count = 0
+    def __init__(self, metrics: Metrics) -> None:
+        self.line = Line()
+        self._metrics = metrics
+        self._open: list[Lane] = []
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     def open(self, engine: FaceEngine, images_per_turn: int) -> None:
         """Add a lane that owns `engine` and gives it up to so many images at once."""
-        self._count += 1
-        arguments = (engine, images_per_turn)
-        threading.Thread(target=self._serve, args=arguments, name="lane", daemon=True).start()
+        lane = Lane(engine, self.line, images_per_turn, self._metrics)
+        self._open.append(lane)
+        lane.start()
 
     async def run(self, jobs: Sequence[Job], times: StageTimes) -> list[Outcome]:
         """The outcome of each job, once their turn has come.
@@ -53,55 +97,66 @@ class Lanes:
         If the caller is cancelled before that, they never reach an engine.
         """
         work = Work(jobs, times)
-        self._queue.put(work)
-        return await asyncio.wrap_future(work.future)
+        self.line.put(work)
+        try:
+            return await asyncio.wrap_future(work.future)
+        except asyncio.CancelledError:
+            where = "waiting" if self.line.drop(work) else "computing"
+            self._metrics.cancelled.labels(where).inc()
+            raise
+
+    def remove_lost(self, stall_timeout: float) -> tuple[int, int]:
+        """Give up lanes whose engine broke, or has not moved for `stall_timeout` seconds.
+
+        Returns how many of each.
+        """
+        broken = [lane for lane in self._open if lane.broken]
+        stalled = [lane for lane in self._open if lane.stalled_for() > stall_timeout]
+        for lane in (*broken, *stalled):
+            lane.give_up()
+            self._open.remove(lane)
+        return len(broken), len(stalled)
 
     def close(self) -> None:
         """End the lanes after the work that is already in line."""
-        for _ in range(self._count):
-            self._queue.put(None)
-
-    def _serve(self, engine: FaceEngine, images_per_turn: int) -> None:
-        while (first := self._queue.get()) is not None:
-            turn = [first, *self._more(images_per_turn - len(first.jobs))]
-            turn = [work for work in turn if work.future.set_running_or_notify_cancel()]
-            if turn:
-                serve_turn(engine, turn)
-
-    def _more(self, images: int) -> list[Work]:
-        """Work that is waiting right now, as long as it holds no more than `images`."""
-        taken: list[Work] = []
-        while images > 0:
-            try:
-                work = self._queue.get_nowait()
-            except Empty:
-                break
-            if work is None:  # the end: for this lane, after this turn
-                self._queue.put(None)
-                break
-            taken.append(work)
-            images -= len(work.jobs)
-        return taken
+        self.line.close()
 
 
-def serve_turn(engine: FaceEngine, turn: Sequence[Work]) -> None:
-    """Run the jobs of several requests as one batch and give each request its own."""
+def serve_turn(engine: FaceEngine, turn: Sequence[Work]) -> bool:
+    """Run the jobs of several requests as one batch and give each request its own.
+
+    False if the engine failed on any of them.
+    """
     started, times = time.perf_counter(), StageTimes()
-    outcomes = iter(analyse_each(engine, [job for work in turn for job in work.jobs], times))
+    results = analyse_each(engine, [job for work in turn for job in work.jobs], times)
+    outcomes = iter(results)
     for work in turn:
         work.times["queue"] = (started - work.submitted) * 1e3
         work.times.update(times)
-        work.future.set_result([next(outcomes) for _ in work.jobs])
+        work.resolve([next(outcomes) for _ in work.jobs])
+    return not any(isinstance(outcome, Exception) for outcome in results)
 
 
 def analyse_each(engine: FaceEngine, jobs: Sequence[Job], times: StageTimes) -> list[Outcome]:
     """Analyse jobs as one batch; if that fails, one by one, to lose only the guilty."""
     try:
-        return list(engine.analyse(jobs, times))
+        faces = engine.analyse(jobs, times)
+        validate(faces)
+        return list(faces)
     except Exception as error:
         if len(jobs) == 1:
             return [error]
         return [analyse_each(engine, [job], times)[0] for job in jobs]
+
+
+def is_sound(engine: FaceEngine) -> bool:
+    """Whether an engine that failed on some image still computes one that is known."""
+    try:
+        engine.self_test()
+    except Exception:
+        logger.exception("The engine fails on an empty image as well: it is replaced")
+        return False
+    return True
 
 
 async def in_daemon_thread(call: Callable[[], T]) -> T:
@@ -110,9 +165,13 @@ async def in_daemon_thread(call: Callable[[], T]) -> T:
 
     def run() -> None:
         try:
-            future.set_result(call())
+            result = call()
         except BaseException as error:
-            future.set_exception(error)
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+        else:
+            if future.set_running_or_notify_cancel():
+                future.set_result(result)
 
     threading.Thread(target=run, daemon=True).start()
     return await asyncio.wrap_future(future)

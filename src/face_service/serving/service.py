@@ -4,25 +4,60 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, ParamSpec, TypeVar
 
-from face_service.errors import InferenceFailed, NotReady, RequestError, StartupError
+from face_service.errors import (
+    ImageTooLarge,
+    InferenceFailed,
+    NotReady,
+    RequestError,
+    StartupError,
+)
 from face_service.face_engine import EngineInfo, Face, FaceEngine, Job, Options
+from face_service.metrics import Metrics
 from face_service.stages import StageTimes
-from face_service.vision.image import decode
+from face_service.vision.image import Checked, check, decode_checked
 
+from .admission import Admission
+from .budget import Budget
 from .lane import Lanes, in_daemon_thread
+from .line import Outcome
 
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Status = Literal["starting", "healthy", "failed", "draining"]
+Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
+
+DECODER_NICENESS = 10
+"""A tenth of a lane's share of a processor that both want: docs/decisions/0012."""
+WATCH_S = 0.25
+"""How often the lanes are looked after, in seconds."""
+LONGEST_PAUSE_S = 30.0
+"""Between attempts to load an engine anew."""
+MAX_STALLED = 3
+"""Engines given up with a thread inside before the process ends: their memory cannot be had
+back, and a driver that hung so often is not cured by another engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be held and how long, by the settings of the same names."""
+
+    lanes: int = 1
+    decoders: int = 1
+    max_queue: int = 64
+    max_pixels: int = 50_000_000
+    max_decoded_bytes: int = 512_000_000
+    stall_timeout: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +70,36 @@ class Analysis:
     height: int
 
 
+Answer = Analysis | RequestError
+
+
 class FaceService:
-    """Answers images with faces once `load` has returned `lanes` engines."""
+    """Answers images with faces once `load` has returned an engine for every lane."""
 
     def __init__(
-        self, load: Callable[[], FaceEngine], lanes: int, max_pixels: int, decoders: int
+        self, load: Callable[[], FaceEngine], limits: Limits, metrics: Metrics | None = None
     ) -> None:
         self._load = load
-        self._lane_count = lanes
-        self._lanes = Lanes()
-        self._max_pixels = max_pixels
-        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
+        self._limits = limits
+        self._budget = Budget(limits.max_decoded_bytes)
+        self._decoders = ThreadPoolExecutor(
+            limits.decoders, thread_name_prefix="decode", initializer=step_back
+        )
         self._started = time.monotonic()
+        self._stalled = 0
+        self.admission = Admission(limits.max_queue)
+        self.metrics = metrics or Metrics()
+        self._lanes = Lanes(self.metrics)
         self.engine: FaceEngine | None = None
         self.failure: StartupError | None = None
         self.draining = False
+        self.metrics.watch(
+            inside=lambda: self.admission.inside,
+            queued=lambda: len(self._lanes.line),
+            decoded=lambda: self._budget.held,
+            lanes=lambda: len(self._lanes),
+            ready=lambda: self.status == "healthy",
+        )
 
     @property
     def status(self) -> Status:
@@ -58,17 +108,25 @@ class FaceService:
             return "draining"
         if self.failure is not None:
             return "failed"
-        return "starting" if self.engine is None else "healthy"
+        if self.engine is None:
+            return "starting"
+        return "healthy" if len(self._lanes) else "recovering"
 
     @property
     def uptime(self) -> float:
         """Seconds since the process took up its work."""
         return time.monotonic() - self._started
 
+    def require_ready(self) -> FaceEngine:
+        """The engine that answers. Raises NotReady while there is none."""
+        if self.engine is None or self.status != "healthy":
+            raise NotReady(f"The service is {self.status}, try again in a moment")
+        return self.engine
+
     async def start(self) -> None:
         """Load the engines. What stops that ends up in `failure` and is raised."""
         try:
-            for _ in range(self._lane_count):
+            for _ in range(self._limits.lanes):
                 engine = await in_daemon_thread(self._load)
                 self._lanes.open(engine, engine.images_per_turn)
             self.engine = engine
@@ -78,6 +136,46 @@ class FaceService:
         except Exception as error:
             self.failure = StartupError(f"the models cannot be loaded: {error}")
             raise self.failure from error
+
+    async def watch(self) -> None:
+        """Replace engines that break or hang, for as long as the service runs.
+
+        Raises StartupError once so many have hung that only a new process helps.
+        """
+        while True:
+            await asyncio.sleep(WATCH_S)
+            broken, stalled = self._lanes.remove_lost(self._limits.stall_timeout)
+            self._stalled += stalled
+            self.metrics.engines_lost.labels("broken").inc(broken)
+            self.metrics.engines_lost.labels("stalled").inc(stalled)
+            if stalled:
+                logger.error(
+                    "No network has finished for %.0f s: the engine is given up",
+                    self._limits.stall_timeout,
+                )
+            if self._stalled >= MAX_STALLED:
+                self.failure = StartupError(
+                    f"{self._stalled} engines have hung: this process ends so that a new one "
+                    "can take over; look at the drivers and at the machine's load"
+                )
+                raise self.failure
+            for _ in range(broken + stalled):
+                await self._replace_engine()
+
+    async def _replace_engine(self) -> None:
+        pause = 1.0
+        while True:
+            try:
+                engine = await in_daemon_thread(self._load)
+            except Exception:
+                logger.exception("No new engine; the next attempt is in %.0f s", pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+            else:
+                self._lanes.open(engine, engine.images_per_turn)
+                self.engine = engine
+                logger.warning("A new engine has taken over")
+                return
 
     async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that takes milliseconds on a decoding thread, not on the event loop."""
@@ -93,36 +191,76 @@ class FaceService:
 
     async def analyse_many(
         self, files: Sequence[bytes], options: Options, times: StageTimes
-    ) -> tuple[EngineInfo, list[Analysis | RequestError]]:
-        """Decode images side by side and find their faces, all in one turn of the lane.
+    ) -> tuple[EngineInfo, list[Answer]]:
+        """Decode images side by side and find their faces.
 
+        All of them go through the lane in one turn, or in as few as MAX_DECODED_MB allows.
         Returns what answered, and an answer per image. An image that fails costs only
         itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
-        Raises NotReady while the models load.
+        Raises NotReady while there is no engine.
         """
-        engine = self.engine
-        if engine is None or self.draining:
-            raise NotReady(f"The service is {self.status}, try again in a moment")
+        engine = self.require_ready()
+        checked = await asyncio.gather(
+            *(self.beside(check, data, self._limits.max_pixels) for data in files),
+            return_exceptions=True,
+        )
+        answers: dict[int, Answer] = {}
+        fitting: dict[int, Checked] = {}
+        for place, item in enumerate(checked):
+            if isinstance(item, BaseException):
+                answers[place] = as_request_error(item)
+            elif item.decoded_bytes > self._budget.size:
+                answers[place] = ImageTooLarge("The decoded image is larger than MAX_DECODED_MB")
+            else:
+                fitting[place] = item
+        for places in groups(fitting, self._budget.size):
+            images = [fitting[place] for place in places]
+            async with self._budget.hold(sum(image.decoded_bytes for image in images)):
+                found = await self._analyse_group(engine, images, options, times)
+            answers.update(zip(places, found, strict=True))
+        return engine.info, [answers[place] for place in range(len(files))]
 
-        def prepare(data: bytes) -> Job:
-            return engine.prepare(decode(data, self._max_pixels), options)
+    async def _analyse_group(
+        self,
+        engine: FaceEngine,
+        images: Sequence[Checked],
+        options: Options,
+        times: StageTimes,
+    ) -> list[Answer]:
+        def prepare(image: Checked) -> Job:
+            return engine.prepare(decode_checked(image), options)
 
         with times.measure("decode"):
             prepared = await asyncio.gather(
-                *(self.beside(prepare, data) for data in files),
+                *(self.beside(prepare, image) for image in images),
                 return_exceptions=True,
             )
         jobs = [job for job in prepared if isinstance(job, Job)]
-        answers = iter(await self._lanes.run(jobs, times) if jobs else ())
-        results: list[Analysis | RequestError] = []
+        outcomes = iter(await self._run(jobs, times) if jobs else ())
+        answers: list[Answer] = []
         for item in prepared:
-            outcome = next(answers) if isinstance(item, Job) else item
+            outcome = next(outcomes) if isinstance(item, Job) else item
             if isinstance(item, Job) and isinstance(outcome, list):
                 height, width = item.image.shape[:2]
-                results.append(Analysis(engine.info, outcome, width, height))
+                answers.append(Analysis(engine.info, outcome, width, height))
             else:
-                results.append(as_request_error(outcome))
-        return engine.info, results
+                answers.append(as_request_error(outcome))
+        return answers
+
+    async def _run(self, jobs: Sequence[Job], times: StageTimes) -> list[Outcome]:
+        started = time.perf_counter()
+        outcomes = await self._lanes.run(jobs, times)
+        busy = time.perf_counter() - started - times.get("queue", 0.0) / 1e3
+        self.admission.took(busy / self._limits.lanes)
+        self.metrics.failed.inc(sum(isinstance(outcome, Exception) for outcome in outcomes))
+        return outcomes
+
+    async def drain(self, grace: float) -> None:
+        """Take nothing more; return once everything accepted has its answer, and not before
+        `grace` seconds, in which those who ask are told."""
+        self.draining = True
+        await asyncio.sleep(grace)
+        await self.admission.emptied()
 
     def close(self) -> None:
         """Stop both kinds of threads."""
@@ -131,8 +269,34 @@ class FaceService:
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
 
+def step_back() -> None:
+    """Let the lanes go first: on Linux, make this thread a nicer one.
+
+    A network's threads wait for each other at every layer, so a decoder that interrupts one
+    of them holds up all. When the lanes have nothing to do, decoding is as fast as ever.
+    """
+    if sys.platform == "linux":  # elsewhere a niceness belongs to a process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), DECODER_NICENESS)
+
+
+def groups(images: Mapping[int, Checked], size: int) -> list[list[int]]:
+    """The places of images in order, in as few groups as can be whose pixels fit into `size`
+    bytes."""
+    found: list[list[int]] = []
+    room = 0
+    for place, image in images.items():
+        if not found or image.decoded_bytes > room:
+            found.append([])
+            room = size
+        found[-1].append(place)
+        room -= image.decoded_bytes
+    return found
+
+
 def as_request_error(error: object) -> RequestError:
     """What a caller is told; what he is not told goes to the log."""
+    if isinstance(error, InferenceFailed):
+        logger.error("%s", error)
     if isinstance(error, RequestError):
         return error
     logger.error("Inference failed", exc_info=error if isinstance(error, Exception) else None)

@@ -86,15 +86,29 @@ def read_orientation(header: PIL.Image.Image) -> int:
     return orientation if orientation in ROTATIONS else 1
 
 
+class Checked(NamedTuple):
+    """An image whose format is supported and whose size is allowed, not yet decoded."""
+
+    data: bytes
+    image_format: str
+    header: Header
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What its pixels will take."""
+        return self.header.width * self.header.height * 3
+
+
 def decode(data: bytes, max_pixels: int) -> Image:
-    """Decode an image to the pixels of `cv2.imdecode(…, IMREAD_COLOR)`, which InsightFace's
-    users call.
+    """`check` and `decode_checked`: the bytes of an image to its pixels."""
+    return decode_checked(check(data, max_pixels))
 
-    EXIF orientation is applied, alpha dropped, grey and CMYK become BGR, 16 bits become
-    8, of an animation the first frame is taken.
 
-    Raises InvalidImage for anything that is not a whole image of a supported format,
-    ImageTooLarge if it would have more than `max_pixels` pixels.
+def check(data: bytes, max_pixels: int) -> Checked:
+    """Look at the first bytes and at the header of an image, before anything is decoded.
+
+    Raises InvalidImage for anything that is not of a supported format, ImageTooLarge if it
+    would have more than `max_pixels` pixels.
     """
     if not data:
         raise InvalidImage("The image is empty")
@@ -107,18 +121,31 @@ def decode(data: bytes, max_pixels: int) -> Image:
             f"The image has {header.width}x{header.height} pixels, "
             f"more than the limit of {max_pixels}"
         )
+    return Checked(data, image_format, header)
+
+
+def decode_checked(image: Checked) -> Image:
+    """Decode an image to the pixels of `cv2.imdecode(…, IMREAD_COLOR)`, which InsightFace's
+    users call.
+
+    EXIF orientation is applied, alpha dropped, grey and CMYK become BGR, 16 bits become
+    8, of an animation the first frame is taken.
+
+    Raises InvalidImage for what is not a whole image.
+    """
+    data, image_format, header = image
     if image_format == "JPEG" and header.mode in ("RGB", "L"):
         # OpenCV has the last word: it forgives what harms no pixel.
         with suppress(ValueError):
             return decode_jpeg(data, header.orientation)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         logger.debug("OpenCV refused a %s: %s", image_format, error)
-        image = None
-    if image is None:
+        pixels = None
+    if pixels is None:
         raise InvalidImage(f"The {image_format} image is damaged, cut short, or of an odd kind")
-    return cast(Image, image)
+    return cast(Image, pixels)
 
 
 def decode_jpeg(data: bytes, orientation: int) -> Image:

@@ -1,0 +1,100 @@
+"""What stands before every request that wants an engine: room, a deadline, somebody waiting.
+
+All of it is decided before the body is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.types import Message, Receive
+
+from face_service.errors import DeadlinePassed, NotReady, Overloaded
+
+from .deps import get_service, get_settings
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+CLIENT_GONE = 499
+"""nginx's number for a client that closed the connection; nobody is there to read it."""
+
+
+class GuardedRoute(APIRoute):
+    """A route whose requests are admitted, have REQUEST_TIMEOUT_S, and are dropped if the
+    client goes away."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            service = get_service(request)
+            metrics = service.metrics
+            try:
+                service.require_ready()
+                with service.admission.admit():
+                    return await attend(request, handle, get_settings(request).request_timeout_s)
+            except NotReady:
+                metrics.rejected.labels(service.status).inc()
+                raise
+            except Overloaded:
+                metrics.rejected.labels("overloaded").inc()
+                raise
+            except DeadlinePassed:
+                metrics.expired.inc()
+                raise
+
+        return guarded
+
+
+async def attend(request: Request, handle: Handler, seconds: float) -> Response:
+    """Handle a request for as long as its client waits, at most `seconds`.
+
+    Cancelling is what ends the work, wherever it is: reading, decoding, or in line, where
+    it is dropped and never reaches an engine. Raises DeadlinePassed.
+    """
+    wire = Wire(request.receive)
+    work = asyncio.create_task(handle(Request(request.scope, wire.receive)))
+    gone = asyncio.create_task(wire.gone())
+    try:
+        await asyncio.wait({work, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        if gone.done():
+            return Response(status_code=CLIENT_GONE)
+        raise DeadlinePassed(f"There was no answer within {seconds:g} s")
+    finally:
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+
+
+class Wire:
+    """`receive` for a handler, which also tells when the client has gone."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._body_read = asyncio.Event()
+        self._gone = asyncio.Event()
+
+    async def receive(self) -> Message:
+        """The next piece of the body; after its end, the news that the client has gone."""
+        if self._body_read.is_set():
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._gone.set()
+        if not message.get("more_body"):
+            self._body_read.set()
+        return message
+
+    async def gone(self) -> None:
+        """Return once the client has closed the connection."""
+        await self._body_read.wait()
+        while not self._gone.is_set():
+            if (await self._receive())["type"] == "http.disconnect":
+                self._gone.set()

@@ -1,0 +1,120 @@
+"""Pictures that lie, and mutations of pictures that do not."""
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from tests.images import every_dress
+
+HUGE = 20_000
+"""HUGE × HUGE pixels: 400 million, 1.2 GB decoded."""
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_bomb() -> bytes:
+    """A whole PNG of 400 million pixels in 1.2 MB: every row is black."""
+    header = struct.pack(">IIBBBBB", HUGE, HUGE, 8, 2, 0, 0, 0)
+    packer = zlib.compressobj(9)
+    row = bytes(1 + 3 * HUGE)
+    rows = b"".join(packer.compress(row) for _ in range(HUGE)) + packer.flush()
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+def lying_headers() -> dict[str, bytes]:
+    """The head of an image of 400 million pixels in every format, and little behind it."""
+    side = HUGE
+    gif_side = 65535
+    return {
+        "png": b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(bytes(99))),
+        "jpeg": b"\xff\xd8\xff\xc0"
+        + struct.pack(">HBHHB", 17, 8, side, side, 3)
+        + bytes((1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0))
+        + b"\xff\xda"
+        + bytes(99),
+        "bmp": b"BM"
+        + struct.pack("<IHHI", 99, 0, 0, 54)
+        + struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
+        + bytes(99),
+        "gif": b"GIF89a" + struct.pack("<HHBBB", gif_side, gif_side, 0, 0, 0) + bytes(99),
+        "webp": b"RIFF"
+        + struct.pack("<I", 130)
+        + b"WEBPVP8X"
+        + struct.pack("<I", 10)
+        + bytes(4)
+        + (16383).to_bytes(3, "little") * 2
+        + bytes(99),
+        "tiff": tiff_header(side),
+    }
+
+
+def tiff_header(side: int) -> bytes:
+    """The directory of an uncompressed RGB TIFF."""
+    entries = [
+        (256, 4, 1, side),
+        (257, 4, 1, side),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, 200),
+        (277, 3, 1, 3),
+        (278, 4, 1, side),
+        (279, 4, 1, 99),
+    ]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"II*\x00" + struct.pack("<IH", 8, len(entries)) + directory + bytes(99)
+
+
+def seeds() -> list[bytes]:
+    """Small pictures of every format and colour model."""
+    noise = np.random.default_rng(1).integers(0, 255, (40, 56, 3), np.uint8)
+    return list(every_dress(noise).values())
+
+
+def mutations(count: int, seed: int) -> Iterator[bytes]:
+    """`count` damaged pictures: bits turned, pieces lost, doubled, swapped, filled, numbers
+    made extreme; mostly near the front, where the headers are."""
+    chance, corpus = random.Random(seed), seeds()
+    for _ in range(count):
+        data = bytearray(chance.choice(corpus))
+        for _ in range(chance.choice((1, 1, 2, 3, 8))):
+            mutate(data, chance, corpus)
+        yield bytes(data)
+
+
+def mutate(data: bytearray, chance: random.Random, corpus: list[bytes]) -> None:
+    """One step of damage."""
+    if not data:
+        return
+    front = min(len(data), chance.choice((32, 64, 256, len(data))))
+    at, length = chance.randrange(front), chance.choice((1, 2, 4, 16, 200))
+    kind = chance.randrange(8)
+    if kind <= 1:
+        data[at] ^= 1 << chance.randrange(8)
+    elif kind == 2:
+        data[at : at + 4] = chance.choice(
+            (b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00")
+        )
+    elif kind == 3:
+        del data[at : at + length]
+    elif kind == 4:
+        data[at:at] = data[at : at + length] * chance.choice((1, 2, 50))
+    elif kind == 5:
+        data[at : at + length] = bytes(chance.randrange(256) for _ in range(length))
+    elif kind == 6:
+        del data[chance.randrange(len(data)) :]
+    else:
+        other = chance.choice(corpus)
+        data[at:] = other[chance.randrange(len(other)) :]

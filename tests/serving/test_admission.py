@@ -1,0 +1,117 @@
+"""Room for so many requests and so many bytes, given out fairly and given back always."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from face_service.errors import Overloaded
+from face_service.serving.admission import Admission
+from face_service.serving.budget import Budget
+
+
+def test_one_more_than_the_limit_is_turned_away_and_room_comes_back() -> None:
+    admission = Admission(2)
+    with admission.admit():
+        with admission.admit():
+            with pytest.raises(Overloaded) as caught, admission.admit():
+                pass
+            assert caught.value.retry_after == 1
+        with admission.admit():
+            assert admission.inside == 2
+    assert admission.inside == 0
+
+
+def test_a_failing_request_gives_its_room_back() -> None:
+    admission = Admission(1)
+    with pytest.raises(ValueError), admission.admit():
+        raise ValueError
+    with admission.admit():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("inside", "seconds", "expected"), [(10, 0.0, 1), (10, 1.0, 5), (1000, 9.0, 60)]
+)
+def test_retry_after_follows_the_queue(inside: int, seconds: float, expected: int) -> None:
+    admission = Admission(inside)
+    admission.took(seconds)
+    admission.inside = inside
+    assert admission.retry_after() == expected
+
+
+def test_drained_means_nobody_is_inside() -> None:
+    async def run() -> list[str]:
+        admission, events = Admission(2), []
+
+        async def request() -> None:
+            with admission.admit():
+                await asyncio.sleep(0.01)
+                events.append("answered")
+
+        requests = [asyncio.create_task(request()) for _ in range(2)]
+        await asyncio.sleep(0)
+        await admission.emptied()
+        events.append("emptied")
+        await asyncio.gather(*requests)
+        return events
+
+    assert asyncio.run(run()) == ["answered", "answered", "emptied"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 4))),
+        max_size=25,
+    )
+)
+def test_the_budget_is_never_exceeded_and_always_returned(
+    holders: Sequence[tuple[int, int, int | None]],
+) -> None:
+    """Each holder: how much, for how many rounds of the loop, cancelled after how many."""
+
+    async def run() -> None:
+        budget, order = Budget(10), []
+
+        async def hold(number: int, amount: int, rounds: int) -> None:
+            async with budget.hold(amount):
+                order.append(number)
+                assert budget.held <= budget.size
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+
+        async def cancel(task: asyncio.Task[None], rounds: int) -> None:
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            task.cancel()
+
+        tasks = [
+            asyncio.create_task(hold(number, amount, rounds))
+            for number, (amount, rounds, _) in enumerate(holders)
+        ]
+        cancels = [
+            asyncio.create_task(cancel(tasks[number], after))
+            for number, (_, _, after) in enumerate(holders)
+            if after is not None
+        ]
+        await asyncio.wait_for(asyncio.gather(*tasks, *cancels, return_exceptions=True), 10)
+        assert order == sorted(order), "somebody was overtaken"
+        assert budget.held == 0
+        for task in tasks:
+            assert task.cancelled() or task.exception() is None
+
+    asyncio.run(run())
+
+
+def test_what_never_fits_is_refused_at_once() -> None:
+    async def run() -> None:
+        async with Budget(10).hold(11):
+            pass
+
+    with pytest.raises(ValueError, match="never fit"):
+        asyncio.run(run())

@@ -1,0 +1,34 @@
+"""The long runs of tests/README.md, short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benchmarks.mixed import drive
+
+from face_service.bench.server import running
+from face_service.packs.pack import Pack
+from tests.chaos import disturb
+
+
+def variables(starter: Pack) -> dict[str, str]:
+    return {
+        "INSIGHTFACE_MODEL": starter.name,
+        "MODEL_CACHE_DIR": str(starter.directory.parent),
+        "LOG_LEVEL": "ERROR",
+    }
+
+
+def test_after_chaos_one_request_is_right(
+    starter: Pack, solvay: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(variables(starter)) as server:
+        assert disturb(server, solvay.read_bytes(), seconds=8) is None
+
+
+def test_mixed_requests_leave_nothing_behind(starter: Pack, shared: Path) -> None:
+    with running(variables(starter)) as server:
+        faults = drive(server, 400)
+    # 40 requests do not fill the arenas: memory is judged by the long run.
+    assert [fault for fault in faults if not fault.startswith("memory")] == []

@@ -1,0 +1,264 @@
+"""Input that wants to hurt: each a clean error or a closed connection, and the next one right."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.hostile import HUGE, lying_headers, mutations, png_bomb
+from tests.images import encode
+from tests.server import Server
+from tests.wire import metric, settled
+
+FUZZED = 400
+"""In ./test.sh; `python -m tests.fuzz` sends 20,000."""
+
+
+@pytest.fixture(scope="module")
+def target(start_server: Callable[..., Server]) -> Iterator[Server]:
+    server = start_server(MAX_BODY_MB="8", REQUEST_TIMEOUT_S="20", LOG_LEVEL="WARNING")
+    server.wait_until_ready()
+    yield server
+    assert server.process.poll() is None, server.log()
+    assert server.stop() == 0
+    assert "Traceback" not in server.log(), "something came as a surprise"
+
+
+def resident(server: Server, peak: bool = True) -> float:
+    """Most memory the server has ever held, or what it holds now, in MB."""
+    name = "VmHWM" if peak else "VmRSS"
+    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1e3
+
+
+def post_image(server: Server, data: bytes) -> httpx.Response:
+    return server.client.post("/detect", content=data, headers={"Content-Type": "image/png"})
+
+
+def refused(response: httpx.Response, *statuses: int) -> None:
+    assert response.status_code in statuses, response.text[:300]
+    assert set(response.json()) == {"detail", "code", "request_id"}
+    assert isinstance(response.json()["detail"], str)
+
+
+def test_a_png_of_400_million_pixels_costs_nothing(target: Server) -> None:
+    bomb = png_bomb()
+    assert len(bomb) < 2_000_000
+    post_image(target, bomb)  # the connection's and the body's own memory
+    before = resident(target)
+    response = post_image(target, bomb)
+    refused(response, 413)
+    assert f"{HUGE}x{HUGE}" in response.json()["detail"]
+    assert resident(target) - before < 5
+
+
+@pytest.mark.parametrize("kind", lying_headers())
+def test_a_header_of_400_million_pixels_is_refused(target: Server, kind: str) -> None:
+    post_image(target, lying_headers()[kind])
+    before = resident(target)
+    refused(post_image(target, lying_headers()[kind]), 400, 413)
+    assert resident(target) - before < 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", id="svg"),
+        pytest.param(b"%PDF-1.7\n%\xe2\xe3", id="pdf"),
+        pytest.param(b"PK\x03\x04" + bytes(99), id="zip"),
+        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", id="postscript"),
+        pytest.param(b"\x00\x00\x00\x1cftypavif" + bytes(99), id="avif"),
+        pytest.param(b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(99), id="jpeg 2000"),
+        pytest.param(b"v/1\x01" + bytes(99), id="openexr"),
+        pytest.param(b"#?RADIANCE\n", id="hdr"),
+        pytest.param(b"P6 1 1 255\n\x00\x00\x00", id="ppm"),
+        pytest.param(b"8BPS" + bytes(99), id="psd"),
+        pytest.param(b"GIF89a<script>alert(1)</script>", id="polyglot gif"),
+        pytest.param(b"BM" + b"\n#!/bin/sh\n" * 9, id="polyglot bmp"),
+    ],
+)
+def test_only_the_listed_formats_reach_a_decoder(target: Server, data: bytes) -> None:
+    refused(post_image(target, data), 400)
+
+
+def test_a_picture_with_something_behind_it_is_that_picture(target: Server) -> None:
+    picture = encode(np.zeros((32, 48, 3), np.uint8), "JPEG")
+    response = post_image(target, picture + b"PK\x03\x04<?php system('id') ?>" * 100)
+    assert response.status_code == 200
+    assert response.json()["image_width"] == 48
+
+
+def test_exif_that_is_larger_than_the_picture_is_not_unpacked(target: Server) -> None:
+    picture = encode(np.zeros((32, 48, 3), np.uint8), "JPEG")
+    entry = struct.pack("<HHII", 0x9286, 7, 0xFFFFFFF0, 8)
+    exif = b"Exif\x00\x00II*\x00" + struct.pack("<IH", 8, 5000) + entry * 5000
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif[:65000]) + 2) + exif[:65000]
+    response = post_image(target, picture[:2] + segment * 60 + picture[2:])
+    assert response.status_code in (200, 400), response.text
+
+
+def test_thousands_of_parts_are_refused(target: Server) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="a%d"\r\n\r\n1\r\n'
+    body = b"".join(part % n for n in range(20_000)) + b"--x--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    refused(target.client.post("/detect", content=body, headers=headers), 400)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"--x\r\n" + b"a" * 1_000_000, id="no end"),
+        pytest.param(
+            b"\r\n".join([b"--x", b"h: " + b"v" * 100_000, b"", b"1", b"--x--"]), id="head"
+        ),
+        pytest.param(b"--x\r\n" + b"h: v\r\n" * 10_000 + b"\r\n1\r\n--x--", id="many heads"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"--y\r\n\r\n", id="another boundary"),
+    ],
+)
+def test_broken_forms_are_refused(target: Server, body: bytes) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    refused(target.client.post("/detect", content=body, headers=headers), 400)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["multipart/form-data", "multipart/form-data; boundary=", "image/" + "x" * 9000]
+)
+def test_odd_content_types_are_refused(target: Server, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+    refused(target.client.post("/detect", content=b"--x\r\n", headers=headers), 400)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" * 100_000, id="deep list"),
+        pytest.param(b'{"image_base64":' * 50_000, id="deep object"),
+        pytest.param(b'{"image_base64": "' + b"A" * 7_000_000 + b'"}', id="7 MB of nothing"),
+        pytest.param(b'{"image_base64": 1e999999}', id="number"),
+        pytest.param(b'{"image_base64": "\\ud800"}', id="half a surrogate"),
+        pytest.param(b"\xff\xfe\x00", id="no utf-8"),
+        pytest.param(json.dumps({"image_base64": "data:image/png;base64,"}).encode(), id="no data"),
+        pytest.param(b'{"image_base64": "aGk=", "min_score": 1e400}', id="infinity"),
+    ],
+)
+def test_odd_json_is_refused(target: Server, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    refused(target.client.post("/extract-embedding", content=body, headers=headers), 400)
+
+
+def test_100_mb_of_base64_are_not_read(target: Server) -> None:
+    def body() -> Iterator[bytes]:
+        yield b'{"image_base64": "'
+        for _ in range(100):
+            yield b"A" * 1_000_000
+
+    before = resident(target)
+    headers = {"Content-Type": "application/json"}
+    refused(target.client.post("/extract-embedding", content=body(), headers=headers), 413)
+    assert resident(target) - before < 40
+
+
+def talk(server: Server, *pieces: bytes, pause: float = 0) -> bytes:
+    """Send pieces on a connection of their own; what comes back until it is closed."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=25) as connection:
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause)
+            connection.shutdown(socket.SHUT_WR)
+            received = b""
+            while data := connection.recv(65536):
+                received += data
+        except (ConnectionResetError, BrokenPipeError):
+            return b""
+        return received
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+        b"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+        b"POST /detect HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /health HTTP/1.1\r\nbad header\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+def test_malformed_http_has_the_one_error_shape(target: Server, request_bytes: bytes) -> None:
+    answer = talk(target, request_bytes)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request"), answer
+    assert set(json.loads(body)) == {"detail", "code", "request_id"}
+
+
+def test_a_flood_of_headers_is_cut_off(target: Server) -> None:
+    flood = [
+        b"GET /health HTTP/1.1\r\n",
+        *[b"x-%d: " % n + b"y" * 9000 + b"\r\n" for n in range(99)],
+    ]
+    answer = talk(target, *flood)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431"), answer[:100]
+
+
+def test_headers_that_drip_are_cut_off(target: Server) -> None:
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", target.port), timeout=30) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\n")
+        closed = False
+        while not closed and time.monotonic() - started < 25:
+            try:
+                connection.sendall(b"x: y\r\n")
+                time.sleep(0.5)
+            except (BrokenPipeError, ConnectionResetError):
+                closed = True
+    assert closed, "a drip kept the connection for 25 s"
+
+
+def test_connections_that_say_nothing_are_closed(target: Server) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", target.port), timeout=25) as connection,
+        contextlib.suppress(ConnectionResetError),
+    ):
+        assert connection.recv(1) == b""
+
+
+def test_a_body_that_drips_has_its_deadline(start_server: Callable[..., Server]) -> None:
+    server = start_server(REQUEST_TIMEOUT_S="1")
+    server.wait_until_ready()
+    head = (
+        b"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\n"
+        b"content-length: 99999\r\n\r\n"
+    )
+    answer = talk(server, head, *[b"\x89"] * 30, pause=0.1)
+    assert answer.startswith(b"HTTP/1.1 504"), answer
+    settled(lambda: metric(server, "face_service_requests_inside") == 0)
+    server.stop()
+
+
+def test_mutated_images_never_hurt(target: Server) -> None:
+    before, statuses = resident(target, peak=False), set()
+    for data in mutations(FUZZED, seed=7):
+        response = post_image(target, data)
+        statuses.add(response.status_code)
+        if response.status_code != 200:
+            refused(response, 400, 413)
+    assert statuses <= {200, 400, 413}
+    assert {200, 400} <= statuses, "the mutations are too mild or too wild"
+    assert resident(target, peak=False) - before < 60
+
+
+def test_after_all_that_a_photo_has_its_faces(target: Server, solvay: Path) -> None:
+    response = post_image(target, solvay.read_bytes())
+    assert len(response.json()["faces"]) == 29
