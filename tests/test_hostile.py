@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.hostile import HUGE, lying_headers, mutations, png_bomb
+from tests.hostile import lying_headers, mutations, png_bomb
 from tests.images import encode
 from tests.server import Server
 from tests.wire import metric, settled
@@ -57,7 +57,7 @@ def test_a_png_of_400_million_pixels_costs_nothing(target: Server) -> None:
     before = resident(target)
     response = post_image(target, bomb)
     refused(response, 413)
-    assert f"{HUGE}x{HUGE}" in response.json()["detail"]
+    assert response.json()["code"] == "too_large"
     assert resident(target) - before < 5
 
 

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
-from schemathesis import Case
+from hypothesis import HealthCheck, given, settings
 
 from tests.server import Server
 
-
-@pytest.fixture(scope="session")
-def api(server: Server) -> object:
-    return schemathesis.openapi.from_url(f"{server.url}/openapi.json")
-
-
-schema = schemathesis.pytest.from_fixture("api")
-
-
-@schema.parametrize()
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
+ENDPOINTS = (
+    "GET /health",
+    "GET /health/live",
+    "GET /health/ready",
+    "POST /detect",
+    "POST /detect/batch",
+    "POST /extract-embedding",
+    "GET /models",
+    "GET /metrics",
 )
-def test_no_request_made_from_the_schema_breaks_it(case: Case) -> None:
-    case.call_and_validate()
+
+
+@pytest.fixture(scope="module")
+def operations(server: Server) -> dict[str, schemathesis.Schema]:
+    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    found = [result.ok() for result in schema.get_all_operations()]
+    return {operation.label: operation for operation in found}
+
+
+def test_every_endpoint_is_tried(operations: dict[str, object]) -> None:
+    assert set(operations) == set(ENDPOINTS)
+
+
+@pytest.mark.parametrize("label", ENDPOINTS)
+def test_no_request_made_from_the_schema_breaks_it(
+    operations: dict[str, schemathesis.Schema], label: str
+) -> None:
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=operations[label].as_strategy())
+    def holds(case: schemathesis.Case) -> None:
+        case.call_and_validate()
+
+    holds()

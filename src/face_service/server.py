@@ -23,6 +23,8 @@ LINGER_S = 10.0
 would see a reset in place of the answer."""
 WRITE_TIMEOUT_S = 30.0
 """For a client to take in the next piece of an answer."""
+FIRST_REQUEST_S = 0.5
+"""For the request on a connection that was opened just before the port was closed."""
 KEEP_ALIVE_S = 65
 """For an idle connection: longer than clients keep theirs, who would meet a closed one else."""
 
@@ -73,6 +75,12 @@ def bounded_protocol(max_connections: int) -> type[HttpToolsProtocol]:
             super().on_response_complete()
             if not self._between_bodies:
                 self._end_after(LINGER_S)
+
+        def shutdown(self) -> None:
+            if self.cycle is None:  # a request may be on its way: it is owed an answer
+                self._end_after(FIRST_REQUEST_S)
+            else:
+                super().shutdown()
 
         def pause_writing(self) -> None:
             super().pause_writing()
