@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import positive_data_acceptance
 
 from tests.server import Server
 
@@ -38,6 +39,7 @@ def test_no_request_made_from_the_schema_breaks_it(
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=operations[label].as_strategy())
     def holds(case: schemathesis.Case) -> None:
-        case.call_and_validate()
+        # No schema says which bytes are a picture: a 400 for those that are none is right.
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     holds()
