@@ -1,6 +1,6 @@
 """Memory, files, threads and latency over thousands of mixed requests.
 
-    .venv/bin/python -m benchmarks.mixed [--requests 5000] [--pack starter]      # 20000: docs/reliability.md
+    .venv/bin/python -m benchmarks.mixed [--requests 5000] [--pack starter]
 
 Sizes, formats, 0 to 30 faces, things that are no image, clients that leave in the middle.
 Prints the state of the server as it goes. Ends with status 1 if memory grows by GROWTH_MB
