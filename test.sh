@@ -21,6 +21,7 @@ check mypy
 check lint-imports
 check shellcheck --external-sources run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh
 check hadolint Dockerfile Dockerfile.rocm
+check scripts/audit.sh
 check pytest --cov
 
 if ((${#failed[@]})); then

@@ -117,10 +117,10 @@ def main() -> None:
                 together_latencies[kind] += values
             saturation.append(saturate(server, request, arguments.seconds))
     steady = statistics.median(saturation)
-    ratio = statistics.median(flooded) / steady
     bound = QUEUE / steady
+    under_flood = statistics.median(flooded)
     print(
-        f"saturation {steady:.2f} requests/s, flooded {statistics.median(flooded):.2f}: {ratio:.3f}×"
+        f"saturation {steady:.2f} requests/s, flooded {under_flood:.2f}: {under_flood / steady:.3f}×"
     )
     print(f"the queue implies {bound * 1e3:.0f} ms\n")
     print("| answer | how many | p50, ms | p99, ms | most, ms |\n|---|---|---|---|---|")

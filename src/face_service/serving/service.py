@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import sys
@@ -23,6 +24,7 @@ from face_service.errors import (
 )
 from face_service.face_engine import EngineInfo, Face, FaceEngine, Job, Options
 from face_service.metrics import Metrics
+from face_service.runtime.memory import give_back
 from face_service.stages import StageTimes
 from face_service.vision.image import Checked, check, decode_checked
 
@@ -41,6 +43,8 @@ DECODER_NICENESS = 10
 """A tenth of a lane's share of a processor that both want: docs/decisions/0012."""
 WATCH_S = 0.25
 """How often the lanes are looked after, in seconds."""
+GIVE_BACK_EVERY = 40
+"""Looks between two that give freed memory back: ten seconds."""
 LONGEST_PAUSE_S = 30.0
 """Between attempts to load an engine anew."""
 MAX_STALLED = 3
@@ -142,8 +146,10 @@ class FaceService:
 
         Raises StartupError once so many have hung that only a new process helps.
         """
-        while True:
+        for turn in itertools.count(1):
             await asyncio.sleep(WATCH_S)
+            if turn % GIVE_BACK_EVERY == 0:
+                await self.beside(give_back)
             broken, stalled = self._lanes.remove_lost(self._limits.stall_timeout)
             self._stalled += stalled
             self.metrics.engines_lost.labels("broken").inc(broken)
