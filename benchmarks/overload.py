@@ -116,12 +116,10 @@ def main() -> None:
             for kind, values in latencies.items():
                 together_latencies[kind] += values
             saturation.append(saturate(server, request, arguments.seconds))
-    steady = statistics.median(saturation)
+    steady, flooded_rate = statistics.median(saturation), statistics.median(flooded)
+    share = flooded_rate / steady
     bound = QUEUE / steady
-    under_flood = statistics.median(flooded)
-    print(
-        f"saturation {steady:.2f} requests/s, flooded {under_flood:.2f}: {under_flood / steady:.3f}×"
-    )
+    print(f"saturation {steady:.2f} requests/s, flooded {flooded_rate:.2f}: {share:.3f}×")
     print(f"the queue implies {bound * 1e3:.0f} ms\n")
     print("| answer | how many | p50, ms | p99, ms | most, ms |\n|---|---|---|---|---|")
     for kind, values in sorted(together_latencies.items()):

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from face_service.config import Settings
+from face_service.main import SEND_TIMEOUT_S
+
 ROOT = Path(__file__).parent.parent
 DOCKERFILES = ["Dockerfile", "Dockerfile.rocm"]
 
@@ -81,3 +84,22 @@ def test_compose_says_what_original_md_says() -> None:
             },
         }.items()
     )
+
+
+def test_compose_leaves_the_service_nothing_it_does_not_need() -> None:
+    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["face-service"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["tmpfs"] == ["/tmp"]
+    assert service["stop_signal"] == "SIGTERM"
+    assert service["healthcheck"]["test"][0] == "CMD", "no shell"
+
+
+def test_compose_waits_as_long_as_an_accepted_request_may_take() -> None:
+    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["face-service"]
+    longest = sum(
+        Settings.model_fields[name].default for name in ("request_timeout_s", "drain_grace_s")
+    )
+    grace = int(service["stop_grace_period"].removesuffix("s"))
+    assert grace > longest + SEND_TIMEOUT_S

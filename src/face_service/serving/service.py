@@ -149,7 +149,7 @@ class FaceService:
         for turn in itertools.count(1):
             await asyncio.sleep(WATCH_S)
             if turn % GIVE_BACK_EVERY == 0:
-                await self.beside(give_back)
+                await in_daemon_thread(give_back)
             broken, stalled = self._lanes.remove_lost(self._limits.stall_timeout)
             self._stalled += stalled
             self.metrics.engines_lost.labels("broken").inc(broken)
