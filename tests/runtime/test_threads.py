@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from face_service.runtime.threads import available_cpus
+from face_service.runtime.threads import NICENESS, available_cpus, step_back
 
 CPUS = len(os.sched_getaffinity(0))
 
@@ -33,3 +35,10 @@ def test_quota(files: dict[str, str], expected: int, tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(content + "\n")
     assert available_cpus(tmp_path) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a niceness belongs to a process")
+def test_a_decoder_steps_back_and_nobody_else_does() -> None:
+    with ThreadPoolExecutor(1, initializer=step_back) as decoders:
+        assert decoders.submit(os.getpriority, os.PRIO_PROCESS, 0).result() == NICENESS
+    assert os.getpriority(os.PRIO_PROCESS, 0) < NICENESS

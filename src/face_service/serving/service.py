@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +22,7 @@ from face_service.errors import (
 from face_service.face_engine import EngineInfo, Face, FaceEngine, Job, Options
 from face_service.metrics import Metrics
 from face_service.runtime.memory import give_back
+from face_service.runtime.threads import step_back
 from face_service.stages import StageTimes
 from face_service.vision.image import Checked, check, decode_checked
 
@@ -39,8 +37,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
 
-DECODER_NICENESS = 10
-"""A tenth of a lane's share of a processor that both want: docs/decisions/0012."""
 WATCH_S = 0.25
 """How often the lanes are looked after, in seconds."""
 GIVE_BACK_EVERY = 40
@@ -273,16 +269,6 @@ class FaceService:
         self.draining = True
         self._lanes.close()
         self._decoders.shutdown(wait=False, cancel_futures=True)
-
-
-def step_back() -> None:
-    """Let the lanes go first: on Linux, make this thread a nicer one.
-
-    A network's threads wait for each other at every layer, so a decoder that interrupts one
-    of them holds up all. When the lanes have nothing to do, decoding is as fast as ever.
-    """
-    if sys.platform == "linux":  # elsewhere a niceness belongs to a process
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), DECODER_NICENESS)
 
 
 def groups(images: Mapping[int, Checked], size: int) -> list[list[int]]:
