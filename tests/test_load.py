@@ -175,6 +175,43 @@ def end_under_load(server: Server, photo: bytes, pause: float) -> None:
     assert "Traceback" not in server.log()
 
 
+def test_a_body_that_was_on_its_way_at_sigterm_is_answered(
+    start_server: Callable[..., Server], photo: bytes
+) -> None:
+    server = start_server(DRAIN_GRACE_S="0")
+    server.wait_until_ready()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head_of(photo) + photo[:1000])
+        settled(lambda: metric(server, "face_service_requests_inside") == 1)
+        server.process.send_signal(signal.SIGTERM)
+        settled(lambda: server.client.get("/health").status_code == 503, 5)
+        connection.sendall(photo[1000:])
+        assert connection.recv(20).startswith(b"HTTP/1.1 200")
+    assert server.wait_until_ended(20) == 0
+
+
+def test_a_client_that_goes_in_the_middle_of_its_body_is_no_error(
+    start_server: Callable[..., Server], photo: bytes
+) -> None:
+    server = start_server()
+    server.wait_until_ready()
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head_of(photo) + photo[:1000])
+        settled(lambda: metric(server, "face_service_requests_inside") == 1)
+    settled(lambda: metric(server, "face_service_requests_total", status="499") == 1)
+    assert metric(server, "face_service_requests_inside") == 0
+    assert server.stop() == 0
+    assert "Traceback" not in server.log()
+
+
+def head_of(photo: bytes) -> bytes:
+    """The head of a request whose body is `photo`."""
+    return (
+        b"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\n"
+        b"content-length: %d\r\n\r\n" % len(photo)
+    )
+
+
 def test_a_second_sigterm_hurries(start_server: Callable[..., Server], photo: bytes) -> None:
     server = start_server("tests.faulty", DRAIN_GRACE_S="60")
     server.wait_until_ready()

@@ -61,10 +61,10 @@ async def attend(request: Request, handle: Handler, seconds: float) -> Response:
     gone = asyncio.create_task(wire.gone())
     try:
         await asyncio.wait({work, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if wire.left:  # asked first: a handler that was still reading has failed of it
+            return Response(status_code=CLIENT_GONE)
         if work.done():
             return work.result()
-        if gone.done():
-            return Response(status_code=CLIENT_GONE)
         raise DeadlinePassed(f"There was no answer within {seconds:g} s")
     finally:
         for task in (work, gone):
@@ -79,6 +79,11 @@ class Wire:
         self._receive = receive
         self._body_read = asyncio.Event()
         self._gone = asyncio.Event()
+
+    @property
+    def left(self) -> bool:
+        """Whether the client has gone."""
+        return self._gone.is_set()
 
     async def receive(self) -> Message:
         """The next piece of the body; after its end, the news that the client has gone."""

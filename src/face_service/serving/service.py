@@ -199,9 +199,12 @@ class FaceService:
         All of them go through the lane in one turn, or in as few as MAX_DECODED_MB allows.
         Returns what answered, and an answer per image. An image that fails costs only
         itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
-        Raises NotReady while there is no engine.
+        Answers while draining or recovering too: who was admitted before is not turned away.
+        Raises NotReady before the start and after the end.
         """
-        engine = self.require_ready()
+        engine = self.engine
+        if engine is None:
+            raise NotReady(f"The service is {self.status}, try again in a moment")
         checked = await asyncio.gather(
             *(self.beside(check, data, self._limits.max_pixels) for data in files),
             return_exceptions=True,
@@ -267,6 +270,7 @@ class FaceService:
     def close(self) -> None:
         """Stop both kinds of threads."""
         self.draining = True
+        self.engine = None
         self._lanes.close()
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
