@@ -32,6 +32,8 @@ from face_service.bench.server import Address, running
 CLIENTS = 4
 STEPS = 10
 GROWTH_MB = 20
+REST_S = 12
+"""After so many seconds without requests the service has given freed memory back."""
 MORE_FILES, MORE_THREADS = 8, 2
 """What connections in the making may add at any moment."""
 LEAVES = 20
@@ -47,8 +49,9 @@ class State:
     threads: int
 
     @classmethod
-    def of(cls, pid: int) -> State:
-        """As Linux says."""
+    def at_rest(cls, pid: int) -> State:
+        """As Linux says, after a pause: what stays, not what a request needs for a moment."""
+        time.sleep(REST_S)
         status = Path(f"/proc/{pid}/status").read_text()
         values = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
@@ -121,7 +124,7 @@ def drive(server: Address, count: int) -> list[str]:
     for number in range(STEPS):
         before = len(traffic.latencies)
         traffic.step(number, count // STEPS)
-        states.append(state := State.of(server.process.pid))
+        states.append(state := State.at_rest(server.process.pid))
         medians.append(statistics.median(traffic.latencies[before:]) * 1e3)
         print(
             f"| {sum(traffic.statuses.values())} | {state.memory:.0f} MB | {state.files} "

@@ -56,7 +56,7 @@ def main() -> int:
                 thread.start()
             for thread in threads:
                 thread.join()
-            memory.append(State.of(server.process.pid).memory)
+            memory.append(State.at_rest(server.process.pid).memory)
             print(
                 f"{sum(statuses.values()):6} sent  {memory[-1]:.0f} MB  {dict(statuses)}",
                 flush=True,

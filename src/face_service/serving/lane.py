@@ -61,13 +61,18 @@ class Lane:
             work.fail(EngineLost("Inference did not end, try again later"))
 
     def _serve(self) -> None:
-        while not self._given_up.is_set() and (turn := self._line.take(self._images_per_turn)):
-            self._turn, self._busy_since = turn, time.monotonic()
-            self._metrics.images.observe(sum(len(work.jobs) for work in turn))
-            if not serve_turn(self.engine, turn) and not is_sound(self.engine):
+        while not self._given_up.is_set() and self._take():
+            self._metrics.images.observe(sum(len(work.jobs) for work in self._turn))
+            if not serve_turn(self.engine, self._turn) and not is_sound(self.engine):
                 self.broken = True
                 return
             self._turn, self._busy_since = [], None
+
+    def _take(self) -> bool:
+        """Wait for work. Only `_turn` holds it, so that its images go when it is served."""
+        self._turn = self._line.take(self._images_per_turn)
+        self._busy_since = time.monotonic() if self._turn else None
+        return bool(self._turn)
 
 
 class Lanes:
