@@ -226,10 +226,15 @@ def assemble(
 
 
 def select(found: Detections, image: Image, options: Options) -> Detections:
-    """The faces that pass the size filter, then the best `max_faces` of them."""
+    """The faces that pass the size filter, then the best `max_faces` of them.
+
+    A box of which nothing lies inside the image passes none: the detector saw it on the black
+    of its canvas.
+    """
     boxes = clip(found.bboxes, image.shape[1], image.shape[0])
     sides = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    return found.take(np.flatnonzero(sides >= options.min_face_size)[: options.max_faces])
+    fitting = (sides > 0) & (sides >= options.min_face_size)
+    return found.take(np.flatnonzero(fitting)[: options.max_faces])
 
 
 def clip(bboxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
