@@ -97,7 +97,8 @@ def test_the_wire_carries_what_the_engine_found(
 ) -> None:
     expected = engine.faces_of(decode(group, 10**8))
     for face, wire in zip(expected, faces_of(server, group), strict=True):
-        assert np.array_equal(np.float32(wire["embedding"]), face.embedding)
+        # Another process may round the norm of a vector otherwise, on some CPUs.
+        np.testing.assert_array_max_ulp(np.float32(wire["embedding"]), face.embedding, 2)
         assert np.array_equal(np.float32(wire["landmarks"]), face.landmarks)
         assert np.float32(wire["det_score"]) == np.float32(face.score)
         assert (wire["age"], wire["gender"]) == (face.age, face.gender)
