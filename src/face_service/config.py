@@ -230,13 +230,12 @@ def parse_options(value: str) -> dict[str, dict[str, str]]:
                 raise ValueError(f"{name} has no option {option}, only {', '.join(sorted(known))}")
             if not isinstance(setting, str | int | float):
                 raise ValueError(f"{option} of {name} is a word, a number, true or false")
-        found[name] = {option: _as_text(setting) for option, setting in options.items()}
+        spelling = PROVIDERS[name].booleans
+        found[name] = {
+            option: spelling[setting] if isinstance(setting, bool) else str(setting)
+            for option, setting in options.items()
+        }
     return found
-
-
-def _as_text(setting: str | float) -> str:
-    """As ONNX Runtime reads it: 1 and 0 for true and false."""
-    return str(int(setting)) if isinstance(setting, bool) else str(setting)
 
 
 def load_settings(**overrides: Any) -> Settings:
