@@ -19,6 +19,7 @@ KEY_RULE = (
     "comma-separated SHA-256 hashes of keys, 64 hexadecimal digits each; "
     "face-service key makes a key and its hash"
 )
+LogFormat = Literal["console", "json"]
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -65,6 +66,9 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line that is logged."
+    )
+    log_format: LogFormat = Field(
+        "console", description="Lines of the log for people (console) or for programs (json)."
     )
     model_cache_dir: Path = Field(Path("./models"), description="Folder that holds the packs.")
     model_mirror: AnyHttpUrl | None = Field(
