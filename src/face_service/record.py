@@ -68,7 +68,7 @@ class RequestRecord:
         logger, level = logging.getLogger(self.logger if succeeded else LOGGER), self._level()
         if not logger.isEnabledFor(level):
             return
-        extra: dict[str, Any] = {"fields": self._fields()}
+        extra: dict[str, Any] = {"fields": self.fields()}
         if not self.times and self.status not in (500, 504):
             # No engine limits how many of these there may be.
             extra["kind"] = {"endpoint": self.endpoint, "status": self.status}
@@ -82,7 +82,8 @@ class RequestRecord:
             return logging.INFO
         return logging.ERROR if self.status == 500 else logging.WARNING
 
-    def _fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
+        """What the line shows beside its words; the request id is on every line anyway."""
         fields: dict[str, Any] = {
             "method": self.method,
             "endpoint": self.endpoint,
