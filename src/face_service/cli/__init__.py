@@ -7,12 +7,15 @@ what it could complete at every press of Tab.
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 
 from face_service import __version__
 from face_service.cli.bench import bench
+from face_service.cli.compare import EPILOG as COMPARE
+from face_service.cli.compare import compare
 from face_service.cli.detect import EPILOG as DETECT
 from face_service.cli.detect import detect
 from face_service.cli.evaluate import evaluate
@@ -28,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=DETECT)(detect)
+app.command(epilog=COMPARE)(compare)
 app.command()(evaluate)
 app.add_typer(models, name="models")
 
@@ -54,9 +58,13 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line on stderr and status 2."""
+    """Run the command line. What cannot be done is one line on stderr and status 2; so is what
+    nobody thought of, with its traceback, for 1 is an answer: "different people"."""
     try:
         app()
     except FaceServiceError as error:
         print(f"face-service: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception:
+        traceback.print_exc()
         sys.exit(2)

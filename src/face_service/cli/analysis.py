@@ -79,5 +79,7 @@ async def analyse_files(
             first, task = under_way.popleft()
             yield first, await task
     finally:
-        for _, task in under_way:
+        rest = [task for _, task in under_way]
+        for task in rest:
             task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)  # and out of the line

@@ -107,6 +107,7 @@ def detect(
         embedding_format=embeddings.value if json or out else "none",
         attributes=not no_attributes,
         landmarks=True,
+        quality=True,
     )
     settings = load_settings(insightface_model=model)
     raise typer.Exit(run(settings, images, options, Output(json, out, draw)))

@@ -18,9 +18,10 @@ from face_service.cli.analysis import Outcome, analyse_files, started
 from face_service.cli.drawing import draw, drawing_paths
 from face_service.cli.files import File, find_files
 from face_service.cli.lines import Lines
+from face_service.comparison import WORDS
 from face_service.config import Settings
 from face_service.errors import RequestError
-from face_service.face_engine import EngineInfo, clip
+from face_service.face_engine import EngineInfo, Face, clip
 from face_service.routes.rendering import render_faces, render_model
 from face_service.schemas import DetectOptions
 from face_service.serving.service import Analysis
@@ -178,9 +179,16 @@ def as_text(file: File, found: Analysis) -> str:
     """A line for the image and one for each face."""
     lines = [f"{file.name}: {counted(len(found.faces), 'face')} in {found.width}x{found.height}"]
     for face in found.faces:
-        x1, y1, x2, y2 = clip(face.bbox, found.width, found.height)
-        about = f"  {face.gender}, about {face.age}" if face.gender else ""
-        lines.append(
-            f"  {face.score:.3f}  {x2 - x1:.0f}x{y2 - y1:.0f} at ({x1:.0f}, {y1:.0f}){about}"
-        )
+        parts = [f"  {face.score:.3f}", place(face, found)]
+        if face.gender:
+            parts.append(f"{face.gender}, about {face.age}")
+        if face.quality and face.quality.reasons:
+            parts.append(" and ".join(WORDS[reason] for reason in face.quality.reasons))
+        lines.append("  ".join(parts))
     return "\n".join(lines)
+
+
+def place(face: Face, found: Analysis) -> str:
+    """Size and place of a face: 87x124 at (75, 68)."""
+    x1, y1, x2, y2 = clip(face.bbox, found.width, found.height)
+    return f"{x2 - x1:.0f}x{y2 - y1:.0f} at ({x1:.0f}, {y1:.0f})"
