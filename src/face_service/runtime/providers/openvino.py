@@ -1,0 +1,67 @@
+"""Intel's OpenVINO: on any x86 CPU, and on Intel's GPUs where ONNX_PROVIDER_OPTIONS asks for
+one."""
+
+from __future__ import annotations
+
+import json
+
+from ..policy import BOUNDED_ON_CPU, FIXED, ShapePolicy
+from .base import Options, Program, Provider, Setup
+
+HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
+"""By precision. It is always said: left alone, it is OpenVINO's to choose, by version and by
+processor. "f32" leaves quantised layers in int8."""
+
+
+class OpenVino(Provider):
+    """Names and values: "Summary of options" in
+    docs/execution-providers/OpenVINO-ExecutionProvider.md of microsoft/onnxruntime; every one of
+    `known_options` is in libonnxruntime_providers_openvino.so of onnxruntime-openvino 1.24.1."""
+
+    name = "OpenVINOExecutionProvider"
+    package = "onnxruntime-openvino==1.24.1"
+    library = "openvino"
+    known_options = frozenset(
+        {
+            "cache_dir", "context", "device_id", "device_luid", "device_type",
+            "disable_dynamic_shapes", "enable_causallm", "enable_opencl_throttling",
+            "enable_qdq_optimizer", "layout", "load_config", "model_priority", "num_of_threads",
+            "num_streams", "precision", "reshape_input",
+        }
+    )  # fmt: skip
+    shapes = BOUNDED_ON_CPU
+    precisions = frozenset({"fp32", "bf16", "int8"})
+    images_per_turn = 1
+    on_gpu = False
+
+    def shapes_for(self, setup: Setup) -> ShapePolicy:
+        """On a CPU one session takes every shape that is foreseen; a session for each would cost
+        twice the memory for nothing. A GPU compiles for every shape: docs/decisions/0018."""
+        return self.shapes if device(setup) == "CPU" else FIXED
+
+    def keeps_programs(self, setup: Setup) -> bool:
+        """On a CPU, compiling is as fast as reading what was compiled."""
+        return device(setup) != "CPU"
+
+    def options(self, setup: Setup, program: Program) -> Options:
+        """One inference at a time, on `threads` threads: session options do not reach OpenVINO,
+        whose own default is every core of the host."""
+        properties = {
+            "INFERENCE_PRECISION_HINT": HINTS[setup.precision],
+            "NUM_STREAMS": "1",
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        kind = device(setup).partition(".")[0]
+        if kind == "CPU":
+            properties["INFERENCE_NUM_THREADS"] = str(setup.threads)
+        cache = {"cache_dir": str(program.folder)} if program.folder else {}
+        return {
+            "device_type": device(setup),
+            "load_config": json.dumps({kind: properties}),
+            **cache,
+        }
+
+
+def device(setup: Setup) -> str:
+    """What computes: "CPU", unless ONNX_PROVIDER_OPTIONS says `device_type`, such as "GPU.0"."""
+    return setup.overrides.get(OpenVino.name, {}).get("device_type", "CPU")
