@@ -68,8 +68,20 @@ def render_comparison(
     request_id: str,
 ) -> Response:
     """A CompareResponse."""
-    info = analyses[0].info
     content = {
+        **comparison_fields(analyses, found, options),
+        "processing_time_ms": round(elapsed_ms, 2),
+        "request_id": request_id,
+    }
+    return json_response(content)
+
+
+def comparison_fields(
+    analyses: tuple[Analysis, Analysis], found: Comparison, options: DetectOptions
+) -> dict[str, Any]:
+    """The part of a CompareResponse that a comparison without a server has as well."""
+    info = analyses[0].info
+    return {
         **{
             name: {
                 "faces": render_faces(analysis, options),
@@ -87,11 +99,8 @@ def render_comparison(
             "false_match_rate": info.false_match_rate,
             "measured_on": info.threshold_measured_on,
         },
-        "processing_time_ms": round(elapsed_ms, 2),
         "model": render_model(info),
-        "request_id": request_id,
     }
-    return json_response(content)
 
 
 def render_pair(pair: Pair) -> dict[str, Any]:

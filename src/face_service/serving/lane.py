@@ -54,6 +54,11 @@ class Lane:
             return 0.0
         return time.monotonic() - max(since, self.engine.last_progress())
 
+    def join(self, stall_timeout: float) -> None:
+        """Wait until the thread has ended, or its engine has stalled."""
+        while self._thread.is_alive() and self.stalled_for() <= stall_timeout:
+            self._thread.join(0.1)
+
     def give_up(self) -> None:
         """Answer for a thread that does not. What it still computes is dropped."""
         self._given_up.set()
@@ -136,9 +141,16 @@ class Lanes:
             lane.engine.release()
         return len(broken), len(stalled)
 
-    def close(self) -> None:
-        """End the lanes after the work that is already in line."""
+    def close(self, stall_timeout: float) -> None:
+        """End the lanes after the work that is already in line, and wait for that, but not for
+        an engine that has not moved for `stall_timeout` seconds.
+
+        A process must not end while a network runs: the run comes back into an interpreter
+        that is gone, and aborts.
+        """
         self.line.close()
+        for lane in self._open:
+            lane.join(stall_timeout)
 
 
 def serve_turn(engine: FaceEngine, turn: Sequence[Work]) -> list[Outcome]:

@@ -301,10 +301,10 @@ class FaceService:
         await self.admission.emptied()
 
     def close(self) -> None:
-        """Stop both kinds of threads."""
+        """Stop both kinds of threads, once the lanes have done what they have."""
         self.draining = True
         self.engine = None
-        self._lanes.close()
+        self._lanes.close(self._limits.stall_timeout)
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
 
