@@ -3,7 +3,7 @@
 Every build of ONNX Runtime is the module `onnxruntime` under a name of its own, and no package
 can say that it takes another's place. So each build gets a wheel called onnxruntime that holds
 no file: where it is installed, the requirement `onnxruntime` is met and the CPU build stays
-away. docs/decisions/0020-one-onnxruntime.md says why, and why these versions and tags.
+away. docs/decisions/0020-one-onnxruntime.md says why, and why this version.
 """
 
 from __future__ import annotations
@@ -18,10 +18,6 @@ WHEELS = Path(__file__).parent.parent / "wheels"
 BUILDS = ("directml", "gpu", "migraphx", "openvino", "rocm")
 BASE = "1.20"
 """The lowest version that pyproject.toml asks for: every release is newer, and is preferred."""
-PYTHONS = ("cp311", "cp312", "cp313", "cp314")
-PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_28_x86_64", "win_amd64")
-"""Where the CPU build has wheels too. On any other machine nothing must be found: an empty
-onnxruntime would be taken for the real one."""
 
 METADATA = """\
 Metadata-Version: 2.1
@@ -30,10 +26,13 @@ Version: {version}
 Summary: Nothing in itself: onnxruntime-{build} has the module
 Requires-Dist: onnxruntime-{build}
 """
+"""The last line keeps it honest: it can only be where the build is, and a resolver that finds no
+onnxruntime for a machine does not settle for an empty one."""
 WHEEL = """\
 Wheel-Version: 1.0
 Generator: scripts/stand_ins.py
 Root-Is-Purelib: true
+Tag: py3-none-any
 """
 
 
@@ -41,21 +40,20 @@ def write_stand_in(build: str, folder: Path) -> Path:
     """The wheel of one build, the same to the byte wherever it is written."""
     version = f"{BASE}+see.onnxruntime.{build}"
     info = f"onnxruntime-{version}.dist-info"
-    tags = [f"Tag: {python}-none-{platform}\n" for python in PYTHONS for platform in PLATFORMS]
     files = {
         f"{info}/METADATA": METADATA.format(version=version, build=build),
-        f"{info}/WHEEL": WHEEL + "".join(tags),
+        f"{info}/WHEEL": WHEEL,
     }
     record = [f"{name},sha256={digest(text)},{len(text)}\n" for name, text in files.items()]
     files[f"{info}/RECORD"] = "".join([*record, f"{info}/RECORD,,\n"])
 
-    name = f"onnxruntime-{version}-{'.'.join(PYTHONS)}-none-{'.'.join(PLATFORMS)}.whl"
-    with zipfile.ZipFile(folder / name, "w") as archive:
-        for path, text in files.items():
-            entry = zipfile.ZipInfo(path)  # dated 1980
+    path = folder / f"onnxruntime-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            entry = zipfile.ZipInfo(name)  # dated 1980
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, text)
-    return folder / name
+    return path
 
 
 def digest(text: str) -> str:
