@@ -14,8 +14,8 @@ benchmarks/results/pose.json.
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.degrade import rotate
-from benchmarks.eyes import PHOTOS, THRESHOLDS, Eyes
-from benchmarks.frames import ROOT
-from benchmarks.quality import KEPT, Signal, Trial, curve
+from benchmarks.eyes import PHOTOS, THRESHOLDS, Eyes, Seen
+from benchmarks.quality import KEPT, Signal, Trial, curve, shown, write
 from benchmarks.turn import rotation, rotation_of, turn
 from face_service.vision.pose import MEAN_FACE, Pose, angles, head_pose
 
@@ -38,6 +37,7 @@ DISTANCE = 10.0
 """From the camera to the head in the perspective projection, in distances of the eyes: 63 cm."""
 YAWS = (-75, -60, -45, -30, -15, 0, 15, 30, 45, 60, 75)
 PITCHES = (-60, -45, -30, -15, 0, 15, 30, 45, 60)
+YAW_BINS = (0, 10, 20, 30, 40, 90)
 STRAIGHT = 12.0
 """A photo whose yaw and pitch are smaller than this, in degrees, can be turned to either side."""
 
@@ -113,13 +113,34 @@ def mirrored(eyes: Eyes, paths: Sequence[Path]) -> Errors:
     return off(estimated, true)
 
 
-def against_mediapipe(
-    eyes: Eyes, names: Sequence[str], meshes: NDArray[np.float32]
-) -> tuple[Errors, NDArray[np.float64]]:
-    """Errors on photos as they are, and what MediaPipe says of them."""
-    true = [angles(rotation_of(mesh)) for mesh in meshes]
-    estimated = [head_pose(eyes.photo(PHOTOS / name)[1]) for name in names]
-    return off(estimated, true), np.array(true)
+def as_they_are(eyes: Eyes, names: Sequence[str]) -> dict[str, Seen]:
+    """The face of every photo."""
+    found = {}
+    for name in names:
+        photo, landmarks = eyes.photo(PHOTOS / name)
+        seen = eyes.look(photo.image, landmarks)
+        assert seen, name
+        found[name] = seen
+    return found
+
+
+def real_pairs(seen: Mapping[str, Seen]) -> list[dict[str, Any]]:
+    """Pairs of photos of one person, by how far the more turned of the two is turned."""
+    pairs = [
+        (max(abs(a.quality.pose.yaw), abs(b.quality.pose.yaw)), a.similarities(b))
+        for (one, a), (other, b) in combinations(seen.items(), 2)
+        if Path(one).parent == Path(other).parent
+    ]
+    rows = []
+    for low, high in pairwise(YAW_BINS):
+        mine = [kept for yaw, kept in pairs if low <= yaw < high]
+        row: dict[str, Any] = {"yaw": [low, high], "pairs": len(mine)}
+        for one, threshold in THRESHOLDS.items():
+            values = [kept[one] for kept in mine]
+            missed = float(np.mean([value < threshold for value in values]))
+            row[one] = [float(np.median(values)), float(min(values)), missed]
+        rows.append(row)
+    return rows
 
 
 def turned_heads(
@@ -175,7 +196,8 @@ def turned_rows(trials: Sequence[tuple[Trial, float]], kind: str) -> list[dict[s
 
 def print_errors(measures: dict[str, Errors]) -> None:
     """The table of errors, in degrees."""
-    print("| | faces |", *(f"{name}: mean, absolute, 95 % under |" for name in ANGLES))
+    print("Errors in degrees: mean, mean of the absolute, 95th percentile of the absolute.\n")
+    print("| | faces |", *(f"{name} |" for name in ANGLES))
     print("|---|---|" + "---|" * len(ANGLES))
     for name, errors in measures.items():
         cells = (
@@ -185,8 +207,20 @@ def print_errors(measures: dict[str, Errors]) -> None:
         print(f"| {name} | {len(errors):,} | " + " | ".join(cells) + " |")
 
 
+def print_real_pairs(rows: Sequence[dict[str, Any]]) -> None:
+    """What turning costs between two photos."""
+    print("\nTwo photos of one person as they are, by the larger yaw of the two:\n")
+    print("| yaw | pairs |", *(f"{one}: median, least, missed |" for one in THRESHOLDS))
+    print("|---|---|" + "---|" * len(THRESHOLDS))
+    for row in rows:
+        low, high = row["yaw"]
+        cells = (f"{a:.2f}, {b:.2f}, {c:.1%}" for a, b, c in (row[one] for one in THRESHOLDS))
+        print(f"| {low} to {high} | {row['pairs']} | " + " | ".join(cells) + " |")
+
+
 def print_turned(rows: Sequence[dict[str, Any]], kind: str) -> None:
     """What becomes of turned heads."""
+    print(f"\nPhotos turned in {kind}; similarities are to the same photo turned by 0:")
     print(
         f"\n| turned by | found | true {kind} | estimated: 10th, 50th, 90th percentile |", end=" "
     )
@@ -211,7 +245,9 @@ def main() -> None:
     names, meshes = [str(name) for name in file["names"]], file["meshes"]
     eyes = Eyes()
     some = [PHOTOS / name for name in names][:: max(1, len(names) // arguments.photos)]
-    errors, reference = against_mediapipe(eyes, names, meshes)
+    seen = as_they_are(eyes, names)
+    reference = np.array([angles(rotation_of(mesh)) for mesh in meshes])
+    errors = off((face.quality.pose for face in seen.values()), map(Pose._make, reference))
     measures = {
         "model heads, exact": model_heads(0, 0, perspective=False),
         "model heads, perspective": model_heads(0, 0, perspective=True),
@@ -223,8 +259,11 @@ def main() -> None:
         "… of those turned by 20° and more": errors[np.abs(reference[:, 0]) >= 20],
     }
     print_errors(measures)
+    pairs = real_pairs(seen)
+    print_real_pairs(pairs)
     straight = np.flatnonzero((np.abs(reference[:, :2]) < STRAIGHT).all(axis=1))
-    straight = straight[:: max(1, len(straight) // arguments.photos)]
+    spread = np.linspace(0, len(straight) - 1, min(arguments.photos, len(straight)))
+    straight = straight[spread.astype(int)]
     turned = turned_heads(eyes, [names[i] for i in straight], meshes[straight], file["triangles"])
     rows, curves = {}, {}
     for kind, trials in turned.items():
@@ -233,17 +272,17 @@ def main() -> None:
         # 0 first: the unturned is where a curve begins.
         signal = Signal(lambda face, k=kind: abs(getattr(face.quality.pose, k)), (kind,), True)
         curves[kind] = curve([trial for trial, _ in trials], signal)
-        print(
-            f"\n{kind}: median similarity under {KEPT} from {curves[kind]['limit']:.0f} degrees on"
-        )
+        limit = curves[kind]["limit"]
+        print(f"\nEstimated {kind}: median similarity under {KEPT} from {shown(limit)} degrees.")
     content = {
         "errors": {name: summary(found) for name, found in measures.items()},
+        "pairs": pairs,
         "turned": rows,
         "curves": curves,
         "photos": {"turned": len(straight)},
         "reference": {"true": reference.tolist(), "errors": errors.tolist()},
     }
-    (ROOT / "benchmarks/results/pose.json").write_text(json.dumps(content) + "\n")
+    write("pose", content)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,7 @@ def discarded(
 
 def print_refusal(found: Mapping[str, Any]) -> None:
     """The table of rates."""
+    print("\nPairs of which photos are spoilt at random, at each pack's own threshold:")
     print(
         "\n| spoilt | pairs | not found | recogniser | judged | accuracy | false match | "
         "false non-match |"

@@ -69,9 +69,8 @@ def turn(
     moved = (mesh - centre) @ by.T + centre
     background = cv2.GaussianBlur(photo, (0, 0), photo.shape[0] / 12)
     corners = moved[triangles]
-    side = np.cross(corners[:, 1, :2] - corners[:, 0, :2], corners[:, 2, :2] - corners[:, 0, :2])
     flat = mesh[triangles][..., :2]
-    front = np.sign(np.cross(flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]))
+    side, front = area(*corners[..., :2].transpose(1, 0, 2)), area(*flat.transpose(1, 0, 2))
     which = np.full(photo.shape[:2], -1, np.int32)
     for index in np.argsort(corners[..., 2].mean(axis=1)):
         if side[index] * front[index] > 0:
@@ -82,12 +81,20 @@ def turn(
     # Barycentric coordinates of each pixel in its triangle, carried over to the photo.
     a, b, c = (corners[index, k, :2] for k in range(3))
     pixels = np.stack([x, y], axis=1)
-    whole = np.cross(b - a, c - a)
-    shares = np.stack([np.cross(b - pixels, c - pixels), np.cross(c - pixels, a - pixels)], axis=1)
-    shares = np.clip(shares / whole[:, None], -1, 2)
+    shares = np.stack([area(pixels, b, c), area(a, pixels, c)], axis=1) / area(a, b, c)[:, None]
+    shares = np.clip(shares, -1, 2)
     shares = np.concatenate([shares, 1 - shares.sum(axis=1, keepdims=True)], axis=1)
     source = np.einsum("nk,nkd->nd", shares, flat[index]).astype(np.float32)
     taken = cv2.remap(photo, source[:, None, 0], source[:, None, 1], cv2.INTER_CUBIC)
     image = background
     image[y, x] = taken[:, 0]
     return Turned(image, moved)
+
+
+def area(
+    a: NDArray[np.floating], b: NDArray[np.floating], c: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Twice the signed area of triangles, from their corners [n, 2]."""
+    (abx, aby), (acx, acy) = (b - a).T, (c - a).T
+    found: NDArray[np.floating] = abx * acy - aby * acx
+    return found
