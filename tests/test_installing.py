@@ -18,6 +18,9 @@ from scripts.stand_ins import BUILDS, WHEELS, write_stand_in
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 UNREACHABLE = re.compile(r"client error \(Connect\)|dns error|operation timed out", re.IGNORECASE)
+BUILDS_SEEN = (
+    "from face_service.runtime.builds import installed_builds; print(list(installed_builds()))"
+)
 AARCH64 = b"\xb7\x00"
 """e_machine of an ELF file: EM_AARCH64, 183, little-endian."""
 VERIFY = "import onnxruntime; print(onnxruntime.get_available_providers())"
@@ -84,6 +87,7 @@ def test_the_amd_commands_of_the_specification(environment: Environment, tmp_pat
     environment.pip("install -e .")
     expected = "['MIGraphXExecutionProvider', 'CPUExecutionProvider']\n"
     assert environment.run("-c", VERIFY) == expected
+    assert environment.run("-c", BUILDS_SEEN) == "['onnxruntime-migraphx']\n", "one, no clash"
 
     environment.pip("install onnxruntime-openvino==1.24.1")
     log = environment.pip("install --dry-run -e .")
