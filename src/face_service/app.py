@@ -17,6 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from face_service import __version__
 from face_service.assembly import known_packs, load_engine
 from face_service.config import Settings, load_settings
+from face_service.documentation import TAGS, DocumentedApp, operation_id
 from face_service.errors import InvalidRequest, RequestError, StartupError
 from face_service.middleware import (
     REQUEST_ID_HEADER,
@@ -77,11 +78,13 @@ def create_app(
         running.cancel()
         service.close()
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="Face Recognition Service",
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_tags=TAGS,
+        generate_unique_id_function=operation_id,
         docs_url=None,  # FastAPI's own pages load their scripts from the internet
         redoc_url=None,
         # "default" also keeps FastAPI from promising a 422 that is never sent.

@@ -8,7 +8,6 @@ of anybody, so they need no key; what they ask the service for does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from os import PathLike
 from pathlib import Path
 from typing import Any
 

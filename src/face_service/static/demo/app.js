@@ -15,6 +15,8 @@ import { count, duration, fitness, problemDetail, problemTitle, verdict } from '
 const at = (id) => document.getElementById(id);
 const empty = { headline: at('headline').textContent, lead: at('lead').textContent };
 const state = { a: null, b: null, answer: null, pair: null };
+const HOPELESS = ['invalid_image', 'too_large', 'invalid_request']; // the same picture gets the same answer
+const MENDS = [0, 429, 503]; // the service is away, busy, or not ready
 let request = new AbortController();
 
 const door = new Door();
@@ -37,9 +39,10 @@ function handlers(side) {
 async function take(files, side = state.a ? 'b' : 'a') {
   const places = side === 'a' && files.length > 1 ? ['a', 'b'] : [side];
   for (const [index, place] of places.entries()) {
+    const picture = await Picture.from(files[index]);
     state[place]?.forget();
-    state[place] = await Picture.from(files[index]);
-    stages[place].show(state[place]);
+    state[place] = picture;
+    stages[place].show(picture);
   }
   lay();
   at('main').focus({ preventScroll: true }); // the button that was pressed may be gone
@@ -97,13 +100,14 @@ function found(side, { faces, image_width: width, image_height: height }) {
 /** Say what is wrong, and go on as soon as that can be: with a key, after a pause, once it is back. */
 async function fail(problem, signal) {
   wait(false, true);
-  const mendable = problem.status === 0 || [429, 503].includes(problem.status);
+  if (HOPELESS.includes(problem.code) && !state.b) forget();
   const detail = problemDetail(problem);
-  headline(`${problemTitle(problem.code)}.`, mendable ? `${detail} It is tried again by itself.` : detail);
-  const again = html('button', { class: 'primary', type: 'button', onclick: ask }, 'Try again');
-  at('actions').replaceChildren(...(problem.status < 500 && !mendable ? [] : [again]), startOver);
-  const back = await door.mend(problem);
-  if (back && !signal.aborted) await ask();
+  const mends = MENDS.includes(problem.status);
+  headline(`${problemTitle(problem.code)}.`, mends ? `${detail} It is tried again by itself.` : detail);
+  if (problem.status >= 500) {
+    at('actions').prepend(html('button', { class: 'primary', type: 'button', onclick: ask }, 'Try again'));
+  }
+  if (await door.mend(problem) && !signal.aborted) await ask();
 }
 
 function headline(title, lead) {
@@ -149,13 +153,17 @@ function lay() {
   at('request').hidden = true;
 }
 
-function clear() {
-  request.abort();
+function forget() {
   for (const side of ['a', 'b']) {
     state[side]?.forget();
     state[side] = null;
   }
   lay();
+}
+
+function clear() {
+  request.abort();
+  forget();
   headline(empty.headline, empty.lead);
   first.querySelector('button').focus();
 }
