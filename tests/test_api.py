@@ -86,6 +86,7 @@ def test_detect_answers_with_the_specified_fields(server: Server, group: bytes) 
         assert 0 < face["age"] < 100
         assert face["gender"] in ("M", "F")
         assert np.shape(face["landmarks"]) == (5, 2)
+        assert face["usable"] == (face["quality"]["score"] >= 0.5) == (face["reasons"] == [])
         assert face["error"] is None
     scores = [face["det_score"] for face in body["faces"]]
     assert scores == sorted(scores, reverse=True)
@@ -96,10 +97,20 @@ def test_the_wire_carries_what_the_engine_found(
 ) -> None:
     expected = engine.faces_of(decode(group, 10**8))
     for face, wire in zip(expected, faces_of(server, group), strict=True):
-        assert np.array_equal(np.float32(wire["embedding"]), face.embedding)
+        # Another process may round the norm of a vector otherwise, on some CPUs.
+        np.testing.assert_array_max_ulp(np.float32(wire["embedding"]), face.embedding, 2)
         assert np.array_equal(np.float32(wire["landmarks"]), face.landmarks)
         assert np.float32(wire["det_score"]) == np.float32(face.score)
         assert (wire["age"], wire["gender"]) == (face.age, face.gender)
+        assert face.quality is not None
+        assert wire["usable"] == face.usable
+        assert wire["reasons"] == list(face.quality.reasons)
+        quality = wire["quality"]
+        assert quality.pop("pose") == pytest.approx(face.quality.pose._asdict())
+        assert quality == {
+            name: pytest.approx(getattr(face.quality, name))
+            for name in ("score", "size", "sharpness", "brightness", "visible")
+        }
 
 
 def test_no_faces_is_a_200_with_an_empty_list(server: Server) -> None:
@@ -252,6 +263,19 @@ def test_attributes_and_landmarks_can_be_left_out(server: Server, group: bytes) 
     assert len(face["embedding"]) == 512
 
 
+def test_quality_can_be_had_alone_or_left_out(server: Server, group: bytes) -> None:
+    whole = faces_of(server, group, max_faces=1)[0]
+    alone = faces_of(server, group, max_faces=1, embedding_format="none", attributes="false")[0]
+    assert alone["quality"] == whole["quality"] is not None
+    without = faces_of(server, group, max_faces=1, quality="false")[0]
+    assert (without["quality"], without["usable"], without["reasons"]) == (None, None, None)
+    body = {"image_base64": base64.b64encode(group).decode(), "quality": False, "max_faces": 1}
+    json_body = server.client.post("/extract-embedding", json=body).json()
+    assert json_body["faces"][0]["usable"] is None
+    batch = post_batch(server, [group], quality=False).json()
+    assert {face["usable"] for face in batch["results"][0]["faces"]} == {None}
+
+
 def test_options_travel_in_json_too_and_win_over_the_query(server: Server, group: bytes) -> None:
     body = {
         "image_base64": base64.b64encode(group).decode(),
@@ -272,7 +296,7 @@ def test_the_response_names_what_made_it(server: Server, group: bytes, starter: 
 def test_stage_times_are_in_the_header(server: Server, group: bytes) -> None:
     timing = post(server, group).headers["server-timing"]
     stages = [part.partition(";dur=")[0] for part in timing.split(", ")]
-    assert stages == ["decode", "queue", "detect", "align", "embed", "attributes"]
+    assert stages == ["decode", "queue", "detect", "align", "quality", "embed", "attributes"]
 
 
 def test_a_request_id_is_kept_or_made(server: Server, group: bytes) -> None:
@@ -402,6 +426,11 @@ def test_models_lists_the_loaded_and_the_known_packs(server: Server, starter: Pa
     names = [pack.name for pack in body.known]
     assert names == ["buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2", "starter"]
     assert all("non-commercial" in pack.licence for pack in body.known)
+    assert body.loaded.same_person_threshold == 0.275
+    assert body.loaded.false_match_rate == 0.0052
+    for pack in body.known[:-1]:
+        assert (pack.same_person_threshold, pack.threshold_measured_on) == (0.6, None)
+        assert pack.false_match_rate is None
 
 
 def test_parallel_requests_do_not_mix_their_faces(
@@ -457,6 +486,7 @@ def test_the_schema_names_every_endpoint(server: Server) -> None:
         "/health/ready",
         "/detect",
         "/detect/batch",
+        "/compare",
         "/extract-embedding",
         "/models",
     } <= set(schema["paths"])
@@ -468,5 +498,6 @@ def test_the_schema_names_every_endpoint(server: Server) -> None:
         "embedding_format",
         "attributes",
         "landmarks",
+        "quality",
     }
     assert "422" not in json.dumps(list(schema["paths"]["/detect"]["post"]["responses"]))

@@ -15,6 +15,7 @@ ENDPOINTS = (
     "GET /health/ready",
     "POST /detect",
     "POST /detect/batch",
+    "POST /compare",
     "POST /extract-embedding",
     "GET /models",
     "GET /metrics",

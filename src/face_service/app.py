@@ -27,7 +27,7 @@ from face_service.middleware import (
     RequestId,
     error_response,
 )
-from face_service.routes import detect, health, metrics, models
+from face_service.routes import compare, detect, health, metrics, models
 from face_service.routes.pages import add_pages
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ErrorResponse, explain
@@ -93,7 +93,7 @@ def create_app(
     app.state.settings = settings
     app.state.service = service
     app.state.known_packs = known_packs()
-    for routes in (health, detect, models):
+    for routes in (health, detect, compare, models):
         app.include_router(routes.router)
     if settings.metrics:
         app.include_router(metrics.router)

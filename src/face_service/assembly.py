@@ -21,6 +21,7 @@ from face_service.schemas import ModelFileOut, PackOut
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
 from face_service.vision.canvas import Size, allowed_canvases
+from face_service.vision.quality import QualityLimits
 from face_service.vision.scrfd import CLOSEUP, Scrfd
 
 logger = logging.getLogger("face_service.face_engine")
@@ -39,7 +40,8 @@ def load_engine(settings: Settings) -> FaceEngine:
     pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
     threads = settings.intra_op_threads or max(1, available_cpus() // settings.lanes)
     canvases = detector_canvases(settings)
-    engine = build_engine(pack, canvases, providers, threads, settings.precision)
+    limits = quality_limits(settings)
+    engine = build_engine(pack, canvases, providers, threads, settings.precision, limits)
     engine.warm_up()
     logger.info(
         "FaceEngine initialized with model: %s (%d threads, warm after %.1f s)",
@@ -56,6 +58,7 @@ def build_engine(
     providers: tuple[str, ...],
     threads: int,
     asked: Precision = "fp32",
+    limits: QualityLimits | None = None,
 ) -> FaceEngine:
     """Load the networks of a pack into an engine; `asked` is what PRECISION says."""
     precision = computed_precision(pack, asked)
@@ -76,7 +79,14 @@ def build_engine(
     ]
     logger.info("Using ONNX providers: %s", taken)
     info = describe(pack, tuple(taken), threads, precision)
-    return FaceEngine(info, detector, recogniser, attribute_reader(pack, load), networks)
+    attributes = attribute_reader(pack, load)
+    return FaceEngine(info, detector, recogniser, attributes, networks, limits or QualityLimits())
+
+
+def quality_limits(settings: Settings) -> QualityLimits:
+    """What the settings QUALITY_… say."""
+    names = QualityLimits.__dataclass_fields__
+    return QualityLimits(**{name: getattr(settings, f"quality_{name}") for name in names})
 
 
 def computed_precision(pack: Pack, asked: Precision) -> Precision:
@@ -119,6 +129,7 @@ def describe(
         precision=precision,
         same_person_threshold=pack.threshold.same_person if pack.threshold else None,
         threshold_measured_on=pack.threshold.measured_on if pack.threshold else None,
+        false_match_rate=pack.threshold.false_match_rate if pack.threshold else None,
         providers=providers,
         threads=threads,
     )
@@ -133,6 +144,7 @@ def known_packs() -> list[PackOut]:
             embedding_dimension=pack.dimension,
             same_person_threshold=pack.threshold.same_person,
             threshold_measured_on=pack.threshold.measured_on,
+            false_match_rate=pack.threshold.false_match_rate,
             files=[
                 ModelFileOut(
                     role=file.role,

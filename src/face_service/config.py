@@ -13,12 +13,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from face_service.errors import StartupError
 from face_service.runtime.precision import Precision
 from face_service.runtime.providers import CPU, PACKAGES
+from face_service.vision.quality import QualityLimits
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
 KEY_RULE = (
     "comma-separated SHA-256 hashes of keys, 64 hexadecimal digits each; "
     "face-service key makes a key and its hash"
 )
+LIMITS = QualityLimits()
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -62,6 +64,33 @@ class Settings(BaseSettings):
     )
     lanes: int = Field(
         1, ge=1, le=16, description="Engines that compute side by side, each with its own networks."
+    )
+    quality_min_size: float = Field(
+        LIMITS.min_size,
+        ge=0,
+        le=10_000,
+        description="Least shorter side of a usable face's box inside the image, in pixels.",
+    )
+    quality_min_sharpness: float = Field(
+        LIMITS.min_sharpness, ge=0, le=100, description="Least sharpness of a usable face."
+    )
+    quality_min_brightness: float = Field(
+        LIMITS.min_brightness, ge=0, le=1, description="Least brightness of a usable face."
+    )
+    quality_max_brightness: float = Field(
+        LIMITS.max_brightness, ge=0, le=1, description="Most brightness of a usable face."
+    )
+    quality_max_yaw: float = Field(
+        LIMITS.max_yaw, gt=0, le=180, description="Most degrees a usable face is turned sideways."
+    )
+    quality_max_pitch: float = Field(
+        LIMITS.max_pitch, gt=0, le=180, description="Most degrees a usable face looks up or down."
+    )
+    quality_min_visible: float = Field(
+        LIMITS.min_visible, ge=0, le=1, description="Least share of a usable face's box inside."
+    )
+    quality_min_det_score: float = Field(
+        LIMITS.min_det_score, ge=0, le=1, description="Least detection score of a usable face."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line that is logged."
@@ -128,6 +157,14 @@ class Settings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(not ORIGIN.fullmatch(origin) for origin in value):
             raise ValueError("a comma-separated list of origins such as https://app.example.com")
+        return value
+
+    @field_validator("quality_max_brightness")
+    @classmethod
+    def _something_is_usable(cls, value: float, info: ValidationInfo) -> float:
+        least = info.data.get("quality_min_brightness", 0)
+        if value <= least:
+            raise ValueError(f"above {least:g}, which is QUALITY_MIN_BRIGHTNESS, up to 1")
         return value
 
     @field_validator("max_decoded_mb")

@@ -17,6 +17,7 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Attributes, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
+from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import MIN_SCORE, NO_DETECTIONS, Detections, Scrfd, View
 
 Embedding = NDArray[np.float32]
@@ -35,6 +36,7 @@ class Options:
     min_face_size: float = 0.0
     embeddings: bool = True
     attributes: bool = True
+    quality: bool = True
 
 
 DEFAULTS = Options()
@@ -47,6 +49,7 @@ class Face:
     bbox float32 [4]: x1, y1, x2, y2, not clipped. landmarks float32 [5, 2]: left eye, right
     eye, nose, mouth left, mouth right, as seen in the picture. embedding float32
     [dimension] of norm 1; None if it was not asked for, or if `error` says why there is none.
+    quality: None if it was not asked for, or if there is an `error`.
     """
 
     bbox: NDArray[np.float32]
@@ -55,7 +58,15 @@ class Face:
     embedding: Embedding | None
     age: int | None
     gender: Gender | None
+    quality: Quality | None = None
     error: str | None = None
+
+    @property
+    def usable(self) -> bool | None:
+        """Whether it is fit to be stored or compared; None if quality was not asked for."""
+        if self.error is not None:
+            return False
+        return None if self.quality is None else not self.quality.reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,8 @@ class EngineInfo:
     """What an engine is made of.
 
     Embeddings may be compared only where pack, recogniser and precision are the same.
+    threshold_measured_on is None where nobody measured same_person_threshold. At it, a share
+    of false_match_rate (0..1, None: not known) of pairs of two people pass for one.
     """
 
     pack: str
@@ -83,6 +96,7 @@ class EngineInfo:
     precision: str
     same_person_threshold: float | None
     threshold_measured_on: str | None
+    false_match_rate: float | None
     providers: tuple[str, ...]
     threads: int
 
@@ -106,6 +120,7 @@ class FaceEngine:
         recogniser: ArcFace,
         attributes: AttributeReader | None,
         networks: Sequence[Network],
+        limits: QualityLimits,
     ) -> None:
         self.info = info
         self.images_per_turn = images_per_turn(info.providers)
@@ -113,6 +128,7 @@ class FaceEngine:
         self._recogniser = recogniser
         self._attributes = attributes
         self._networks = networks
+        self._limits = limits
 
     def last_progress(self) -> float:
         """When a network last finished a run, on time.monotonic(). For any thread."""
@@ -131,12 +147,18 @@ class FaceEngine:
                 [align_face(job.image, landmarks) for landmarks in faces.landmarks]
                 for job, faces in zip(jobs, found, strict=True)
             ]
+        with times.measure("quality"):
+            qualities = [
+                self._assess(job, faces, cut)
+                for job, faces, cut in zip(jobs, found, crops, strict=True)
+            ]
         with times.measure("embed"):
             embeddings = self._embed(jobs, crops)
         with times.measure("attributes"):
             attributes = self._describe(jobs, found)
         return [
-            assemble(*parts) for parts in zip(found, crops, embeddings, attributes, strict=True)
+            assemble(*parts)
+            for parts in zip(found, crops, qualities, embeddings, attributes, strict=True)
         ]
 
     def faces_of(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
@@ -147,6 +169,19 @@ class FaceEngine:
         return select(
             self._detector.detect(job.views, job.options.min_score), job.image, job.options
         )
+
+    def _assess(
+        self, job: Job, faces: Detections, crops: Sequence[Image | None]
+    ) -> list[Quality | None]:
+        """The quality of each face; None where there is no crop or nobody asked."""
+        return [
+            assess(crop, bbox, float(score), landmarks, job.image.shape, self._limits)
+            if crop is not None and job.options.quality
+            else None
+            for crop, bbox, score, landmarks in zip(
+                crops, faces.bboxes, faces.scores, faces.landmarks, strict=True
+            )
+        ]
 
     def _embed(
         self, jobs: Sequence[Job], crops: Sequence[Sequence[Image | None]]
@@ -207,6 +242,7 @@ class FaceEngine:
 def assemble(
     found: Detections,
     crops: Sequence[Image | None],
+    qualities: Sequence[Quality | None],
     embeddings: Sequence[Embedding | None],
     attributes: Sequence[Attributes | None],
 ) -> list[Face]:
@@ -219,6 +255,7 @@ def assemble(
             embedding=embeddings[i],
             age=described.age if described else None,
             gender=described.gender if described else None,
+            quality=qualities[i],
             error="landmarks are degenerate" if crops[i] is None else None,
         )
         for i, described in enumerate(attributes)
@@ -226,10 +263,15 @@ def assemble(
 
 
 def select(found: Detections, image: Image, options: Options) -> Detections:
-    """The faces that pass the size filter, then the best `max_faces` of them."""
+    """The faces that pass the size filter, then the best `max_faces` of them.
+
+    A box of which nothing lies inside the image passes none: the detector saw it on the black
+    of its canvas.
+    """
     boxes = clip(found.bboxes, image.shape[1], image.shape[0])
     sides = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    return found.take(np.flatnonzero(sides >= options.min_face_size)[: options.max_faces])
+    fitting = (sides > 0) & (sides >= options.min_face_size)
+    return found.take(np.flatnonzero(fitting)[: options.max_faces])
 
 
 def clip(bboxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from face_service.comparison import Verdict
 from face_service.face_engine import Options
+from face_service.vision.quality import Reason
 from face_service.vision.scrfd import MIN_SCORE
 
 EmbeddingFormat = Literal["float", "base64", "none"]
@@ -33,6 +36,7 @@ class DetectOptions(BaseModel):
     )
     attributes: bool = Field(True, description="Estimate age and gender.")
     landmarks: bool = Field(True, description="Return the five landmarks.")
+    quality: bool = Field(True, description="Say whether a face is fit to be stored, and why not.")
 
     def for_engine(self) -> Options:
         """The part of the options that decides what is computed."""
@@ -42,7 +46,21 @@ class DetectOptions(BaseModel):
             min_face_size=self.min_face_size,
             embeddings=self.embedding_format != "none",
             attributes=self.attributes,
+            quality=self.quality,
         )
+
+
+class CompareOptions(DetectOptions):
+    """Options of POST /compare, for both files."""
+
+    embedding_format: EmbeddingFormat = Field(
+        "none",
+        description="`float`: an array; `base64`: little-endian float32; `none`: not returned.",
+    )
+
+    def for_engine(self) -> Options:
+        """Embeddings and quality are what the answer is made of, returned or not."""
+        return replace(super().for_engine(), embeddings=True, quality=True)
 
 
 class EmbeddingRequest(DetectOptions):
@@ -52,6 +70,27 @@ class EmbeddingRequest(DetectOptions):
         description="The image, as plain base64 or as a data: URL.",
         examples=["/9j/4AAQSkZJRgABAQEAYABgAAD..."],
     )
+
+
+class PoseOut(BaseModel):
+    """Where a head is turned, in degrees; all 0 looks into the camera."""
+
+    yaw: float = Field(description="Above 0: towards the right edge of the picture.")
+    pitch: float = Field(description="Above 0: up.")
+    roll: float = Field(description="Above 0: tilted clockwise.")
+
+
+class QualityOut(BaseModel):
+    """What can be told of a face without knowing whose it is."""
+
+    score: float = Field(
+        ge=0, le=1, description="The worst of the signals; each is 0.5 at its limit."
+    )
+    size: float = Field(ge=0, description="Shorter side of the box inside the image, in pixels.")
+    sharpness: float = Field(ge=0, description="Fine detail, in percent of the brightness.")
+    brightness: float = Field(ge=0, le=1, description="Mean brightness of the face.")
+    visible: float = Field(ge=0, le=1, description="Share of the box that is inside the image.")
+    pose: PoseOut
 
 
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -73,6 +112,15 @@ class FaceOut(BaseModel):
     landmarks: list[Point] | None = Field(
         description="Left eye, right eye, nose, mouth left, mouth right, as seen in the picture."
     )
+    quality: QualityOut | None = Field(
+        description="Null if not asked for, or if `error` says why there is none."
+    )
+    usable: bool | None = Field(
+        description="Whether it is fit to be stored; null if quality was not asked for."
+    )
+    reasons: list[Reason] | None = Field(
+        description="Why it is not; null if quality was not asked for."
+    )
     error: str | None = Field(description="Why this face has no embedding, where it has none.")
 
 
@@ -91,6 +139,51 @@ class DetectResponse(BaseModel):
     processing_time_ms: float = Field(examples=[45.23])
     image_width: int = Field(examples=[1920])
     image_height: int = Field(examples=[1080])
+    model: ModelUsed
+    request_id: str
+
+
+class ComparedImage(BaseModel):
+    """One of the two images, its faces by descending score."""
+
+    faces: list[FaceOut]
+    image_width: int
+    image_height: int
+
+
+class ComparedPair(BaseModel):
+    """A face of `a` and a face of `b`, by their places in `faces`."""
+
+    a: int
+    b: int
+    similarity: float = Field(description="Cosine of the two embeddings, -1 to 1.")
+    same_person: bool | None = Field(
+        description="Whether it reaches the threshold; null if the pack has none."
+    )
+    reliable: bool = Field(description="False where either face is not usable.")
+
+
+class ThresholdOut(BaseModel):
+    """From which similarity on two faces are taken for one person."""
+
+    similarity: float | None = Field(description="Null where none was measured for the pack.")
+    false_match_rate: float | None = Field(
+        description="Share of pairs of two people that reach it, 0 to 1; null: not known."
+    )
+    measured_on: str | None
+
+
+class CompareResponse(BaseModel):
+    """Who of one image is who of the other."""
+
+    a: ComparedImage
+    b: ComparedImage
+    pairs: list[ComparedPair] = Field(description="By descending similarity, at most 1,000.")
+    best: ComparedPair | None = Field(description="The first of the pairs.")
+    verdict: Verdict
+    detail: str = Field(description="The verdict as a sentence for a person.")
+    threshold: ThresholdOut
+    processing_time_ms: float
     model: ModelUsed
     request_id: str
 
@@ -156,7 +249,12 @@ class PackOut(BaseModel):
     same_person_threshold: float | None = Field(
         description="Cosine similarity from which two faces are taken for one person."
     )
-    threshold_measured_on: str | None
+    threshold_measured_on: str | None = Field(
+        description="Null where the threshold is usual guidance that nobody has measured."
+    )
+    false_match_rate: float | None = Field(
+        description="Share of pairs of two people that reach the threshold; null: not known."
+    )
     files: list[ModelFileOut]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from face_service.errors import PackError
-from face_service.packs.catalog import AGE_AND_GENDER_NORMALIZATION, Role
+from face_service.packs.catalog import AGE_AND_GENDER_NORMALIZATION, Role, Threshold
 from face_service.packs.local import UNKNOWN_LICENCE, load_folder
 from face_service.packs.pack import Pack, sha256_of
 from face_service.vision.blob import (
@@ -179,7 +179,11 @@ def test_manifest_says_it_all(folder: Path, make: Any) -> None:
         name="ours",
         licence="ours alone",
         dimension=512,
-        threshold={"same_person": 0.3, "measured_on": "our own pairs"},
+        threshold={
+            "same_person": 0.3,
+            "measured_on": "our own pairs",
+            "false_match_rate": 0.002,
+        },
         models=[
             {"file": "det.onnx", "role": "detection"},
             {
@@ -194,8 +198,7 @@ def test_manifest_says_it_all(folder: Path, make: Any) -> None:
     )
     pack = load_folder(folder)
     assert (pack.name, pack.licence, pack.dimension) == ("ours", "ours alone", 512)
-    assert pack.threshold is not None
-    assert pack.threshold.same_person == 0.3
+    assert pack.threshold == Threshold(0.3, "our own pairs", 0.002)
     assert set(pack.models) == {Role.DETECTION, Role.RECOGNITION}
     assert pack.models[Role.RECOGNITION].path == folder / "rec.onnx"
     assert pack.models[Role.RECOGNITION].normalization == Normalization(
@@ -230,6 +233,10 @@ DETECTOR = {"file": "det.onnx", "role": "detection"}
         ({"models": [DETECTOR | {"mean": 1, "std": 0}]}, "models.0.std"),
         ({"models": [DETECTOR, DETECTOR]}, "two networks for detection: det.onnx and det.onnx"),
         ({"threshold": {"same_person": 2, "measured_on": ""}}, "threshold.same_person"),
+        (
+            {"threshold": {"same_person": 0, "measured_on": "", "false_match_rate": 2}},
+            "threshold.false_match_rate",
+        ),
         ({"dimension": 256}, "embeddings of 512, its manifest says 256"),
         ({"models": [DETECTOR | {"sha256": "0" * 64}]}, "0" * 64),
         ({"models": [DETECTOR]}, "holds no recognition network"),

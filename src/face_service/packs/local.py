@@ -64,7 +64,7 @@ def load_folder(directory: Path) -> Pack:
         directory=directory,
         models=by_role(item.model for item in found.values()),
         dimension=_dimension(found[Role.RECOGNITION], manifest),
-        threshold=Threshold(manifest.threshold.same_person, manifest.threshold.measured_on)
+        threshold=Threshold(**manifest.threshold.model_dump())
         if manifest and manifest.threshold
         else None,
         licence=(manifest and manifest.licence) or UNKNOWN_LICENCE,

@@ -2,7 +2,8 @@
 
     {
       "name": "edgeface", "licence": "research only", "dimension": 512,
-      "threshold": {"same_person": 0.235, "measured_on": "LFW, 6,000 pairs: 99.57 %"},
+      "threshold": {"same_person": 0.235, "measured_on": "LFW, 6,000 pairs: 99.57 %",
+                    "false_match_rate": 0.0025},
       "models": [
         {"file": "det_2.5g.onnx", "role": "detection"},
         {"file": "edgeface_xs.onnx", "role": "recognition", "mean": 127.5, "std": 127.5}
@@ -60,10 +61,12 @@ class ManifestModel(_Strict):
 
 
 class ManifestThreshold(_Strict):
-    """Cosine similarity from which two embeddings are one person's, and how that is known."""
+    """Cosine similarity from which two embeddings are one person's, how that is known, and
+    the share of pairs of two people that reach it."""
 
     same_person: Annotated[float, Field(ge=-1, le=1)]
     measured_on: str
+    false_match_rate: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class Manifest(_Strict):

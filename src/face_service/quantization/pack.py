@@ -174,6 +174,8 @@ def threshold(judgement: Judgement, trial: Trial) -> ManifestThreshold:
             f"{trial.pairs.name}, {len(pairs.same)} pairs, the best threshold there: accuracy "
             f"{pairs.accuracy(best):.2%}, {source.accuracy(source.best_threshold()):.2%} in fp32"
         ),
+        # None of a few hundred is not a rate of 0.
+        false_match_rate=pairs.false_match_rate(best) or None,
     )
 
 

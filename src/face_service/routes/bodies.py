@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
 import pybase64
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from face_service.errors import InvalidRequest
@@ -27,20 +30,41 @@ async def read_files(request: Request, field: str, limit: int) -> list[tuple[str
 
     Raises InvalidRequest if there are none, or more than `limit` files in the form.
     """
+    async with read_form(request, limit) as form:
+        return [(file.filename, await file.read()) for file in files_of(form, field)]
+
+
+async def read_one_of_each(request: Request, fields: Sequence[str]) -> list[bytes]:
+    """The content of the one file in each of a form's `fields`.
+
+    Raises InvalidRequest if one has none, or if there are other files.
+    """
+    async with read_form(request, len(fields)) as form:
+        return [await files_of(form, field)[0].read() for field in fields]
+
+
+@asynccontextmanager
+async def read_form(request: Request, max_files: int) -> AsyncIterator[FormData]:
+    """A multipart form, for the length of the block. Raises InvalidRequest."""
     parser = InMemoryParser(
-        request.headers, request.stream(), max_files=limit, max_fields=MAX_FIELDS
+        request.headers, request.stream(), max_files=max_files, max_fields=MAX_FIELDS
     )
     try:
         form = await parser.parse()
     except MultiPartException as error:
         raise InvalidRequest(error.message) from error
     try:
-        files = [file for file in form.getlist(field) if isinstance(file, UploadFile)]
-        if not files:
-            raise InvalidRequest(f"The form has no file field named '{field}'")
-        return [(file.filename, await file.read()) for file in files]
+        yield form
     finally:
         await form.close()
+
+
+def files_of(form: FormData, field: str) -> list[UploadFile]:
+    """The files of a form's `field`, in order. Raises InvalidRequest if there are none."""
+    files = [file for file in form.getlist(field) if isinstance(file, UploadFile)]
+    if not files:
+        raise InvalidRequest(f"The form has no file field named '{field}'")
+    return files
 
 
 def parse_embedding_request(body: bytes) -> tuple[EmbeddingRequest, bytes]:

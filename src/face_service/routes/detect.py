@@ -54,21 +54,21 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 FILE = {"type": "string", "format": "binary"}
 
 
-def form_body(field: str, schema: dict[str, Any], **other: Any) -> dict[str, Any]:
-    """The description of a request whose form has one field, or whose body is of `other`."""
-    form = {"type": "object", "required": [field], "properties": {field: schema}}
+def form_body(fields: dict[str, dict[str, Any]], **other: Any) -> dict[str, Any]:
+    """The description of a request whose form has these fields, or whose body is of `other`."""
+    form = {"type": "object", "required": list(fields), "properties": fields}
     content = {"multipart/form-data": {"schema": form}, **other}
     return {"requestBody": {"required": True, "content": content}}
 
 
-IMAGE_BODY = form_body("file", FILE, **{"image/*": {"schema": FILE}})
+IMAGE_BODY = form_body({"file": FILE}, **{"image/*": {"schema": FILE}})
 JSON_BODY = {
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": EmbeddingRequest.model_json_schema()}},
     }
 }
-FILES_BODY = form_body("files", {"type": "array", "items": FILE, "minItems": 1})
+FILES_BODY = form_body({"files": {"type": "array", "items": FILE, "minItems": 1}})
 
 router = APIRouter(tags=["faces"], responses=ERRORS, route_class=GuardedRoute)
 

@@ -31,6 +31,7 @@ def loaded_pack(info: EngineInfo) -> LoadedPackOut:
         embedding_dimension=info.dimension,
         same_person_threshold=info.same_person_threshold,
         threshold_measured_on=info.threshold_measured_on,
+        false_match_rate=info.false_match_rate,
         files=[
             ModelFileOut(role=file.role, file=file.file, sha256=file.sha256, licence=file.licence)
             for file in info.files

@@ -10,6 +10,7 @@ import orjson
 import pybase64
 from fastapi import Response
 
+from face_service.comparison import Comparison, Pair, measured_threshold
 from face_service.errors import RequestError
 from face_service.face_engine import EngineInfo, Face, clip
 from face_service.schemas import DetectOptions, EmbeddingFormat
@@ -60,6 +61,52 @@ def render_batch(
         "request_id": request_id,
     }
     return json_response(content, times)
+
+
+def render_comparison(
+    analyses: tuple[Analysis, Analysis],
+    found: Comparison,
+    options: DetectOptions,
+    times: StageTimes,
+    elapsed_ms: float,
+    request_id: str,
+) -> Response:
+    """A CompareResponse."""
+    info = analyses[0].info
+    content = {
+        **{
+            name: {
+                "faces": render_faces(analysis, options),
+                "image_width": analysis.width,
+                "image_height": analysis.height,
+            }
+            for name, analysis in zip("ab", analyses, strict=True)
+        },
+        "pairs": [render_pair(pair) for pair in found.pairs],
+        "best": found.best and render_pair(found.best),
+        "verdict": found.verdict,
+        "detail": found.detail,
+        "threshold": {
+            "similarity": measured_threshold(info),
+            "false_match_rate": info.false_match_rate,
+            "measured_on": info.threshold_measured_on,
+        },
+        "processing_time_ms": round(elapsed_ms, 2),
+        "model": render_model(info),
+        "request_id": request_id,
+    }
+    return json_response(content, times)
+
+
+def render_pair(pair: Pair) -> dict[str, Any]:
+    """A ComparedPair."""
+    return {
+        "a": pair.a,
+        "b": pair.b,
+        "similarity": np.float32(pair.similarity),
+        "same_person": pair.same_person,
+        "reliable": pair.reliable,
+    }
 
 
 def render_result(
@@ -113,7 +160,28 @@ def render_face(face: Face, analysis: Analysis, options: DetectOptions) -> dict[
         "age": face.age,
         "gender": face.gender,
         "landmarks": face.landmarks if options.landmarks else None,
+        **render_quality(face, options.quality),
         "error": face.error,
+    }
+
+
+def render_quality(face: Face, wanted: bool) -> dict[str, Any]:
+    """The fields `quality`, `usable` and `reasons`; all None where they are not wanted."""
+    if not wanted:
+        return {"quality": None, "usable": None, "reasons": None}
+    found = face.quality
+    return {
+        "quality": found
+        and {
+            "score": np.float32(found.score),
+            "size": np.float32(found.size),
+            "sharpness": np.float32(found.sharpness),
+            "brightness": np.float32(found.brightness),
+            "visible": np.float32(found.visible),
+            "pose": {name: np.float32(angle) for name, angle in found.pose._asdict().items()},
+        },
+        "usable": face.usable,
+        "reasons": found.reasons if found else (),
     }
 
 

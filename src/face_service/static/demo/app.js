@@ -10,7 +10,7 @@ import { markPair, pairList } from './pairs.js';
 import { Picture } from './picture.js';
 import { curl, showRequest } from './request.js';
 import { Stage } from './stage.js';
-import { count, duration, fitness, problemDetail, problemTitle, verdict } from './words.js';
+import { count, duration, fitness, problemDetail, problemTitle, sentence, verdict } from './words.js';
 
 const at = (id) => document.getElementById(id);
 const empty = { headline: at('headline').textContent, lead: at('lead').textContent };
@@ -84,7 +84,7 @@ function showFaces(answer) {
 function showComparison(answer) {
   Object.assign(state, { answer, pair: null });
   for (const side of ['a', 'b']) found(side, answer[side]);
-  headline(verdict(answer.verdict), answer.detail);
+  headline(verdict(answer.verdict), sentence(answer.detail));
   showRequest(at('request'), curl('compare', { file_a: state.a.name, file_b: state.b.name }), answer);
   pairs.replaceChildren(pairList(answer, state, choosePair));
   details.replaceChildren();

@@ -1,7 +1,7 @@
 // Lines from the faces of one picture to those of the other.
 
 import { svg } from './dom.js';
-import { counterparts } from './pairs.js';
+import { counterparts, isMatch } from './pairs.js';
 
 const MOST = 12;
 
@@ -9,7 +9,7 @@ const MOST = 12;
 export function drawLinks(overlay, { a, b }, pairs, chosen) {
   const origin = overlay.getBoundingClientRect();
   const stacked = b.element.offsetLeft < a.element.offsetLeft + a.element.offsetWidth;
-  const matches = stacked ? [] : counterparts(pairs).filter((pair) => pair.same_person).slice(0, MOST);
+  const matches = stacked ? [] : counterparts(pairs).filter(isMatch).slice(0, MOST);
   const shown = chosen && !matches.includes(chosen) ? [...matches, chosen] : matches;
   // The chosen one comes last, on top of the others.
   shown.sort((one, other) => (one === chosen) - (other === chosen));
@@ -17,7 +17,7 @@ export function drawLinks(overlay, { a, b }, pairs, chosen) {
     const { path, x, y } = curve(a.box(pair.a), b.box(pair.b), origin);
     const text = pair.similarity.toFixed(2);
     const labelled = shown.length < 4 || pair === chosen;
-    const classes = [pair.same_person ? '' : 'no', pair === chosen ? 'on' : ''].join(' ');
+    const classes = [isMatch(pair) ? '' : 'no', pair === chosen ? 'on' : ''].join(' ');
     return svg('g', { class: classes }, svg('path', { class: 'halo', d: path }),
       svg('path', { class: 'line', d: path }),
       ...(labelled ? [svg('rect', { x: x - 22, y: y - 11, width: 44, height: 22, rx: 11 }),

@@ -17,6 +17,16 @@ export function counterparts(pairs) {
   });
 }
 
+/** Whether two faces are taken for one person's, and that can be relied on. */
+export function isMatch(pair) {
+  return pair.same_person === true && pair.reliable;
+}
+
+function judgement(pair) {
+  if (!pair.reliable) return 'too poor to say';
+  return { true: 'same person', false: 'below the threshold' }[pair.same_person] ?? '';
+}
+
 /** The list of pairs; `choose(pair)` is called when one is pointed at. */
 export function pairList(answer, pictures, choose) {
   const { threshold } = answer;
@@ -35,14 +45,14 @@ export function pairList(answer, pictures, choose) {
   show(FIRST);
 
   function row(pair) {
-    const word = pair.same_person ? 'same person' : pair.reliable ? 'below the threshold' : 'too poor to say';
+    const word = judgement(pair);
     const canvases = ['a', 'b'].map((side) => {
       const canvas = html('canvas', { 'aria-hidden': 'true' });
       pictures[side].cut(canvas, answer[side].faces[pair[side]].bbox, SIZE);
       return canvas;
     });
     const number = pair.similarity.toFixed(2).replace('-', '−');
-    return html('button', { class: `pair${pair.same_person ? ' same' : ''}`, type: 'button',
+    return html('button', { class: isMatch(pair) ? 'pair same' : 'pair', type: 'button',
       'aria-pressed': 'false', 'data-pair': `${pair.a}-${pair.b}`,
       'aria-label': `Face ${pair.a + 1} and face ${pair.b + 1}: similarity ${number}, ${word}`,
       onclick: () => choose(pair), onfocus: () => choose(pair),

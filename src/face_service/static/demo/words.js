@@ -41,7 +41,7 @@ export function problemTitle(code) {
 }
 
 export function reasons(face) {
-  return face.reasons.map((reason) => REASONS[reason] ?? reason.replaceAll('_', ' ')).join(', ');
+  return (face.reasons ?? []).map((reason) => REASONS[reason] ?? reason.replaceAll('_', ' ')).join(', ');
 }
 
 export function verdict(word) {
@@ -88,5 +88,11 @@ export function fitness(faces) {
 /** The service's own sentence about a problem, or one for who looks at this page. */
 export function problemDetail({ status, message }) {
   if (status === 401) return 'The picture is sent again with the key that you enter above.';
-  return /[.!?]$/.test(message) ? message : `${message}.`;
+  return sentence(message);
+}
+
+/** A sentence of the service, with the names that pictures have on this page, and a full stop. */
+export function sentence(text) {
+  const named = text.replaceAll('file_a', 'the first picture').replaceAll('file_b', 'the second picture');
+  return named[0].toUpperCase() + named.slice(1).replace(/[^.!?]$/, '$&.');
 }

@@ -1,0 +1,127 @@
+"""Who of one image is who of another: every pair of faces, and one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from face_service.face_engine import Embedding, EngineInfo, Face
+from face_service.vision.quality import Reason
+
+Verdict = Literal["same_person", "different_people", "too_poor", "no_face", "no_threshold"]
+
+MAX_PAIRS = 1000
+"""Pairs that are listed at most: two crowds of 500 have a quarter of a million."""
+
+WORDS: Mapping[Reason, str] = MappingProxyType(
+    {
+        "too_small": "too small",
+        "blurred": "blurred",
+        "extreme_pose": "turned too far away",
+        "too_dark": "too dark",
+        "too_bright": "too bright",
+        "cut_off": "cut off by the frame",
+        "low_confidence": "hardly recognisable as a face",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Face `a` of the first image and face `b` of the second, by their places.
+
+    similarity: cosine, -1..1. same_person: whether it reaches the threshold, None where there
+    is none. reliable: False where either face is not usable.
+    """
+
+    a: int
+    b: int
+    similarity: float
+    same_person: bool | None
+    reliable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The most similar pairs, best first, what they mean, and that as a sentence."""
+
+    pairs: list[Pair]
+    verdict: Verdict
+    detail: str
+
+    @property
+    def best(self) -> Pair | None:
+        """The most similar pair; None where an image has no face."""
+        return self.pairs[0] if self.pairs else None
+
+
+def measured_threshold(info: EngineInfo) -> float | None:
+    """The similarity from which two faces are one person's; None where nobody measured it."""
+    return info.same_person_threshold if info.threshold_measured_on else None
+
+
+def compare(
+    first: Sequence[Face], second: Sequence[Face], info: EngineInfo, names: tuple[str, str]
+) -> Comparison:
+    """Compare the faces of two images, embedded and assessed by the same engine.
+
+    A face without an embedding is in no pair. `names` is what the sentence calls the images.
+
+    One reliable pair that reaches the threshold is enough for `same_person`. A pair that
+    reaches it without being reliable leaves a doubt, `too_poor`, and so do two images without
+    any reliable pair. Only what is left are `different_people`.
+    """
+    a, b = embedded(first), embedded(second)
+    if not a or not b:
+        where = " and ".join(name for name, faces in zip(names, (a, b), strict=True) if not faces)
+        return Comparison([], "no_face", f"There is no face to compare in {where}")
+    threshold = measured_threshold(info)
+    cosines = np.stack(list(a.values())) @ np.stack(list(b.values())).T
+    usable = np.outer([bool(first[i].usable) for i in a], [bool(second[j].usable) for j in b])
+    places = [(i, j) for i in a for j in b]
+
+    def pair(place: np.intp) -> Pair:
+        similarity = float(cosines.flat[place])
+        same_person = None if threshold is None else similarity >= threshold
+        return Pair(*places[place], similarity, same_person, bool(usable.flat[place]))
+
+    pairs = [pair(place) for place in np.argsort(-cosines, axis=None, kind="stable")[:MAX_PAIRS]]
+    best = pairs[0]
+    if threshold is None:
+        return Comparison(pairs, "no_threshold", unmeasured(best, info))
+    reliable = pair(np.where(usable, cosines, -np.inf).argmax()) if usable.any() else None
+    if reliable is None or (best.same_person and not reliable.same_person):
+        return Comparison(pairs, "too_poor", doubt(best, first, second, names))
+    said = f"The highest similarity of two usable faces, {reliable.similarity:.3f},"
+    if reliable.same_person:
+        return Comparison(pairs, "same_person", f"{said} reaches {threshold:g}: the same person")
+    return Comparison(pairs, "different_people", f"{said} is below {threshold:g}: different people")
+
+
+def embedded(faces: Sequence[Face]) -> dict[int, Embedding]:
+    """The embeddings there are, by the place of the face."""
+    return {i: face.embedding for i, face in enumerate(faces) if face.embedding is not None}
+
+
+def unmeasured(best: Pair, info: EngineInfo) -> str:
+    """Why there is no verdict without a threshold."""
+    guidance = info.same_person_threshold
+    usual = "" if guidance is None else f" (usual guidance, which nobody measured: {guidance:g})"
+    return (
+        f"The highest similarity is {best.similarity:.3f}; from where on two faces are one "
+        f"person's has not been measured for the pack {info.pack}{usual}"
+    )
+
+
+def doubt(pair: Pair, first: Sequence[Face], second: Sequence[Face], names: tuple[str, str]) -> str:
+    """Why a pair cannot be relied on."""
+    faults = [
+        f"the face in {name} is {' and '.join(WORDS[reason] for reason in face.quality.reasons)}"
+        for name, face in zip(names, (first[pair.a], second[pair.b]), strict=True)
+        if face.quality and face.quality.reasons
+    ]
+    return f"The highest similarity, {pair.similarity:.3f}, is not reliable: {'; '.join(faults)}"

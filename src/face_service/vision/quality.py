@@ -1,0 +1,151 @@
+"""Whether a face is fit to be stored as a reference, and if not, why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .blob import Image
+from .pose import Pose, head_pose
+
+Grey = NDArray[np.integer | np.floating]
+"""One channel of a crop, 0..255."""
+
+Reason = Literal[
+    "too_small",
+    "blurred",
+    "extreme_pose",
+    "too_dark",
+    "too_bright",
+    "cut_off",
+    "low_confidence",
+]
+
+ROWS, COLUMNS = slice(24, 104), slice(20, 92)
+"""The part of a 112×112 crop that a face fills, from the brows to the lower lip: what lies
+around it may be sharp or bright while the face is not."""
+FAINT = 4.0
+"""Added to the brightness (0..255) that detail is measured against, so that the rounding of
+pixels in a black crop does not pass for detail."""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityLimits:
+    """From where on a face is not fit, by the settings of the same names (QUALITY_…).
+
+    Units are those of `Quality`. The defaults are where the median similarity to the same
+    photo undisturbed falls to 0.75, rounded: benchmarks/quality.py, docs/quality.md.
+    """
+
+    min_size: float = 22.0
+    min_sharpness: float = 1.0
+    min_brightness: float = 0.075
+    max_brightness: float = 0.875
+    max_yaw: float = 45.0
+    max_pitch: float = 35.0
+    min_visible: float = 0.75
+    min_det_score: float = 0.65
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What can be told of a face without knowing whose it is.
+
+    score: 0..1, the worst of the signals, each 0.5 at its limit; below 0.5 there are reasons.
+    size: shorter side of the box inside the image, pixels.
+    sharpness: see `sharpness`. brightness: mean of the face's grey, 0..1.
+    visible: share of the box's area that lies inside the image, 0..1.
+    """
+
+    score: float
+    size: float
+    sharpness: float
+    brightness: float
+    visible: float
+    pose: Pose
+    reasons: tuple[Reason, ...]
+
+
+def assess(
+    crop: Image,
+    bbox: NDArray[np.float32],
+    det_score: float,
+    landmarks: NDArray[np.float32],
+    image_shape: tuple[int, ...],
+    limits: QualityLimits,
+) -> Quality:
+    """Judge a face by its aligned crop (uint8 [112, 112, 3], BGR), its box (float32 [4],
+    x1, y1, x2, y2, not clipped), its score (0..1), its landmarks (float32 [5, 2]) and the
+    shape (height, width, …) of its image."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
+    detail = sharpness(grey)
+    brightness = float(grey[ROWS, COLUMNS].mean()) / 255
+    size, visible = inside(bbox, image_shape)
+    pose = head_pose(landmarks)
+    merits: tuple[tuple[Reason, float], ...] = (
+        ("too_small", at_least(size, limits.min_size)),
+        ("blurred", at_least(detail, limits.min_sharpness)),
+        ("extreme_pose", at_most(abs(pose.yaw), limits.max_yaw)),
+        ("extreme_pose", at_most(abs(pose.pitch), limits.max_pitch)),
+        ("too_dark", at_least(brightness, limits.min_brightness)),
+        ("too_bright", at_least(1 - brightness, 1 - limits.max_brightness)),
+        ("cut_off", at_most(1 - visible, 1 - limits.min_visible)),
+        ("low_confidence", at_most(1 - det_score, 1 - limits.min_det_score)),
+    )
+    return Quality(
+        score=min(merit for _, merit in merits),
+        size=size,
+        sharpness=detail,
+        brightness=brightness,
+        visible=visible,
+        pose=pose,
+        reasons=tuple(dict.fromkeys(reason for reason, merit in merits if merit < 0.5)),
+    )
+
+
+def sharpness(grey: Grey) -> float:
+    """Fine detail of an aligned crop, uint8 [112, 112], in percent of its brightness; 0 or more.
+
+    The root mean square of the second derivative, in whichever of four directions it is least:
+    a hand that shook blurs in one direction only. Noise is smoothed away first (sigma 1).
+    Divided by the brightness, a face is as sharp in the shade as in the sun.
+    """
+    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
+
+    def moved(down: int, right: int) -> Grey:
+        rows = slice(ROWS.start + down, ROWS.stop + down)
+        return smooth[rows, COLUMNS.start + right : COLUMNS.stop + right]
+
+    power = min(
+        # A step along a diagonal is √2 long, and the derivative is a second one.
+        np.square(moved(y, x) + moved(-y, -x) - 2 * moved(0, 0)).mean() / (x * x + y * y) ** 2
+        for y, x in ((0, 1), (1, 0), (1, 1), (1, -1))
+    )
+    return float(100 * np.sqrt(power) / (grey[ROWS, COLUMNS].mean() + FAINT))
+
+
+def inside(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tuple[float, float]:
+    """Shorter side of the part of a box that lies in the image, in pixels, and the share of
+    the box's area that it is, 0..1; 0 for a box without area."""
+    height, width = image_shape[:2]
+    x1, y1, x2, y2 = (float(value) for value in bbox)
+    across = max(0.0, min(x2, width) - max(x1, 0.0))
+    down = max(0.0, min(y2, height) - max(y1, 0.0))
+    area = (x2 - x1) * (y2 - y1)
+    return min(across, down), across * down / area if area > 0 else 0.0
+
+
+def at_least(value: float, limit: float) -> float:
+    """How far `value` (0 or more) is above `limit`: 0 at 0, 0.5 at it, 1 from twice it on."""
+    return min(1.0, value / (2 * limit)) if limit > 0 else 1.0
+
+
+def at_most(value: float, limit: float) -> float:
+    """How far `value` (0 or more) is below `limit`: 1 at 0, 0.5 at it, 0 from twice it on."""
+    if limit > 0:
+        return max(0.0, 1 - value / (2 * limit))
+    return 1.0 if value <= 0 else 0.0
