@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from face_service.documentation import EXAMPLES
 
 from .photos import ROOT, middle, mirrored
 from .server import Server
+from .wire import metric, settled
 
 Examples = dict[str, dict[str, dict[str, Any]]]
 CUT = "embeddings cut to 3 of 512 numbers"
@@ -81,24 +82,29 @@ def cut(value: Any) -> Any:
     }
 
 
-def not_ready(client: httpx.Client) -> Examples:
+def not_ready(server: Server) -> Examples:
     """What /health says while the models are loaded."""
     return {
-        f"GET {path}": {"503": {"the models are being loaded": unready(client, path).json()}}
+        f"GET {path}": {"503": {"the models are being loaded": until(503, server, get(path))}}
         for path in ("/health", "/health/ready")
     }
 
 
-def unready(client: httpx.Client, path: str) -> httpx.Response:
-    """The first answer of a server that was just started."""
-    while True:
-        try:
-            response = client.get(path)
-        except httpx.TransportError:
-            time.sleep(0.02)
-            continue
-        assert response.status_code == 503, "it was ready too soon: run it again"
-        return response
+def get(path: str) -> Callable[[Server], httpx.Response]:
+    """A question for `until`."""
+    return lambda server: server.client.get(path)
+
+
+def until(status: int, server: Server, ask: Callable[[Server], httpx.Response]) -> dict[str, Any]:
+    """Ask until the answer has this status: a server that is starting, or is being filled."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
+            response = ask(server)
+            if response.status_code == status:
+                return response.json()
+        time.sleep(0.02)
+    raise AssertionError(f"no {status}: run it again\n{server.log()}")
 
 
 @contextmanager
@@ -123,49 +129,38 @@ def errors(folder: Path) -> dict[str, dict[str, Any]]:
     """Every error of the endpoints that take images: status → what happened → answer."""
     photo = middle(folder).read_bytes()
 
-    def send(server: Server, path: str = "/detect", data: bytes = photo) -> dict[str, Any]:
-        return server.client.post(path, files={"file": ("photo.jpg", data)}).json()
+    def send(server: Server, path: str = "/detect", data: bytes = photo) -> httpx.Response:
+        return server.client.post(path, files={"file": ("photo.jpg", data)})
 
     found: dict[str, dict[str, Any]] = {}
     with served(folder, MAX_BODY_MB="0.1") as server:
-        found["503"] = {"the models are being loaded": send_unready(server, send)}
+        found["503"] = {"the models are being loaded": until(503, server, send)}
         server.wait_until_ready()
         found["400"] = {
-            "not an image": send(server, data=TEXT[1]),
-            "cut short": send(server, data=photo[:5000]),
-            "an option that does not exist": send(server, "/detect?min_scor=0.6", b""),
+            "not an image": send(server, data=TEXT[1]).json(),
+            "cut short": send(server, data=photo[:5000]).json(),
+            "an option that does not exist": send(server, "/detect?min_scor=0.6", b"").json(),
         }
-        found["413"] = {"too many bytes": send(server)}
+        found["413"] = {"too many bytes": send(server).json()}
     with served(folder, MAX_IMAGE_PIXELS="100000", API_KEYS=sha256(b"key").hexdigest()) as server:
         server.wait_until_ready()
-        found["401"] = {"no key": send(server)}
+        found["401"] = {"no key": send(server).json()}
         server.client.headers["X-API-Key"] = "key"
-        found["413"]["too many pixels"] = send(server)
+        found["413"]["too many pixels"] = send(server).json()
     with served(folder, "tests.faulty", MAX_QUEUE="1", REQUEST_TIMEOUT_S="1") as server:
         server.wait_until_ready()
         fault = server.folder / "fault"
         fault.write_text("slow")
         with ThreadPoolExecutor() as clients:
             late = clients.submit(send, server)
-            found["429"] = {"the queue is full": send_unready(server, send)}
-            found["504"] = {"no answer in time": late.result()}
+            settled(lambda: metric(server, "face_service_requests_inside") == 1)
+            found["429"] = {"the queue is full": send(server).json()}
+            found["504"] = {"no answer in time": late.result().json()}
+        fault.unlink()
+        until(200, server, send)
         fault.write_text("raise")
-        time.sleep(2)  # the slow run is over
-        found["500"] = {"a network failed": send(server)}
+        found["500"] = {"a network failed": send(server).json()}
     return dict(sorted(found.items()))
-
-
-def send_unready(server: Server, send: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """Send until there is an error: the server is starting, or somebody is inside."""
-    while True:
-        try:
-            answer = send(server, data=TEXT[1])
-        except httpx.TransportError:
-            time.sleep(0.02)
-            continue
-        if answer["code"] in ("not_ready", "overloaded"):
-            return answer
-        time.sleep(0.02)
 
 
 def main() -> int:
@@ -173,10 +168,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with served(folder) as server:
-            recorded = not_ready(server.client)
+            recorded = not_ready(server)
             server.wait_until_ready()
             for operation, by_status in answers(server.client, folder).items():
-                recorded.setdefault(operation, {}).update(by_status)
+                recorded[operation] = by_status | recorded.get(operation, {})
         examples = {"answers": dict(sorted(recorded.items())), "errors": errors(folder)}
     EXAMPLES.write_text(json.dumps(examples, indent=1, ensure_ascii=False) + "\n")
     print(f"{EXAMPLES.relative_to(ROOT)}: {len(recorded)} operations")

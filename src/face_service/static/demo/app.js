@@ -6,7 +6,7 @@ import { html, say, svg } from './dom.js';
 import { chooseFile, dropZone, listen } from './intake.js';
 import { Door } from './door.js';
 import { drawLinks } from './links.js';
-import { markPair, pairList } from './pairs.js';
+import { counterparts, isMatch, markPair, pairList } from './pairs.js';
 import { Picture } from './picture.js';
 import { curl, showRequest } from './request.js';
 import { Stage } from './stage.js';
@@ -84,7 +84,8 @@ function showFaces(answer) {
 function showComparison(answer) {
   Object.assign(state, { answer, pair: null });
   for (const side of ['a', 'b']) found(side, answer[side]);
-  headline(verdict(answer.verdict), sentence(answer.detail));
+  const matches = counterparts(answer.pairs).filter(isMatch).length;
+  headline(`${verdict(answer, matches)}.`, sentence(answer.detail));
   showRequest(at('request'), curl('compare', { file_a: state.a.name, file_b: state.b.name }), answer);
   pairs.replaceChildren(pairList(answer, state, choosePair));
   details.replaceChildren();

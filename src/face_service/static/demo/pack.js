@@ -29,9 +29,14 @@ function terms(pack) {
     ['Precision', pack.precision],
     ['Computes on', pack.onnx_providers.map((name) => name.replace('ExecutionProvider', '')).join(', ')],
     ['Embedding', `${pack.embedding_dimension} numbers`],
-    ['Same person from', pack.same_person_threshold ?? 'not measured'],
+    ['Same person from', threshold(pack)],
   ];
-  return rows.map(([term, text]) => html('div', {}, html('dt', {}, term), html('dd', {}, String(text))));
+  return rows.map(([term, text]) => html('div', {}, html('dt', {}, term), html('dd', {}, text)));
+}
+
+function threshold({ same_person_threshold: similarity, threshold_measured_on: measured }) {
+  if (similarity === null) return 'not known';
+  return measured ? String(similarity) : `${similarity}, not measured`;
 }
 
 function licences(pack) {

@@ -22,11 +22,11 @@ const REASONS = {
 };
 
 const VERDICTS = {
-  same_person: 'The same person.',
-  different_people: 'Different people.',
-  too_poor: 'Too poor to say.',
-  no_face: 'No face to compare.',
-  no_threshold: 'No threshold to judge by.',
+  same_person: 'The same person',
+  different_people: 'Different people',
+  too_poor: 'Too poor to say',
+  no_face: 'No face to compare',
+  no_threshold: 'No threshold to judge by',
 };
 
 export const STATES = {
@@ -44,7 +44,11 @@ export function reasons(face) {
   return (face.reasons ?? []).map((reason) => REASONS[reason] ?? reason.replaceAll('_', ' ')).join(', ');
 }
 
-export function verdict(word) {
+/** A verdict in a few words; `matches` of the people where a picture shows more than one. */
+export function verdict({ verdict: word, a, b }, matches) {
+  const crowd = a.faces.length > 1 || b.faces.length > 1;
+  if (crowd && word === 'same_person') return `${matches === 1 ? 'One person' : `${matches} people`} in both`;
+  if (crowd && word === 'different_people') return 'Nobody is in both';
   return VERDICTS[word] ?? word;
 }
 
