@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.frames import SHARED
-from face_service.runtime.network import load_network
-from face_service.runtime.providers import CPU
+from face_service.runtime.network import Task, load_networks
+from face_service.runtime.providers import CPU, Setup
 from face_service.verification import main_face
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
@@ -50,7 +50,8 @@ class Scene(NamedTuple):
 
 def detector(name: str, canvases: tuple[Size, ...], closeup: Size | None = None) -> Scrfd:
     """One of the official detectors of ../shared/models."""
-    network = load_network(SHARED / "models" / f"{name}.onnx", (CPU,), THREADS)
+    task = Task(SHARED / "models" / f"{name}.onnx", sha256="")
+    (network,) = load_networks([task], (CPU,), Setup(THREADS))
     return Scrfd(network, canvases, closeup)
 
 

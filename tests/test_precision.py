@@ -18,9 +18,9 @@ from face_service.errors import PackError, ProviderError
 from face_service.face_engine import FaceEngine
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
-from face_service.runtime import network
-from face_service.runtime.precision import BF16_FLAGS, cpu_flags, require_bf16
-from face_service.runtime.providers import CPU, OPENVINO
+from face_service.runtime import session
+from face_service.runtime.precision import BF16_FLAGS, cpu_flags, require_precision
+from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, Precision, Setup
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
 
@@ -45,41 +45,54 @@ def old_cpuinfo(tmp_path: Path) -> Path:
 
 
 def test_bf16_is_possible_with_openvino_on_a_processor_that_has_it(cpuinfo: Path) -> None:
-    require_bf16((OPENVINO, CPU), cpuinfo, (OPENVINO, CPU))
+    require_precision(OPENVINO, "bf16", cpuinfo)
 
 
 @pytest.mark.parametrize("flag", sorted(BF16_FLAGS))
 def test_either_instruction_set_will_do(flag: str, tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(f"flags : sse {flag} avx\n")
-    require_bf16((OPENVINO,), tmp_path / "cpuinfo", (OPENVINO,))
+    require_precision(OPENVINO, "bf16", tmp_path / "cpuinfo")
 
 
 def test_bf16_on_a_processor_without_it_names_what_lacks(old_cpuinfo: Path) -> None:
     with pytest.raises(ProviderError, match=r"AVX512_BF16 or AMX.*PRECISION=fp32.*int8"):
-        require_bf16((OPENVINO,), old_cpuinfo, (OPENVINO,))
+        require_precision(OPENVINO, "bf16", old_cpuinfo)
 
 
 def test_bf16_where_nothing_lists_the_instructions_is_refused(tmp_path: Path) -> None:
     assert cpu_flags(tmp_path / "absent") == frozenset()
     with pytest.raises(ProviderError, match="shows neither"):
-        require_bf16((OPENVINO,), tmp_path / "absent", (OPENVINO,))
+        require_precision(OPENVINO, "bf16", tmp_path / "absent")
 
 
-def test_bf16_without_the_package_names_it(cpuinfo: Path) -> None:
-    with pytest.raises(ProviderError) as caught:
-        require_bf16((CPU,), cpuinfo, (CPU,))
-    assert "install onnxruntime-openvino==1.24.1 in place of onnxruntime" in str(caught.value)
-    assert f"set ONNX_PROVIDERS={OPENVINO}" in str(caught.value)
-
-
-@pytest.mark.parametrize("providers", [(CPU,), (CPU, OPENVINO)])
-def test_bf16_on_another_provider_names_the_one_to_set(
-    providers: tuple[str, ...], cpuinfo: Path
+@pytest.mark.parametrize(
+    ("precision", "able"),
+    [
+        ("bf16", {"MIGraphXExecutionProvider", OPENVINO}),
+        (
+            "fp16",
+            {
+                "CUDAExecutionProvider",
+                "TensorrtExecutionProvider",
+                "ROCMExecutionProvider",
+                "MIGraphXExecutionProvider",
+                "DmlExecutionProvider",
+            },
+        ),
+        ("fp32", set(PROVIDERS)),
+        ("int8", set(PROVIDERS)),
+    ],
+)
+def test_a_provider_that_cannot_names_those_that_can(
+    precision: Precision, able: set[str], cpuinfo: Path
 ) -> None:
-    with pytest.raises(ProviderError) as caught:
-        require_bf16(providers, cpuinfo, (OPENVINO, CPU))
-    assert f"set ONNX_PROVIDERS={OPENVINO}" in str(caught.value)
-    assert "install" not in str(caught.value)
+    for name in able:
+        require_precision(name, precision, cpuinfo)
+    for name in set(PROVIDERS) - able:
+        with pytest.raises(ProviderError) as caught:
+            require_precision(name, precision, cpuinfo)
+        assert f"{name} does not compute in PRECISION={precision}" in str(caught.value)
+        assert all(f"{other} ({PROVIDERS[other].package})" in str(caught.value) for other in able)
 
 
 def test_bf16_is_refused_before_a_pack_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +100,7 @@ def test_bf16_is_refused_before_a_pack_is_fetched(monkeypatch: pytest.MonkeyPatc
         raise AssertionError("fetched")
 
     monkeypatch.setattr(assembly, "resolve", fetch)
-    with pytest.raises(ProviderError, match="PRECISION=bf16"):
+    with pytest.raises(ProviderError, match="does not compute in PRECISION=bf16"):
         load_engine(Settings(_env_file=None, precision="bf16"))
 
 
@@ -136,25 +149,28 @@ class OpenVino:
 
     def __init__(self) -> None:
         self.given = []
-        self._real = network.onnxruntime.InferenceSession
+        self._real = session.onnxruntime.InferenceSession
 
-    def __call__(self, path: Path, options: object, providers: list[object]) -> object:
+    def __call__(
+        self, path: Path, options: object, providers: list[object], enable_fallback: int
+    ) -> object:
         self.given.append(providers)
-        session = self._real(path, options, providers=[CPU])
-        session.get_providers = lambda: [OPENVINO, CPU]
-        return session
+        made = self._real(path, options, providers=[CPU])
+        made.get_providers = lambda: [OPENVINO, CPU]
+        return made
 
 
 @pytest.mark.parametrize(("asked", "hint"), [("fp32", "f32"), ("bf16", "bf16")])
 def test_every_network_is_told_its_precision(
-    asked: str, hint: str, starter: Pack, monkeypatch: pytest.MonkeyPatch
+    asked: Precision, hint: str, starter: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     openvino = OpenVino()
-    monkeypatch.setattr(network.onnxruntime, "InferenceSession", openvino)
-    engine = build_engine(starter, SQUARE, (OPENVINO,), 3, asked)
+    monkeypatch.setattr(session.onnxruntime, "InferenceSession", openvino)
+    setup = Setup(threads=3, precision=asked, cache=tmp_path)
+    engine = build_engine(starter, SQUARE, (OPENVINO,), setup=setup)
     assert engine.info.precision == asked
     assert engine.info.providers == (OPENVINO,)
-    assert len(openvino.given) == len(starter.models)
+    assert len(openvino.given) == 2 + 2 * 2, "batches of 1 and 4 of the two with a free axis"
     for ((name, options),) in openvino.given:
         assert name == OPENVINO
         assert json.loads(options["load_config"])["CPU"]["INFERENCE_PRECISION_HINT"] == hint

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from face_service import __version__
-from face_service.assembly import known_packs, load_engine
+from face_service.assembly import known_packs, load_engine, setup_of
 from face_service.config import Settings, load_settings
 from face_service.documentation import TAGS, DocumentedApp, operation_id
 from face_service.errors import InvalidRequest, RequestError, StartupError
@@ -56,7 +56,12 @@ def create_app(
     `/health` says what went wrong.
     """
     settings = settings or load_settings()
-    service = FaceService(lambda: load_engine(settings), limits_of(settings))
+    setup = setup_of(settings)
+    service = FaceService(
+        lambda: load_engine(settings, setup),
+        limits_of(settings),
+        progress=lambda: str(setup.progress),
+    )
 
     async def run() -> None:
         try:

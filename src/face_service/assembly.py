@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from face_service.config import Settings
-from face_service.errors import PackError
+from face_service.errors import PackError, ProviderError
 from face_service.face_engine import EngineInfo, FaceEngine, NetworkFile
 from face_service.packs.catalog import CATALOG, Role
-from face_service.packs.pack import Pack, PackModel
+from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
-from face_service.runtime.network import Network, load_network
-from face_service.runtime.precision import Precision, require_bf16
-from face_service.runtime.providers import choose_providers
+from face_service.runtime.graph import read_input
+from face_service.runtime.network import Network, Task, load_networks
+from face_service.runtime.placement import in_words
+from face_service.runtime.providers import CPU, Precision, Setup
+from face_service.runtime.selection import Selection, announce, choose_providers, refusal
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ModelFileOut, PackOut
 from face_service.vision.arcface import ArcFace
@@ -27,22 +30,38 @@ from face_service.vision.scrfd import CLOSEUP, Scrfd
 logger = logging.getLogger("face_service.face_engine")
 
 
-def load_engine(settings: Settings) -> FaceEngine:
+def setup_of(settings: Settings) -> Setup:
+    """What the settings say of computing. One for a process: what runs one at a time shares it."""
+    return Setup(
+        threads=settings.intra_op_threads or max(1, available_cpus() // settings.lanes),
+        precision=settings.precision,
+        device=settings.device_id,
+        memory_limit=int(settings.gpu_mem_limit_mb * 1e6),
+        shrink_every=settings.gpu_shrink_every,
+        compile_timeout=settings.compile_timeout_s,
+        overrides=settings.onnx_provider_options or {},
+        cache=settings.model_cache_dir / ".compiled",
+    )
+
+
+def load_engine(settings: Settings, setup: Setup | None = None) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once.
 
-    Takes seconds, minutes where the pack must be downloaded. Raises StartupError.
+    Takes seconds, minutes where the pack must be downloaded or programs compiled. Raises
+    StartupError.
     """
     started = time.perf_counter()
-    providers = choose_providers(settings.onnx_providers)
-    if settings.precision == "bf16":  # known before minutes of download
-        require_bf16(providers)
+    # Before minutes of download.
+    selection = choose_providers(settings.onnx_providers, settings.precision)
     mirror = str(settings.model_mirror) if settings.model_mirror else None
     pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
-    threads = settings.intra_op_threads or max(1, available_cpus() // settings.lanes)
-    canvases = detector_canvases(settings)
-    limits = quality_limits(settings)
-    engine = build_engine(pack, canvases, providers, threads, settings.precision, limits)
-    engine.warm_up()
+    engine = first_that_works(
+        pack,
+        detector_canvases(settings),
+        selection,
+        setup or setup_of(settings),
+        quality_limits(settings),
+    )
     logger.info(
         "FaceEngine initialized with model: %s (%d threads, warm after %.1f s)",
         pack.name,
@@ -52,35 +71,89 @@ def load_engine(settings: Settings) -> FaceEngine:
     return engine
 
 
+def first_that_works(
+    pack: Pack,
+    canvases: Canvases,
+    selection: Selection,
+    setup: Setup,
+    limits: QualityLimits | None = None,
+) -> FaceEngine:
+    """A warm engine on the first of the selection's attempts that computes.
+
+    Raises ProviderError with every reason if none does.
+    """
+    reasons = list(selection.reasons)
+    for providers in selection.attempts:
+        try:
+            engine = build_engine(pack, canvases, providers, setup=setup, limits=limits)
+            try_out(engine)
+        except ProviderError as error:
+            logger.warning("%s does not work here: %s", providers[0], error)
+            reasons.append(str(error))
+        else:
+            break
+    else:
+        raise ProviderError(refusal(selection.asked, reasons))
+    engine.info = replace(
+        engine.info,
+        asked=selection.asked,
+        offered=selection.offered,
+        fallback=announce(engine.info.providers, reasons),
+        placement=engine.placement(),
+    )
+    return engine
+
+
+def try_out(engine: FaceEngine) -> None:
+    """Run every network on all it may be given, and see that its provider computed something.
+
+    Raises ProviderError if not.
+    """
+    best = engine.info.providers[0]
+    try:
+        engine.warm_up()
+    except Exception as error:
+        if best == CPU:  # there is nothing behind it
+            raise
+        raise ProviderError(f"{best}: the first run failed: {error}") from error
+    for name, placement in engine.placement().items():
+        logger.info("%s: %s", name, in_words(placement))
+        if not placement.get(best):
+            raise ProviderError(
+                f"{best} has loaded, but it took no node of {name}: {in_words(placement)}"
+            )
+
+
 def build_engine(
     pack: Pack,
     canvases: Canvases,
     providers: tuple[str, ...],
-    threads: int,
-    asked: Precision = "fp32",
+    threads: int = 1,
+    setup: Setup | None = None,
     limits: QualityLimits | None = None,
 ) -> FaceEngine:
-    """Load the networks of a pack into an engine; `asked` is what PRECISION says."""
-    precision = computed_precision(pack, asked)
+    """Load the networks of a pack into an engine.
 
-    networks: list[Network] = []
-
-    def load(model: PackModel) -> Network:
-        networks.append(load_network(model.path, providers, threads, precision))
-        return networks[-1]
-
-    model = pack.models[Role.RECOGNITION]
-    detector = build_detector(pack, canvases, load)
-    recogniser = ArcFace(load(model), model.normalization)
-    taken = [
-        name
-        for name in providers
-        if name in detector.network.providers and name in recogniser.network.providers
-    ]
-    logger.info("Using ONNX providers: %s", taken)
-    info = describe(pack, tuple(taken), threads, precision)
-    attributes = attribute_reader(pack, load)
-    return FaceEngine(info, detector, recogniser, attributes, networks, limits or QualityLimits())
+    setup: what else is to be said of computing; nothing by default. limits: from where on a face
+    is not usable. Raises ProviderError if
+    `providers` cannot all be had, PackError if pack and settings do not fit.
+    """
+    setup = setup or Setup(threads=threads)
+    setup = replace(setup, precision=computed_precision(pack, setup.precision))
+    task, looks = detector_task(pack, canvases)
+    roles = (Role.RECOGNITION, *attribute_roles(pack))
+    others = [Task(pack.models[role].path, pack.models[role].sha256) for role in roles]
+    detecting, *networks = load_networks([task, *others], providers, setup)
+    by_role = dict(zip(roles, networks, strict=True))
+    recognition = pack.models[Role.RECOGNITION]
+    return FaceEngine(
+        describe(pack, providers, setup.threads, setup.precision),
+        Scrfd(detecting, *looks, pack.models[Role.DETECTION].normalization),
+        ArcFace(by_role[Role.RECOGNITION], recognition.normalization),
+        attribute_reader(pack, by_role),
+        [detecting, *networks],
+        limits or QualityLimits(),
+    )
 
 
 def quality_limits(settings: Settings) -> QualityLimits:
@@ -175,29 +248,43 @@ def detector_canvases(settings: Settings) -> Canvases:
     )
 
 
-def build_detector(pack: Pack, canvases: Canvases, load: Callable[[PackModel], Network]) -> Scrfd:
-    """The detector of a pack. A graph of fixed size looks once, and DET_SIZE must agree."""
+def detector_task(pack: Pack, canvases: Canvases) -> tuple[Task, Canvases]:
+    """The detector of a pack, and what it looks at.
+
+    A graph of fixed size looks once, and DET_SIZE must agree: else PackError.
+    """
     model = pack.models[Role.DETECTION]
-    network = load(model)
-    height, width = network.input_shape[2:4]
+    *_, height, width = read_input(model.path).shape or (None, None)
     if height is None or width is None:
-        return Scrfd(network, *canvases, model.normalization)
-    fixed = Size(width, height)
-    if fixed != canvases.allowed[0]:
-        raise PackError(
-            f"DET_SIZE={canvases.allowed[0].width}, but the detector of {pack.name} takes "
-            f"{width}x{height} only: set DET_SIZE={width}, or choose a pack with a free input size"
-        )
-    logger.info("The detector of %s takes %dx%d only: one pass, no close-up", pack.name, *fixed)
-    return Scrfd(network, (fixed,), None, model.normalization)
+        looks = canvases
+    else:
+        fixed = Size(width, height)
+        if fixed != canvases.allowed[0]:
+            raise PackError(
+                f"DET_SIZE={canvases.allowed[0].width}, but the detector of {pack.name} takes "
+                f"{width}x{height} only: set DET_SIZE={width}, or choose a pack with a free input "
+                "size"
+            )
+        logger.info("The detector of %s takes %dx%d only: one pass, no close-up", pack.name, *fixed)
+        looks = Canvases((fixed,), None)
+    sizes = (*looks.allowed, *([looks.closeup] if looks.closeup else []))
+    shapes = tuple((size.height, size.width) for size in sizes)
+    return Task(model.path, model.sha256, shapes, single=True), looks
 
 
-def attribute_reader(pack: Pack, load: Callable[[PackModel], Network]) -> AttributeReader | None:
-    """What reads age and gender in this pack; None where it has no network for it."""
-    models = pack.models
-    if Role.GENDERAGE in models:
-        return GenderAge(load(models[Role.GENDERAGE]), models[Role.GENDERAGE].normalization)
-    if Role.AGE in models and Role.GENDER in models:
-        age, gender = models[Role.AGE], models[Role.GENDER]
-        return AgeAndGender(load(age), load(gender), age.normalization)
+def attribute_roles(pack: Pack) -> tuple[Role, ...]:
+    """What reads age and gender in this pack; nothing where it has no network for it."""
+    if Role.GENDERAGE in pack.models:
+        return (Role.GENDERAGE,)
+    pair = (Role.AGE, Role.GENDER)
+    return pair if all(role in pack.models for role in pair) else ()
+
+
+def attribute_reader(pack: Pack, networks: Mapping[Role, Network]) -> AttributeReader | None:
+    """A reader on the networks of `attribute_roles`; None where there are none."""
+    if Role.GENDERAGE in networks:
+        return GenderAge(networks[Role.GENDERAGE], pack.models[Role.GENDERAGE].normalization)
+    if Role.AGE in networks:
+        normalization = pack.models[Role.AGE].normalization
+        return AgeAndGender(networks[Role.AGE], networks[Role.GENDER], normalization)
     return None

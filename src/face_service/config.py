@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from pathlib import Path
@@ -11,8 +12,7 @@ from pydantic import AnyHttpUrl, Field, ValidationError, ValidationInfo, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from face_service.errors import StartupError
-from face_service.runtime.precision import Precision
-from face_service.runtime.providers import CPU, PACKAGES
+from face_service.runtime.providers import AUTO, CPU, PROVIDERS, Precision
 from face_service.vision.quality import QualityLimits
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     port: int = Field(8100, ge=0, le=65535, description="HTTP port; 0 takes any free one.")
     onnx_providers: Annotated[tuple[str, ...], NoDecode] = Field(
         (CPU,),
-        description="ONNX Runtime execution providers, comma-separated, best first.",
+        description="ONNX Runtime execution providers, comma-separated, best first; or auto.",
     )
     precision: Precision = Field(
         "fp32",
@@ -92,6 +92,26 @@ class Settings(BaseSettings):
     quality_min_det_score: float = Field(
         LIMITS.min_det_score, ge=0, le=1, description="Least detection score of a usable face."
     )
+    onnx_provider_options: Annotated[dict[str, dict[str, str]] | None, NoDecode] = Field(
+        None,
+        description="Options by provider, as JSON; they win over those of this service.",
+    )
+    device_id: int = Field(0, ge=0, le=63, description="Which card, where there are several.")
+    gpu_mem_limit_mb: float = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Most of a card's memory in MB (10^6 bytes); 0: no limit.",
+    )
+    gpu_shrink_every: int = Field(
+        100,
+        ge=0,
+        le=1_000_000,
+        description="Runs of a network after which a card gets back unused memory; 0: never.",
+    )
+    compile_timeout_s: float = Field(
+        3600, gt=0, le=86_400, description="Seconds that compiling one program may take."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line that is logged."
     )
@@ -147,10 +167,17 @@ class Settings(BaseSettings):
     @field_validator("onnx_providers")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in value if name not in PACKAGES]
-        if unknown or not value or len(set(value)) < len(value):
-            raise ValueError(f"a comma-separated list, each once, of {', '.join(PACKAGES)}")
+        unknown = [name for name in value if name not in PROVIDERS]
+        if value != (AUTO,) and (unknown or not value or len(set(value)) < len(value)):
+            raise ValueError(
+                f"a comma-separated list, each once, of {', '.join(PROVIDERS)}; or {AUTO} alone"
+            )
         return value
+
+    @field_validator("onnx_provider_options", mode="before")
+    @classmethod
+    def _provider_options(cls, value: object) -> object:
+        return parse_options(value) if isinstance(value, str) else value
 
     @field_validator("cors_origins")
     @classmethod
@@ -183,6 +210,34 @@ class Settings(BaseSettings):
         # A bad value keeps its spelling, for the sentence that names it.
         known = isinstance(value, str) and value.upper() in logging.getLevelNamesMapping()
         return str(value).upper() if known else value
+
+
+def parse_options(value: str) -> dict[str, dict[str, str]]:
+    """ONNX_PROVIDER_OPTIONS: options by provider. Raises ValueError with what is allowed."""
+    example = '{"CUDAExecutionProvider": {"cudnn_conv_algo_search": "EXHAUSTIVE"}}'
+    try:
+        content = json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"JSON such as {example}; {error}") from error
+    if not isinstance(content, dict) or not all(isinstance(o, dict) for o in content.values()):
+        raise ValueError(f"options by provider, such as {example}")
+    found: dict[str, dict[str, str]] = {}
+    for name, options in content.items():
+        if name not in PROVIDERS:
+            raise ValueError(f"{name} is none of {', '.join(PROVIDERS)}")
+        known = PROVIDERS[name].known_options
+        for option, setting in options.items():
+            if option not in known:
+                raise ValueError(f"{name} has no option {option}, only {', '.join(sorted(known))}")
+            if not isinstance(setting, str | int | float):
+                raise ValueError(f"{option} of {name} is a word, a number, true or false")
+        found[name] = {option: _as_text(setting) for option, setting in options.items()}
+    return found
+
+
+def _as_text(setting: str | float) -> str:
+    """As ONNX Runtime reads it: 1 and 0 for true and false."""
+    return str(int(setting)) if isinstance(setting, bool) else str(setting)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -11,7 +11,8 @@ FaceServiceError
     ├── ImageTooLarge       413
     ├── Overloaded          429
     ├── InferenceFailed     500
-    │   └── EngineLost      500
+    │   ├── EngineLost      500
+    │   └── OutOfMemory     503
     ├── NotReady            503
     └── DeadlinePassed      504
 
@@ -98,6 +99,14 @@ class EngineLost(InferenceFailed):
     """The engine hung in the middle of this request and is being replaced."""
 
     retry_after = 2
+
+
+class OutOfMemory(InferenceFailed):
+    """The card's memory, or the machine's, is full, for half the batch as well."""
+
+    status = 503
+    code = "out_of_memory"
+    retry_after = 5
 
 
 class DeadlinePassed(RequestError):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from face_service.runtime.network import MAX_BATCH, Network
-from face_service.runtime.policy import images_per_turn
+from face_service.runtime.network import Network
+from face_service.runtime.placement import Placement
+from face_service.runtime.providers import images_per_turn
 from face_service.stages import StageTimes
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
 from face_service.vision.arcface import ArcFace
@@ -86,6 +87,9 @@ class EngineInfo:
     Embeddings may be compared only where pack, recogniser and precision are the same.
     threshold_measured_on is None where nobody measured same_person_threshold. At it, a share
     of false_match_rate (0..1, None: not known) of pairs of two people pass for one.
+    providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
+    was built with. fallback: why the best of `asked` does not compute, where it does not.
+    placement: how many nodes of each network run on which provider.
     """
 
     pack: str
@@ -99,6 +103,10 @@ class EngineInfo:
     false_match_rate: float | None
     providers: tuple[str, ...]
     threads: int
+    asked: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
+    fallback: str | None = None
+    placement: Mapping[str, Placement] = field(default_factory=dict)
 
 
 class Job(NamedTuple):
@@ -133,6 +141,15 @@ class FaceEngine:
     def last_progress(self) -> float:
         """When a network last finished a run, on time.monotonic(). For any thread."""
         return max(network.last_run for network in self._networks)
+
+    def placement(self) -> dict[str, Placement]:
+        """By file of a network: how many of its nodes ran on which provider."""
+        return {network.name: network.placement for network in self._networks}
+
+    def release(self) -> None:
+        """Let go of the networks and the memory they hold. Nothing may be analysed any more."""
+        for network in self._networks:
+            network.release()
 
     def prepare(self, image: Image, options: Options) -> Job:
         """Shrink an image (uint8 [height, width, 3], BGR) to what the detector looks at."""
@@ -215,7 +232,8 @@ class FaceEngine:
         as the tenth, and memory is taken now and not in the middle of the night."""
         for size in self._detector.canvases:
             self._see_nothing(size)
-        self._describe_nobody(MAX_BATCH)
+        for faces in sorted({n for network in self._networks for n in network.warm_batches}):
+            self._describe_nobody(faces)
 
     def self_test(self) -> None:
         """Run every network once, on nothing. Raises what they raise."""

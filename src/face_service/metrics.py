@@ -62,6 +62,9 @@ class Metrics:
         self.expired = self._counter("expired", "Given up because the deadline had passed.")
         self.failed = self._counter("failed", "Images that inference failed on.")
         self.engines_lost = self._counter("engines_lost", "Engines replaced.", "why")
+        self.out_of_memory = self._counter(
+            "out_of_memory", "Images that memory did not suffice for, in halves neither."
+        )
         self.info = Gauge(
             "face_service_model_info",
             "1 for what computes: pack, recogniser, precision, providers, version.",
@@ -94,5 +97,9 @@ GAUGES = {
     "queued": ("face_service_queue_depth", "Requests that wait for an engine."),
     "decoded": ("face_service_decoded_bytes", "Decoded pixels in memory, in bytes."),
     "lanes": ("face_service_engines", "Engines that work."),
+    "fallback": (
+        "face_service_provider_fallback",
+        "1 where the execution provider that was asked for does not compute.",
+    ),
     "ready": ("face_service_ready", "1 where a request sent now is answered."),
 }

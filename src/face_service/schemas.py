@@ -216,6 +216,18 @@ class ErrorResponse(BaseModel):
     request_id: str
 
 
+class RuntimeOut(BaseModel):
+    """What computes, and where each node of each network really runs."""
+
+    asked: list[str] = Field(description="What ONNX_PROVIDERS says.")
+    offered: list[str] = Field(description="What the installed ONNX Runtime was built with.")
+    taken: list[str] = Field(description="What computes, best first.")
+    placement: dict[str, dict[str, int]] = Field(
+        description="By network and provider: nodes, by ONNX Runtime's profile of the first runs.",
+        examples=[{"det_10g.onnx": {"CUDAExecutionProvider": 151, "CPUExecutionProvider": 4}}],
+    )
+
+
 class HealthResponse(BaseModel):
     """Whether faces can be had here, and what would compute them."""
 
@@ -229,6 +241,14 @@ class HealthResponse(BaseModel):
     threads: int | None = Field(description="Intra-op threads of ONNX Runtime.")
     recogniser: str | None = Field(description="SHA-256 of the recogniser's file.")
     precision: str | None
+    progress: str | None = Field(
+        description="While starting: what is compiled, and how many of how many.",
+        examples=["compiling det_10g.onnx 1×3×640×640, 3 of 8"],
+    )
+    fallback: str | None = Field(
+        description="Why the provider that was asked for does not compute, where it does not."
+    )
+    runtime: RuntimeOut | None
 
 
 class ModelFileOut(BaseModel):
@@ -263,6 +283,8 @@ class LoadedPackOut(PackOut):
 
     precision: str
     onnx_providers: list[str]
+    fallback: str | None
+    runtime: RuntimeOut
 
 
 class ModelsResponse(BaseModel):

@@ -1,18 +1,63 @@
-"""Which providers get batches across requests."""
+"""Batches: every row in one run, every run of a size that was foreseen."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from face_service.runtime.policy import IMAGES_PER_TURN, images_per_turn
+from face_service.runtime.policy import IMAGES_PER_TURN, MAX_BATCH, Run, ShapePolicy
+from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, images_per_turn
+
+POLICIES = st.sampled_from([provider.shapes for provider in PROVIDERS.values()])
+
+
+@given(POLICIES, st.integers(0, 200))
+def test_every_row_is_in_one_run_of_an_allowed_size(policy: ShapePolicy, rows: int) -> None:
+    runs = list(policy.runs(rows))
+    assert sum(run.rows for run in runs) == rows
+    assert all(run.batch in policy.batches and 0 < run.rows <= run.batch for run in runs)
+
+
+@given(POLICIES, st.integers(0, 200))
+def test_only_the_last_run_is_filled_up_and_less_than_doubled(
+    policy: ShapePolicy, rows: int
+) -> None:
+    runs = list(policy.runs(rows))
+    assert all(run.rows == run.batch for run in runs[:-1])
+    assert all(run.batch < 2 * run.rows for run in runs)
+    assert policy.pads or all(run.rows == run.batch for run in runs)
+
+
+@given(POLICIES, st.integers(1, 64), st.integers(0, 200))
+def test_a_graph_with_a_fixed_batch_gets_that_and_nothing_else(
+    policy: ShapePolicy, batch: int, rows: int
+) -> None:
+    runs = list(policy.of_graph(batch).runs(rows))
+    assert {run.batch for run in runs} <= {batch}
+    assert sum(run.rows for run in runs) == rows
+    assert len(runs) == -(-rows // batch)
+
+
+def test_the_cpu_takes_any_number_up_to_the_largest() -> None:
+    policy = PROVIDERS[CPU].shapes
+    assert list(policy.runs(19)) == [Run(8, 8), Run(8, 8), Run(3, 3)]
+    assert policy.batches[-1] == MAX_BATCH
+    assert policy.kind == "dynamic"
+
+
+def test_a_card_computes_three_as_four() -> None:
+    policy = PROVIDERS["MIGraphXExecutionProvider"].shapes
+    assert list(policy.runs(11)) == [Run(8, 8), Run(3, 4)]
+    assert policy.kind == "fixed"
 
 
 @pytest.mark.parametrize(
     ("providers", "images"),
     [
-        (["CPUExecutionProvider"], 1),
-        (["OpenVINOExecutionProvider", "CPUExecutionProvider"], 1),
-        (["CUDAExecutionProvider", "CPUExecutionProvider"], IMAGES_PER_TURN),
+        ([CPU], 1),
+        ([OPENVINO, CPU], 1),
+        (["CUDAExecutionProvider", CPU], IMAGES_PER_TURN),
         (["MIGraphXExecutionProvider"], IMAGES_PER_TURN),
     ],
 )

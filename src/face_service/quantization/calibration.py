@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from face_service.assembly import Canvases, build_detector
+from face_service.assembly import Canvases, detector_task
 from face_service.errors import InvalidRequest, RequestError
+from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel
-from face_service.runtime.network import Network, load_network
-from face_service.runtime.providers import CPU
+from face_service.runtime.network import load_networks
+from face_service.runtime.providers import CPU, Setup
 from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, Image, to_blob
 from face_service.vision.canvas import Size, letterbox
@@ -71,10 +72,9 @@ class Calibration:
 def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
     """The detector of a pack, on ONNX Runtime's own CPU provider."""
 
-    def load(model: PackModel) -> Network:
-        return load_network(model.path, (CPU,), threads)
-
-    return build_detector(pack, canvases, load)
+    task, looks = detector_task(pack, canvases)
+    (network,) = load_networks([task], (CPU,), Setup(threads))
+    return Scrfd(network, *looks, pack.models[Role.DETECTION].normalization)
 
 
 def calibrate(folder: Path, detector: Scrfd) -> Calibration:

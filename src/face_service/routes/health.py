@@ -10,6 +10,7 @@ from face_service import __version__
 from face_service.schemas import HealthResponse
 
 from .deps import Configured, Service
+from .models import runtime_of
 
 router = APIRouter(tags=["health"])
 NOT_HEALTHY: dict[int | str, dict[str, Any]] = {
@@ -35,6 +36,9 @@ async def health(service: Service, settings: Configured, response: Response) -> 
         threads=info.threads if info else None,
         recogniser=info.recogniser_sha256 if info else None,
         precision=info.precision if info else None,
+        progress=service.progress if service.status == "starting" else None,
+        fallback=info.fallback if info else None,
+        runtime=runtime_of(info) if info else None,
     )
 
 

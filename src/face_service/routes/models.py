@@ -7,7 +7,7 @@ from typing import cast
 from fastapi import APIRouter, Request
 
 from face_service.face_engine import EngineInfo
-from face_service.schemas import LoadedPackOut, ModelFileOut, ModelsResponse, PackOut
+from face_service.schemas import LoadedPackOut, ModelFileOut, ModelsResponse, PackOut, RuntimeOut
 
 from .deps import Service
 
@@ -38,4 +38,16 @@ def loaded_pack(info: EngineInfo) -> LoadedPackOut:
         ],
         precision=info.precision,
         onnx_providers=list(info.providers),
+        fallback=info.fallback,
+        runtime=runtime_of(info),
+    )
+
+
+def runtime_of(info: EngineInfo) -> RuntimeOut:
+    """What computes, as it goes over the wire."""
+    return RuntimeOut(
+        asked=list(info.asked),
+        offered=list(info.offered),
+        taken=list(info.providers),
+        placement={file: dict(placement) for file, placement in info.placement.items()},
     )

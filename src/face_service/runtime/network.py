@@ -1,113 +1,207 @@
-"""One network, loaded: the only place that touches an ONNX Runtime session."""
+"""One network, loaded: the only place that runs an ONNX Runtime session."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from face_service.errors import InferenceFailed, ProviderError
+from face_service.errors import InferenceFailed, OutOfMemory
 
-from .precision import Precision
-from .providers import CPU, provider_options
+from .compiling import compile_missing
+from .graph import Shape, TensorInfo, read_input
+from .half import half_precision
+from .memory import is_out_of_memory
+from .placement import Placement
+from .policy import MAX_BATCH, Run, ShapePolicy
+from .programs import Order, in_words, orders_for
+from .providers import PROVIDERS, Provider, Setup
+from .session import Opened, open_order
 
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
-MAX_BATCH = 8
-"""Crops in one run at most. A batch spares a fifth of the time of a face and costs about
-20 MB of activations a face, which stay taken: 8 at once through a ResNet-50 hold 160 MB."""
+SHRINK = "memory.enable_memory_arena_shrinkage"
+"""onnxruntime_run_options_config_keys.h, kOrtRunOptionsConfigEnableMemoryArenaShrinkage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A network that is to be loaded.
+
+    sizes: height and width of every image it is shown; those of the graph where it is empty.
+    single: it takes one image a run, whatever the graph allows.
+    """
+
+    path: Path
+    sha256: str
+    sizes: tuple[tuple[int, int], ...] = ()
+    single: bool = False
 
 
 class Network:
     """A network with one input, float32 [n, 3, height, width].
 
-    `input_shape` is the graph's own, None where it is free. `last_run` is when a run last
-    ended, on time.monotonic(). `run` may be called from one thread at a time.
+    `name` is its file's. `input_shape` is the graph's own, None where it is free. `last_run` is
+    when a run last ended, on time.monotonic(). `run` may be called from one thread at a time.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
-        self._session = session
+    def __init__(
+        self,
+        name: str,
+        graph_input: TensorInfo,
+        policy: ShapePolicy,
+        sessions: Mapping[Shape | None, Opened],
+        provider: Provider,
+        setup: Setup,
+    ) -> None:
+        self.name = name
+        self.input_shape = graph_input.shape or ()
+        self.policy = policy
+        self.placement: Placement = Counter()
         self.last_run = 0.0
-        graph_input = session.get_inputs()[0]
         self._input_name = graph_input.name
-        self.input_shape: tuple[int | None, ...] = tuple(
-            dim if isinstance(dim, int) and dim > 0 else None for dim in graph_input.shape
-        )
+        self._provider = provider
+        self._setup = setup
+        self._runs = 0
+        self._sessions = dict(sessions)
 
     @property
-    def providers(self) -> tuple[str, ...]:
-        """The execution providers ONNX Runtime took for this session, in order."""
-        return tuple(self._session.get_providers())
+    def warm_batches(self) -> tuple[int, ...]:
+        """How many rows it should be shown before it is called warm."""
+        return (MAX_BATCH,) if self.policy.kind == "dynamic" else self.policy.batches
+
+    def release(self) -> None:
+        """Let go of the sessions and the memory they hold. No run may follow."""
+        self._sessions.clear()
 
     def run(self, blob: Floats) -> list[Floats]:
         """Every output for one input, in the order of the graph.
 
-        Raises InferenceFailed for NaN and infinity: comparisons would take them for "no face".
+        Raises InferenceFailed for NaN and infinity: comparisons would take them for "no face";
+        OutOfMemory where ONNX Runtime says so; ValueError for a shape that was not foreseen.
         """
-        outputs: list[Floats] = self._session.run(None, {self._input_name: blob})
+        opened = self._session_for(blob.shape)
+        self._runs += 1
+        try:
+            with self._turn():
+                outputs: list[Floats] = opened.session.run(
+                    None, {self._input_name: blob}, *self._run_options()
+                )
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise OutOfMemory("Out of memory, try again later or send less at once") from error
+            raise
         self.last_run = time.monotonic()
+        self.placement = opened.placement_added_to(self.placement)
         if not all(np.isfinite(output).all() for output in outputs):
             raise InferenceFailed("A network gave numbers that are not finite")
         return outputs
 
     def run_batched(self, blob: Floats) -> list[Floats]:
-        """Every output for a blob of any length, in runs the graph allows.
+        """Every output for a blob of any length, in runs the policy and the graph allow.
 
-        A graph whose first axis is fixed gets exactly that many rows a run; the last run is
-        filled up with zeros, whose answers are dropped.
+        Where a run is filled up it is with zeros, whose answers are dropped. A run for which
+        memory lacks is tried once more in halves.
         """
-        fixed = self.input_shape[0]
-        step = fixed or MAX_BATCH
-        parts = []
-        for start in range(0, len(blob), step):
-            part = blob[start : start + step]
-            rows = len(part)
-            if fixed and rows < fixed:
-                part = np.concatenate((part, np.zeros((fixed - rows, *part.shape[1:]), np.float32)))
-            parts.append([output[:rows] for output in self.run(part)])
+        parts, start = [], 0
+        for run in self.policy.runs(len(blob)):
+            part = blob[start : start + run.rows]
+            try:
+                parts.append(self._run_padded(part, run))
+            except OutOfMemory:
+                smaller = tuple(size for size in self.policy.batches if size <= run.batch // 2)
+                if not smaller:
+                    raise
+                logger.warning("Out of memory at a batch of %d: trying halves", run.batch)
+                halved = ShapePolicy(self.policy.kind, smaller, self.policy.pads)
+                first = 0
+                for half in halved.runs(len(part)):
+                    parts.append(self._run_padded(part[first : first + half.rows], half))
+                    first += half.rows
+            start += run.rows
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
+    def _run_padded(self, rows: Floats, run: Run) -> list[Floats]:
+        if run.rows < run.batch:
+            zeros = np.zeros((run.batch - run.rows, *rows.shape[1:]), np.float32)
+            rows = np.concatenate((rows, zeros))
+        return [output[: run.rows] for output in self.run(rows)]
 
-def load_network(
-    path: Path, providers: Sequence[str], threads: int, precision: Precision = "fp32"
-) -> Network:
-    """Load an ONNX file onto `providers`, with `threads` intra-op threads on the CPU.
+    def _session_for(self, shape: Shape) -> Opened:
+        opened = self._sessions.get(None) or self._sessions.get(shape)
+        if opened is None or (self.policy.kind == "bounded" and shape not in opened.shapes):
+            raise ValueError(f"{in_words(shape)} is none of the shapes that were foreseen")
+        return opened
 
-    Raises ProviderError if a provider was asked for and ONNX Runtime left it out, which it
-    does with a mere warning when a library of the provider is missing.
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._provider.one_at_a_time:
+            yield
+            return
+        with self._setup.one_at_a_time:
+            yield
+
+    def _run_options(self) -> tuple[Any, ...]:
+        """Whether this run shall give back the memory it leaves unused."""
+        every = self._setup.shrink_every
+        if not (self._provider.shrinks and every and self._runs % every == 0):
+            return ()
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry(SHRINK, f"gpu:{self._setup.device}")
+        return (options,)
+
+
+def load_networks(tasks: Sequence[Task], providers: Sequence[str], setup: Setup) -> list[Network]:
+    """Load a network for each of `tasks` onto `providers`; compile first what must be compiled.
+
+    Raises ProviderError if a provider cannot be had.
     """
-    # Some builds report usage to Microsoft unless told not to.
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Worker threads that spin steal time from the next session, from decoding, from whatever
-    # else runs on the machine, and from a container's CPU quota: docs/decisions/0012.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Official SCRFD exports declare the output shapes of a 640×640 canvas; ONNX Runtime
-    # warns at every run on another.
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        path,
-        options,
-        providers=[(name, provider_options(name, precision, threads)) for name in providers],
-    )
-    left_out = [name for name in providers if name not in session.get_providers()]
-    if left_out:
-        instead = (
-            f"{path.name}: ONNX Runtime could not load {', '.join(left_out)} and computes on "
-            f"{', '.join(session.get_providers())} instead; check the drivers and libraries"
+    provider = PROVIDERS[providers[0]]
+    provider.prepare()
+    plans = [_plan(task, provider, setup) for task in tasks]
+    if provider.compiles:
+        compile_missing([order for plan in plans for order in plan.orders], providers, setup)
+    return [
+        Network(
+            task.path.name,
+            plan.graph_input,
+            plan.policy,
+            {order.key: open_order(order, providers, setup) for order in plan.orders},
+            provider,
+            setup,
         )
-        if CPU not in providers:
-            raise ProviderError(f"{instead}, or add {CPU} to ONNX_PROVIDERS to allow it")
-        if precision == "bf16":  # falling back would be fp32 under another name
-            raise ProviderError(f"{instead}, or set PRECISION=fp32")
-        logger.warning("%s", instead)
-    return Network(session)
+        for task, plan in zip(tasks, plans, strict=True)
+    ]
+
+
+class _Plan(NamedTuple):
+    graph_input: TensorInfo
+    policy: ShapePolicy
+    orders: list[Order]
+
+
+def _plan(task: Task, provider: Provider, setup: Setup) -> _Plan:
+    graph_input = read_input(task.path)
+    if graph_input.shape is None or len(graph_input.shape) != 4:
+        raise ValueError(f"{task.path.name}: its input is not [n, 3, height, width]")
+    batch, channels, height, width = graph_input.shape
+    policy = provider.shapes.of_graph(1 if task.single else batch)
+    sizes = task.sizes or ((height or 0, width or 0),)
+    shapes = [(rows, channels or 3, *size) for rows in policy.batches for size in sizes]
+    source, sha256 = task.path, task.sha256
+    if setup.precision == "fp16" and provider.halves_file:
+        source = half_precision(source, sha256, setup)
+    return _Plan(
+        graph_input, policy, orders_for(source, sha256, graph_input, shapes, provider, setup)
+    )

@@ -120,6 +120,8 @@ class Lanes:
         for lane in (*broken, *stalled):
             lane.give_up()
             self._open.remove(lane)
+        for lane in broken:  # a thread may still be inside the others
+            lane.engine.release()
         return len(broken), len(stalled)
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from face_service.errors import (
     ImageTooLarge,
     InferenceFailed,
     NotReady,
+    OutOfMemory,
     RequestError,
     StartupError,
 )
@@ -77,9 +78,14 @@ class FaceService:
     """Answers images with faces once `load` has returned an engine for every lane."""
 
     def __init__(
-        self, load: Callable[[], FaceEngine], limits: Limits, metrics: Metrics | None = None
+        self,
+        load: Callable[[], FaceEngine],
+        limits: Limits,
+        metrics: Metrics | None = None,
+        progress: Callable[[], str] = str,
     ) -> None:
         self._load = load
+        self._progress = progress
         self._limits = limits
         self._budget = Budget(limits.max_decoded_bytes)
         self._decoders = ThreadPoolExecutor(
@@ -99,6 +105,7 @@ class FaceService:
             decoded=lambda: self._budget.held,
             lanes=lambda: len(self._lanes),
             ready=lambda: self.status == "healthy",
+            fallback=lambda: self.engine is not None and self.engine.info.fallback is not None,
         )
 
     @property
@@ -111,6 +118,11 @@ class FaceService:
         if self.engine is None:
             return "starting"
         return "healthy" if len(self._lanes) else "recovering"
+
+    @property
+    def progress(self) -> str | None:
+        """How far the start has come, where there is something to say."""
+        return self._progress() or None
 
     @property
     def uptime(self) -> float:
@@ -258,6 +270,7 @@ class FaceService:
         busy = time.perf_counter() - started - times.get("queue", 0.0) / 1e3
         self.admission.took(busy / self._limits.lanes)
         self.metrics.failed.inc(sum(isinstance(outcome, Exception) for outcome in outcomes))
+        self.metrics.out_of_memory.inc(sum(isinstance(item, OutOfMemory) for item in outcomes))
         return outcomes
 
     async def drain(self, grace: float) -> None:

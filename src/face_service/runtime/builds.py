@@ -1,0 +1,51 @@
+"""Which build of ONNX Runtime is installed. All of them are the module `onnxruntime`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+BUILDS = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-migraphx",
+    "onnxruntime-rocm",
+    "onnxruntime-openvino",
+    "onnxruntime-directml",
+    "onnxruntime-qnn",
+    "onnxruntime-training",
+    "ort-nightly",
+    "ort-nightly-gpu",
+)
+"""Packages that hold a module `onnxruntime`."""
+
+
+def installed_builds() -> Mapping[str, str]:
+    """Version by package, of every build that is installed. One is right."""
+    found = {}
+    for name in BUILDS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def clash(installed: Mapping[str, str], wanted: str) -> str | None:
+    """What is wrong with several builds at once and how it is repaired; None if it is one.
+
+    wanted: the package to keep.
+    """
+    if len(installed) < 2:
+        return None
+    both = " and ".join(f"{name} {version}" for name, version in installed.items())
+    return (
+        f"{both} are installed together, and all of them are the module onnxruntime: the last one "
+        f"has overwritten parts of the others. Repair it: {replacing(tuple(installed), wanted)}"
+    )
+
+
+def replacing(installed: Sequence[str], wanted: str) -> str:
+    """The command that puts `wanted` in the place of what is installed."""
+    remove = f"pip uninstall -y {' '.join(installed)} && " if installed else ""
+    return f"{remove}pip install {wanted}"

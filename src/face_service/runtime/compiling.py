@@ -1,0 +1,142 @@
+"""Programs compiled in processes of their own, before the first request.
+
+A compiler that crashes takes its process along, one that hangs keeps it for ever. `python -m
+face_service.runtime.compiling` is that process: an order as JSON on stdin's first line, status 0
+when the program lies in its folder. It ends with its parent, when stdin ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from filelock import FileLock
+
+from face_service.errors import ProviderError
+
+from .programs import Order
+from .providers import PROVIDERS, Program, Setup
+from .session import open_session
+
+COMPLETE = "complete"
+"""The file that says a program is whole; it is written last."""
+LOG = "compile.log"
+
+
+def compile_missing(orders: Sequence[Order], providers: Sequence[str], setup: Setup) -> None:
+    """Compile every program that is not there, one after the other.
+
+    Raises ProviderError if one crashes, fails, or takes longer than COMPILE_TIMEOUT_S.
+    """
+    missing = [order for order in orders if not (_folder(order) / COMPLETE).exists()]
+    setup.progress.begin(len(missing))
+    for order in missing:
+        setup.progress.compiling(order.label)
+        with FileLock(_folder(order) / "lock"):  # another process may want the same
+            if not (_folder(order) / COMPLETE).exists():
+                with order.file() as path:
+                    compile_one(path, order, providers, setup)
+                (_folder(order) / COMPLETE).touch()
+    setup.progress.end()
+
+
+def compile_one(path: Path, order: Order, providers: Sequence[str], setup: Setup) -> None:
+    """Compile one program in a child process."""
+    log_path = _folder(order) / LOG
+    what = f"{providers[0]}: compiling {order.label}"
+    with log_path.open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "face_service.runtime.compiling"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        with cast(IO[bytes], child.stdin) as stdin:
+            try:
+                stdin.write(json.dumps(as_json(path, order, providers, setup)).encode() + b"\n")
+                stdin.flush()
+                status = child.wait(setup.compile_timeout)
+            except subprocess.TimeoutExpired:
+                raise ProviderError(
+                    f"{what} did not end within COMPILE_TIMEOUT_S={setup.compile_timeout:g}. "
+                    f"What it said is in {log_path}"
+                ) from None
+            except BrokenPipeError:
+                status = child.wait()
+            finally:
+                if child.poll() is None:
+                    os.killpg(child.pid, signal.SIGKILL)
+                    child.wait()
+    if status < 0:
+        raise ProviderError(
+            f"{what} crashed ({signal.Signals(-status).name}). What it said is in {log_path}"
+        )
+    if status:
+        said = log_path.read_text(errors="replace").strip().splitlines() or ["nothing"]
+        raise ProviderError(f"{what} failed: {said[-1]}")
+
+
+def as_json(path: Path, order: Order, providers: Sequence[str], setup: Setup) -> dict[str, Any]:
+    """An order for the child."""
+    return {
+        "path": str(path),
+        "providers": list(providers),
+        "setup": {
+            "threads": setup.threads,
+            "precision": setup.precision,
+            "device": setup.device,
+            "memory_limit": setup.memory_limit,
+            "overrides": {name: dict(options) for name, options in setup.overrides.items()},
+            "cache": str(setup.cache),
+        },
+        "input_name": order.program.input_name,
+        "shapes": order.program.shapes,
+        "folder": str(order.program.folder),
+    }
+
+
+def compile_here(content: dict[str, Any]) -> None:
+    """In the child: load the network and run it once on every shape."""
+    setup = Setup(**{**content["setup"], "cache": Path(content["setup"]["cache"])})
+    shapes = tuple(tuple(shape) for shape in content["shapes"])
+    program = Program(content["input_name"], shapes, Path(content["folder"]))
+    providers = content["providers"]
+    PROVIDERS[providers[0]].prepare()
+    opened = open_session(Path(content["path"]), providers, setup, program)
+    for shape in shapes:
+        opened.session.run(None, {program.input_name: np.zeros(shape, np.float32)})
+
+
+def end_with_parent() -> None:
+    """Wait for the end of stdin, then end the process, wherever it is."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+def main() -> int:
+    """Compile the program of the order on stdin. The last line said is the reason."""
+    content = json.loads(sys.stdin.readline())
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        compile_here(content)
+    except Exception as error:
+        sys.stderr.write(f"{error}".strip().replace("\n", " ") + "\n")
+        return 1
+    return 0
+
+
+def _folder(order: Order) -> Path:
+    return cast(Path, order.program.folder)  # a provider that compiles has one
+
+
+if __name__ == "__main__":
+    sys.exit(main())

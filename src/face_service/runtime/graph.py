@@ -1,0 +1,114 @@
+"""What an ONNX graph takes in, read and changed without the `onnx` package.
+
+Field numbers: `onnx.proto`, stable since IR 3.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .protobuf import Buffer, Field, as_field, fields, find, message, text
+
+Shape = tuple[int, ...]
+"""Of a network's input: rows, channels, height, width."""
+
+GRAPH = 7  # ModelProto
+NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 5, 11, 12, 13  # GraphProto
+TENSOR_NAME = 8  # TensorProto
+VALUE_NAME, VALUE_TYPE = 1, 2  # ValueInfoProto
+TENSOR_TYPE = 1  # TypeProto
+ELEMENT_TYPE, SHAPE = 1, 2  # TypeProto.Tensor
+DIM = 1  # TensorShapeProto
+DIM_VALUE = 1  # TensorShapeProto.Dimension
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """An input or an output. A symbolic or unknown axis is None; so is an unknown shape."""
+
+    name: str
+    shape: tuple[int | None, ...] | None
+
+
+def tensor_info(data: Buffer, value: Field) -> TensorInfo:
+    """What a ValueInfoProto says."""
+    found: Field | None = value
+    for number in (VALUE_TYPE, TENSOR_TYPE, SHAPE):
+        found = found and find(data, found, number)
+    shape = found and tuple(
+        _dimension(data, axis) for axis in message(data, found) if axis.number == DIM
+    )
+    return TensorInfo(text(data, value, VALUE_NAME), shape)
+
+
+def _dimension(data: Buffer, axis: Field) -> int | None:
+    value = find(data, axis, DIM_VALUE)
+    # Exporters also write "unknown" as 0 or as -1, which is 2**64 - 1 on the wire.
+    return value.start if value and 0 < value.start < 2**63 else None
+
+
+def graph_of(data: Buffer) -> Field:
+    """The graph of a ModelProto. Raises ValueError if there is none."""
+    graph = next((field for field in fields(data, 0, len(data)) if field.number == GRAPH), None)
+    if graph is None:
+        raise ValueError("it holds no graph")
+    return graph
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """A file's bytes, not copied."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield data
+
+
+def read_input(path: Path) -> TensorInfo:
+    """The one input of a network. Raises ValueError or IndexError where it is no whole ONNX
+    file."""
+    with mapped(path) as data:
+        values = list(message(data, graph_of(data)))
+        # Before IR version 4 every weight had to be listed as an input, too.
+        weights = {
+            text(data, value, TENSOR_NAME) for value in values if value.number == INITIALIZER
+        }
+        inputs = [tensor_info(data, value) for value in values if value.number == INPUT]
+    return next(value for value in inputs if value.name not in weights)
+
+
+def with_input_shape(path: Path, name: str, shape: Shape) -> bytes:
+    """The network in the file `path` with its input `name` fixed to `shape`, float32.
+
+    What the file says of the shapes of outputs and of what lies between goes: official SCRFD
+    exports declare the outputs of a 640×640 canvas, whatever the canvas.
+    """
+    with mapped(path) as data:
+        graph = graph_of(data)
+        kept = bytearray()
+        for value in message(data, graph):
+            whole = data[value.first : value.last]
+            if value.number == INPUT and text(data, value, VALUE_NAME) == name:
+                kept += as_field(INPUT, _value(name, 1, shape))
+            elif value.number == OUTPUT:
+                kept += as_field(OUTPUT, _without_shape(data, value))
+            elif value.number != VALUE_INFO:
+                kept += whole
+        return data[: graph.first] + as_field(GRAPH, bytes(kept)) + data[graph.last :]
+
+
+def _value(name: str, element_type: int, shape: Shape | None) -> bytes:
+    tensor = as_field(ELEMENT_TYPE, element_type)
+    if shape is not None:
+        dims = (as_field(DIM, as_field(DIM_VALUE, side)) for side in shape)
+        tensor += as_field(SHAPE, b"".join(dims))
+    return as_field(VALUE_NAME, name.encode()) + as_field(VALUE_TYPE, as_field(TENSOR_TYPE, tensor))
+
+
+def _without_shape(data: Buffer, value: Field) -> bytes:
+    found: Field | None = value
+    for number in (VALUE_TYPE, TENSOR_TYPE, ELEMENT_TYPE):
+        found = found and find(data, found, number)
+    return _value(text(data, value, VALUE_NAME), found.start if found else 1, None)

@@ -1,0 +1,42 @@
+"""A network in half precision, as a file: for providers to which fp16 is no option but a graph."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from face_service.errors import ProviderError
+
+from .providers import Setup
+
+
+def half_precision(path: Path, sha256: str, setup: Setup) -> Path:
+    """The network in `path` with weights and arithmetic in fp16, inputs and outputs in fp32.
+
+    Made once, by the converter in ONNX Runtime's package, kept beside the compiled programs.
+    Operators that have no fp16 kernel keep fp32 behind casts (its DEFAULT_OP_BLOCK_LIST). Raises
+    ProviderError where the package `onnx` is missing.
+    """
+    folder = setup.cache / "fp16"
+    half = folder / f"{path.stem}-{sha256[:16]}.onnx"
+    if half.exists():
+        return half
+    try:
+        import onnx
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+    except ImportError as error:
+        raise ProviderError(
+            f"PRECISION=fp16 needs the package onnx to make {half.name} ({error}): "
+            "pip install onnx, or set PRECISION=fp32"
+        ) from error
+    model = convert_float_to_float16(onnx.load(path), keep_io_types=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, scratch = tempfile.mkstemp(dir=folder)
+    except OSError as error:
+        raise ProviderError(f"{half} cannot be written: {error.strerror}") from error
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(model.SerializeToString())
+    Path(scratch).replace(half)
+    return half

@@ -1,0 +1,126 @@
+"""What a provider makes of a network for one set of shapes, and the folder it is kept in.
+
+models/.compiled/migraphx/<the network's SHA-256>/<shape>/<ONNX Runtime, architecture, options>/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+
+from face_service.errors import ProviderError
+
+from .graph import Shape, TensorInfo, with_input_shape
+from .providers import Program, Provider, Setup
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A session that is to be opened on a program.
+
+    source: the network's file. fix: the shape its input must be fixed to; None where it is as it
+    should be. key: the shape the session is for; None for all of the program's.
+    """
+
+    source: Path
+    fix: Shape | None
+    key: Shape | None
+    program: Program
+
+    @property
+    def label(self) -> str:
+        """For a person: `det_10g.onnx 1×3×640×640`."""
+        shapes = self.program.shapes
+        size = in_words(shapes[0]) if len(shapes) == 1 else f"{len(shapes)} shapes"
+        return f"{self.source.name} {size}"
+
+    @contextmanager
+    def file(self) -> Iterator[Path]:
+        """The ONNX file to load. Providers know a program again by the name of its file."""
+        if self.fix is None:
+            yield self.source
+            return
+        with tempfile.TemporaryDirectory(prefix="face-service-") as folder:
+            path = Path(folder) / f"{self.source.stem}-{in_words(self.fix, 'x')}.onnx"
+            path.write_bytes(with_input_shape(self.source, self.program.input_name, self.fix))
+            yield path
+
+
+def in_words(shape: Shape, by: str = "×") -> str:
+    """`1×3×640×640`."""
+    return by.join(map(str, shape))
+
+
+def orders_for(
+    source: Path,
+    sha256: str,
+    graph_input: TensorInfo,
+    shapes: Sequence[Shape],
+    provider: Provider,
+    setup: Setup,
+) -> list[Order]:
+    """The sessions a network needs: one for each shape where the provider wants them fixed, else
+    one.
+
+    Folders are there when this returns. Raises ProviderError where one cannot be made and the
+    provider cannot do without.
+    """
+    if provider.shapes.kind != "fixed":
+        program = _program(sha256, graph_input.name, tuple(shapes), provider, setup)
+        return [Order(source, None, None, program)]
+    return [
+        Order(
+            source,
+            None if graph_input.shape == shape else shape,
+            shape,
+            _program(sha256, graph_input.name, (shape,), provider, setup),
+        )
+        for shape in shapes
+    ]
+
+
+def _program(
+    sha256: str, input_name: str, shapes: tuple[Shape, ...], provider: Provider, setup: Setup
+) -> Program:
+    if not provider.keeps_programs:
+        return Program(input_name, shapes, None)
+    folder = folder_of(sha256, shapes, provider, setup)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if provider.compiles:
+            raise ProviderError(
+                f"{provider.name} keeps what it compiles under {setup.cache}, which cannot be "
+                f"written: {error.strerror}. Set MODEL_CACHE_DIR to a folder that can"
+            ) from error
+        logger.warning("%s compiles at every start: %s", provider.name, error)
+        return Program(input_name, shapes, None)
+    return Program(input_name, shapes, folder)
+
+
+def folder_of(sha256: str, shapes: Sequence[Shape], provider: Provider, setup: Setup) -> Path:
+    """Where a program is kept: a folder for every thing that makes another of it."""
+    first, last = min(shapes), max(shapes)
+    size = (
+        in_words(first, "x") if first == last else f"{in_words(first, 'x')}-{in_words(last, 'x')}"
+    )
+    facts = [shapes, setup.precision, setup.device, dict(setup.overrides.get(provider.name, {}))]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+    architecture = "".join(c if c.isalnum() or c in ".-+" else "_" for c in provider.architecture())
+    return (
+        setup.cache
+        / provider.name.removesuffix("ExecutionProvider").lower()
+        / sha256[:16]
+        / size
+        / f"{onnxruntime.__version__}-{architecture}-{digest}"
+    )

@@ -1,0 +1,52 @@
+"""Execution providers, one class each, and the order in which `auto` tries them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from .base import Precision, Program, Provider, Setup
+from .coreml import CoreMl
+from .cpu import Cpu
+from .cuda import Cuda
+from .directml import DirectMl
+from .migraphx import MiGraphX
+from .openvino import OpenVino
+from .rocm import Rocm
+from .tensorrt import TensorRt
+
+__all__ = [
+    "AUTO",
+    "AUTO_ORDER",
+    "CPU",
+    "OPENVINO",
+    "PROVIDERS",
+    "Precision",
+    "Program",
+    "Provider",
+    "Setup",
+    "images_per_turn",
+]
+
+PROVIDERS = MappingProxyType(
+    {
+        provider.name: provider
+        for provider in (
+            Cpu(), Cuda(), TensorRt(), Rocm(), MiGraphX(), OpenVino(), CoreMl(), DirectMl(),
+        )
+    }
+)  # fmt: skip
+"""Every provider that may be asked for, by ONNX Runtime's name for it."""
+
+CPU = Cpu.name
+OPENVINO = OpenVino.name
+
+AUTO = "auto"
+AUTO_ORDER = (Cuda.name, MiGraphX.name, Rocm.name, CoreMl.name, DirectMl.name, OPENVINO, CPU)
+"""What `auto` tries, best first: cards before CPUs. TensorRT is not among them: it builds for
+minutes what CUDA does at once."""
+
+
+def images_per_turn(providers: Sequence[str]) -> int:
+    """How many waiting images a lane may take in one turn."""
+    return PROVIDERS[providers[0]].images_per_turn

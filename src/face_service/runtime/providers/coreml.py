@@ -1,0 +1,36 @@
+"""Apple's Core ML, in ONNX Runtime's own build for macOS."""
+
+from __future__ import annotations
+
+from ..policy import FIXED
+from .base import Options, Program, Provider, Setup
+
+
+class CoreMl(Provider):
+    """Names and values: "Available Options (New API)" in
+    docs/execution-providers/CoreML-ExecutionProvider.md of microsoft/onnxruntime."""
+
+    name = "CoreMLExecutionProvider"
+    package = "onnxruntime"
+    where = " for macOS"
+    known_options = frozenset(
+        {
+            "AllowLowPrecisionAccumulationOnGPU", "EnableOnSubgraphs", "MLComputeUnits",
+            "ModelCacheDirectory", "ModelFormat", "ProfileComputePlan", "RequireStaticInputShapes",
+            "SpecializationStrategy",
+        }
+    )  # fmt: skip
+    shapes = FIXED
+    keeps_programs = True
+
+    def options(self, setup: Setup, program: Program) -> Options:
+        """AllowLowPrecisionAccumulationOnGPU: sums in fp16 would not be fp32's."""
+        cache = {"ModelCacheDirectory": str(program.folder)} if program.folder else {}
+        return {
+            "ModelFormat": "MLProgram",
+            "MLComputeUnits": "ALL",
+            "RequireStaticInputShapes": "1",
+            "EnableOnSubgraphs": "0",
+            "AllowLowPrecisionAccumulationOnGPU": "0",
+            **cache,
+        }

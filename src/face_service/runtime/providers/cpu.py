@@ -1,0 +1,18 @@
+"""The CPU: ONNX Runtime's own kernels, in every build."""
+
+from __future__ import annotations
+
+from ..policy import DYNAMIC
+from .base import Provider
+
+
+class Cpu(Provider):
+    """Any shape; one image a turn: faces in a batch are hardly faster (72 → 67 ms a face), and the
+    first image of a batch would wait for the last."""
+
+    name = "CPUExecutionProvider"
+    package = "onnxruntime"
+    known_options = frozenset({"arena_extend_strategy", "use_arena"})
+    shapes = DYNAMIC
+    images_per_turn = 1
+    on_gpu = False

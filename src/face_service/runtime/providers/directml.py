@@ -1,0 +1,36 @@
+"""Windows' DirectML: any card with DirectX 12."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnxruntime
+
+from ..policy import FIXED
+from .base import Options, Program, Provider, Setup
+
+
+class DirectMl(Provider):
+    """docs/execution-providers/DirectML-ExecutionProvider.md of microsoft/onnxruntime: neither
+    memory patterns nor parallel execution, one run at a time on a session, and fastest where every
+    shape is known when a session is made."""
+
+    name = "DmlExecutionProvider"
+    package = "onnxruntime-directml"
+    where = " for Windows"
+    known_options = frozenset(
+        {
+            "device_filter", "device_id", "disable_metacommands", "enable_dynamic_graph_fusion",
+            "enable_graph_serialization", "performance_preference",
+        }
+    )  # fmt: skip
+    shapes = FIXED
+    precisions = frozenset({"fp32", "fp16", "int8"})
+    halves_file = True
+
+    def options(self, setup: Setup, program: Program) -> Options:
+        return {"device_id": str(setup.device)}
+
+    def adjust(self, session_options: Any) -> None:
+        session_options.enable_mem_pattern = False
+        session_options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL

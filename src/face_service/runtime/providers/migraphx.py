@@ -1,0 +1,64 @@
+"""AMD, through MIGraphX: a program for every shape, compiled before the first request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..policy import FIXED
+from .base import Options, Program, Provider, Setup
+
+NODES = Path("/sys/class/kfd/kfd/topology/nodes")
+ROCM_VERSION = Path("/opt/rocm/.info/version")
+
+
+class MiGraphX(Provider):
+    """Names and values: onnxruntime/core/providers/migraphx/migraphx_execution_provider_info.h of
+    microsoft/onnxruntime; every one of `known_options` is in libonnxruntime_providers_migraphx.so
+    of onnxruntime-migraphx 1.27.1.
+
+    Compiling has taken 35 minutes (ROCm/AMDMIGraphX#4164), has not ended (#4029) and has taken the
+    process along (#3760, immich-app/immich#28330); programs compiled or run side by side have
+    captured each other's streams (ROCm/onnxruntime#243).
+    """
+
+    name = "MIGraphXExecutionProvider"
+    package = "onnxruntime-migraphx"
+    where = " for ROCm 7.1 and later"
+    library = "migraphx"
+    known_options = frozenset(
+        {
+            "device_id", "migraphx_arena_extend_strategy", "migraphx_bf16_enable",
+            "migraphx_exhaustive_tune", "migraphx_external_alloc", "migraphx_external_empty_cache",
+            "migraphx_external_free", "migraphx_fp16_enable", "migraphx_fp8_enable",
+            "migraphx_int8_calibration_table_name", "migraphx_int8_enable",
+            "migraphx_int8_use_native_calibration_table", "migraphx_max_compiled_models",
+            "migraphx_max_dynamic_batch", "migraphx_mem_limit", "migraphx_model_cache_dir",
+        }
+    )  # fmt: skip
+    shapes = FIXED
+    precisions = frozenset({"fp32", "fp16", "bf16", "int8"})
+    compiles = True
+    keeps_programs = True
+    one_at_a_time = True
+
+    def options(self, setup: Setup, program: Program) -> Options:
+        limit = {"migraphx_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}
+        return {
+            "device_id": str(setup.device),
+            "migraphx_fp16_enable": "1" if setup.precision == "fp16" else "0",
+            "migraphx_bf16_enable": "1" if setup.precision == "bf16" else "0",
+            "migraphx_arena_extend_strategy": "kSameAsRequested",
+            "migraphx_model_cache_dir": str(program.folder),
+            **limit,
+        }
+
+    def architecture(self) -> str:
+        """ROCm's version and the cards, as the kernel driver numbers them: `7.1.1-110000`."""
+        cards = [
+            value
+            for file in sorted(NODES.glob("*/properties"))
+            for name, _, value in (line.partition(" ") for line in file.read_text().splitlines())
+            if name == "gfx_target_version" and value != "0"  # 0: a CPU
+        ]
+        version = ROCM_VERSION.read_text().strip() if ROCM_VERSION.exists() else "unknown"
+        return "-".join((version, *cards))

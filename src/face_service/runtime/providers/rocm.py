@@ -1,0 +1,38 @@
+"""AMD, through ROCm up to 7.0; ONNX Runtime has no such provider from 1.23 on."""
+
+from __future__ import annotations
+
+from ..policy import BOUNDED
+from .base import Options, Program, Provider, Setup
+
+
+class Rocm(Provider):
+    """Names and values: docs/execution-providers/ROCm-ExecutionProvider.md and struct
+    OrtROCMProviderOptions of onnxruntime_c_api.h of microsoft/onnxruntime."""
+
+    name = "ROCMExecutionProvider"
+    package = "onnxruntime-rocm"
+    where = " for ROCm 6.x-7.0"
+    library = "rocm"
+    known_options = frozenset(
+        {
+            "arena_extend_strategy", "device_id", "do_copy_in_default_stream", "enable_hip_graph",
+            "gpu_external_alloc", "gpu_external_empty_cache", "gpu_external_free", "gpu_mem_limit",
+            "has_user_compute_stream", "miopen_conv_exhaustive_search",
+            "miopen_conv_use_max_workspace", "tunable_op_enable",
+            "tunable_op_max_tuning_duration_ms", "tunable_op_tuning_enable", "user_compute_stream",
+        }
+    )  # fmt: skip
+    shapes = BOUNDED
+    precisions = frozenset({"fp32", "fp16", "int8"})
+    halves_file = True
+    shrinks = True
+
+    def options(self, setup: Setup, program: Program) -> Options:
+        limit = {"gpu_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}
+        return {
+            "device_id": str(setup.device),
+            "arena_extend_strategy": "kSameAsRequested",
+            "miopen_conv_exhaustive_search": "0",
+            **limit,
+        }

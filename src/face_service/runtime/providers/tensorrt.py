@@ -1,0 +1,96 @@
+"""NVIDIA, through TensorRT: engines built for this card, kept on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..graph import Shape
+from ..policy import BOUNDED
+from .base import Options, Program, Setup
+from .cuda import Cuda
+
+DRIVER = Path("/proc/driver/nvidia")
+
+
+class TensorRt(Cuda):
+    """Names and values: docs/execution-providers/TensorRT-ExecutionProvider.md of
+    microsoft/onnxruntime; every one of `known_options` is in libonnxruntime_providers_tensorrt.so
+    of onnxruntime-gpu 1.31.1.
+    """
+
+    name = "TensorrtExecutionProvider"
+    library = "tensorrt"
+    known_options = frozenset(
+        {
+            "device_id", "has_user_compute_stream", "trt_auxiliary_streams", "trt_bf16_enable",
+            "trt_build_heuristics_enable", "trt_builder_optimization_level",
+            "trt_context_memory_sharing_enable", "trt_cuda_graph_enable",
+            "trt_detailed_build_log", "trt_dla_core", "trt_dla_enable",
+            "trt_dump_ep_context_model", "trt_dump_subgraphs", "trt_engine_cache_enable",
+            "trt_engine_cache_path", "trt_engine_cache_prefix", "trt_engine_decryption_enable",
+            "trt_engine_decryption_lib_path", "trt_engine_hw_compatible",
+            "trt_ep_context_embed_mode", "trt_ep_context_file_path",
+            "trt_extra_plugin_lib_paths", "trt_force_sequential_engine_build",
+            "trt_force_timing_cache", "trt_fp16_enable", "trt_int8_calibration_table_name",
+            "trt_int8_enable", "trt_int8_use_native_calibration_table",
+            "trt_layer_norm_fp32_fallback", "trt_load_user_initializer",
+            "trt_max_partition_iterations", "trt_max_workspace_size", "trt_min_subgraph_size",
+            "trt_onnx_model_folder_path", "trt_op_types_to_exclude", "trt_preview_features",
+            "trt_profile_max_shapes", "trt_profile_min_shapes", "trt_profile_opt_shapes",
+            "trt_sparsity_enable", "trt_tactic_sources", "trt_timing_cache_enable",
+            "trt_timing_cache_path", "trt_weight_stripped_engine_enable", "user_compute_stream",
+        }
+    )  # fmt: skip
+    shapes = BOUNDED
+    compiles = True
+    keeps_programs = True
+    halves_file = False
+
+    def options(self, setup: Setup, program: Program) -> Options:
+        """
+        One engine holds every shape foreseen: trt_profile_min_shapes and trt_profile_max_shapes
+        enclose them, trt_profile_opt_shapes is the one it is tuned for. A graph without a free axis
+        has no profile. trt_engine_cache_path keeps engines, trt_timing_cache_path what was learnt
+        of kernels on the way, for the next network.
+        """
+        folder = str(program.folder)
+        return {
+            "device_id": str(setup.device),
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": folder,
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(setup.cache / "tensorrt"),
+            "trt_fp16_enable": "1" if setup.precision == "fp16" else "0",
+            **profile(program),
+        }
+
+    def architecture(self) -> str:
+        """The cards' names, in order, with the driver's version."""
+        cards = [
+            line.partition(":")[2].strip()
+            for file in sorted(DRIVER.glob("gpus/*/information"))
+            for line in file.read_text().splitlines()
+            if line.startswith("Model:")
+        ]
+        return "+".join(cards) or "unknown"
+
+
+def profile(program: Program) -> dict[str, str]:
+    """The profile that holds all shapes of a program; empty where it has but one."""
+    if len(program.shapes) == 1:
+        return {}
+    axes = list(zip(*program.shapes, strict=True))
+    corners = {
+        "trt_profile_min_shapes": tuple(map(min, axes)),
+        "trt_profile_opt_shapes": usual(program.shapes),
+        "trt_profile_max_shapes": tuple(map(max, axes)),
+    }
+    return {
+        name: f"{program.input_name}:{'x'.join(map(str, shape))}" for name, shape in corners.items()
+    }
+
+
+def usual(shapes: tuple[Shape, ...]) -> Shape:
+    """What an engine is tuned for: of the shapes in the order given, the one in the middle by
+    size."""
+    return sorted(shapes, key=lambda shape: (shape[0], shape[2] * shape[3]))[len(shapes) // 2]

@@ -1,0 +1,119 @@
+"""Which providers are tried, in which order, and why the others are not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import onnxruntime
+
+from face_service.errors import ProviderError
+
+from .builds import clash, installed_builds, replacing
+from .precision import require_precision
+from .providers import AUTO, AUTO_ORDER, CPU, PROVIDERS, Precision
+
+logger = logging.getLogger("face_service.runtime.providers")
+
+Providers = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was asked, what this ONNX Runtime was built with, and what to try one after the other.
+
+    attempts: each a list for ONNX Runtime, the best first; the first provider of a list must
+    compute, or the next list is tried. reasons: why providers that were asked for are in none of
+    them.
+    """
+
+    asked: Providers
+    offered: Providers
+    attempts: tuple[Providers, ...]
+    reasons: tuple[str, ...] = ()
+
+
+def choose_providers(
+    asked: Sequence[str],
+    precision: Precision = "fp32",
+    offered: Sequence[str] | None = None,
+    installed: Mapping[str, str] | None = None,
+) -> Selection:
+    """What to try for `asked`: the same order, without what is not there.
+
+    A list is an order of preference, and what stands behind a provider takes over from it; nothing
+    that is not in the list does. `auto` stands for whatever is offered, in AUTO_ORDER.
+    `offered`, `installed`: asked of ONNX Runtime and of the environment by default.
+
+    Raises ProviderError with the package to install where nothing asked for is there.
+    """
+    offered = tuple(onnxruntime.get_available_providers() if offered is None else offered)
+    installed = installed_builds() if installed is None else installed
+    logger.info("Available ONNX providers: %s", list(offered))
+    if tuple(asked) == (AUTO,):
+        best = [name for name in AUTO_ORDER if name in offered and name != CPU]
+        return _able(
+            Selection((AUTO,), offered, (*((name, CPU) for name in best), (CPU,))), precision
+        )
+    wrong = clash(
+        installed,
+        next((PROVIDERS[name].package for name in asked if name != CPU), PROVIDERS[CPU].package),
+    )
+    if wrong:
+        logger.warning("%s", wrong)
+    taken = tuple(name for name in asked if name in offered)
+    reasons = tuple(
+        f"{name} is not in this ONNX Runtime, which offers only {', '.join(offered)}: "
+        f"{wrong or install(name, installed)}"
+        for name in asked
+        if name not in offered
+    )
+    attempts = tuple(taken[start:] for start in range(len(taken)))
+    return _able(Selection(tuple(asked), offered, attempts, reasons), precision)
+
+
+def _able(selection: Selection, precision: Precision) -> Selection:
+    """Without those that do not compute in `precision`: fp32 under another name helps nobody."""
+    attempts, reasons = [], list(selection.reasons)
+    for providers in selection.attempts:
+        try:
+            require_precision(providers[0], precision)
+        except ProviderError as error:
+            reasons.append(str(error))
+        else:
+            attempts.append(providers)
+    if not attempts:
+        raise ProviderError(refusal(selection.asked, reasons))
+    if selection.asked == (AUTO,):  # nobody asked for those by name
+        reasons = []
+    return replace(selection, attempts=tuple(attempts), reasons=tuple(reasons))
+
+
+def install(name: str, installed: Mapping[str, str]) -> str:
+    """How a provider is installed, in words and as a command."""
+    provider = PROVIDERS[name]
+    command = replacing(tuple(installed), provider.package)
+    return f"it comes with {provider.package}{provider.where} ({command})"
+
+
+def refusal(asked: Sequence[str], reasons: Sequence[str]) -> str:
+    """Why the start ends: what was asked, what is wrong with each, and the way out."""
+    able = asked == (AUTO,) or CPU in asked
+    way_out = "" if able else f". Or add {CPU} to ONNX_PROVIDERS to allow the CPU instead"
+    return f"ONNX_PROVIDERS={','.join(asked)}: {'; '.join(reasons)}{way_out}"
+
+
+def announce(taken: Sequence[str], reasons: Sequence[str]) -> str | None:
+    """Log what computes. Returns the sentence for /health where it is not what was asked for."""
+    fallback = None
+    if reasons:
+        headline = (
+            "No configured providers available, falling back to CPU"
+            if taken[0] == CPU
+            else f"Falling back to {taken[0]}"
+        )
+        fallback = f"{headline}: {'; '.join(reasons)}"
+        logger.warning("%s", fallback)
+    logger.info("Using ONNX providers: %s", list(taken))
+    return fallback

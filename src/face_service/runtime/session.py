@@ -1,0 +1,101 @@
+"""A session of ONNX Runtime, opened as we want it: the only place that makes one."""
+
+from __future__ import annotations
+
+import ctypes
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from face_service.errors import ProviderError
+
+from .graph import Shape
+from .placement import Placement, Profile
+from .programs import Order
+from .providers import CPU, PROVIDERS, Program, Provider, Setup
+
+
+class Opened:
+    """A session, the shapes it is for, and where its nodes ran once it has run."""
+
+    def __init__(self, session: Any, shapes: Sequence[Shape], profile: Profile | None) -> None:
+        self.session = session
+        self.shapes = frozenset(shapes)
+        self._profile = profile
+
+    def placement_added_to(self, placement: Placement) -> Placement:
+        """To be called after a run: `placement`, with what the first one has shown."""
+        if self._profile is None:
+            return placement
+        profile, self._profile = self._profile, None
+        return Counter(placement) + Counter(profile.end(self.session))
+
+
+def open_order(order: Order, providers: Sequence[str], setup: Setup) -> Opened:
+    """Open a session on what `order` says."""
+    with order.file() as path:
+        return open_session(path, providers, setup, order.program)
+
+
+def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Program) -> Opened:
+    """Load the ONNX file `path` onto `providers`.
+
+    Raises ProviderError with the reason if
+    ONNX Runtime left a provider out, which it does with a mere warning when a library is missing.
+    """
+    options = session_options(setup.threads)
+    profile = Profile(options)
+    for name in providers:
+        PROVIDERS[name].adjust(options)
+    try:
+        session = onnxruntime.InferenceSession(
+            path,
+            options,
+            providers=[(name, PROVIDERS[name].options_for(setup, program)) for name in providers],
+            # Without this, ONNX Runtime's Python computes on the CPU when a provider fails, at the
+            # start or in any later run, for ever, and says so on stdout.
+            enable_fallback=0,
+        )
+    except Exception as error:
+        if tuple(providers) == (CPU,):  # nobody's fault but the file's
+            raise
+        raise ProviderError(f"{providers[0]} cannot load {path.name}: {error}") from error
+    taken = session.get_providers()
+    for name in providers:
+        if name not in taken:
+            raise ProviderError(
+                f"{path.name}: ONNX Runtime could not load {name} and would compute on "
+                f"{', '.join(taken)} instead: {why_not_loaded(PROVIDERS[name])}"
+            )
+    return Opened(session, program.shapes, profile)
+
+
+def session_options(threads: int) -> Any:
+    """onnxruntime.SessionOptions for a network on `threads` intra-op threads."""
+    # Some builds report usage to Microsoft unless told not to.
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Worker threads that spin steal time from the next session, from decoding, from whatever
+    # else runs on the machine, and from a container's CPU quota: docs/decisions/0012.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Official SCRFD exports declare the output shapes of a 640×640 canvas; ONNX Runtime
+    # warns at every run on another.
+    options.log_severity_level = 3
+    return options
+
+
+def why_not_loaded(provider: Provider) -> str:
+    """What the linker says of a provider's library, which ONNX Runtime keeps to its own log."""
+    if provider.library is None:
+        return "check the drivers"
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    try:
+        ctypes.CDLL(str(folder / f"libonnxruntime_providers_{provider.library}.so"))
+    except OSError as error:
+        return f"{error}. Install that library, or the package that fits the one you have"
+    return "its libraries are there, so look at the card and its driver"

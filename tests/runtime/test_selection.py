@@ -1,0 +1,117 @@
+"""Providers: what is asked for is taken, or the start says why not."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from face_service.errors import ProviderError
+from face_service.runtime.providers import AUTO, AUTO_ORDER, CPU, OPENVINO, PROVIDERS
+from face_service.runtime.selection import announce, choose_providers
+
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+ROCM, MIGRAPHX = "ROCMExecutionProvider", "MIGraphXExecutionProvider"
+ONE_BUILD = {"onnxruntime": "1.32.0"}
+
+
+def choose(*asked: str, offered: tuple[str, ...], installed: dict[str, str] | None = None):
+    return choose_providers(asked, "fp32", offered, installed or ONE_BUILD)
+
+
+def test_the_order_is_kept_and_what_stands_behind_takes_over() -> None:
+    chosen = choose(TENSORRT, CUDA, CPU, offered=(CPU, CUDA, TENSORRT))
+    assert chosen.attempts == ((TENSORRT, CUDA, CPU), (CUDA, CPU), (CPU,))
+    assert chosen.asked == (TENSORRT, CUDA, CPU)
+    assert chosen.offered == (CPU, CUDA, TENSORRT)
+    assert chosen.reasons == ()
+
+
+def test_nothing_that_is_not_asked_for_takes_over() -> None:
+    assert choose(CUDA, offered=(CUDA, CPU)).attempts == ((CUDA,),)
+
+
+def test_the_cpu_first_means_the_cpu() -> None:
+    assert choose(CPU, CUDA, offered=(CUDA, CPU)).attempts[0][0] == CPU
+
+
+@pytest.mark.parametrize("name", sorted(set(PROVIDERS) - {CPU}))
+def test_a_missing_provider_stops_the_start_and_names_the_package(name: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        choose(name, offered=("AzureExecutionProvider", CPU))
+    said = str(caught.value)
+    assert f"ONNX_PROVIDERS={name}" in said
+    assert f"pip uninstall -y onnxruntime && pip install {PROVIDERS[name].package}" in said
+    assert f"add {CPU} to ONNX_PROVIDERS" in said
+
+
+def test_a_missing_provider_with_the_cpu_behind_it_leaves_a_reason() -> None:
+    chosen = choose(CUDA, CPU, offered=(CPU,))
+    assert chosen.attempts == ((CPU,),)
+    assert len(chosen.reasons) == 1
+    assert "CUDAExecutionProvider is not in this ONNX Runtime" in chosen.reasons[0]
+    assert "onnxruntime-gpu" in chosen.reasons[0]
+
+
+def test_falling_back_to_the_cpu_is_loud(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        fallback = announce((CPU,), ["CUDAExecutionProvider is not there"])
+    warning = next(r for r in caplog.records if r.levelno == logging.WARNING).getMessage()
+    assert warning == fallback
+    assert warning.startswith("No configured providers available, falling back to CPU: CUDA")
+    assert "Using ONNX providers: ['CPUExecutionProvider']" in caplog.text
+
+
+def test_falling_back_to_another_card_is_loud(caplog: pytest.LogCaptureFixture) -> None:
+    assert (
+        announce((CUDA, CPU), ["no TensorRT"])
+        == "Falling back to CUDAExecutionProvider: no TensorRT"
+    )
+    assert "Falling back" in caplog.text
+
+
+def test_nothing_is_said_where_all_is_well(caplog: pytest.LogCaptureFixture) -> None:
+    assert announce((CUDA, CPU), []) is None
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_auto_tries_what_is_offered_best_first_and_the_cpu_last() -> None:
+    offered = (CPU, OPENVINO, TENSORRT, CUDA)
+    assert choose(AUTO, offered=offered).attempts == ((CUDA, CPU), (OPENVINO, CPU), (CPU,))
+    assert choose(AUTO, offered=("AzureExecutionProvider", CPU)).attempts == ((CPU,),)
+    assert AUTO_ORDER[-1] == CPU
+    assert set(AUTO_ORDER) == set(PROVIDERS) - {TENSORRT}
+
+
+def test_auto_leaves_out_what_does_not_compute_in_the_precision() -> None:
+    chosen = choose_providers((AUTO,), "fp16", (CUDA, OPENVINO, CPU), ONE_BUILD)
+    assert chosen.attempts == ((CUDA, CPU),)
+    with pytest.raises(ProviderError, match="does not compute in PRECISION=fp16"):
+        choose_providers((AUTO,), "fp16", (CPU,), ONE_BUILD)
+
+
+def test_less_precision_never_falls_back_to_more() -> None:
+    chosen = choose_providers((CUDA, CPU), "fp16", (CUDA, CPU), ONE_BUILD)
+    assert chosen.attempts == ((CUDA, CPU),)
+    with pytest.raises(ProviderError, match=r"CPUExecutionProvider does not compute in .*fp16"):
+        choose_providers((CUDA, CPU), "fp16", (CPU,), ONE_BUILD)
+
+
+def test_two_builds_at_once_are_named_with_the_command_that_repairs_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    both = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+    repair = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
+    with pytest.raises(ProviderError) as caught:
+        choose(CUDA, offered=(CPU,), installed=both)
+    assert "onnxruntime 1.32.0 and onnxruntime-gpu 1.31.1 are installed together" in str(
+        caught.value
+    )
+    assert repair in str(caught.value)
+    caplog.clear()
+    assert choose(CUDA, CPU, offered=(CUDA, CPU), installed=both).attempts[0] == (CUDA, CPU)
+    assert repair in caplog.text
+
+
+def test_this_machine_has_the_cpu() -> None:
+    assert choose_providers((CPU,)).attempts == ((CPU,),)
