@@ -438,12 +438,12 @@ def test_a_running_server_is_taken_as_it_is(bench, server: Any) -> None:
 
 def test_a_server_elsewhere_is_refused_before_anything_is_sent(bench) -> None:
     result = bench("--url", "http://192.0.2.1:8100")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "only http on this machine" in result.stderr
 
 
 def test_a_pack_that_is_not_there_is_one_sentence(bench, tmp_path: Path) -> None:
     result = bench("--model", f"{tmp_path}/none", "--requests", 1)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert str(tmp_path / "none") in result.stderr

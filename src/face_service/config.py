@@ -21,6 +21,7 @@ KEY_RULE = (
     "face-service key makes a key and its hash"
 )
 LIMITS = QualityLimits()
+LogFormat = Literal["console", "json"]
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -114,6 +115,9 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line that is logged."
+    )
+    log_format: LogFormat = Field(
+        "console", description="Lines of the log for people (console) or for programs (json)."
     )
     model_cache_dir: Path = Field(Path("./models"), description="Folder that holds the packs.")
     model_mirror: AnyHttpUrl | None = Field(
@@ -231,13 +235,12 @@ def parse_options(value: str) -> dict[str, dict[str, str]]:
                 raise ValueError(f"{name} has no option {option}, only {', '.join(sorted(known))}")
             if not isinstance(setting, str | int | float):
                 raise ValueError(f"{option} of {name} is a word, a number, true or false")
-        found[name] = {option: _as_text(setting) for option, setting in options.items()}
+        spelling = PROVIDERS[name].booleans
+        found[name] = {
+            option: spelling[setting] if isinstance(setting, bool) else str(setting)
+            for option, setting in options.items()
+        }
     return found
-
-
-def _as_text(setting: str | float) -> str:
-    """As ONNX Runtime reads it: 1 and 0 for true and false."""
-    return str(int(setting)) if isinstance(setting, bool) else str(setting)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests import photos
 
@@ -42,6 +42,7 @@ def chromium(pictures: Path, middle: Path) -> Iterator[Browser]:
     film = pictures / "film.mjpeg"
     film.write_bytes(middle.read_bytes())
     camera = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}")
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *camera])
         yield browser

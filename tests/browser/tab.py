@@ -44,6 +44,8 @@ class Tab:
         self.context = context
         self.page: Page = context.new_page()
         self.page.set_default_timeout(20_000)
+        # From the start: a key is pressed faster than Chromium hears that choosers are awaited.
+        self.page.on("filechooser", lambda _: None)
 
     def _note(self, address: str) -> None:
         if not address.startswith((f"{self.url}/", f"blob:{self.url}/", "data:")):

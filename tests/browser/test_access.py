@@ -107,8 +107,7 @@ def test_who_listens_is_told(chromium: Browser, server: Server, middle: Path) ->
         expect(said.filter(has_text="not a picture")).to_be_visible()
 
 
-@pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "device"), [("light", DESKTOP), ("dark", PHONE)])
 def test_axe_finds_nothing(
     chromium: Browser,
     server: Server,

@@ -29,8 +29,30 @@ def small(start_server: Callable[..., Server]) -> Iterator[Server]:
     server.stop()
 
 
-def set_fault(server: Server, fault: str) -> None:
-    (server.folder / "fault").write_text(fault)
+@pytest.fixture(scope="module")
+def starting(start_server: Callable[..., Server]) -> Iterator[Server]:
+    """A server whose warming up takes seconds, and that takes one request at a time."""
+    server = start_server("tests.faulty", MAX_QUEUE="1")
+    set_fault(server, "slow")
+    settled(lambda: "Uvicorn running" in server.log())
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def faulty(starting: Server) -> Server:
+    """The same, ready."""
+    set_fault(starting, None)
+    starting.wait_until_ready()
+    return starting
+
+
+def set_fault(server: Server, fault: str | None) -> None:
+    path = server.folder / "fault"
+    if fault:
+        path.write_text(fault)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def test_what_is_no_picture_is_said_and_the_next_one_is_taken(
@@ -113,56 +135,46 @@ def test_a_service_that_is_away_is_said_and_asked_again_once_it_is_back(
 
 
 def test_a_service_that_starts_is_waited_for(
-    chromium: Browser, start_server: Callable[..., Server], middle: Path
+    chromium: Browser, starting: Server, middle: Path
 ) -> None:
-    server = start_server("tests.faulty")
-    set_fault(server, "slow")  # warming up takes seconds
-    settled(lambda: "Uvicorn running" in server.log())
-    with opened(chromium, server.url, refused=True) as tab:
+    with opened(chromium, starting.url, refused=True) as tab:
         tab.open()
         expect(tab.page.locator("#state")).to_have_text("Loading the models")
         tab.choose(middle)
         tab.answers("The service is not ready yet.")
         expect(tab.page.locator("#lead")).to_contain_text("tried again by itself")
-        (server.folder / "fault").unlink()
+        set_fault(starting, None)
         tab.answers("13 faces.")
         tab.ready()
-    server.stop()
 
 
 def test_a_busy_service_is_asked_again_after_the_pause_it_wants(
-    chromium: Browser, start_server: Callable[..., Server], middle: Path
+    chromium: Browser, faulty: Server, middle: Path
 ) -> None:
-    server = start_server("tests.faulty", MAX_QUEUE="1")
-    server.wait_until_ready()
-    with opened(chromium, server.url, refused=True) as tab:
+    with opened(chromium, faulty.url, refused=True) as tab:
         tab.open()
         tab.ready()
-        set_fault(server, "slow")
-        with opened(chromium, server.url) as other:
+        set_fault(faulty, "slow")
+        with opened(chromium, faulty.url) as other:
             other.open()
             other.choose(middle)
-            settled(lambda: metric(server, "face_service_requests_inside") == 1)
+            settled(lambda: metric(faulty, "face_service_requests_inside") == 1)
             tab.choose(middle)
             tab.answers("The service is busy.")
-            (server.folder / "fault").unlink()
+            set_fault(faulty, None)
             other.answers("13 faces.")
         tab.answers("13 faces.")
-    server.stop()
 
 
 def test_a_service_that_fails_offers_another_try(
-    chromium: Browser, start_server: Callable[..., Server], middle: Path
+    chromium: Browser, faulty: Server, middle: Path
 ) -> None:
-    server = start_server("tests.faulty")
-    server.wait_until_ready()
-    with opened(chromium, server.url, refused=True) as tab:
+    with opened(chromium, faulty.url, refused=True) as tab:
         tab.open()
-        set_fault(server, "raise")
+        set_fault(faulty, "raise")
         tab.choose(middle)
         tab.answers("The service failed on this picture.")
-        (server.folder / "fault").unlink()
-        settled(lambda: server.client.get("/health").status_code == 200)
+        set_fault(faulty, None)
+        settled(lambda: faulty.client.get("/health").status_code == 200)
         tab.page.get_by_role("button", name="Try again").click()
         tab.answers("13 faces.")
-    server.stop()

@@ -73,7 +73,7 @@ def test_settings_come_from_the_environment(
     monkeypatch.setenv("MODEL_MIRROR", server.url)
     assert models("path", "buffalo_l")[1] == f"{tmp_path / 'cache' / 'buffalo_l'}\n"
     status, out, err = models("pull", "buffalo_l")
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert [request.path for request in server.requests] == ["/buffalo_l.zip"]
     assert f"{server.url}/buffalo_l.zip: 404" in err
     assert "INSIGHTFACE_MODEL=starter" in err
@@ -91,7 +91,7 @@ def test_settings_come_from_dotenv(
 
 def test_mirror_that_is_no_address(models: Any, tmp_path: Path) -> None:
     status, _, err = models("pull", "buffalo_l", "--cache-dir", tmp_path, "--mirror", "nonsense")
-    assert status == 1
+    assert status == 2
     assert "MODEL_MIRROR=nonsense is not allowed" in err
 
 
@@ -100,21 +100,21 @@ def test_verify_is_never_ok_with_garbage(models: Any, tmp_path: Path) -> None:
     for name in ("det_500m.onnx", "w600k_mbf.onnx"):
         (tmp_path / "buffalo_sc" / name).write_bytes(b"garbage")
     status, out, err = models("verify", "buffalo_sc", "--cache-dir", tmp_path)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert "det_500m.onnx has SHA-256" in err
     assert "face-service models pull buffalo_sc" in err
 
 
 def test_verify_of_an_absent_pack(models: Any, tmp_path: Path) -> None:
     status, _, err = models("verify", "buffalo_sc", "--cache-dir", tmp_path)
-    assert status == 1
+    assert status == 2
     assert "det_500m.onnx is missing" in err
 
 
 @pytest.mark.parametrize("command", ["pull", "verify", "path"])
 def test_unknown_pack_is_one_line_and_status_1(models: Any, tmp_path: Path, command: str) -> None:
     status, out, err = models(command, "nope", "--cache-dir", tmp_path)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert "'nope'" in err
     assert "buffalo_l" in err

@@ -152,7 +152,7 @@ def test_closing_finishes_what_is_in_line(images_per_turn: int) -> None:
             lanes.open(FakeEngine(), images_per_turn)
         pending = [asyncio.create_task(ask(lanes, n)) for n in range(7)]
         await queued(3)
-        lanes.close()
+        lanes.close(stall_timeout=1)
         return await asyncio.gather(*pending)
 
     assert asyncio.run(run()) == [[[n]] for n in range(7)]

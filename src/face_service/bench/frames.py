@@ -49,8 +49,10 @@ def square(photo: Image) -> Image:
 def generate(faces: int, photos: Path | None, count: int) -> list[bytes]:
     """`count` frames with `faces` different photos each, from the folder `photos`.
 
-    Raises FaceServiceError if the folder has too few images.
+    Raises FaceServiceError for more than MOST_FACES, or if the folder has too few images.
     """
+    if faces > MOST_FACES:
+        raise FaceServiceError(f"--faces {faces}: a frame has room for {MOST_FACES} photos")
     if not faces:
         return [compose([], seed) for seed in range(count)]
     if photos is None:

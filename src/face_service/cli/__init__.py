@@ -1,31 +1,39 @@
-"""`face-service`: serve, detect, and look after model packs."""
+"""`face-service`: serve, detect, compare, and look after model packs.
+
+The modules that declare commands import nothing heavy at their top: a shell asks this program
+what it could complete at every press of Tab.
+"""
 
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 
 from face_service import __version__
 from face_service.cli.bench import bench
+from face_service.cli.compare import EPILOG as COMPARE
+from face_service.cli.compare import compare
+from face_service.cli.detect import EPILOG as DETECT
 from face_service.cli.detect import detect
 from face_service.cli.evaluate import evaluate
 from face_service.cli.key import key
 from face_service.cli.models import app as models
 from face_service.errors import FaceServiceError
-from face_service.main import main as serve_forever
 
 app = typer.Typer(
     help="An image in, every face out. Settings come from the environment and from .env.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(models, name="models")
-app.command()(detect)
+app.command(epilog=DETECT)(detect)
+app.command(epilog=COMPARE)(compare)
 app.command()(evaluate)
-app.command()(bench)
-app.command()(key)
+app.add_typer(models, name="models")
 
 
 @app.command()
@@ -34,7 +42,13 @@ def serve(
     port: Annotated[int | None, typer.Option(help="HTTP port [PORT].")] = None,
 ) -> None:
     """Serve faces over HTTP, as `python -m face_service.main` does."""
+    from face_service.main import main as serve_forever
+
     raise typer.Exit(serve_forever(host=host, port=port))
+
+
+app.command()(bench)
+app.command()(key)
 
 
 @app.command()
@@ -44,9 +58,13 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line on stderr and status 1."""
+    """Run the command line. What cannot be done is one line on stderr and status 2; so is what
+    nobody thought of, with its traceback, for 1 is an answer: "different people"."""
     try:
         app()
     except FaceServiceError as error:
         print(f"face-service: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(2)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(2)

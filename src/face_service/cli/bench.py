@@ -9,18 +9,10 @@ from typing import Annotated
 
 import typer
 
-from face_service.bench.bare import Bare, BareProcess, bare_process
-from face_service.bench.frames import MOST_FACES, generate
-from face_service.bench.load import Plan, run_apart
-from face_service.bench.report import Measured, as_dict, as_text
-from face_service.bench.server import Address, cpu_seconds, loopback, peak_rss_mb, running
-from face_service.config import load_settings
-from face_service.errors import FaceServiceError
-from face_service.verification import read_photo
+from face_service.cli.shared import Model
 
 FRAMES = 4
-WARM_UP = 16
-"""Requests at most that are sent, and not counted, before the clock runs."""
+"""How many are made where no images are given."""
 
 
 def bench(
@@ -29,7 +21,7 @@ def bench(
         typer.Argument(help="Images to send; frames are made if there are none."),
     ] = None,
     faces: Annotated[
-        int, typer.Option(min=0, max=MOST_FACES, help="Photos in each frame that is made.")
+        int, typer.Option(min=0, help="Photos in each frame that is made, up to 6.")
     ] = 0,
     photos: Annotated[
         Path | None, typer.Option(help="Folder with photos of people, for --faces.")
@@ -58,7 +50,7 @@ def bench(
         float,
         typer.Option(min=0, max=600, help="Seconds for the bare limit; 0 leaves it out."),
     ] = 10,
-    model: Annotated[str | None, typer.Option(help="Pack or folder [INSIGHTFACE_MODEL].")] = None,
+    model: Model = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Put load on a real server over loopback, and say what it and its networks can do.
@@ -66,6 +58,15 @@ def bench(
     The server is started with this environment's settings, on a free port. The bare limit is
     what the very same runs of the networks reach in a process that does nothing else.
     """
+    from face_service.bench.bare import bare_process
+    from face_service.bench.frames import generate
+    from face_service.bench.load import Plan
+    from face_service.bench.measure import measure
+    from face_service.bench.report import as_dict, as_text
+    from face_service.bench.server import loopback, running
+    from face_service.config import load_settings
+    from face_service.verification import read_photo
+
     data = [read_photo(path) for path in images or ()] or generate(faces, photos, FRAMES)
     target = loopback(url) if url else None
     load_settings(insightface_model=model)  # says what is wrong before anything is started
@@ -82,30 +83,3 @@ def bench(
     report = as_dict(measured)
     typer.echo(json_format.dumps(report) if json else as_text(report))
     raise typer.Exit(0 if report["answered"] == report["sent"] else 1)
-
-
-def measure(
-    server: Address, plan: Plan, images: list[bytes], limit: BareProcess | None, seconds: float
-) -> Measured:
-    """Warm the server up, then the load, with half of the bare runs before and half after."""
-    warm = run_apart(Plan(1, min(len(images), WARM_UP), 600), server.host, server.port, images)
-    if not warm.latencies:
-        raise FaceServiceError(f"the server answers no image: {warm.errors or 'too slow'}")
-    around: list[Bare] = [limit.run(seconds)] if limit else []
-    pid = server.process.pid if server.process else None
-    before = cpu_seconds(pid) if pid else None
-    load = run_apart(plan, server.host, server.port, images)
-    after = cpu_seconds(pid) if pid else None
-    if limit:
-        around.append(limit.run(seconds))
-    return Measured(
-        plan=plan,
-        images=len(images),
-        load=load,
-        health=server.health(),
-        server_cpu_seconds=None if before is None or after is None else after - before,
-        peak_rss_mb=peak_rss_mb(pid) if pid else None,
-        ready_seconds=server.ready_seconds,
-        bare=around or None,
-        recipe=limit.recipe if limit else None,
-    )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from tqdm import tqdm
 
-from face_service.assembly import load_engine
-from face_service.config import load_settings
-from face_service.verification import Pairs, measure_pairs, read_pairs
+from face_service.cli.shared import Model
+
+if TYPE_CHECKING:
+    from face_service.verification import Pairs
 
 
 def evaluate(
@@ -21,13 +21,19 @@ def evaluate(
     photos: Annotated[
         Path | None, typer.Option(help="Folder the names are relative to; the CSV's by default.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Pack or folder [INSIGHTFACE_MODEL].")] = None,
+    model: Model = None,
 ) -> None:
     """Measure a pack on pairs of photos: accuracy at its threshold, and the best threshold.
 
     The main face of a photo is the large one near its centre. A photo in which no face is
     found counts as unlike all others.
     """
+    from tqdm import tqdm
+
+    from face_service.assembly import load_engine
+    from face_service.config import load_settings
+    from face_service.verification import measure_pairs, read_pairs
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rows = read_pairs(pairs)
     engine = load_engine(load_settings(insightface_model=model))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from face_service.cli.quantize import quantize
-from face_service.config import load_settings
+from face_service.cli.shared import PackName
 from face_service.errors import PackError
-from face_service.packs import store
-from face_service.packs.catalog import CATALOG, CatalogPack, find
+
+if TYPE_CHECKING:
+    from face_service.packs.catalog import CatalogPack
 
 app = typer.Typer(
     help="Model packs: see what there is, fetch it, check it.",
@@ -21,9 +22,6 @@ app = typer.Typer(
 )
 app.command()(quantize)
 
-PackName = Annotated[
-    str, typer.Argument(metavar="PACK", help="A name that `models list` shows.", show_default=False)
-]
 CacheDir = Annotated[
     Path | None,
     typer.Option(
@@ -47,7 +45,9 @@ def list_packs(
     ] = False,
 ) -> None:
     """List every known pack: whether it is here, its files, its licence."""
-    directory = load_settings(model_cache_dir=cache_dir).model_cache_dir
+    from face_service.packs.catalog import CATALOG
+
+    directory = cache_folder(cache_dir)
     for pack in CATALOG.values():
         print(f"{pack.name:<12}{_state(pack, directory, verify):<12}{pack.summary}")
         print(f"{'':<12}{', '.join(file.name for file in pack.files)}")
@@ -61,6 +61,10 @@ def pull(pack: PackName, cache_dir: CacheDir = None, mirror: Mirror = None) -> N
     A broken download goes on where it stopped. Every hash is checked, and the pack appears
     only when it is whole. Pulling what is already here and whole changes nothing.
     """
+    from face_service.config import load_settings
+    from face_service.packs import store
+    from face_service.packs.catalog import find
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = load_settings(model_cache_dir=cache_dir, model_mirror=mirror)
     base = str(settings.model_mirror) if settings.model_mirror else None
@@ -70,7 +74,10 @@ def pull(pack: PackName, cache_dir: CacheDir = None, mirror: Mirror = None) -> N
 @app.command()
 def verify(pack: PackName, cache_dir: CacheDir = None) -> None:
     """Hash every file of a pack and compare with what the catalogue says."""
-    directory = load_settings(model_cache_dir=cache_dir).model_cache_dir
+    from face_service.packs import store
+    from face_service.packs.catalog import find
+
+    directory = cache_folder(cache_dir)
     for role, model in store.verify(find(pack), directory).models.items():
         print(f"ok  {model.sha256}  {role:<12}{model.path}")
 
@@ -78,10 +85,22 @@ def verify(pack: PackName, cache_dir: CacheDir = None) -> None:
 @app.command()
 def path(pack: PackName, cache_dir: CacheDir = None) -> None:
     """Print the folder a pack is in or, while it is absent, the one it belongs in."""
-    print(store.locate(find(pack), load_settings(model_cache_dir=cache_dir).model_cache_dir))
+    from face_service.packs import store
+    from face_service.packs.catalog import find
+
+    print(store.locate(find(pack), cache_folder(cache_dir)))
+
+
+def cache_folder(given: Path | None) -> Path:
+    """Where packs are kept."""
+    from face_service.config import load_settings
+
+    return load_settings(model_cache_dir=given).model_cache_dir
 
 
 def _state(pack: CatalogPack, cache_dir: Path, verify: bool) -> str:
+    from face_service.packs import store
+
     missing = store.missing(pack, cache_dir)
     if missing:
         return "absent" if missing == pack.files else "incomplete"

@@ -8,17 +8,18 @@ from typing import Annotated
 
 import typer
 
-from face_service.assembly import detector_canvases
-from face_service.config import load_settings
-from face_service.packs import store
-from face_service.quantization.pack import Trial, quantize_pack
-from face_service.runtime.threads import available_cpus
-from face_service.vision.image import silence_decoders
+from face_service.cli.shared import packs
 
 
 def quantize(
     pack: Annotated[
-        str, typer.Argument(metavar="PACK", help="A pack's name or folder.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="PACK",
+            help="A pack's name or folder.",
+            show_default=False,
+            autocompletion=packs,
+        ),
     ],
     calibrate: Annotated[
         Path, typer.Option(help="Folder of photos with faces, such as the service will see.")
@@ -38,6 +39,13 @@ def quantize(
     --pairs, a pack that loses more than 0.3 points of accuracy is not written. Serve it
     with INSIGHTFACE_MODEL=./FOLDER.
     """
+    from face_service.assembly import detector_canvases
+    from face_service.config import load_settings
+    from face_service.packs import store
+    from face_service.quantization.pack import Trial, quantize_pack
+    from face_service.runtime.threads import available_cpus
+    from face_service.vision.image import silence_decoders
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     silence_decoders()
     settings = load_settings()

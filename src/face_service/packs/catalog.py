@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -279,7 +280,9 @@ def find(name: str) -> CatalogPack:
     """The pack of that name; PackError, with the names there are, for any other."""
     if pack := CATALOG.get(name):
         return pack
+    close = get_close_matches(name.lower(), CATALOG, n=1)
+    meant = "".join(f" Did you mean '{other}'?" for other in close)
     raise PackError(
-        f"There is no model pack named '{name}'. Known packs: {', '.join(CATALOG)}. "
+        f"There is no model pack named '{name}'.{meant} Known packs: {', '.join(CATALOG)}. "
         "A folder of ONNX files is given as a path, such as ./my-models."
     )

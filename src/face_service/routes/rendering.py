@@ -15,13 +15,11 @@ from face_service.errors import RequestError
 from face_service.face_engine import EngineInfo, Face, clip
 from face_service.schemas import DetectOptions, EmbeddingFormat
 from face_service.serving.service import Analysis
-from face_service.stages import StageTimes
 
 
 def render(
     analysis: Analysis,
     options: DetectOptions,
-    times: StageTimes,
     elapsed_ms: float,
     request_id: str,
 ) -> Response:
@@ -34,7 +32,7 @@ def render(
         "model": render_model(analysis.info),
         "request_id": request_id,
     }
-    return json_response(content, times)
+    return json_response(content)
 
 
 def render_batch(
@@ -42,7 +40,6 @@ def render_batch(
     names: Sequence[str | None],
     answers: Sequence[Analysis | RequestError],
     options: DetectOptions,
-    times: StageTimes,
     elapsed_ms: float,
     request_id: str,
 ) -> Response:
@@ -60,20 +57,31 @@ def render_batch(
         "model": render_model(info),
         "request_id": request_id,
     }
-    return json_response(content, times)
+    return json_response(content)
 
 
 def render_comparison(
     analyses: tuple[Analysis, Analysis],
     found: Comparison,
     options: DetectOptions,
-    times: StageTimes,
     elapsed_ms: float,
     request_id: str,
 ) -> Response:
     """A CompareResponse."""
-    info = analyses[0].info
     content = {
+        **comparison_fields(analyses, found, options),
+        "processing_time_ms": round(elapsed_ms, 2),
+        "request_id": request_id,
+    }
+    return json_response(content)
+
+
+def comparison_fields(
+    analyses: tuple[Analysis, Analysis], found: Comparison, options: DetectOptions
+) -> dict[str, Any]:
+    """The part of a CompareResponse that a comparison without a server has as well."""
+    info = analyses[0].info
+    return {
         **{
             name: {
                 "faces": render_faces(analysis, options),
@@ -91,11 +99,8 @@ def render_comparison(
             "false_match_rate": info.false_match_rate,
             "measured_on": info.threshold_measured_on,
         },
-        "processing_time_ms": round(elapsed_ms, 2),
         "model": render_model(info),
-        "request_id": request_id,
     }
-    return json_response(content, times)
 
 
 def render_pair(pair: Pair) -> dict[str, Any]:
@@ -124,17 +129,14 @@ def render_result(
     }
 
 
-def json_response(content: object, times: StageTimes) -> Response:
-    """JSON with the stages in its Server-Timing header.
+def json_response(content: object) -> Response:
+    """JSON.
 
     orjson writes NumPy's float32 in the fewest digits that read back the same: half the
     size of the same numbers as Python floats.
     """
-    return Response(
-        orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY),
-        media_type="application/json",
-        headers={"Server-Timing": server_timing(times)},
-    )
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, media_type="application/json")
 
 
 def render_model(info: EngineInfo) -> dict[str, str]:
@@ -192,8 +194,3 @@ def render_embedding(face: Face, form: EmbeddingFormat) -> object:
     if form == "float":
         return face.embedding
     return pybase64.b64encode_as_string(face.embedding.astype(np.dtype("<f4")).tobytes())
-
-
-def server_timing(times: StageTimes) -> str:
-    """The stages as a Server-Timing header, in milliseconds."""
-    return ", ".join(f"{stage};dur={ms:.2f}" for stage, ms in times.items())

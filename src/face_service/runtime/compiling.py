@@ -26,6 +26,7 @@ from .programs import Order
 from .providers import PROVIDERS, Program, Setup
 from .session import open_session
 
+COMMAND = (sys.executable, "-m", "face_service.runtime.compiling")
 COMPLETE = "complete"
 """The file that says a program is whole; it is written last."""
 LOG = "compile.log"
@@ -54,7 +55,7 @@ def compile_one(path: Path, order: Order, providers: Sequence[str], setup: Setup
     what = f"{providers[0]}: compiling {order.label}"
     with log_path.open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "face_service.runtime.compiling"],
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -6,7 +6,7 @@ Field numbers: `onnx.proto`, stable since IR 3.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ TENSOR_TYPE = 1  # TypeProto
 ELEMENT_TYPE, SHAPE = 1, 2  # TypeProto.Tensor
 DIM = 1  # TensorShapeProto
 DIM_VALUE = 1  # TensorShapeProto.Dimension
+FLOAT = 1  # TensorProto.DataType
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def read_input(path: Path) -> TensorInfo:
 def with_input_shape(path: Path, name: str, shape: Shape) -> bytes:
     """The network in the file `path` with its input `name` fixed to `shape`, float32.
 
-    What the file says of the shapes of outputs and of what lies between goes: official SCRFD
+    What the file says of the sizes of outputs and of what lies between goes: official SCRFD
     exports declare the outputs of a 640×640 canvas, whatever the canvas.
     """
     with mapped(path) as data:
@@ -91,24 +92,26 @@ def with_input_shape(path: Path, name: str, shape: Shape) -> bytes:
         for value in message(data, graph):
             whole = data[value.first : value.last]
             if value.number == INPUT and text(data, value, VALUE_NAME) == name:
-                kept += as_field(INPUT, _value(name, 1, shape))
+                kept += as_field(INPUT, _value(name, FLOAT, shape))
             elif value.number == OUTPUT:
-                kept += as_field(OUTPUT, _without_shape(data, value))
+                kept += as_field(OUTPUT, _of_any_size(data, value))
             elif value.number != VALUE_INFO:
                 kept += whole
         return data[: graph.first] + as_field(GRAPH, bytes(kept)) + data[graph.last :]
 
 
-def _value(name: str, element_type: int, shape: Shape | None) -> bytes:
+def _value(name: str, element_type: int, shape: Sequence[int | None] | None) -> bytes:
     tensor = as_field(ELEMENT_TYPE, element_type)
     if shape is not None:
-        dims = (as_field(DIM, as_field(DIM_VALUE, side)) for side in shape)
-        tensor += as_field(SHAPE, b"".join(dims))
+        axes = (b"" if side is None else as_field(DIM_VALUE, side) for side in shape)
+        tensor += as_field(SHAPE, b"".join(as_field(DIM, axis) for axis in axes))
     return as_field(VALUE_NAME, name.encode()) + as_field(VALUE_TYPE, as_field(TENSOR_TYPE, tensor))
 
 
-def _without_shape(data: Buffer, value: Field) -> bytes:
+def _of_any_size(data: Buffer, value: Field) -> bytes:
     found: Field | None = value
     for number in (VALUE_TYPE, TENSOR_TYPE, ELEMENT_TYPE):
         found = found and find(data, found, number)
-    return _value(text(data, value, VALUE_NAME), found.start if found else 1, None)
+    info = tensor_info(data, value)
+    axes = None if info.shape is None else [None] * len(info.shape)
+    return _value(info.name, found.start if found else FLOAT, axes)

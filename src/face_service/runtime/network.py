@@ -22,7 +22,7 @@ from .graph import Shape, TensorInfo, read_input
 from .half import half_precision
 from .memory import is_out_of_memory
 from .placement import Placement
-from .policy import MAX_BATCH, Run, ShapePolicy
+from .policy import MAX_BATCH, ShapePolicy
 from .programs import Order, in_words, orders_for
 from .providers import PROVIDERS, Provider, Setup
 from .session import Opened, open_order
@@ -30,6 +30,9 @@ from .session import Opened, open_order
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
+
+TURN_TIMEOUT_S = 60.0
+"""For a run that must not be joined by another. Who waits longer waits for one that has hung."""
 
 SHRINK = "memory.enable_memory_arena_shrinkage"
 """onnxruntime_run_options_config_keys.h, kOrtRunOptionsConfigEnableMemoryArenaShrinkage."""
@@ -74,6 +77,7 @@ class Network:
         self._provider = provider
         self._setup = setup
         self._runs = 0
+        self._starved = False
         self._sessions = dict(sessions)
 
     @property
@@ -100,6 +104,7 @@ class Network:
                 )
         except Exception as error:
             if is_out_of_memory(error):
+                self._starved = True
                 raise OutOfMemory("Out of memory, try again later or send less at once") from error
             raise
         self.last_run = time.monotonic()
@@ -111,32 +116,32 @@ class Network:
     def run_batched(self, blob: Floats) -> list[Floats]:
         """Every output for a blob of any length, in runs the policy and the graph allow.
 
-        Where a run is filled up it is with zeros, whose answers are dropped. A run for which
-        memory lacks is tried once more in halves.
+        Where a run is filled up it is with zeros, whose answers are dropped. A run that memory
+        does not suffice for is tried once more in halves; OutOfMemory if that fails too.
         """
-        parts, start = [], 0
-        for run in self.policy.runs(len(blob)):
-            part = blob[start : start + run.rows]
-            try:
-                parts.append(self._run_padded(part, run))
-            except OutOfMemory:
-                smaller = tuple(size for size in self.policy.batches if size <= run.batch // 2)
-                if not smaller:
-                    raise
-                logger.warning("Out of memory at a batch of %d: trying halves", run.batch)
-                halved = ShapePolicy(self.policy.kind, smaller, self.policy.pads)
-                first = 0
-                for half in halved.runs(len(part)):
-                    parts.append(self._run_padded(part[first : first + half.rows], half))
-                    first += half.rows
-            start += run.rows
+        parts = [
+            outputs
+            for part, size in cut(blob, self.policy)
+            for outputs in self._run_or_halve(part, size)
+        ]
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
-    def _run_padded(self, rows: Floats, run: Run) -> list[Floats]:
-        if run.rows < run.batch:
-            zeros = np.zeros((run.batch - run.rows, *rows.shape[1:]), np.float32)
+    def _run_or_halve(self, rows: Floats, batch: int) -> list[list[Floats]]:
+        try:
+            return [self._run_padded(rows, batch)]
+        except OutOfMemory:
+            smaller = self.policy.up_to(batch // 2)
+            if smaller is None:
+                raise
+            logger.warning("%s: out of memory at a batch of %d, trying halves", self.name, batch)
+            return [self._run_padded(part, size) for part, size in cut(rows, smaller)]
+
+    def _run_padded(self, rows: Floats, batch: int) -> list[Floats]:
+        wanted = len(rows)
+        if wanted < batch:
+            zeros = np.zeros((batch - wanted, *rows.shape[1:]), np.float32)
             rows = np.concatenate((rows, zeros))
-        return [output[: run.rows] for output in self.run(rows)]
+        return [output[:wanted] for output in self.run(rows)]
 
     def _session_for(self, shape: Shape) -> Opened:
         opened = self._sessions.get(None) or self._sessions.get(shape)
@@ -149,17 +154,31 @@ class Network:
         if not self._provider.one_at_a_time:
             yield
             return
-        with self._setup.one_at_a_time:
+        if not self._setup.one_at_a_time.acquire(timeout=TURN_TIMEOUT_S):
+            raise InferenceFailed("Another run has hung, and two at once are not safe")
+        try:
             yield
+        finally:
+            self._setup.one_at_a_time.release()
 
     def _run_options(self) -> tuple[Any, ...]:
         """Whether this run shall give back the memory it leaves unused."""
         every = self._setup.shrink_every
-        if not (self._provider.shrinks and every and self._runs % every == 0):
+        due = self._starved or (every and self._runs % every == 0)
+        if not (due and self._provider.shrinks):
             return ()
+        self._starved = False
         options = onnxruntime.RunOptions()
         options.add_run_config_entry(SHRINK, f"gpu:{self._setup.device}")
         return (options,)
+
+
+def cut(blob: Floats, policy: ShapePolicy) -> Iterator[tuple[Floats, int]]:
+    """The rows of `blob` by run, each with the size of the batch they are filled up to."""
+    start = 0
+    for run in policy.runs(len(blob)):
+        yield blob[start : start + run.rows], run.batch
+        start += run.rows
 
 
 def load_networks(tasks: Sequence[Task], providers: Sequence[str], setup: Setup) -> list[Network]:
@@ -196,7 +215,7 @@ def _plan(task: Task, provider: Provider, setup: Setup) -> _Plan:
     if graph_input.shape is None or len(graph_input.shape) != 4:
         raise ValueError(f"{task.path.name}: its input is not [n, 3, height, width]")
     batch, channels, height, width = graph_input.shape
-    policy = provider.shapes.of_graph(1 if task.single else batch)
+    policy = provider.shapes_for(setup).of_graph(1 if task.single else batch)
     sizes = task.sizes or ((height or 0, width or 0),)
     shapes = [(rows, channels or 3, *size) for rows in policy.batches for size in sizes]
     source, sha256 = task.path, task.sha256

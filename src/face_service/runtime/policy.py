@@ -8,7 +8,7 @@ whose sizes are given here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 MAX_BATCH = 8
@@ -56,8 +56,13 @@ class ShapePolicy:
         """The same for a graph whose first axis is fixed to `batch`; itself where it is free."""
         return self if batch is None else ShapePolicy(self.kind, (batch,), pads=True)
 
+    def up_to(self, batch: int) -> ShapePolicy | None:
+        """The same with runs of `batch` rows at most; None where there are none so small."""
+        smaller = tuple(size for size in self.batches if size <= batch)
+        return replace(self, batches=smaller) if smaller else None
+
 
 DYNAMIC = ShapePolicy("dynamic", tuple(range(1, MAX_BATCH + 1)))
 BOUNDED = ShapePolicy("bounded", (1, 2, 4, 8, 16), pads=True)
 FIXED = ShapePolicy("fixed", (1, 2, 4, 8), pads=True)
-FIXED_ON_CPU = ShapePolicy("fixed", (1, 4))
+BOUNDED_ON_CPU = ShapePolicy("bounded", (1, 2, 4, 8))

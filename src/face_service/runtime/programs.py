@@ -75,7 +75,7 @@ def orders_for(
     Folders are there when this returns. Raises ProviderError where one cannot be made and the
     provider cannot do without.
     """
-    if provider.shapes.kind != "fixed":
+    if provider.shapes_for(setup).kind != "fixed":
         program = _program(sha256, graph_input.name, tuple(shapes), provider, setup)
         return [Order(source, None, None, program)]
     return [
@@ -92,7 +92,7 @@ def orders_for(
 def _program(
     sha256: str, input_name: str, shapes: tuple[Shape, ...], provider: Provider, setup: Setup
 ) -> Program:
-    if not provider.keeps_programs:
+    if not provider.keeps_programs(setup):
         return Program(input_name, shapes, None)
     folder = folder_of(sha256, shapes, provider, setup)
     try:

@@ -62,7 +62,8 @@ def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Pr
     except Exception as error:
         if tuple(providers) == (CPU,):  # nobody's fault but the file's
             raise
-        raise ProviderError(f"{providers[0]} cannot load {path.name}: {error}") from error
+        advice = f". {PROVIDERS[providers[0]].libraries}" if "librar" in str(error) else ""
+        raise ProviderError(f"{providers[0]} cannot load {path.name}: {error}{advice}") from error
     taken = session.get_providers()
     for name in providers:
         if name not in taken:
@@ -97,5 +98,5 @@ def why_not_loaded(provider: Provider) -> str:
     try:
         ctypes.CDLL(str(folder / f"libonnxruntime_providers_{provider.library}.so"))
     except OSError as error:
-        return f"{error}. Install that library, or the package that fits the one you have"
-    return "its libraries are there, so look at the card and its driver"
+        return f"{error}. {provider.libraries}"
+    return f"its libraries are there, so look at the card and its driver. {provider.libraries}"

@@ -22,6 +22,8 @@ from .blob import Image
 
 logger = logging.getLogger(__name__)
 
+HEAD = 12
+"""How many of the first bytes tell the format."""
 EXIF_ORIENTATION = 0x0112
 SUPPORTED = "Supported: JPEG, PNG, WebP, BMP, TIFF, GIF"
 
@@ -32,7 +34,7 @@ def sniff(data: bytes | memoryview) -> str | None:
     Returns Pillow's name of the format (`JPEG`, `PNG`, `WEBP`, `BMP`, `TIFF`, `GIF`), or
     None for anything else.
     """
-    head = bytes(data[:12])
+    head = bytes(data[:HEAD])
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -59,6 +59,10 @@ class Provider:
     """What pip installs to get it."""
     where: ClassVar[str] = ""
     """Words after it: what it wants of the machine."""
+    libraries: ClassVar[str] = ""
+    """What installs the libraries and drivers it needs."""
+    booleans: ClassVar[tuple[str, str]] = ("False", "True")
+    """How its options spell them. Most take 0 and 1 as well; TensorRT in Python does not."""
     library: ClassVar[str | None] = None
     """Part of the name of the shared library ONNX Runtime loads for it."""
     known_options: ClassVar[frozenset[str]]
@@ -71,14 +75,20 @@ class Provider:
     compiles: ClassVar[bool] = False
     """A program takes minutes to make, and making it has been seen to crash and to hang: it is made
     in a process of its own, and kept."""
-    keeps_programs: ClassVar[bool] = False
-    """It has a use for a folder of its own."""
     halves_file: ClassVar[bool] = False
     """fp16 is a property of the file it is given, not an option."""
     shrinks: ClassVar[bool] = False
     """Its memory is an arena of ONNX Runtime's, which grows until it is told to shrink."""
     one_at_a_time: ClassVar[bool] = False
     """Two runs at once are not safe, on two sessions neither."""
+
+    def shapes_for(self, setup: Setup) -> ShapePolicy:
+        """`shapes`, unless the settings change them."""
+        return self.shapes
+
+    def keeps_programs(self, setup: Setup) -> bool:
+        """Whether it has a use for a folder of its own."""
+        return self.compiles
 
     def options(self, setup: Setup, program: Program) -> Options:
         """What ONNX Runtime is to tell it, beside the options of the session."""

@@ -20,8 +20,11 @@ class CoreMl(Provider):
             "SpecializationStrategy",
         }
     )  # fmt: skip
+    booleans = ("0", "1")
     shapes = FIXED
-    keeps_programs = True
+
+    def keeps_programs(self, setup: Setup) -> bool:
+        return True
 
     def options(self, setup: Setup, program: Program) -> Options:
         """AllowLowPrecisionAccumulationOnGPU: sums in fp16 would not be fp32's."""

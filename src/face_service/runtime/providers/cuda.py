@@ -20,6 +20,10 @@ class Cuda(Provider):
     name = "CUDAExecutionProvider"
     package = "onnxruntime-gpu"
     library = "cuda"
+    libraries = (
+        "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA and cuDNN, and nvidia-smi shows the "
+        "driver and the card"
+    )
     known_options = frozenset(
         {
             "arena_extend_strategy", "cudnn_conv1d_pad_to_nc1d", "cudnn_conv_algo_search",
@@ -48,12 +52,12 @@ class Cuda(Provider):
             "device_id": str(setup.device),
             "cudnn_conv_algo_search": "HEURISTIC",
             "arena_extend_strategy": "kSameAsRequested",
-            "use_tf32": "0",
+            "use_tf32": "False",
             **limit,
         }
 
     def prepare(self) -> None:
         """Load CUDA and cuDNN from the packages `nvidia-…`, where pip installed them beside ONNX
-        Runtime, and the system's linker would not look."""
+        Runtime and the system's linker would not look."""
         if hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
             onnxruntime.preload_dlls()

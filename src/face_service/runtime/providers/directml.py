@@ -19,11 +19,8 @@ class DirectMl(Provider):
     package = "onnxruntime-directml"
     where = " for Windows"
     known_options = frozenset(
-        {
-            "device_filter", "device_id", "disable_metacommands", "enable_dynamic_graph_fusion",
-            "enable_graph_serialization", "performance_preference",
-        }
-    )  # fmt: skip
+        {"device_filter", "device_id", "disable_metacommands", "performance_preference"}
+    )
     shapes = FIXED
     precisions = frozenset({"fp32", "fp16", "int8"})
     halves_file = True

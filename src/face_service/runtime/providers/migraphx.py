@@ -25,31 +25,32 @@ class MiGraphX(Provider):
     package = "onnxruntime-migraphx"
     where = " for ROCm 7.1 and later"
     library = "migraphx"
+    libraries = (
+        "ROCm and its package migraphx bring them: LD_LIBRARY_PATH=/opt/rocm/lib, and rocm-smi "
+        "shows the card"
+    )
     known_options = frozenset(
         {
             "device_id", "migraphx_arena_extend_strategy", "migraphx_bf16_enable",
             "migraphx_exhaustive_tune", "migraphx_external_alloc", "migraphx_external_empty_cache",
             "migraphx_external_free", "migraphx_fp16_enable", "migraphx_fp8_enable",
             "migraphx_int8_calibration_table_name", "migraphx_int8_enable",
-            "migraphx_int8_use_native_calibration_table", "migraphx_max_compiled_models",
-            "migraphx_max_dynamic_batch", "migraphx_mem_limit", "migraphx_model_cache_dir",
+            "migraphx_int8_use_native_calibration_table", "migraphx_mem_limit",
+            "migraphx_model_cache_dir",
         }
     )  # fmt: skip
     shapes = FIXED
     precisions = frozenset({"fp32", "fp16", "bf16", "int8"})
     compiles = True
-    keeps_programs = True
     one_at_a_time = True
 
     def options(self, setup: Setup, program: Program) -> Options:
-        limit = {"migraphx_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}
+        half = setup.precision if setup.precision in ("fp16", "bf16") else None
         return {
             "device_id": str(setup.device),
-            "migraphx_fp16_enable": "1" if setup.precision == "fp16" else "0",
-            "migraphx_bf16_enable": "1" if setup.precision == "bf16" else "0",
-            "migraphx_arena_extend_strategy": "kSameAsRequested",
             "migraphx_model_cache_dir": str(program.folder),
-            **limit,
+            **({f"migraphx_{half}_enable": "True"} if half else {}),
+            **({"migraphx_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}),
         }
 
     def architecture(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from ..policy import FIXED_ON_CPU
+from ..policy import BOUNDED_ON_CPU, FIXED, ShapePolicy
 from .base import Options, Program, Provider, Setup
 
 HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
@@ -29,23 +29,39 @@ class OpenVino(Provider):
             "num_streams", "precision", "reshape_input",
         }
     )  # fmt: skip
-    shapes = FIXED_ON_CPU
+    shapes = BOUNDED_ON_CPU
     precisions = frozenset({"fp32", "bf16", "int8"})
     images_per_turn = 1
     on_gpu = False
-    keeps_programs = True
+
+    def shapes_for(self, setup: Setup) -> ShapePolicy:
+        """On a CPU one session takes every shape that is foreseen; a session for each would cost
+        twice the memory for nothing. A GPU compiles for every shape: docs/decisions/0018."""
+        return self.shapes if device(setup) == "CPU" else FIXED
+
+    def keeps_programs(self, setup: Setup) -> bool:
+        """On a CPU, compiling is as fast as reading what was compiled."""
+        return device(setup) != "CPU"
 
     def options(self, setup: Setup, program: Program) -> Options:
         """One inference at a time, on `threads` threads: session options do not reach OpenVINO,
         whose own default is every core of the host."""
-        device = setup.overrides.get(self.name, {}).get("device_type", "CPU")
         properties = {
             "INFERENCE_PRECISION_HINT": HINTS[setup.precision],
             "NUM_STREAMS": "1",
             "PERFORMANCE_HINT": "LATENCY",
         }
-        if device == "CPU":
+        kind = device(setup).partition(".")[0]
+        if kind == "CPU":
             properties["INFERENCE_NUM_THREADS"] = str(setup.threads)
         cache = {"cache_dir": str(program.folder)} if program.folder else {}
-        kind = device.partition(".")[0]
-        return {"device_type": device, "load_config": json.dumps({kind: properties}), **cache}
+        return {
+            "device_type": device(setup),
+            "load_config": json.dumps({kind: properties}),
+            **cache,
+        }
+
+
+def device(setup: Setup) -> str:
+    """What computes: "CPU", unless ONNX_PROVIDER_OPTIONS says `device_type`, such as "GPU.0"."""
+    return setup.overrides.get(OpenVino.name, {}).get("device_type", "CPU")

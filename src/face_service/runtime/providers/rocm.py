@@ -14,6 +14,7 @@ class Rocm(Provider):
     package = "onnxruntime-rocm"
     where = " for ROCm 6.x-7.0"
     library = "rocm"
+    libraries = "ROCm brings them: LD_LIBRARY_PATH=/opt/rocm/lib, and rocm-smi shows the card"
     known_options = frozenset(
         {
             "arena_extend_strategy", "device_id", "do_copy_in_default_stream", "enable_hip_graph",
@@ -33,6 +34,6 @@ class Rocm(Provider):
         return {
             "device_id": str(setup.device),
             "arena_extend_strategy": "kSameAsRequested",
-            "miopen_conv_exhaustive_search": "0",
+            "miopen_conv_exhaustive_search": "False",
             **limit,
         }

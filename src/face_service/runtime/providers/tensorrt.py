@@ -20,6 +20,10 @@ class TensorRt(Cuda):
 
     name = "TensorrtExecutionProvider"
     library = "tensorrt"
+    libraries = (
+        "pip install tensorrt-cu13 (or -cu12, as the CUDA of onnxruntime-gpu) brings TensorRT, and "
+        "LD_LIBRARY_PATH must name its folder tensorrt_libs"
+    )
     known_options = frozenset(
         {
             "device_id", "has_user_compute_stream", "trt_auxiliary_streams", "trt_bf16_enable",
@@ -43,7 +47,6 @@ class TensorRt(Cuda):
     )  # fmt: skip
     shapes = BOUNDED
     compiles = True
-    keeps_programs = True
     halves_file = False
 
     def options(self, setup: Setup, program: Program) -> Options:
@@ -56,11 +59,11 @@ class TensorRt(Cuda):
         folder = str(program.folder)
         return {
             "device_id": str(setup.device),
-            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_enable": "True",
             "trt_engine_cache_path": folder,
-            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_enable": "True",
             "trt_timing_cache_path": str(setup.cache / "tensorrt"),
-            "trt_fp16_enable": "1" if setup.precision == "fp16" else "0",
+            "trt_fp16_enable": str(setup.precision == "fp16"),
             **profile(program),
         }
 

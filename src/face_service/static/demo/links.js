@@ -14,9 +14,9 @@ export function drawLinks(overlay, { a, b }, pairs, chosen) {
   // The chosen one comes last, on top of the others.
   shown.sort((one, other) => (one === chosen) - (other === chosen));
   overlay.replaceChildren(...shown.map((pair) => {
-    const { path, x, y } = curve(a.box(pair.a), b.box(pair.b), origin);
+    const { path, x, y } = curve(a.box(pair.a), b.box(pair.b), origin, stacked);
     const text = pair.similarity.toFixed(2);
-    const labelled = shown.length < 4 || pair === chosen;
+    const labelled = !stacked && (shown.length < 4 || pair === chosen);
     const classes = [isMatch(pair) ? '' : 'no', pair === chosen ? 'on' : ''].join(' ');
     return svg('g', { class: classes }, svg('path', { class: 'halo', d: path }),
       svg('path', { class: 'line', d: path }),
@@ -26,14 +26,13 @@ export function drawLinks(overlay, { a, b }, pairs, chosen) {
 }
 
 /** From the side of one box to that of the other: across, or down where pictures are stacked. */
-function curve(from, to, origin) {
+function curve(from, to, origin, stacked) {
   const middle = (one, other) => (one + other) / 2;
-  const across = to.left > from.right;
-  const [x1, y1, x2, y2] = across
-    ? [from.right, middle(from.top, from.bottom), to.left, middle(to.top, to.bottom)]
-    : [middle(from.left, from.right), from.bottom, middle(to.left, to.right), to.top];
+  const [x1, y1, x2, y2] = stacked
+    ? [middle(from.left, from.right), from.below, middle(to.left, to.right), to.above]
+    : [from.right, middle(from.top, from.bottom), to.left, middle(to.top, to.bottom)];
   const [ax, ay, bx, by] = [x1 - origin.left, y1 - origin.top, x2 - origin.left, y2 - origin.top];
   const [mx, my] = [middle(ax, bx), middle(ay, by)];
-  const bend = across ? `${mx} ${ay} ${mx} ${by}` : `${ax} ${my} ${bx} ${my}`;
+  const bend = stacked ? `${ax} ${my} ${bx} ${my}` : `${mx} ${ay} ${mx} ${by}`;
   return { path: `M${ax} ${ay}C${bend} ${bx} ${by}`, x: mx, y: my };
 }

@@ -30,10 +30,8 @@ export class Stage {
   show(picture) {
     this.picture = picture;
     this.frame.replaceChildren(picture.shown ? picture.image : blank(), this.overlay);
-    this.title.textContent = picture.name;
-    this.#proportion();
     this.found([]);
-    this.picture.image.alt = picture.name;
+    picture.image.alt = picture.name;
   }
 
   /** Whether an answer is waited for, and whether the last one was none. */
@@ -46,8 +44,8 @@ export class Stage {
   found(faces) {
     this.faces = faces;
     this.active = null;
-    this.picture.image.alt = `${this.picture.name}: ${count(faces.length, 'face').toLowerCase()} found`;
-    const { name, width, height } = this.picture;
+    const { name, width, height, image } = this.picture;
+    image.alt = `${name}: ${count(faces.length, 'face').toLowerCase()} found`;
     this.title.textContent = width ? `${name} · ${width} × ${height}` : name;
     this.#proportion();
     this.sheet.fill(this.picture, faces);
@@ -60,11 +58,13 @@ export class Stage {
     this.#mark();
   }
 
-  /** A face's box in pixels of the window. */
+  /** A face's box in pixels of the window; `above` and `below` are the ends of what is drawn of it. */
   box(index) {
     const { left, top } = this.frame.getBoundingClientRect();
     const [x1, y1, x2, y2] = this.faces[index].bbox.map((value) => value * this.#scale());
-    return { left: left + x1, top: top + y1, right: left + x2, bottom: top + y2 };
+    const { y, height } = this.groups[index].getBBox();
+    return { left: left + x1, top: top + y1, right: left + x2, bottom: top + y2,
+      above: top + y, below: top + y + height };
   }
 
   #scale() {

@@ -1,0 +1,54 @@
+"""What mkdocs is told beyond mkdocs.yml: links and files as GitHub has them.
+
+The pages are written for GitHub, where README.md links to docs/api.md and docs/api.md to
+../README.md. Here the files beside docs/ become pages, and links follow.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parent.parent
+BESIDE = {"README.md": "readme.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
+"""Pages from outside docs/, by their place on the site."""
+DECISIONS = "decisions/index.md"
+LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages from beside docs/, the list of decisions, and the licence."""
+    for name, place in BESIDE.items():
+        files.append(File.generated(config, place, content=(ROOT / name).read_text()))
+    files.append(File.generated(config, DECISIONS, content=list_of_decisions()))
+    files.append(File.generated(config, "LICENSE", content=(ROOT / "LICENSE").read_text()))
+    return files
+
+
+def list_of_decisions() -> str:
+    """A page with a link to each decision."""
+    pages = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    titles = {page: page.read_text().partition("\n")[0].removeprefix("# ") for page in pages}
+    links = (f"- [{title}](docs/decisions/{page.name})" for page, title in titles.items())
+    return "\n".join(["# Decisions", "", "The question, the figures, the choice, the price.", "", *links])
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Turn links that hold in the repository into links that hold on the site."""
+    place = page.file.src_uri
+    generated = place in {*BESIDE.values(), DECISIONS}
+    here = PurePosixPath() if generated else PurePosixPath("docs", place).parent
+
+    def moved(link: re.Match[str]) -> str:
+        target = posixpath.normpath(here / link[1])
+        target = BESIDE.get(target, target.removeprefix("docs/"))
+        target = DECISIONS if target == "decisions" else target
+        return posixpath.relpath(target, posixpath.dirname(place) or ".")
+
+    return LINK.sub(moved, markdown)

@@ -1,0 +1,40 @@
+"""One run of the bench, from the warm-up to its figures."""
+
+from __future__ import annotations
+
+from face_service.errors import FaceServiceError
+
+from .bare import Bare, BareProcess
+from .load import Plan, run_apart
+from .report import Measured
+from .server import Address, cpu_seconds, peak_rss_mb
+
+WARM_UP = 16
+"""Requests at most that are sent, and not counted, before the clock runs."""
+
+
+def measure(
+    server: Address, plan: Plan, images: list[bytes], limit: BareProcess | None, seconds: float
+) -> Measured:
+    """Warm the server up, then the load, with half of the bare runs before and half after."""
+    warm = run_apart(Plan(1, min(len(images), WARM_UP), 600), server.host, server.port, images)
+    if not warm.latencies:
+        raise FaceServiceError(f"the server answers no image: {warm.errors or 'too slow'}")
+    around: list[Bare] = [limit.run(seconds)] if limit else []
+    pid = server.process.pid if server.process else None
+    before = cpu_seconds(pid) if pid else None
+    load = run_apart(plan, server.host, server.port, images)
+    after = cpu_seconds(pid) if pid else None
+    if limit:
+        around.append(limit.run(seconds))
+    return Measured(
+        plan=plan,
+        images=len(images),
+        load=load,
+        health=server.health(),
+        server_cpu_seconds=None if before is None or after is None else after - before,
+        peak_rss_mb=peak_rss_mb(pid) if pid else None,
+        ready_seconds=server.ready_seconds,
+        bare=around or None,
+        recipe=limit.recipe if limit else None,
+    )

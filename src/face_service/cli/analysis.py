@@ -1,0 +1,85 @@
+"""The service without a server: files in, faces out, decoding beside the networks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import cast
+
+from face_service.app import limits_of
+from face_service.assembly import load_engine
+from face_service.cli.files import File, read_file
+from face_service.config import Settings
+from face_service.errors import RequestError
+from face_service.face_engine import Options
+from face_service.serving.service import Analysis, FaceService
+from face_service.stages import StageTimes
+
+Outcome = Analysis | RequestError
+"""The faces of an image, or why there are none."""
+
+
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[FaceService]:
+    """A service that is ready, for the length of the block. Raises StartupError."""
+    service = FaceService(partial(load_engine, settings), limits_of(settings))
+    block = cast("asyncio.Task[object]", asyncio.current_task())
+
+    def end(watching: asyncio.Task[None]) -> None:
+        if not watching.cancelled() and watching.exception():
+            block.cancel()
+
+    try:
+        await service.start()
+        watching = asyncio.create_task(service.watch())
+        watching.add_done_callback(end)
+        try:
+            yield service
+        finally:
+            watching.cancel()
+    except asyncio.CancelledError:
+        if service.failure:  # engines hung, and no other will do better
+            raise service.failure from None
+        raise
+    finally:
+        service.close()
+
+
+async def analyse_files(
+    service: FaceService, files: Iterable[File], options: Options, settings: Settings
+) -> AsyncGenerator[tuple[File, Outcome | None], None]:
+    """What becomes of each file, in order, within the limits of the service: None for one
+    that lies in a folder and is no image.
+
+    So many are under way that there is always one to compute: every lane has a full turn in
+    hand and the next in line, while the files after these are read and decoded.
+    """
+    engine, limits = service.require_ready(), limits_of(settings)
+    ahead = limits.decoders + 2 * limits.lanes * engine.images_per_turn
+    max_bytes = int(settings.max_body_mb * 1e6)
+    under_way: deque[tuple[File, asyncio.Task[Outcome | None]]] = deque()
+
+    async def analyse(file: File) -> Outcome | None:
+        try:
+            data = await service.beside(read_file, file, max_bytes)
+            return await service.analyse(data, options, StageTimes()) if data is not None else None
+        except RequestError as error:
+            return error
+
+    try:
+        for file in files:
+            under_way.append((file, asyncio.create_task(analyse(file))))
+            if len(under_way) >= ahead:
+                first, task = under_way.popleft()
+                yield first, await task
+        while under_way:
+            first, task = under_way.popleft()
+            yield first, await task
+    finally:
+        rest = [task for _, task in under_way]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)  # and out of the line

@@ -1,0 +1,71 @@
+"""What `face-service compare` does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import orjson
+
+from face_service.cli.analysis import analyse_files, started
+from face_service.cli.detection import place
+from face_service.cli.files import File
+from face_service.comparison import Comparison, Verdict, compare
+from face_service.config import Settings
+from face_service.errors import FaceServiceError
+from face_service.routes.rendering import comparison_fields
+from face_service.schemas import CompareOptions
+from face_service.serving.service import Analysis
+from face_service.vision.image import silence_decoders
+
+STATUSES: Mapping[Verdict, int] = MappingProxyType({"same_person": 0, "different_people": 1})
+"""The exit status of a verdict; 2 for one that does not decide."""
+
+
+def run(settings: Settings, paths: tuple[Path, Path], json: bool) -> int:
+    """Compare two images and print what comes of it. Returns the exit status.
+
+    Raises FaceServiceError if one of them cannot be read.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    silence_decoders()
+    options = CompareOptions.model_validate({})
+    files = [File(path, True, Path(path.name)) for path in paths]
+    a, b = asyncio.run(analyse(settings, files, options))
+    names = files[0].name, files[1].name
+    found = compare(a.faces, b.faces, a.info, names)
+    if json:
+        fields = comparison_fields((a, b), found, options)
+        content = {"file_a": names[0], "file_b": names[1], **fields}
+        print(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY).decode())
+    else:
+        print(as_text(names, (a, b), found))
+    return STATUSES.get(found.verdict, 2)
+
+
+async def analyse(
+    settings: Settings, files: Sequence[File], options: CompareOptions
+) -> list[Analysis]:
+    """The faces of each file. Raises FaceServiceError for the first that is no image."""
+    found = []
+    async with started(settings) as service:
+        async for file, outcome in analyse_files(service, files, options.for_engine(), settings):
+            if not isinstance(outcome, Analysis):
+                raise FaceServiceError(f"{file.name}: {outcome}")
+            found.append(outcome)
+    return found
+
+
+def as_text(names: tuple[str, str], analyses: tuple[Analysis, Analysis], found: Comparison) -> str:
+    """The verdict in a sentence, and which faces it is about."""
+    lines = [found.detail]
+    # A pair that is not reliable may be more similar than the one that decided.
+    decisive = (pair for pair in found.pairs if pair.reliable or found.verdict not in STATUSES)
+    if pair := next(decisive, found.best):
+        for name, analysis, index in zip(names, analyses, (pair.a, pair.b), strict=True):
+            count, face = len(analysis.faces), analysis.faces[index]
+            lines.append(f"  {name}: face {index + 1} of {count}, {place(face, analysis)}")
+    return "\n".join(lines)

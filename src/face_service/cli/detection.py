@@ -1,0 +1,194 @@
+"""What `face-service detect` does: files in, text or JSON lines out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from tqdm import tqdm
+
+from face_service.cli.analysis import Outcome, analyse_files, started
+from face_service.cli.drawing import draw, drawing_paths
+from face_service.cli.files import File, find_files
+from face_service.cli.lines import Lines
+from face_service.comparison import WORDS
+from face_service.config import Settings
+from face_service.errors import RequestError
+from face_service.face_engine import EngineInfo, Face, clip
+from face_service.routes.rendering import render_faces, render_model
+from face_service.schemas import DetectOptions
+from face_service.serving.service import Analysis
+from face_service.vision.image import silence_decoders
+
+INTERRUPTED = 130
+"""The exit status that shells give to what Ctrl-C ends: 128 + SIGINT."""
+
+Write = Callable[[File, Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where faces go: lines of JSON to `file` or, with `json`, to stdout; text to stdout
+    otherwise. Pictures with faces drawn on them to `drawings`."""
+
+    json: bool = False
+    file: Path | None = None
+    drawings: Path | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has come to, in numbers of files but for `faces`."""
+
+    images: int = 0
+    faces: int = 0
+    failed: int = 0
+    no_images: int = 0  # in folders
+    before: int = 0  # in the file of an earlier run
+
+    def add(self, outcome: Outcome | None) -> None:
+        """Count a file in."""
+        if isinstance(outcome, Analysis):
+            self.images += 1
+            self.faces += len(outcome.faces)
+        elif outcome is None:
+            self.no_images += 1
+        else:
+            self.failed += 1
+
+    def __str__(self) -> str:
+        parts = [f"{counted(self.images, 'image')}, {counted(self.faces, 'face')}"]
+        if self.failed:
+            parts.append(f"{counted(self.failed, 'file')} with an error")
+        if self.no_images:
+            parts.append(f"{counted(self.no_images, 'file')} no image")
+        if self.before:
+            parts.append(f"{counted(self.before, 'file')} done before")
+        return "; ".join(parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: 1 face, 2 faces."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def run(settings: Settings, paths: Sequence[Path], options: DetectOptions, output: Output) -> int:
+    """Find every face of files, and of the images in folders. Returns the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    silence_decoders()
+    files, tally = find_files(paths), Tally()
+    status = None
+    try:
+        asyncio.run(detect(settings, files, options, output, tally))
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+        kept = f": {output.file} has them, the same command goes on" if output.file else ""
+        print(f"Interrupted after {counted(tally.images, 'image')}{kept}", file=sys.stderr)
+    if output.file or not all(file.named for file in files):
+        print(tally, file=sys.stderr)
+    return status or int(tally.failed > 0)
+
+
+async def detect(
+    settings: Settings,
+    files: Sequence[File],
+    options: DetectOptions,
+    output: Output,
+    tally: Tally,
+) -> None:
+    """The work of `run`: a file counts in `tally` once it is written."""
+    drawings = drawing_paths(output.drawings, files) if output.drawings else {}
+    async with started(settings) as service:
+        info = service.require_ready().info
+        with opened(output, info, options, tally) as (write, done):
+            rest = [file for file in files if file.name not in done]
+            tally.before = len(files) - len(rest)
+            analysed = analyse_files(service, rest, options.for_engine(), settings)
+            async with aclosing(analysed):
+                with tqdm(initial=tally.before, total=len(files), unit="file", **BAR) as bar:
+                    async for file, outcome in analysed:
+                        if isinstance(outcome, Analysis) and drawings:
+                            await service.beside(draw, file, drawings[file.path], outcome, settings)
+                        if outcome is not None:
+                            write(file, outcome)
+                        tally.add(outcome)
+                        bar.update()
+
+
+BAR: dict[str, Any] = {"leave": False, "disable": None, "dynamic_ncols": True}
+"""Of tqdm: on a terminal only, and gone when it is full."""
+
+
+@contextmanager
+def opened(
+    output: Output, info: EngineInfo, options: DetectOptions, tally: Tally
+) -> Iterator[tuple[Write, set[str]]]:
+    """How an outcome is written, and the names of the files that need not be looked at."""
+    about = {"model": render_model(info), "options": options.model_dump()}
+
+    def as_line(file: File, outcome: Outcome) -> bytes:
+        content = {"file": file.name, **as_json(outcome, options), **about}
+        return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    if output.file:
+        with closing(Lines(output.file, same=about)) as lines:
+            tally.failed = lines.failed
+            yield lambda file, outcome: lines.write(as_line(file, outcome)), lines.done
+    elif output.json:
+        yield lambda file, outcome: say(as_line(file, outcome).decode()), set()
+    else:
+        yield say_text, set()
+
+
+def say(text: str, error: bool = False) -> None:
+    """Print a line at once, above the progress bar if there is one."""
+    stream = sys.stderr if error else sys.stdout
+    tqdm.write(text, file=stream)
+    stream.flush()
+
+
+def say_text(file: File, outcome: Outcome) -> None:
+    """Print what was found, for people."""
+    if isinstance(outcome, RequestError):
+        say(f"{file.name}: {outcome}", error=True)
+    else:
+        say(as_text(file, outcome))
+
+
+def as_json(outcome: Outcome, options: DetectOptions) -> dict[str, Any]:
+    """The fields of an answer of POST /detect/batch."""
+    if isinstance(outcome, RequestError):
+        error = {"detail": str(outcome), "code": outcome.code}
+        return {"image_width": None, "image_height": None, "faces": [], "error": error}
+    return {
+        "image_width": outcome.width,
+        "image_height": outcome.height,
+        "faces": render_faces(outcome, options),
+        "error": None,
+    }
+
+
+def as_text(file: File, found: Analysis) -> str:
+    """A line for the image and one for each face."""
+    lines = [f"{file.name}: {counted(len(found.faces), 'face')} in {found.width}x{found.height}"]
+    for face in found.faces:
+        parts = [f"  {face.score:.3f}", place(face, found)]
+        if face.gender:
+            parts.append(f"{face.gender}, about {face.age}")
+        if face.quality and face.quality.reasons:
+            parts.append(" and ".join(WORDS[reason] for reason in face.quality.reasons))
+        lines.append("  ".join(parts))
+    return "\n".join(lines)
+
+
+def place(face: Face, found: Analysis) -> str:
+    """Size and place of a face: 87x124 at (75, 68)."""
+    x1, y1, x2, y2 = clip(face.bbox, found.width, found.height)
+    return f"{x2 - x1:.0f}x{y2 - y1:.0f} at ({x1:.0f}, {y1:.0f})"

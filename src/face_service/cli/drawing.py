@@ -1,0 +1,56 @@
+"""`face-service detect --draw`: pictures with their faces drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from face_service.cli.files import File, read_file
+from face_service.config import Settings
+from face_service.errors import FaceServiceError
+from face_service.face_engine import Face
+from face_service.serving.service import Analysis
+from face_service.vision.draw import draw_face
+from face_service.vision.image import decode
+
+KEPT_SUFFIXES = frozenset({".jpg", ".jpeg"})
+
+
+def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
+    """Where the drawing of each file goes: `out` itself for a single image, else a folder
+    laid out as the one the files are in.
+
+    Raises FaceServiceError if two of them would be the same.
+    """
+    if len(files) == 1 and files[0].named and not out.is_dir():
+        return {files[0].path: out}
+    sources: dict[Path, Path] = {}
+    for file in files:
+        path = out / file.relative
+        if path.suffix.lower() not in KEPT_SUFFIXES:
+            path = path.with_name(f"{path.name}.jpg")
+        if (other := sources.setdefault(path, file.path)) != file.path:
+            raise FaceServiceError(f"--draw: {file.path} and {other} would both be {path}")
+    return {source: path for path, source in sources.items()}
+
+
+def draw(file: File, path: Path, found: Analysis, settings: Settings) -> None:
+    """Write the image with its faces on it; the format is that of the path's suffix."""
+    data = read_file(file, int(settings.max_body_mb * 1e6)) or b""
+    drawing = decode(data, settings.max_image_pixels).copy()
+    for face in reversed(found.faces):
+        draw_face(drawing, face.bbox, face.landmarks, label(face))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        written = cv2.imwrite(str(path), drawing)
+    except cv2.error as error:
+        raise FaceServiceError(f"--draw {path}: not a name of an image file") from error
+    if not written:
+        raise FaceServiceError(f"--draw {path}: cannot be written")
+
+
+def label(face: Face) -> str:
+    """What is written above a face."""
+    return f"{face.gender} {face.age}" if face.gender else f"{face.score:.2f}"

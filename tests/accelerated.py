@@ -1,0 +1,112 @@
+"""`python -m tests.accelerated`: the service, on an ONNX Runtime that claims to have a card.
+
+ACCELERATOR names the provider. Sessions are real and compute on the CPU; what they say of
+themselves is the card's. A file that FAULT names makes them fail, as long as it is
+there: `load`, `left-out` (a library is missing), `first-run`, `on-the-cpu` (no node is taken),
+`oom` (no run fits), `oom-once` (the next large batch does not), `compile-crash`, `compile-hang`,
+`compile-fail`, `compile-slow`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from face_service.runtime import compiling
+
+CPU = "CPUExecutionProvider"
+FAULT = Path(os.environ.get("FAULT", "fault"))
+RealSession = onnxruntime.InferenceSession
+OUT_OF_MEMORY = (
+    "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Conv "
+    "node. Name:'Conv_0' Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:"
+    "376 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) "
+    "Failed to allocate memory for requested buffer of size 939524096"
+)
+"""As it was met in microsoft/onnxruntime#22702."""
+
+
+def fault() -> str:
+    return FAULT.read_text() if FAULT.exists() else ""
+
+
+class Session(RealSession):  # type: ignore[misc, valid-type]
+    """ONNX Runtime's CPU session under the name of the first provider it was asked for."""
+
+    def __init__(
+        self, path: Path, options: Any, providers: list[Any], enable_fallback: int = 1
+    ) -> None:
+        self.asked = [name for name, _ in providers]
+        self.given = dict(providers)
+        if self.pretends and fault() == "load":
+            raise RuntimeError("CUDA failure 35: CUDA driver version is insufficient")
+        super().__init__(path, options, providers=[CPU], enable_fallback=enable_fallback)
+
+    @property
+    def pretends(self) -> bool:
+        return self.asked != [CPU]
+
+    def get_providers(self) -> list[str]:
+        if self.pretends and fault() == "left-out":
+            return [CPU]
+        return self.asked
+
+    def run(self, names: Any, feed: dict[str, Any], *options: Any) -> Any:
+        rows = len(next(iter(feed.values())))
+        if self.pretends and fault() == "first-run":
+            raise RuntimeError("CUDA failure 700: an illegal memory access was encountered")
+        if self.pretends and fault() == "oom":
+            raise RuntimeError(OUT_OF_MEMORY)
+        if self.pretends and fault() == "oom-once" and rows > 1:
+            FAULT.unlink()
+            raise RuntimeError(OUT_OF_MEMORY)
+        return super().run(names, feed)
+
+    def end_profiling(self) -> str:
+        path = Path(super().end_profiling())
+        events = json.loads(path.read_text())
+        for event in events:
+            if event.get("cat") == "Node" and fault() != "on-the-cpu":
+                event["args"]["provider"] = self.asked[0]
+        path.write_text(json.dumps(events))
+        return str(path)
+
+
+def accelerate(name: str) -> None:
+    """Let ONNX Runtime claim to have the provider `name`."""
+    onnxruntime.InferenceSession = Session
+    onnxruntime.get_available_providers = lambda: [name, CPU]
+    compiling.COMMAND = (sys.executable, "-m", "tests.accelerated", "compile")
+
+
+def compile_faulty() -> int:
+    """The child that compiles, or does not."""
+    match fault():
+        case "compile-crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "compile-hang":
+            time.sleep(3600)
+        case "compile-slow":
+            time.sleep(0.3)
+        case "compile-fail":
+            onnxruntime.InferenceSession = None
+    return compiling.main()
+
+
+def serve() -> int:
+    """The service. Imported here, for the child has no use for it."""
+    from face_service.main import main
+
+    return main()
+
+
+if __name__ == "__main__":
+    accelerate(os.environ["ACCELERATOR"])
+    sys.exit(compile_faulty() if sys.argv[1:] == ["compile"] else serve())

@@ -1,0 +1,123 @@
+"""Files go through the service in order, decoding beside the networks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from face_service.cli import analysis
+from face_service.cli.analysis import Outcome, analyse_files, started
+from face_service.cli.files import File, find_files
+from face_service.config import Settings
+from face_service.errors import InvalidImage, StartupError
+from face_service.face_engine import FaceEngine, Options
+from face_service.serving.service import Analysis
+
+SETTINGS = Settings(_env_file=None)
+Read = list[tuple[File, Outcome | None]]
+
+
+class Watched:
+    """An engine that says what is asked of it, and may be held up."""
+
+    def __init__(self, engine: FaceEngine) -> None:
+        self._engine = engine
+        self.prepared: list[int] = []
+        self.before_analysis: Callable[[], object] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def prepare(self, image: Any, options: Options) -> Any:
+        self.prepared.append(image.shape[0])
+        return self._engine.prepare(image, options)
+
+    def analyse(self, *arguments: Any) -> Any:
+        self.before_analysis()
+        return self._engine.analyse(*arguments)
+
+
+@pytest.fixture
+def watched(engine: FaceEngine, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    """What `started` gets instead of an engine of its own."""
+    double = Watched(engine)
+    monkeypatch.setattr(analysis, "load_engine", lambda settings: double)
+    return double
+
+
+async def read(files: list[File], settings: Settings = SETTINGS) -> Read:
+    async with started(settings) as service:
+        return [pair async for pair in analyse_files(service, files, Options(), settings)]
+
+
+def test_every_file_has_its_outcome_in_order(watched: Watched, crops: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
+    files = find_files([tmp_path, crops])
+    outcomes = asyncio.run(read(files))
+    assert [file for file, _ in outcomes] == files
+    assert isinstance(outcomes[0][1], InvalidImage)
+    assert outcomes[1][1] is None
+    faces = [len(found.faces) for _, found in outcomes[2:] if isinstance(found, Analysis)]
+    assert len(faces) == 24
+    assert min(faces) == 0 < max(faces)
+
+
+def test_the_next_images_are_decoded_while_a_network_runs(watched: Watched, crops: Path) -> None:
+    decoded = threading.Event()
+
+    def wait_for_others() -> None:
+        if len(watched.prepared) > 1:
+            decoded.set()
+        assert decoded.wait(20), "nothing was decoded beside the networks"
+
+    watched.before_analysis = wait_for_others
+    outcomes = asyncio.run(read(find_files([crops])))
+    assert all(isinstance(outcome, Analysis) for _, outcome in outcomes)
+
+
+def test_only_so_many_are_under_way(watched: Watched, crops: Path) -> None:
+    async def after_the_first() -> int:
+        async with started(SETTINGS) as service:
+            outcomes = analyse_files(service, find_files([crops]), Options(), SETTINGS)
+            await anext(outcomes)
+            await asyncio.sleep(1)  # in which all 24 would be decoded
+            await outcomes.aclose()
+        return len(watched.prepared)
+
+    limits = analysis.limits_of(SETTINGS)
+    assert asyncio.run(after_the_first()) <= limits.decoders + 2 * limits.lanes
+
+
+def test_a_large_file_costs_only_itself(watched: Watched, crops: Path) -> None:
+    sizes = sorted(path.stat().st_size for path in crops.rglob("*.jpg"))
+    settings = SETTINGS.model_copy(update={"max_body_mb": sizes[-2] / 1e6})
+    outcomes = asyncio.run(read(find_files([crops]), settings))
+    refused = [outcome for _, outcome in outcomes if not isinstance(outcome, Analysis)]
+    assert [outcome.code for outcome in refused if outcome] == ["too_large"]
+
+
+def test_a_pack_that_cannot_be_loaded_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(settings: Settings) -> FaceEngine:
+        raise StartupError("no such pack")
+
+    monkeypatch.setattr(analysis, "load_engine", fail)
+    with pytest.raises(StartupError, match="no such pack"):
+        asyncio.run(read([]))
+
+
+def test_engines_that_hang_again_and_again_end_it(watched: Watched, crops: Path) -> None:
+    never = threading.Event()
+    watched.before_analysis = lambda: never.wait(600)
+    settings = SETTINGS.model_copy(update={"stall_timeout_s": 0.01})
+    with pytest.raises(StartupError, match="3 engines have hung"):
+        asyncio.run(read(find_files([crops]), settings))
+    never.set()
+    for thread in threading.enumerate():
+        if thread.name == "lane":  # which would go on while the interpreter ends
+            thread.join(60)

@@ -1,0 +1,105 @@
+"""`face-service compare`, run as a person runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.server import Server
+
+
+@pytest.fixture
+def photos(shared: Path) -> Path:
+    return shared / "faces" / "lfw"
+
+
+@pytest.fixture
+def same(photos: Path) -> tuple[Path, Path]:
+    folder = photos / "Alexander_Downer"
+    return folder / "Alexander_Downer_0001.jpg", folder / "Alexander_Downer_0002.jpg"
+
+
+@pytest.fixture
+def different(photos: Path, same: tuple[Path, Path]) -> tuple[Path, Path]:
+    other = next(folder for folder in sorted(photos.iterdir()) if folder != same[0].parent)
+    return same[0], sorted(other.iterdir())[0]
+
+
+def test_the_same_person_is_status_0(run, same: tuple[Path, Path]) -> None:
+    result = run("compare", *same)
+    assert result.returncode == 0, result.stderr
+    sentence, a, b = result.stdout.splitlines()
+    assert sentence.endswith("reaches 0.275: the same person")
+    assert a == f"  {same[0]}: face 1 of 1, 87x124 at (75, 68)"
+    assert b.startswith(f"  {same[1]}: face 1 of 1, ")
+
+
+def test_different_people_are_status_1(run, different: tuple[Path, Path]) -> None:
+    result = run("compare", *different)
+    assert result.returncode == 1, result.stderr
+    assert result.stdout.splitlines()[0].endswith("is below 0.275: different people")
+
+
+def test_json_is_what_the_server_says(
+    run, server: Server, solvay: Path, same: tuple[Path, Path]
+) -> None:
+    result = run("compare", same[0], solvay, "--json")
+    answer = json.loads(result.stdout)
+    files = {"file_a": same[0].read_bytes(), "file_b": solvay.read_bytes()}
+    served = server.client.post("/compare", files=files).json()
+    names = f"{same[0]}", f"{solvay}"
+    assert (answer.pop("file_a"), answer.pop("file_b")) == names
+    assert answer == {key: served[key] for key in answer}
+    assert set(served) - set(answer) == {"processing_time_ms", "request_id"}
+    assert len(answer["pairs"]) == 29
+    assert (result.returncode == 0) == (answer["verdict"] == "same_person")
+
+
+def test_the_faces_shown_are_those_the_sentence_is_about(
+    run, same: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A copy of the first photo that is too dark is more similar to it than the second is."""
+    first, second = (cv2.imread(str(path)) for path in same)
+    cv2.imwrite(str(tmp_path / "both.png"), np.hstack([first // 2, second]))
+    bright = {"QUALITY_MIN_BRIGHTNESS": "0.5"}
+    result = run("compare", same[0], "both.png", "--json", **bright)
+    answer = json.loads(result.stdout)
+    assert not answer["best"]["reliable"], "the dark copy should be the most similar"
+    decisive = next(pair for pair in answer["pairs"] if pair["reliable"])
+    shown = run("compare", same[0], "both.png", **bright).stdout.splitlines()
+    assert shown[2].startswith(f"  both.png: face {decisive['b'] + 1} of 2, ")
+    assert f"{decisive['similarity']:.3f}" in shown[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("absent.jpg", "face-service: absent.jpg: No such file or directory"),
+        ("notes.txt", "face-service: notes.txt: Invalid image format"),
+        ("black.png", "There is no face to compare in black.png"),
+    ],
+)
+def test_what_cannot_be_compared_is_status_2(
+    run, solvay: Path, tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("not an image")
+    cv2.imwrite(str(tmp_path / "black.png"), np.zeros((64, 64, 3), np.uint8))
+    result = run("compare", solvay, name)
+    assert result.returncode == 2
+    assert words in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_face_too_poor_to_compare_decides_nothing(
+    run, same: tuple[Path, Path], tmp_path: Path
+) -> None:
+    dark = cv2.imread(str(same[0])) // 12
+    cv2.imwrite(str(tmp_path / "dark.png"), dark)
+    result = run("compare", same[0], "dark.png")
+    assert result.returncode == 2
+    assert "not reliable: the face in dark.png is " in result.stdout
+    assert "too dark" in result.stdout

@@ -1,0 +1,270 @@
+"""`face-service detect`, run as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pybase64
+import pytest
+
+from face_service.schemas import DetectOptions
+from tests.cli.conftest import COMMAND
+from tests.server import Server
+from tests.terminal import Terminal
+
+SOLVAY_FACES = 29
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_a_line_for_each_face(run, solvay: Path) -> None:
+    result = run("detect", solvay)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    first, *faces = result.stdout.splitlines()
+    assert first == f"{solvay}: 29 faces in 3000x2171"
+    assert len(faces) == SOLVAY_FACES
+    assert all("about" in line for line in faces)
+    assert any("blurred" in line or "too small" in line for line in faces)
+
+
+def test_json_is_what_the_server_says(run, server: Server, solvay: Path) -> None:
+    result = run("detect", solvay, "--json")
+    answer = json.loads(result.stdout)
+    served = server.client.post("/detect", files={"file": solvay.read_bytes()}).json()
+    for key in ("faces", "image_width", "image_height", "model"):
+        assert answer[key] == served[key], key
+    assert (answer["file"], answer["error"]) == (str(solvay), None)
+    assert answer["options"] == DetectOptions().model_dump()
+
+
+def test_filters_and_forms(run, solvay: Path) -> None:
+    options = ("--max-faces", 5, "--min-face-size", 70, "--no-attributes")
+    result = run("detect", solvay, "--json", "--min-score", 0.8, *options)
+    faces = json.loads(result.stdout)["faces"]
+    assert len(faces) == 5
+    for face in faces:
+        x1, y1, x2, y2 = face["bbox"]
+        assert min(x2 - x1, y2 - y1) >= 70
+        assert face["det_score"] >= 0.8
+        assert (face["age"], face["gender"]) == (None, None)
+        assert np.linalg.norm(face["embedding"]) == pytest.approx(1, abs=1e-5)
+    result = run("detect", solvay, "--json", "--max-faces", 5, "--embeddings", "base64")
+    for face, coded in zip(faces, json.loads(result.stdout)["faces"], strict=True):
+        decoded = np.frombuffer(pybase64.b64decode(coded["embedding"]), "<f4")
+        assert decoded == pytest.approx(np.array(face["embedding"], np.float32))
+    result = run("detect", solvay, "--json", "--max-faces", 5, "--embeddings", "none")
+    assert [face["embedding"] for face in json.loads(result.stdout)["faces"]] == [None] * 5
+
+
+def test_draw_writes_the_picture_with_boxes(run, solvay: Path, tmp_path: Path) -> None:
+    result = run("detect", solvay, "--draw", "out.png")
+    assert result.returncode == 0, result.stderr
+    drawn, original = cv2.imread(str(tmp_path / "out.png")), cv2.imread(str(solvay))
+    assert drawn.shape == original.shape
+    changed = (drawn != original).any(axis=2)
+    assert 0.001 < changed.mean() < 0.1
+
+
+def test_draw_lays_a_folder_out_as_it_is(run, crops: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.png"
+    cv2.imwrite(str(small), np.zeros((50, 50, 3), np.uint8))
+    assert run("detect", crops, small, "--draw", "drawn").returncode == 0
+    drawn = {str(path.relative_to(tmp_path / "drawn")) for path in tmp_path.rglob("drawn/**/*.jpg")}
+    originals = {str(path.relative_to(crops)) for path in crops.rglob("*.jpg")}
+    assert drawn == originals | {"small.png.jpg"}
+
+
+def test_drawings_that_would_overwrite_each_other_are_refused(run, crops: Path) -> None:
+    result = run("detect", crops / "row-0/1.jpg", crops / "row-1/1.jpg", "--draw", "drawn")
+    assert result.returncode == 2
+    assert f"{crops}/row-1/1.jpg and {crops}/row-0/1.jpg would both be drawn/1.jpg" in result.stderr
+
+
+def test_a_bad_file_costs_only_itself(run, solvay: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not an image")
+    result = run("detect", "notes.txt", "absent.jpg", solvay)
+    assert result.returncode == 1
+    assert result.stdout.startswith(f"{solvay}: 29 faces")
+    assert "notes.txt: Invalid image format" in result.stderr
+    assert "absent.jpg: No such file or directory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_errors_are_lines_of_json_too(run, crops: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
+    result = run("detect", "broken.jpg", crops / "row-0", "--json", "--embeddings", "none")
+    assert result.returncode == 1
+    first, *others = map(json.loads, result.stdout.splitlines())
+    assert first["file"] == "broken.jpg"
+    assert first["error"]["code"] == "invalid_image"
+    assert (first["faces"], first["image_width"]) == ([], None)
+    assert [line["error"] for line in others] == [None] * 8
+    assert {frozenset(line) for line in others} == {frozenset(first)}
+    assert result.stderr.splitlines()[-1].endswith("; 1 file with an error")
+
+
+def test_a_folder_is_gone_on_with(run, crops: Path, tmp_path: Path) -> None:
+    command = ("detect", crops, "--out", "faces.jsonl", "--embeddings", "none")
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
+    out = tmp_path / "faces.jsonl"
+    assert run("detect", crops / "row-1", *command[2:]).returncode == 0
+    assert len(lines(out)) == 8
+    result = run(*command, "broken.jpg")
+    assert result.returncode == 1
+    assert "16 images" in result.stderr
+    assert "8 files done before" in result.stderr
+    names = [line["file"] for line in lines(out)]
+    assert names[:8] == [f"{crops}/row-1/{index}.jpg" for index in range(8)]
+    assert names[8:] == [
+        *(f"{crops}/row-{row}/{index}.jpg" for row in (0, 2) for index in range(8)),
+        "broken.jpg",
+    ]
+    before = out.read_bytes()
+    result = run(*command, "broken.jpg")
+    assert result.returncode == 1, "the error is still in the file"
+    assert "25 files done before" in result.stderr
+    assert out.read_bytes() == before
+    result = run(*command, "--min-score", 0.9)
+    assert result.returncode == 2
+    assert "min_score 0.5 there, 0.9 here" in result.stderr
+    assert out.read_bytes() == before
+
+
+def wait_for_lines(out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if out.exists() and out.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"no {count} lines came of it: {process.poll()}")
+
+
+def test_a_killed_run_loses_nothing_and_repeats_nothing(
+    run, environment: dict[str, str], crops: Path, tmp_path: Path
+) -> None:
+    assert run("detect", crops, "--out", "whole.jsonl").returncode == 0
+    out = tmp_path / "faces.jsonl"
+    for kills in (3, 9, 15, 21):
+        command = [*COMMAND, "detect", str(crops), "--out", str(out)]
+        process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE)
+        wait_for_lines(out, kills, process)
+        process.kill()
+        process.communicate()
+        # What a kill in the middle of a write would leave, or a machine that lost its power.
+        with out.open("ab") as file:
+            file.write(b'{"file":"/half/a/li')
+    assert run("detect", crops, "--out", out).returncode == 0
+    assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_ctrl_c_keeps_what_is_done(
+    environment: dict[str, str], crops: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "faces.jsonl"
+    command = [*COMMAND, "detect", str(crops), "--out", str(out), "--embeddings", "none"]
+    process = subprocess.Popen(
+        command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_lines(out, 2, process)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    done = len(lines(out))
+    assert process.returncode == 130, said
+    assert 2 <= done < 24
+    assert f"Interrupted after {done} images: {out} has them, the same command goes on" in said
+    assert "Traceback" not in said
+    again = subprocess.run(command, env=environment, cwd=tmp_path, timeout=60)
+    assert again.returncode == 0
+    assert len({line["file"] for line in lines(out)}) == len(lines(out)) == 24
+
+
+def test_a_full_disk_is_one_sentence_and_is_gone_on_from(
+    run, environment: dict[str, str], crops: Path, tmp_path: Path
+) -> None:
+    def little_room() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    out = tmp_path / "faces.jsonl"
+    result = subprocess.run(
+        [*COMMAND, "detect", str(crops), "--out", str(out)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=little_room,
+    )
+    assert result.returncode == 2
+    assert f"--out {out}: File too large" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert out.stat().st_size == 20_000
+    assert run("detect", crops, "--out", out).returncode == 0
+    assert len({line["file"] for line in lines(out)}) == len(lines(out)) == 24
+
+
+def test_a_reader_that_has_gone_is_no_crash(environment: dict[str, str], crops: Path) -> None:
+    shell = " ".join(f"'{word}'" for word in [*COMMAND, "detect", str(crops), "--json"])
+    result = subprocess.run(
+        ["bash", "-c", f"{shell} | head -1"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert json.loads(result.stdout)["file"] == f"{crops}/row-0/0.jpg"
+    assert "Traceback" not in result.stderr
+
+
+def test_a_progress_bar_is_for_a_terminal(
+    run, environment: dict[str, str], crops: Path, tmp_path: Path
+) -> None:
+    terminal = Terminal([*COMMAND, "detect", crops, "--out", "faces.jsonl"], environment, tmp_path)
+    try:
+        assert terminal.wait_until_ended() == 0
+    finally:
+        terminal.close()
+    assert b"/24 [" in terminal.seen
+    assert b"file/s" in terminal.seen
+    result = run("detect", crops, "--out", "others.jsonl")
+    assert result.stderr.startswith("24 images, ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_names_that_are_no_text_are_gone_on_with(run, crops: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    photo = (crops / "row-0/0.jpg").read_bytes()
+    for name in (b"caf\xe9.jpg", "café\n.jpg".encode()):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(photo)
+    for _ in range(2):
+        assert run("detect", "odd", "--out", "faces.jsonl").returncode == 0
+    names = [line["file"] for line in lines(tmp_path / "faces.jsonl")]
+    assert sorted(names) == ["odd/caf\\xe9.jpg", "odd/café\n.jpg"]
+    assert run("detect", "odd").stdout.count("face") == 2
+
+
+def test_defaults_are_those_of_the_wire() -> None:
+    from typer.main import get_command
+
+    from face_service.cli import app
+
+    options = get_command(app).commands["detect"].params  # type: ignore[attr-defined]
+    given = {option.name: option.default for option in options}
+    wire = DetectOptions()
+    assert given["min_score"] == wire.min_score
+    assert given["max_faces"] == wire.max_faces
+    assert given["min_face_size"] == wire.min_face_size
+    assert given["embeddings"] == wire.embedding_format
+    assert given["no_attributes"] is not wire.attributes

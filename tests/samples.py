@@ -1,0 +1,65 @@
+"""The samples of the documentation: blocks of code, and the commands in them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(
+    r"^(?P<indent> *)```(?P<language>\S*)\n(?P<code>.*?)^(?P=indent)```$"
+    r"(?:\n\n(?P=indent)```text\n(?P<output>.*?)^(?P=indent)```$)?",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A block of code; `output` is the block of text right after it: what it prints."""
+
+    page: str
+    line: int
+    language: str
+    code: str
+    output: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def samples(*languages: str) -> list[Sample]:
+    """The blocks in these languages, or in any if none is named, page by page, in order."""
+    return [
+        Sample(
+            str(page.relative_to(ROOT)),
+            text.count("\n", 0, block.start()) + 1,
+            block["language"],
+            textwrap.dedent(block["code"]),
+            textwrap.dedent(block["output"] or ""),
+        )
+        for page in PAGES
+        for text in [page.read_text()]
+        for block in BLOCK.finditer(text)
+        if not languages or block["language"] in languages
+    ]
+
+
+def commands(script: str) -> list[str]:
+    """The commands of a shell script, whole, each with the comments before it. Last, the
+    comments after all of them."""
+    found = [""]
+    for line in script.splitlines(keepends=True):
+        found[-1] += line
+        if is_whole(found[-1]) and re.sub(r"^\s*#.*", "", found[-1], flags=re.MULTILINE).strip():
+            found.append("")
+    return found
+
+
+def is_whole(script: str) -> bool:
+    """Whether a shell would run it, rather than wait for the end of a line or a quotation."""
+    checked = subprocess.run(["bash", "-n", "-c", script], capture_output=True)
+    return not script.endswith("\\\n") and checked.returncode == 0 and not checked.stderr

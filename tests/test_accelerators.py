@@ -1,0 +1,213 @@
+"""A card that is missing, does not load, fails, takes no node, or runs out of memory: real servers
+on an ONNX Runtime that claims to have one (tests/accelerated.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from face_service.packs.pack import Pack
+from tests.server import Server
+from tests.wire import metric, settled
+
+CPU = "CPUExecutionProvider"
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+MIGRAPHX = "MIGraphXExecutionProvider"
+
+
+class Card:
+    """Starts servers with a card, and makes the card fail."""
+
+    def __init__(self, folder: Path, start_server: Callable[..., Server], starter: Pack) -> None:
+        self._start = start_server
+        self._fault = folder / "fault"
+        self.models = folder / "models"
+        self.models.mkdir()
+        (self.models / starter.name).symlink_to(starter.directory.absolute())
+        self.servers: list[Server] = []
+
+    def start(self, accelerator: str, providers: str, **variables: str) -> Server:
+        server = self._start(
+            "tests.accelerated",
+            ACCELERATOR=accelerator,
+            ONNX_PROVIDERS=providers,
+            FAULT=str(self._fault),
+            MODEL_CACHE_DIR=str(self.models),
+            DRAIN_GRACE_S="0",
+            **variables,
+        )
+        self.servers.append(server)
+        return server
+
+    def fail(self, how: str | None) -> None:
+        if how is None:
+            self._fault.unlink(missing_ok=True)
+        else:
+            self._fault.write_text(how)
+
+
+@pytest.fixture
+def card(tmp_path: Path, start_server: Callable[..., Server], starter: Pack) -> Iterator[Card]:
+    made = Card(tmp_path, start_server, starter)
+    yield made
+    for server in made.servers:
+        server.stop()
+
+
+def post(server: Server, photo: Path) -> httpx.Response:
+    return server.client.post("/detect", files={"file": photo.read_bytes()})
+
+
+WRONG = {
+    "load": "cannot load scrfd.onnx: CUDA failure 35",
+    "left-out": "ONNX Runtime could not load CUDAExecutionProvider",
+    "first-run": "the first run failed: CUDA failure 700",
+    "on-the-cpu": "took no node of scrfd.onnx",
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_card_that_does_not_compute_stops_the_start(card: Card, fault: str) -> None:
+    card.fail(fault)
+    server = card.start(CUDA, CUDA)
+    assert server.wait_until_ended() == 1
+    last = server.log().strip().splitlines()[-1]
+    assert "The service cannot start: ONNX_PROVIDERS=CUDAExecutionProvider: " in last
+    assert WRONG[fault] in last
+    assert last.endswith("add CPUExecutionProvider to ONNX_PROVIDERS to allow the CPU instead")
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_with_the_cpu_in_the_list_it_falls_back_and_says_so_everywhere(
+    card: Card, fault: str
+) -> None:
+    card.fail(fault)
+    server = card.start(CUDA, f"{CUDA},{CPU}")
+    server.wait_until_ready()
+    health = server.client.get("/health").json()
+    assert health["onnx_providers"] == [CPU]
+    assert health["fallback"].startswith("No configured providers available, falling back to CPU")
+    assert WRONG[fault] in health["fallback"]
+    assert health["runtime"]["asked"] == [CUDA, CPU]
+    assert health["runtime"]["offered"] == [CUDA, CPU]
+    assert health["runtime"]["taken"] == [CPU]
+    assert set(health["runtime"]["placement"]["fr_feature.onnx"]) == {CPU}
+    assert server.client.get("/models").json()["loaded"]["fallback"] == health["fallback"]
+    assert metric(server, "face_service_provider_fallback") == 1
+    (warning,) = [line for line in server.log().splitlines() if "WARNING - No configured" in line]
+    assert warning.endswith(health["fallback"])
+    assert "Using ONNX providers: ['CPUExecutionProvider']" in server.log()
+
+
+def test_a_card_that_is_not_in_this_build_is_named_with_its_package(card: Card) -> None:
+    server = card.start(CUDA, MIGRAPHX)
+    assert server.wait_until_ended() == 1
+    assert "MIGraphXExecutionProvider is not in this ONNX Runtime" in server.log()
+    assert "onnxruntime-migraphx for ROCm 7.1 and later" in server.log()
+
+
+def test_a_card_that_computes_is_shown_as_it_is(card: Card, solvay: Path, server: Server) -> None:
+    with_card = card.start(CUDA, "auto")
+    with_card.wait_until_ready()
+    health = with_card.client.get("/health").json()
+    assert health["onnx_providers"] == [CUDA, CPU]
+    assert (health["fallback"], health["progress"]) == (None, None)
+    assert health["runtime"]["asked"] == ["auto"]
+    assert all(set(nodes) == {CUDA} for nodes in health["runtime"]["placement"].values())
+    assert len(health["runtime"]["placement"]) == 4
+    loaded = with_card.client.get("/models").json()["loaded"]
+    assert loaded["runtime"] == health["runtime"]
+    assert metric(with_card, "face_service_provider_fallback") == 0
+    assert post(with_card, solvay).json()["faces"] == post(server, solvay).json()["faces"]
+
+
+def test_one_card_stands_behind_another(card: Card) -> None:
+    card.fail("compile-fail")
+    server = card.start(TENSORRT, f"{TENSORRT},{CPU}")
+    server.wait_until_ready()
+    assert "compiling scrfd.onnx 1×3×640×640 failed" in server.client.get("/health").text
+
+
+def test_memory_that_runs_out_once_costs_nothing(card: Card, solvay: Path) -> None:
+    server = card.start(CUDA, CUDA)
+    server.wait_until_ready()
+    right = post(server, solvay).json()["faces"]
+    card.fail("oom-once")
+    answer = post(server, solvay)
+    assert answer.status_code == 200
+    assert [face["bbox"] for face in answer.json()["faces"]] == [face["bbox"] for face in right]
+    assert "out of memory at a batch of 16, trying halves" in server.log()
+    assert metric(server, "face_service_out_of_memory_total") == 0
+
+
+def test_memory_that_stays_short_is_a_503_and_needs_no_restart(card: Card, solvay: Path) -> None:
+    server = card.start(CUDA, CUDA)
+    server.wait_until_ready()
+    right = post(server, solvay).json()["faces"]
+    card.fail("oom")
+    answer = post(server, solvay)
+    assert (answer.status_code, answer.json()["code"]) == (503, "out_of_memory")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "BFCArena" not in answer.text, "what ONNX Runtime says is for the log"
+    assert metric(server, "face_service_out_of_memory_total") == 1
+    card.fail(None)
+    server.wait_until_ready()
+    assert post(server, solvay).json()["faces"] == right
+    assert server.process.poll() is None
+
+
+def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, solvay: Path) -> None:
+    card.fail("compile-slow")
+    server = card.start(MIGRAPHX, MIGRAPHX)
+    seen = set()
+
+    def ready() -> bool:
+        try:
+            health = server.client.get("/health")
+        except httpx.TransportError:
+            return False
+        seen.add((health.json()["status"], health.json()["progress"]))
+        return health.status_code == 200
+
+    settled(ready, timeout=60)
+    # A detector and a recogniser of fixed shape; age and gender in batches of 1, 2, 4 and 8.
+    starting = {progress for status, progress in seen if status == "starting" and progress}
+    assert "compiling age-v1.onnx 2×3×64×64, 4 of 10" in starting
+    assert all(progress.endswith(" of 10") for progress in starting)
+    assert ("healthy", None) in seen
+    assert len(post(server, solvay).json()["faces"]) == 29
+    server.stop()
+
+    card.fail("compile-hang")  # nothing is left to compile
+    again = card.start(MIGRAPHX, MIGRAPHX)
+    again.wait_until_ready()
+
+
+CHILDREN = {
+    "compile-crash": "compiling scrfd.onnx 1×3×640×640 crashed (SIGSEGV)",
+    "compile-hang": "compiling scrfd.onnx 1×3×640×640 did not end within COMPILE_TIMEOUT_S=2",
+    "compile-fail": "compiling scrfd.onnx 1×3×640×640 failed: ",
+}
+
+
+@pytest.mark.parametrize("fault", CHILDREN)
+def test_a_compiler_that_does_not_come_back_does_not_take_the_service_along(
+    card: Card, fault: str
+) -> None:
+    limit = "2" if fault == "compile-hang" else "60"
+    card.fail(fault)
+    server = card.start(MIGRAPHX, f"{MIGRAPHX},{CPU}", COMPILE_TIMEOUT_S=limit)
+    server.wait_until_ready()
+    health = server.client.get("/health").json()
+    assert health["onnx_providers"] == [CPU]
+    assert CHILDREN[fault] in health["fallback"]
+
+
+def test_a_compiler_that_crashes_stops_the_start_where_nothing_stands_behind_it(card: Card) -> None:
+    card.fail("compile-crash")
+    server = card.start(MIGRAPHX, MIGRAPHX)
+    assert server.wait_until_ended() == 1
+    assert CHILDREN["compile-crash"] in server.log().strip().splitlines()[-1]
