@@ -53,31 +53,39 @@ class Assets(StaticFiles):
 
 
 def add_pages(app: FastAPI, demo: bool) -> frozenset[str]:
-    """Serve the documentation, and the demo if it is wanted. Returns their paths."""
+    """Serve the documentation, and the demo if it is wanted. Returns the paths of all of it."""
     docs = Assets(directory=STATIC / "docs", packages=[("fastapi_offline", "static")])
-    folders = {"/static/docs": docs}
     pages = {
         "/docs": page(docs, "swagger.html", DOCS_POLICY),
         "/redoc": page(docs, "redoc.html", REDOC_POLICY),
     }
+    folders = {"/static/docs": docs}
     if demo:
-        assets = Assets(directory=STATIC / "demo")
-        folders["/static/demo"] = assets
-        pages["/"] = page(assets, "index.html", DEMO_POLICY)
+        folders["/static/demo"] = Assets(directory=STATIC / "demo")
+        pages["/"] = page(folders["/static/demo"], "index.html", DEMO_POLICY)
     for path, handler in pages.items():
         app.add_api_route(path, handler, include_in_schema=False)
     for base, assets in folders.items():
-        app.mount(base, assets)
-    files = {f"{base}/{name}" for base, assets in folders.items() for name in assets.names()}
-    return frozenset(files.union(pages))
+        app.add_api_route(f"{base}/{{name:path}}", files(assets), include_in_schema=False)
+    names = {f"{base}/{name}" for base, assets in folders.items() for name in assets.names()}
+    return frozenset(names.union(pages))
 
 
 def page(assets: Assets, name: str, policy: str) -> Callable[[Request], Awaitable[Response]]:
-    """A handler that answers with one file of `assets`, under a content security policy."""
+    """A handler that answers with one file, under a content security policy."""
 
     async def handler(request: Request) -> Response:
         response = await assets.get_response(name, request.scope)
         response.headers["Content-Security-Policy"] = policy
         return response
+
+    return handler
+
+
+def files(assets: Assets) -> Callable[[Request, str], Awaitable[Response]]:
+    """A handler that answers with the file of a name."""
+
+    async def handler(request: Request, name: str) -> Response:
+        return await assets.get_response(name, request.scope)
 
     return handler
