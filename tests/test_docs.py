@@ -81,7 +81,7 @@ def test_the_endpoint_table_is_the_application(application: FastAPI) -> None:
         for path, methods in application.openapi()["paths"].items()
         for method in methods
     }
-    assert listed == served | {"GET /docs", "GET /redoc"}
+    assert listed == served | {"GET /", "GET /docs", "GET /redoc"}
 
 
 def test_the_option_table_is_the_schema(application: FastAPI) -> None:

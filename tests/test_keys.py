@@ -33,7 +33,9 @@ def locked(start_server: Callable[..., Server]) -> Iterator[Server]:
     server.stop()
 
 
-@pytest.mark.parametrize("path", ["/models", "/metrics", "/docs", "/openapi.json", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/models", "/metrics", "/detect", "/nothing", "/static/demo/nothing.js"]
+)
 def test_without_a_key_there_is_nothing_to_see(locked: Server, path: str) -> None:
     response = locked.client.get(path)
     assert response.status_code == 401
@@ -75,6 +77,23 @@ def test_other_keys_do_not(locked: Server, headers: dict[str, str]) -> None:
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
 def test_health_needs_no_key(locked: Server, path: str) -> None:
     assert locked.client.get(path).status_code == 200
+
+
+def test_the_pages_need_no_key_and_hold_nothing(locked: Server, server: Server) -> None:
+    for path in ("/", "/docs", "/redoc", "/openapi.json", "/static/demo/app.js"):
+        answer = locked.client.get(path)
+        assert answer.status_code == 200, path
+        assert answer.content == server.client.get(path).content, "the same for everybody"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../models", "/static/demo/../../metrics", "/docs/../models", "//models", "/%6dodels"],
+)
+def test_no_spelling_of_a_path_goes_round_the_key(locked: Server, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", locked.port), timeout=10) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        assert connection.recv(20).startswith(b"HTTP/1.1 401")
 
 
 def test_the_key_is_asked_for_before_the_body(locked: Server) -> None:

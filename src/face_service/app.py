@@ -17,6 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from face_service import __version__
 from face_service.assembly import known_packs, load_engine, setup_of
 from face_service.config import Settings, load_settings
+from face_service.documentation import TAGS, DocumentedApp, operation_id
 from face_service.errors import InvalidRequest, RequestError, StartupError
 from face_service.middleware import (
     REQUEST_ID_HEADER,
@@ -28,6 +29,7 @@ from face_service.middleware import (
 )
 from face_service.record import PROBES, RequestRecord
 from face_service.routes import compare, detect, health, metrics, models
+from face_service.routes.pages import add_pages
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ErrorResponse, explain
 from face_service.serving.service import FaceService, Limits
@@ -37,8 +39,9 @@ from face_service.vision.image import silence_decoders
 logger = logging.getLogger(__name__)
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
-"""What an orchestrator asks, without a key."""
+OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/openapi.json"})
+"""What needs no key, beside the pages: what an orchestrator asks, and what the documentation is
+made of. A browser that opens a page can show no key."""
 
 DESCRIPTION = """An image in, every face out: box, score, 512-d ArcFace embedding, age and gender.
 
@@ -82,11 +85,15 @@ def create_app(
         running.cancel()
         service.close()
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="Face Recognition Service",
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_tags=TAGS,
+        generate_unique_id_function=operation_id,
+        docs_url=None,  # FastAPI's own pages load their scripts from the internet
+        redoc_url=None,
         # Traces alone: metrics and log are ours, and a span for every dependency tells nobody
         # anything. They begin where OTEL_EXPORTER_OTLP_ENDPOINT says where to send them.
         telemetry={
@@ -107,7 +114,7 @@ def create_app(
     if settings.metrics:
         app.include_router(metrics.router)
     add_error_handlers(app)
-    add_middleware(app, settings, service)
+    add_middleware(app, settings, service, add_pages(app, settings.demo))
     return app
 
 
@@ -133,11 +140,13 @@ def warn_if_open(settings: Settings) -> None:
         )
 
 
-def add_middleware(app: FastAPI, settings: Settings, service: FaceService) -> None:
+def add_middleware(
+    app: FastAPI, settings: Settings, service: FaceService, pages: frozenset[str]
+) -> None:
     """What wraps every request; the last one added is the first that a request meets."""
     app.add_middleware(BodyLimit, max_bytes=int(settings.max_body_mb * 1e6))
     if settings.api_keys:
-        app.add_middleware(ApiKeys, hashes=settings.api_keys, open_paths=OPEN_PATHS)
+        app.add_middleware(ApiKeys, hashes=settings.api_keys, open_paths=OPEN_PATHS | pages)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

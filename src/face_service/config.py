@@ -156,6 +156,7 @@ class Settings(BaseSettings):
         description="SHA-256 of each key that may be used (`face-service key`), comma-separated.",
     )
     metrics: bool = Field(True, description="Serve GET /metrics, behind a key where keys are set.")
+    demo: bool = Field(True, description="Serve the demo page at /, which shows what the API does.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins whose pages may call from a browser, comma-separated."
     )

@@ -60,14 +60,10 @@ SAFE_HEADERS = {
 }
 """On every answer: faces are nobody's but the caller's, in no cache and in no frame."""
 
-CDN = "https://cdn.jsdelivr.net"
 CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; script-src 'unsafe-inline' {CDN}; style-src 'unsafe-inline' {CDN} "
-    "https://fonts.googleapis.com; font-src https://fonts.gstatic.com; img-src data: "
-    "https://fastapi.tiangolo.com https://cdn.redoc.ly; connect-src 'self'; worker-src blob:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""On every page: /docs and /redoc, FastAPI's, whose scripts lie on a CDN."""
+"""On every page that brings none of its own (`routes/pages.py` does)."""
 
 
 class Observe:

@@ -228,6 +228,12 @@ class RuntimeOut(BaseModel):
     )
 
 
+class StatusResponse(BaseModel):
+    """One word, for orchestrators."""
+
+    status: Literal["alive", "healthy", "starting", "recovering", "failed", "draining"]
+
+
 class HealthResponse(BaseModel):
     """Whether faces can be had here, and what would compute them."""
 

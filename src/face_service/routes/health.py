@@ -7,15 +7,17 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from face_service import __version__
-from face_service.schemas import HealthResponse
+from face_service.schemas import HealthResponse, StatusResponse
 
 from .deps import Configured, Service
 from .models import runtime_of
 
 router = APIRouter(tags=["health"])
+UNWELL = "Starting, recovering, draining, or failed"
 NOT_HEALTHY: dict[int | str, dict[str, Any]] = {
-    503: {"model": HealthResponse, "description": "Starting, draining, or failed"}
+    503: {"model": HealthResponse, "description": UNWELL}
 }
+NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": StatusResponse, "description": UNWELL}}
 
 
 @router.get("/health", responses=NOT_HEALTHY)
@@ -43,15 +45,15 @@ async def health(service: Service, settings: Configured, response: Response) -> 
 
 
 @router.get("/health/live")
-async def live() -> dict[str, str]:
+async def live() -> StatusResponse:
     """The process runs. Touches no model and no queue."""
-    return {"status": "alive"}
+    return StatusResponse(status="alive")
 
 
-@router.get("/health/ready", responses=NOT_HEALTHY)
-async def ready(service: Service, response: Response) -> dict[str, str]:
+@router.get("/health/ready", responses=NOT_READY)
+async def ready(service: Service, response: Response) -> StatusResponse:
     """200 once the models are warm, 503 before that and while draining."""
     if service.status != "healthy":
         response.status_code = 503
         response.headers["Retry-After"] = "2"
-    return {"status": service.status}
+    return StatusResponse(status=service.status)
