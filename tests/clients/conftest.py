@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from face_service_client import AsyncClient, Client
+from tests.server import Server
 
 from .misbehaving import Misbehaving, serve
+from .workshop import Workshop, install
 
 Connect = Callable[..., Client]
+KEY = "key-of-these-tests"
+
+
+@pytest.fixture(scope="session")
+def locked(start_server: Callable[..., Server]) -> Iterator[Server]:
+    """A server that wants the key KEY."""
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    server = start_server(API_KEYS=digest, DRAIN_GRACE_S="0")
+    server.wait_until_ready()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def workshop() -> Workshop:
+    """Node, Bun and the TypeScript compiler."""
+    return install()
 
 
 @pytest.fixture(scope="session")

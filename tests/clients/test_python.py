@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -25,9 +24,7 @@ from face_service_client import (
 )
 from tests.server import Server
 
-from .conftest import Connect
-
-KEY = "key-of-these-tests"
+from .conftest import KEY, Connect
 
 
 def test_faces_are_those_of_the_wire(connect: Connect, server: Server, solvay: Path) -> None:
@@ -118,16 +115,6 @@ def test_a_service_that_starts_is_waited_for(
         assert len(client.detect(solvay).faces) == 29
         assert client.ready() is True
     starting.stop()
-
-
-@pytest.fixture(scope="module")
-def locked(start_server: Callable[..., Server]) -> Iterator[Server]:
-    """A server that wants the key KEY."""
-    digest = hashlib.sha256(KEY.encode()).hexdigest()
-    server = start_server(API_KEYS=digest, DRAIN_GRACE_S="0")
-    server.wait_until_ready()
-    yield server
-    server.stop()
 
 
 def test_a_key_opens(connect: Connect, locked: Server) -> None:
