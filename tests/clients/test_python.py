@@ -7,19 +7,39 @@ import base64
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from importlib.metadata import requires
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 
 from face_service_client import (
     AsyncClient,
+    Batch,
     Client,
+    Comparison,
+    Detection,
+    Face,
+    FileResult,
+    Health,
     InvalidImage,
     InvalidRequest,
+    Models,
+    ModelUsed,
+    Options,
+    Pack,
+    PackFile,
+    Pair,
+    Picture,
+    Pose,
+    Quality,
+    Reason,
     Retry,
+    Threshold,
     Unauthorized,
+    Verdict,
     similarity,
 )
 from tests.server import Server
@@ -43,14 +63,17 @@ def test_faces_are_those_of_the_wire(connect: Connect, server: Server, solvay: P
         assert face.embedding.dtype == np.float32
         assert similarity(face, face) == pytest.approx(1, abs=1e-5)
         assert (face.age, face.gender) == (wire["age"], wire["gender"])
+        assert asdict(face.quality) == wire["quality"]
+        assert (face.usable, list(face.reasons)) == (wire["usable"], wire["reasons"])
 
 
 def test_options_reach_the_service(connect: Connect, server: Server, solvay: Path) -> None:
     client = connect(server.url)
     (face,) = client.detect(
-        solvay, max_faces=1, embeddings=False, attributes=False, landmarks=False
+        solvay, max_faces=1, embeddings=False, attributes=False, landmarks=False, quality=False
     ).faces
     assert (face.embedding, face.age, face.gender, face.landmarks) == (None,) * 4
+    assert (face.quality, face.usable, face.reasons) == (None,) * 3
     with pytest.raises(ValueError, match="not asked for"):
         similarity(face, face)
     assert not client.detect(solvay, min_score=1.0).faces
@@ -72,6 +95,28 @@ def test_a_bad_file_of_a_batch_is_an_error_in_its_place(
     assert (bad.status, bad.image_width) == (400, None)
     assert isinstance(bad.error, InvalidImage)
     assert isinstance(other.faces[0].embedding, np.ndarray)
+
+
+def test_who_is_who_at_the_threshold_of_the_pack(
+    connect: Connect, server: Server, six_faces: Path
+) -> None:
+    client = connect(server.url)
+    found = client.compare(six_faces, six_faces.read_bytes(), max_faces=2, request_id="compared")
+    assert found.request_id == "compared"
+    assert (len(found.a.faces), found.b.image_width, len(found.pairs)) == (2, 1280, 4)
+    assert found.pairs[0] == found.best
+    assert found.best.similarity > 0.99
+    assert found.best.same_person is True
+    assert found.threshold.similarity == client.models().loaded.same_person_threshold == 0.275
+    assert found.threshold.false_match_rate == client.models().loaded.false_match_rate
+    assert found.a.faces[0].embedding is None
+    again = client.compare(six_faces, six_faces, embeddings=True)
+    assert again.verdict == found.verdict
+    for pair in found.pairs:
+        counted = similarity(again.a.faces[pair.a], again.b.faces[pair.b])
+        assert counted == pytest.approx(pair.similarity, abs=1e-4)
+    with pytest.raises(InvalidImage, match="file_b"):
+        client.compare(six_faces, b"no image")
 
 
 def test_base64_is_taken_as_text_and_made_of_files(
@@ -131,6 +176,44 @@ def test_many_at_once(server: Server, six_faces: Path) -> None:
         return [len(one.faces) for one in found]
 
     assert asyncio.run(all_of_them()) == [6] * 8
+
+
+RESULTS = {
+    "BatchResponse": Batch,
+    "CompareResponse": Comparison,
+    "ComparedImage": Picture,
+    "ComparedPair": Pair,
+    "DetectResponse": Detection,
+    "FaceOut": Face,
+    "FileResult": FileResult,
+    "HealthResponse": Health,
+    "LoadedPackOut": Pack,
+    "ModelFileOut": PackFile,
+    "ModelUsed": ModelUsed,
+    "ModelsResponse": Models,
+    "PoseOut": Pose,
+    "QualityOut": Quality,
+    "ThresholdOut": Threshold,
+}
+
+
+def test_results_have_the_fields_of_the_openapi_document(server: Server) -> None:
+    document = server.client.get("/openapi.json").json()
+    schemas = document["components"]["schemas"]
+    assert set(RESULTS) == set(schemas) - {"ErrorResponse", "PackOut"}
+    for name, kind in RESULTS.items():
+        own = {field.name for field in fields(kind)} - {"stages"}
+        assert own == set(schemas[name]["properties"]), name
+    (reasons, _) = schemas["FaceOut"]["properties"]["reasons"]["anyOf"]
+    assert set(get_args(Reason)) == set(reasons["items"]["enum"])
+    assert set(get_args(Verdict)) == set(
+        schemas["CompareResponse"]["properties"]["verdict"]["enum"]
+    )
+    parameters = document["paths"]["/detect"]["post"]["parameters"]
+    options = {
+        "embedding_format" if name == "embeddings" else name for name in get_type_hints(Options)
+    }
+    assert options == {parameter["name"] for parameter in parameters}
 
 
 SAMPLE = """

@@ -9,8 +9,10 @@ import {
 } from './errors.js';
 import {
   batch,
+  comparison,
   detection,
   type Batch,
+  type Comparison,
   type Detection,
   type Health,
   type Models,
@@ -124,6 +126,13 @@ export class FaceServiceClient {
     const body = JSON.stringify({ image_base64: text });
     const contentType = 'application/json';
     return this.#run({ path, body, contentType, parse: json(detection) }, options);
+  }
+
+  /** Who of image `a` is who of image `b`. Embeddings only with `embeddings: true`. */
+  async compare(a: Image, b: Image, options: Options & CallOptions = {}): Promise<Comparison> {
+    const path = `/compare${queryOf({ embeddings: false, ...options })}`;
+    const body = form([['file_a', a], ['file_b', b]]);
+    return this.#run({ path, body, parse: json(comparison) }, options);
   }
 
   /** The loaded pack and the known ones: licences, thresholds, files. */

@@ -129,6 +129,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare Images
+         * @description Compare every face of `file_a` with every face of `file_b`, at the pack's own threshold.
+         *
+         *     `detail` says the verdict in words. A face that is not fit to be compared is never the
+         *     proof of anything: its pairs are not `reliable`.
+         */
+        post: operations["compare_images_compare_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/models": {
         parameters: {
             query?: never;
@@ -185,6 +208,74 @@ export interface components {
             model: components["schemas"]["ModelUsed"];
             /** Request Id */
             request_id: string;
+        };
+        /**
+         * CompareResponse
+         * @description Who of one image is who of the other.
+         */
+        CompareResponse: {
+            a: components["schemas"]["ComparedImage"];
+            b: components["schemas"]["ComparedImage"];
+            /**
+             * Pairs
+             * @description By descending similarity, at most 1,000.
+             */
+            pairs: components["schemas"]["ComparedPair"][];
+            /** @description The first of the pairs. */
+            best: components["schemas"]["ComparedPair"] | null;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "same_person" | "different_people" | "too_poor" | "no_face" | "no_threshold";
+            /**
+             * Detail
+             * @description The verdict as a sentence for a person.
+             */
+            detail: string;
+            threshold: components["schemas"]["ThresholdOut"];
+            /** Processing Time Ms */
+            processing_time_ms: number;
+            model: components["schemas"]["ModelUsed"];
+            /** Request Id */
+            request_id: string;
+        };
+        /**
+         * ComparedImage
+         * @description One of the two images, its faces by descending score.
+         */
+        ComparedImage: {
+            /** Faces */
+            faces: components["schemas"]["FaceOut"][];
+            /** Image Width */
+            image_width: number;
+            /** Image Height */
+            image_height: number;
+        };
+        /**
+         * ComparedPair
+         * @description A face of `a` and a face of `b`, by their places in `faces`.
+         */
+        ComparedPair: {
+            /** A */
+            a: number;
+            /** B */
+            b: number;
+            /**
+             * Similarity
+             * @description Cosine of the two embeddings, -1 to 1.
+             */
+            similarity: number;
+            /**
+             * Same Person
+             * @description Whether it reaches the threshold; null if the pack has none.
+             */
+            same_person: boolean | null;
+            /**
+             * Reliable
+             * @description False where either face is not usable.
+             */
+            reliable: boolean;
         };
         /**
          * DetectResponse
@@ -282,6 +373,18 @@ export interface components {
                 number,
                 number
             ][] | null;
+            /** @description Null if not asked for, or if `error` says why there is none. */
+            quality: components["schemas"]["QualityOut"] | null;
+            /**
+             * Usable
+             * @description Whether it is fit to be stored; null if quality was not asked for.
+             */
+            usable: boolean | null;
+            /**
+             * Reasons
+             * @description Why it is not; null if quality was not asked for.
+             */
+            reasons: ("too_small" | "blurred" | "extreme_pose" | "too_dark" | "too_bright" | "cut_off" | "low_confidence")[] | null;
             /**
              * Error
              * @description Why this face has no embedding, where it has none.
@@ -367,8 +470,16 @@ export interface components {
              * @description Cosine similarity from which two faces are taken for one person.
              */
             same_person_threshold: number | null;
-            /** Threshold Measured On */
+            /**
+             * Threshold Measured On
+             * @description Null where the threshold is usual guidance that nobody has measured.
+             */
             threshold_measured_on: string | null;
+            /**
+             * False Match Rate
+             * @description Share of pairs of two people that reach the threshold; null: not known.
+             */
+            false_match_rate: number | null;
             /** Files */
             files: components["schemas"]["ModelFileOut"][];
             /** Precision */
@@ -436,10 +547,89 @@ export interface components {
              * @description Cosine similarity from which two faces are taken for one person.
              */
             same_person_threshold: number | null;
-            /** Threshold Measured On */
+            /**
+             * Threshold Measured On
+             * @description Null where the threshold is usual guidance that nobody has measured.
+             */
             threshold_measured_on: string | null;
+            /**
+             * False Match Rate
+             * @description Share of pairs of two people that reach the threshold; null: not known.
+             */
+            false_match_rate: number | null;
             /** Files */
             files: components["schemas"]["ModelFileOut"][];
+        };
+        /**
+         * PoseOut
+         * @description Where a head is turned, in degrees; all 0 looks into the camera.
+         */
+        PoseOut: {
+            /**
+             * Yaw
+             * @description Above 0: towards the right edge of the picture.
+             */
+            yaw: number;
+            /**
+             * Pitch
+             * @description Above 0: up.
+             */
+            pitch: number;
+            /**
+             * Roll
+             * @description Above 0: tilted clockwise.
+             */
+            roll: number;
+        };
+        /**
+         * QualityOut
+         * @description What can be told of a face without knowing whose it is.
+         */
+        QualityOut: {
+            /**
+             * Score
+             * @description The worst of the signals; each is 0.5 at its limit.
+             */
+            score: number;
+            /**
+             * Size
+             * @description Shorter side of the box inside the image, in pixels.
+             */
+            size: number;
+            /**
+             * Sharpness
+             * @description Fine detail, in percent of the brightness.
+             */
+            sharpness: number;
+            /**
+             * Brightness
+             * @description Mean brightness of the face.
+             */
+            brightness: number;
+            /**
+             * Visible
+             * @description Share of the box that is inside the image.
+             */
+            visible: number;
+            pose: components["schemas"]["PoseOut"];
+        };
+        /**
+         * ThresholdOut
+         * @description From which similarity on two faces are taken for one person.
+         */
+        ThresholdOut: {
+            /**
+             * Similarity
+             * @description Null where none was measured for the pack.
+             */
+            similarity: number | null;
+            /**
+             * False Match Rate
+             * @description Share of pairs of two people that reach it, 0 to 1; null: not known.
+             */
+            false_match_rate: number | null;
+            /** Measured On */
+            measured_on: string | null;
         };
     };
     responses: never;
@@ -574,6 +764,8 @@ export interface operations {
                 attributes?: boolean;
                 /** @description Return the five landmarks. */
                 landmarks?: boolean;
+                /** @description Say whether a face is fit to be stored, and why not. */
+                quality?: boolean;
             };
             header?: never;
             path?: never;
@@ -678,6 +870,8 @@ export interface operations {
                 attributes?: boolean;
                 /** @description Return the five landmarks. */
                 landmarks?: boolean;
+                /** @description Say whether a face is fit to be stored, and why not. */
+                quality?: boolean;
             };
             header?: never;
             path?: never;
@@ -783,6 +977,8 @@ export interface operations {
                 attributes?: boolean;
                 /** @description Return the five landmarks. */
                 landmarks?: boolean;
+                /** @description Say whether a face is fit to be stored, and why not. */
+                quality?: boolean;
             };
             header?: never;
             path?: never;
@@ -828,6 +1024,12 @@ export interface operations {
                      */
                     landmarks?: boolean;
                     /**
+                     * Quality
+                     * @description Say whether a face is fit to be stored, and why not.
+                     * @default true
+                     */
+                    quality?: boolean;
+                    /**
                      * Image Base64
                      * @description The image, as plain base64 or as a data: URL.
                      * @example /9j/4AAQSkZJRgABAQEAYABgAAD...
@@ -844,6 +1046,113 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DetectResponse"];
+                };
+            };
+            /** @description Not an image, or a bad parameter: skip it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Over the limit of bytes or of pixels: skip it */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The queue is full: retry after the seconds in Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Inference failed: retry with backoff */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Starting, recovering or draining: retry elsewhere */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No answer within REQUEST_TIMEOUT_S: retry */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Any error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    compare_images_compare_post: {
+        parameters: {
+            query?: {
+                /** @description Least detection score. */
+                min_score?: number;
+                /** @description Return the best this many by score; all if left out. */
+                max_faces?: number | null;
+                /** @description Least shorter side of a face's box inside the image, in pixels. */
+                min_face_size?: number;
+                /** @description `float`: an array; `base64`: little-endian float32; `none`: not returned. */
+                embedding_format?: "float" | "base64" | "none";
+                /** @description Estimate age and gender. */
+                attributes?: boolean;
+                /** @description Return the five landmarks. */
+                landmarks?: boolean;
+                /** @description Say whether a face is fit to be stored, and why not. */
+                quality?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** Format: binary */
+                    file_a: string;
+                    /** Format: binary */
+                    file_b: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompareResponse"];
                 };
             };
             /** @description Not an image, or a bad parameter: skip it */

@@ -24,6 +24,9 @@ export type FileResult = With<
   }
 >;
 export type Batch = With<Schemas['BatchResponse'], { results: FileResult[] }>;
+export type ComparedImage = With<Schemas['ComparedImage'], { faces: Face[] }>;
+/** Who of image `a` is who of image `b`: pairs by descending similarity, and a verdict. */
+export type Comparison = With<Schemas['CompareResponse'], { a: ComparedImage; b: ComparedImage }>;
 export type Models = Schemas['ModelsResponse'];
 export type Health = Schemas['HealthResponse'];
 
@@ -63,6 +66,14 @@ export function detection(raw: Schemas['DetectResponse']): Detection {
 
 export function batch(raw: Schemas['BatchResponse']): Batch {
   return { ...raw, results: raw.results.map(fileResult) };
+}
+
+export function comparison(raw: Schemas['CompareResponse']): Comparison {
+  return { ...raw, a: comparedImage(raw.a), b: comparedImage(raw.b) };
+}
+
+function comparedImage(raw: Schemas['ComparedImage']): ComparedImage {
+  return { ...raw, faces: raw.faces.map(face) };
 }
 
 function fileResult(raw: Schemas['FileResult']): FileResult {

@@ -38,8 +38,8 @@ test('faces are those of the wire', async () => {
 });
 
 test('options reach the service', async () => {
-  const [face, ...more] = (await client.detect(photo, { max_faces: 1, embeddings: false, landmarks: false })).faces;
-  assert.deepEqual([more.length, face?.embedding, face?.landmarks], [0, null, null]);
+  const [face, ...more] = (await client.detect(photo, { max_faces: 1, embeddings: false, landmarks: false, quality: false })).faces;
+  assert.deepEqual([more.length, face?.embedding, face?.landmarks, face?.quality], [0, null, null, null]);
   assert.throws(() => similarity(face!, face!), /not asked for/);
   assert.equal((await client.detect(photo, { min_score: 1 })).faces.length, 0);
   await assert.rejects(client.detect(photo, { max_faces: 0 }), InvalidRequest);
@@ -76,6 +76,22 @@ test('a bad file of a batch is an error in its place', async () => {
   assert.ok(results[1]?.error instanceof InvalidImage);
   assert.equal(results[0]?.error, null);
   assert.ok(results[2]?.faces[0]?.embedding instanceof Float32Array);
+});
+
+test('who is who, at the threshold of the pack', async () => {
+  const found = await client.compare(other, other, { max_faces: 2, request_id: 'compared' });
+  assert.equal(found.request_id, 'compared');
+  assert.deepEqual([found.a.faces.length, found.b.image_width, found.pairs.length], [2, 1280, 4]);
+  assert.deepEqual(found.best, found.pairs[0]);
+  assert.ok(found.best && found.best.similarity > 0.99 && found.best.same_person);
+  assert.equal(found.threshold.similarity, 0.275);
+  assert.equal(found.a.faces[0]?.embedding, null);
+  const { a, b } = await client.compare(other, other, { embeddings: true });
+  for (const pair of found.pairs) {
+    const counted = similarity(a.faces[pair.a]!, b.faces[pair.b]!);
+    assert.ok(Math.abs(counted - pair.similarity) < 1e-4);
+  }
+  await assert.rejects(client.compare(other, new Uint8Array([1])), /file_b/);
 });
 
 test('a vector for pgvector reads back as the embedding', async () => {

@@ -22,7 +22,10 @@ Verdict: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where a face looks, in degrees; 0 is straight into the camera."""
+    """Where a head is turned, in degrees; all 0 looks into the camera.
+
+    Above 0: yaw towards the right edge of the picture, pitch up, roll clockwise.
+    """
 
     yaw: float
     pitch: float
@@ -31,10 +34,11 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How good the picture of a face is.
+    """What can be told of a face without knowing whose it is.
 
-    score, brightness, visible: 0 to 1; visible is the share of the box inside the image.
-    size: the box's shorter side inside the image, in pixels. sharpness: 0 and more.
+    score: 0 to 1, the worst of the signals. size: shorter side of the box inside the image, in
+    pixels. sharpness: 0 and more. brightness: 0 to 1. visible: share of the box inside the
+    image, 0 to 1.
     """
 
     score: float
@@ -52,7 +56,7 @@ class Face:
     bbox: float32 (4,), x1, y1, x2, y2 in pixels, clipped to the image. det_score: 0 to 1.
     embedding: float32 (512,) of length 1, None if not asked for or if `error` says why.
     landmarks: float32 (5, 2) in pixels: left eye, right eye, nose, mouth left, mouth right, as
-    seen in the picture. usable: whether it is fit to be stored, `reasons` why not. What was not
+    seen in the picture. usable: whether it is fit to be stored, reasons: why not. What was not
     asked for is None.
     """
 
@@ -176,7 +180,11 @@ class PackFile:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A model pack; `precision` and `onnx_providers` of the loaded one only."""
+    """A model pack; `precision` and `onnx_providers` of the loaded one only.
+
+    same_person_threshold: similarity from which two faces are taken for one person.
+    false_match_rate: share of pairs of two people who reach it. None: not known.
+    """
 
     name: str
     licence: str
@@ -184,6 +192,7 @@ class Pack:
     same_person_threshold: float | None
     threshold_measured_on: str | None
     files: tuple[PackFile, ...]
+    false_match_rate: float | None = None
     precision: str | None = None
     onnx_providers: tuple[str, ...] = ()
 
