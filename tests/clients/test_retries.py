@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 import random
@@ -258,6 +259,20 @@ def test_the_deadline_ends_a_call_in_the_middle(
     with pytest.raises(TimedOut):
         connect(url, deadline=0.3, retry=ONCE).detect(b"image")
     settled(lambda: seen[0].left)
+
+
+def test_a_call_may_have_all_the_time_of_the_world(
+    connect: Connect, misbehaving: Misbehaving
+) -> None:
+    url, _ = misbehaving.script("well")
+    assert connect(url, timeout=math.inf, deadline=math.inf).detect(b"image").faces
+
+
+def test_a_call_without_time_is_not_sent(connect: Connect, misbehaving: Misbehaving) -> None:
+    url, seen = misbehaving.script("well")
+    with pytest.raises(TimedOut):
+        connect(url, deadline=0).detect(b"image")
+    assert not seen
 
 
 def test_no_pause_is_longer_than_the_deadline(

@@ -55,7 +55,10 @@ def surroundings(
 def test_the_suites(
     workshop: Workshop, built: Path, surroundings: dict[str, str], runtime: str, suite: str
 ) -> None:
-    command = {"node": [workshop.node, "--test"], "bun": [workshop.tool("bun"), "test"]}[runtime]
+    command = {
+        "node": [workshop.node, "--test", "--test-timeout=240000"],
+        "bun": [workshop.tool("bun"), "test", "--timeout=60000"],
+    }[runtime]
     file = built / f"{suite}.test.js"
     done = workshop.run([*command, str(file)], **surroundings)
     told = done.stdout + done.stderr
@@ -74,6 +77,10 @@ def test_the_types_are_those_of_the_openapi_document(workshop: Workshop, tmp_pat
     assert made.read_text() == kept.read_text(), (
         "run scripts/client_types.sh and look at the change"
     )
+
+
+def test_it_is_formatted(workshop: Workshop) -> None:
+    workshop.do([workshop.tool("prettier"), "--check", "src", "test"])
 
 
 def test_the_lock_file_names_no_registry() -> None:

@@ -18,7 +18,7 @@ import {
   type Models,
   type Options,
 } from './results.js';
-import { pauseMs, sleep, TEMPORARY, type Retry } from './retry.js';
+import { jitterMs, LONGEST_TIMER, retryAfterMs, sleep, TEMPORARY, type Retry } from './retry.js';
 
 /**
  * An image's bytes. A file is not read into memory if it comes as a Blob that knows where it lies:
@@ -131,7 +131,10 @@ export class FaceServiceClient {
   /** Who of image `a` is who of image `b`. Embeddings only with `embeddings: true`. */
   async compare(a: Image, b: Image, options: Options & CallOptions = {}): Promise<Comparison> {
     const path = `/compare${queryOf({ embeddings: false, ...options })}`;
-    const body = form([['file_a', a], ['file_b', b]]);
+    const body = form([
+      ['file_a', a],
+      ['file_b', b],
+    ]);
     return this.#run({ path, body, parse: json(comparison) }, options);
   }
 
@@ -161,16 +164,18 @@ export class FaceServiceClient {
   async #run<T>(call: Call<T>, { signal, request_id }: CallOptions): Promise<T> {
     const end = performance.now() + this.#deadlineMs;
     const known = { request_id: request_id ?? crypto.randomUUID(), attempts: 0 };
+    const headers = new Headers({ ...this.#headers, 'X-Request-ID': known.request_id });
+    if (call.contentType) headers.set('Content-Type', call.contentType);
     for (;;) {
       known.attempts += 1;
-      const ms = Math.min(this.#timeoutMs, end - performance.now());
-      const answer = await this.#exchange(call, known, ms, signal);
+      const ms = Math.min(this.#timeoutMs, end - performance.now(), LONGEST_TIMER);
+      const answer = await this.#exchange(call, headers, known, ms, signal);
       if (!(answer instanceof NoAnswer) && (call.accepted ?? [200]).includes(answer.status)) {
         return this.#parse(call, answer, known);
       }
-      const [error, headers] =
-        answer instanceof NoAnswer ? [answer] : [this.#errorOf(answer, known), answer.headers];
-      const pause = pauseMs(this.#retry, known.attempts, headers);
+      const error = answer instanceof NoAnswer ? answer : this.#errorOf(answer, known);
+      const asked = answer instanceof NoAnswer ? 0 : retryAfterMs(answer.headers);
+      const pause = asked + jitterMs(this.#retry, known.attempts);
       const last = call.once || known.attempts >= this.#retry.attempts;
       const temporary = error.status === null || TEMPORARY.has(error.status);
       if (last || !temporary || performance.now() + pause >= end) throw error;
@@ -181,6 +186,7 @@ export class FaceServiceClient {
   /** One attempt. Rejects with the reason of the caller's signal, and with nothing else. */
   async #exchange(
     call: Call<unknown>,
+    headers: Headers,
     known: Known,
     ms: number,
     signal: AbortSignal | undefined,
@@ -194,15 +200,10 @@ export class FaceServiceClient {
     try {
       const response = await this.#fetch(this.#baseUrl + call.path, {
         method: call.body === undefined ? 'GET' : 'POST',
-        headers: {
-          ...this.#headers,
-          'X-Request-ID': known.request_id,
-          ...(call.contentType ? { 'Content-Type': call.contentType } : {}),
-        },
+        headers,
         ...(call.body === undefined ? {} : { body: call.body as BodyInit }),
-        // Unless both are set, fetch keeps a copy of the body for a redirect or a login.
+        // Without this, Node keeps a copy of the body, in case it is to be sent elsewhere.
         redirect: 'error',
-        window: null,
         signal: control.signal,
       });
       return { status: response.status, headers: response.headers, text: await response.text() };

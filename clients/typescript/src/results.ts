@@ -32,10 +32,7 @@ export type Health = Schemas['HealthResponse'];
 
 /** What may be asked of every image; the service's own default for what is left out. */
 export type Options = With<
-  Omit<
-    NonNullable<operations['detect_detect_post']['parameters']['query']>,
-    'embedding_format'
-  >,
+  Omit<NonNullable<operations['detect_detect_post']['parameters']['query']>, 'embedding_format'>,
   {
     /** Whether embeddings are computed and returned. */
     embeddings?: boolean;
@@ -77,7 +74,11 @@ function comparedImage(raw: Schemas['ComparedImage']): ComparedImage {
 }
 
 function fileResult(raw: Schemas['FileResult']): FileResult {
-  return { ...raw, faces: raw.faces.map(face), error: raw.error && fileError(raw.status, raw.error) };
+  return {
+    ...raw,
+    faces: raw.faces.map(face),
+    error: raw.error && fileError(raw.status, raw.error),
+  };
 }
 
 function fileError(status: number, raw: Schemas['ErrorResponse']): ErrorAnswer {

@@ -16,10 +16,12 @@ export interface Retry {
 /** Statuses that may be another one next time; 502 is a proxy's word for a broken connection. */
 export const TEMPORARY: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
 
-/** Milliseconds to wait after the `attempt`-th, counted from 1. */
-export function pauseMs(retry: Retry, attempt: number, headers?: Headers): number {
-  const jitter = Math.random() * Math.min(retry.capMs, retry.baseMs * 2 ** (attempt - 1));
-  return (headers ? retryAfterMs(headers) : 0) + jitter;
+/** What setTimeout takes at most; it takes more for none at all. */
+export const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Milliseconds to wait after the `attempt`-th, counted from 1, on top of what was asked for. */
+export function jitterMs(retry: Retry, attempt: number): number {
+  return Math.random() * Math.min(retry.capMs, retry.baseMs * 2 ** (attempt - 1));
 }
 
 /**
@@ -42,10 +44,13 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       clearTimeout(timer);
       reject(signal!.reason);
     };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', abort);
-      resolve();
-    }, ms);
+    const timer = setTimeout(
+      () => {
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      },
+      Math.min(ms, LONGEST_TIMER),
+    );
     signal?.addEventListener('abort', abort, { once: true });
   });
 }

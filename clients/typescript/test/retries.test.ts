@@ -20,7 +20,7 @@ import {
   Unavailable,
   UnexpectedAnswer,
 } from '../src/index.js';
-import { pauseMs, retryAfterMs } from '../src/retry.js';
+import { jitterMs, retryAfterMs } from '../src/retry.js';
 import { file, given, script, settled } from './help.js';
 
 const image = new Uint8Array(700_000).fill(7);
@@ -74,7 +74,10 @@ for (const [name, type, status, code] of [
     const { url, seen } = script(name);
     const error = await errorOf(new FaceServiceClient(url).detect(image, { request_id: 'mine' }));
     assert.equal(error.constructor, type);
-    assert.deepEqual([error.status, error.code, error.request_id, error.attempts], [status, code, 'mine', 1]);
+    assert.deepEqual(
+      [error.status, error.code, error.request_id, error.attempts],
+      [status, code, 'mine', 1],
+    );
     assert.equal(error.message, `Scripted ${status} (${status} ${code}, request mine, sent once)`);
     assert.equal((await seen()).length, 1);
   });
@@ -93,7 +96,9 @@ for (const [name, type, status, code] of [
     const error = await errorOf(client.detect(image));
     assert.equal(error.constructor, type);
     assert.deepEqual([error.status, error.code, error.attempts], [status, code, 3]);
-    const ids = (await seen()).map((one) => one.headers['X-Request-ID'] ?? one.headers['x-request-id']);
+    const ids = (await seen()).map(
+      (one) => one.headers['X-Request-ID'] ?? one.headers['x-request-id'],
+    );
     assert.deepEqual(ids, Array(3).fill(error.request_id), 'one call, one id');
   });
 }
@@ -133,13 +138,28 @@ test('pauses grow up to their cap, and any part of that is waited', () => {
   const random = Math.random;
   try {
     Math.random = () => 1;
-    assert.deepEqual([1, 2, 3, 4, 9].map((n) => pauseMs(retry, n)), [250, 500, 1000, 1500, 1500]);
+    assert.deepEqual(
+      [1, 2, 3, 4, 9].map((n) => jitterMs(retry, n)),
+      [250, 500, 1000, 1500, 1500],
+    );
     Math.random = () => 0;
-    assert.equal(pauseMs(retry, 9), 0);
-    assert.equal(pauseMs(retry, 9, new Headers({ 'retry-after': '2' })), 2000);
+    assert.equal(jitterMs(retry, 9), 0);
   } finally {
     Math.random = random;
   }
+});
+
+test('a call may have all the time of the world', async () => {
+  const { url } = script('well');
+  const client = new FaceServiceClient(url, { timeoutMs: Infinity, deadlineMs: Infinity });
+  assert.equal((await client.detect(image)).faces.length, 1);
+});
+
+test('a header that cannot be sent is no broken connection', async () => {
+  const { url, seen } = script('well');
+  const call = new FaceServiceClient(url).detect(image, { request_id: 'a\nb' });
+  await assert.rejects(call, TypeError);
+  assert.equal((await seen()).length, 0);
 });
 
 test('no pause is longer than the deadline', async () => {
@@ -176,7 +196,7 @@ for (const name of ['silence', 'drip']) {
 test('an aborted call hangs up, rejects with the reason, and is not tried again', async () => {
   const { url, seen } = script('silence-then-well');
   const control = new AbortController();
-  const client = new FaceServiceClient(url, soon);
+  const client = new FaceServiceClient(url, { retry: { attempts: 1 } });
   const call = client.detect(image, { signal: control.signal });
   await settled(async () => (await seen())[0]?.received! >= image.length);
   const reason = new Error('the user left');
@@ -210,8 +230,14 @@ test('a signal that outlives its calls keeps nothing of them', async () => {
   let listening = 0;
   const signal = new AbortController().signal;
   const [add, remove] = [signal.addEventListener, signal.removeEventListener];
-  signal.addEventListener = (...given: Parameters<typeof add>) => (listening++, add.apply(signal, given));
-  signal.removeEventListener = (...given: Parameters<typeof add>) => (listening--, remove.apply(signal, given));
+  signal.addEventListener = (...given: Parameters<typeof add>) => (
+    listening++,
+    add.apply(signal, given)
+  );
+  signal.removeEventListener = (...given: Parameters<typeof add>) => (
+    listening--,
+    remove.apply(signal, given)
+  );
   const client = new FaceServiceClient(url);
   for (let call = 0; call < 3; call++) await client.detect(image, { signal });
   assert.equal(listening, 0);

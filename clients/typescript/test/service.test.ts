@@ -38,8 +38,18 @@ test('faces are those of the wire', async () => {
 });
 
 test('options reach the service', async () => {
-  const [face, ...more] = (await client.detect(photo, { max_faces: 1, embeddings: false, landmarks: false, quality: false })).faces;
-  assert.deepEqual([more.length, face?.embedding, face?.landmarks, face?.quality], [0, null, null, null]);
+  const [face, ...more] = (
+    await client.detect(photo, {
+      max_faces: 1,
+      embeddings: false,
+      landmarks: false,
+      quality: false,
+    })
+  ).faces;
+  assert.deepEqual(
+    [more.length, face?.embedding, face?.landmarks, face?.quality],
+    [0, null, null, null],
+  );
   assert.throws(() => similarity(face!, face!), /not asked for/);
   assert.equal((await client.detect(photo, { min_score: 1 })).faces.length, 0);
   await assert.rejects(client.detect(photo, { max_faces: 0 }), InvalidRequest);
@@ -71,8 +81,14 @@ test('base64 and a data: URL are taken as text', async () => {
 
 test('a bad file of a batch is an error in its place', async () => {
   const { results } = await client.detectBatch([photo, new Uint8Array([1, 2, 3]), other]);
-  assert.deepEqual(results.map((one) => one.faces.length), [29, 0, 6]);
-  assert.deepEqual(results.map((one) => one.status), [200, 400, 200]);
+  assert.deepEqual(
+    results.map((one) => one.faces.length),
+    [29, 0, 6],
+  );
+  assert.deepEqual(
+    results.map((one) => one.status),
+    [200, 400, 200],
+  );
   assert.ok(results[1]?.error instanceof InvalidImage);
   assert.equal(results[0]?.error, null);
   assert.ok(results[2]?.faces[0]?.embedding instanceof Float32Array);
@@ -102,7 +118,10 @@ test('a vector for pgvector reads back as the embedding', async () => {
 test('what is no image is an InvalidImage', async () => {
   await assert.rejects(client.detect(new Uint8Array([1]), { request_id: 'a-bad-one' }), (error) => {
     assert.ok(error instanceof InvalidImage);
-    assert.deepEqual([error.status, error.code, error.request_id], [400, 'invalid_image', 'a-bad-one']);
+    assert.deepEqual(
+      [error.status, error.code, error.request_id],
+      [400, 'invalid_image', 'a-bad-one'],
+    );
     return true;
   });
 });

@@ -40,8 +40,7 @@ class FaceServiceError(Exception):
         attempts: int = 1,
         note: str = "",
     ) -> None:
-        # All of it in `args`: what a pickled error is made of again in another process.
-        super().__init__(detail, status, code, request_id, attempts, note)
+        super().__init__(detail)
         self.detail = detail
         self.status = status
         self.code = code

@@ -105,15 +105,14 @@ class OpenFile(Source):
         name = getattr(file, "name", None)
         super().__init__(Path(name).name if isinstance(name, str) else "image", seekable(file))
         self._file = file
-        self._start = file.tell() if self.repeatable else 0
+        self._length: int | None = None
+        if self.repeatable:
+            self._start = file.tell()
+            self._length = max(file.seek(0, os.SEEK_END) - self._start, 0)
 
     @property
     def length(self) -> int | None:
-        if not self.repeatable:
-            return None
-        end = self._file.seek(0, os.SEEK_END)
-        self._file.seek(self._start)
-        return max(end - self._start, 0)
+        return self._length
 
     def read(self) -> Iterator[bytes]:
         if self.repeatable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -82,7 +83,12 @@ class Attempts(Generic[T]):
         return max(self._end - time.monotonic(), 0)
 
     def request(self) -> dict[str, Any]:
-        """The next attempt, as httpx's `build_request` takes it; without the body."""
+        """The next attempt, as httpx's `build_request` takes it; without the body.
+
+        Raises TimedOut once the deadline has passed.
+        """
+        if not (left := self.left):
+            raise self.expired()
         self._sent += 1
         headers = {"X-Request-ID": self.request_id}
         if self.config.api_key:
@@ -92,7 +98,7 @@ class Attempts(Generic[T]):
             if (length := body.length) is not None:
                 headers["Content-Length"] = str(length)
         # Waiting for a connection of the pool is no sign of trouble: it may take what is left.
-        timeout = httpx.Timeout(min(self.config.timeout, self.left), pool=self.left)
+        timeout = httpx.Timeout(bounded(min(self.config.timeout, left)), pool=bounded(left))
         return {
             "method": self.call.method,
             "url": self.config.base_url.rstrip("/") + self.call.path,
@@ -170,6 +176,11 @@ class Attempts(Generic[T]):
         self, kind: type[E], detail: str, status: int | None = None, code: str = "no_answer"
     ) -> E:
         return kind(detail, status, code, self.request_id, self._sent)
+
+
+def bounded(seconds: float) -> float | None:
+    """A timeout as sockets take it: None for one without end."""
+    return None if math.isinf(seconds) else seconds
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
