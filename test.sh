@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=scripts/bootstrap.sh
 . scripts/bootstrap.sh
-install_locked .venv requirements-dev.lock --no-deps --editable .
+install_locked .venv requirements-dev.lock --no-deps --editable . --editable clients/python
 scripts/oracle.sh
 export PATH=$PWD/.venv/bin:$PATH
 

@@ -44,7 +44,7 @@ install_locked() {
   find_python
   version=$("$python" -c 'import sys; print(*sys.version_info[:2], sep=".")')
   # The folder is part of it: an environment that was moved still points to where it was.
-  wanted=$(echo "$version $PWD" && cat "$lock" pyproject.toml)
+  wanted=$(echo "$version $PWD $*" && cat "$lock" pyproject.toml)
   [[ -x $dir/bin/python && -f $stamp && $(<"$stamp") == "$wanted" ]] && return
 
   find_uv
