@@ -1,4 +1,4 @@
-# CPU image. docker build -t face-service:cpu .
+# CPU image, amd64 and arm64. docker build -t face-service:cpu .
 FROM python:3.12.13-slim-trixie AS builder
 RUN pip install --no-cache-dir uv==0.13.9
 ENV UV_COMPILE_BYTECODE=1 \
@@ -10,6 +10,7 @@ RUN uv venv
 COPY requirements.lock ./
 RUN uv pip install --require-hashes -r requirements.lock
 COPY LICENSE README.md pyproject.toml ./
+COPY wheels ./wheels
 COPY src ./src
 RUN uv pip install --no-deps .
 

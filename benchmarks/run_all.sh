@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every table and plot of docs/performance.md, in order, in half an hour: benchmarks/run_all.sh
+# Every table and plot of docs/performance.md and docs/quality.md, in order, in three quarters of an
+# hour: benchmarks/run_all.sh
 # Needs ./test.sh to have run once (.venv, .oracle, the stand-in pack), scripts/openvino.sh for the
 # tables of OpenVINO, and a machine that does nothing else.
 set -euo pipefail
@@ -33,6 +34,7 @@ step arrivals benchmarks.arrivals --seconds 6
 step mixed benchmarks.mixed
 step canvas_agreement benchmarks.canvas_agreement --frames 500
 step closeup benchmarks.closeup --photos 60
+step quality benchmarks.quality
 
 # matplotlib, in a folder that is gone afterwards.
 find_python
@@ -41,7 +43,11 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mapfile -t needs < <("$python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")')
 "$uv" pip install --quiet --python "$python" --target "$scratch" "${needs[@]}"
+"$uv" run --quiet --no-project --python "$python" --with mediapipe==0.10.21 \
+  python benchmarks/mediapipe_meshes.py "$scratch/meshes.npz"
+step pose benchmarks.pose --meshes "$scratch/meshes.npz"
 PYTHONPATH=$scratch:. "$python" -m benchmarks.plots
+PYTHONPATH=$scratch:. "$python" -m benchmarks.quality_plots
 
 "$python" -m benchmarks.publish
-echo "All done in $(((SECONDS - started) / 60)) minutes; docs/performance.md has the tables."
+echo "All done in $(((SECONDS - started) / 60)) minutes; docs/performance.md and docs/quality.md have the tables."

@@ -59,11 +59,33 @@ install_locked() {
 }
 
 # pins_for DIR LOCK: LOCK, without onnxruntime where DIR holds another build of it. All of them are
-# the module `onnxruntime`: who put onnxruntime-gpu, -migraphx or -rocm in its place keeps it.
+# the module `onnxruntime`: who put onnxruntime-gpu, -migraphx or -rocm in its place keeps it. A lock
+# that names a build of its own is taken whole.
 pins_for() {
-  if compgen -G "$1/lib/python*/site-packages/onnxruntime_*.dist-info" >/dev/null; then
+  if compgen -G "$1/lib/python*/site-packages/onnxruntime_*.dist-info" >/dev/null &&
+    [[ $(<"$2") != *$'\n'onnxruntime-* ]]; then
     awk '/^[a-z]/ { skip = /^onnxruntime==/ } !skip' "$2"
   else
     cat "$2"
   fi
+}
+
+# only_the_build_of DIR LOCK: takes every ONNX Runtime out of DIR if one of them is not pinned by
+# LOCK, for install_locked to put the right one in. Removing just the wrong one would not do: they
+# share their files.
+only_the_build_of() {
+  local dir=$1 lock=$2 info name held=() wrong=
+  for info in "$dir"/lib/python*/site-packages/onnxruntime{,_*}-[0-9]*.dist-info; do
+    [[ -d $info ]] || continue
+    name=${info##*/} name=${name%.dist-info} name=${name//_/-}
+    held+=("${name%%-[0-9]*}")
+    # onnxruntime-gpu-1.26.0 is onnxruntime-gpu==1.26.0 in a lock.
+    [[ $(<"$lock") == *$'\n'"${name%%-[0-9]*}==${name##*-} "* ]] || wrong=$name
+  done
+  [[ -n $wrong ]] || return 0
+  find_python
+  find_uv
+  echo "Replacing $wrong by what $lock pins" >&2
+  "$uv" pip uninstall --quiet --python "$dir/bin/python" "${held[@]}"
+  rm -f "$dir"/.installed-*
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the four lock files again, keeping every pin that still fits; `scripts/lock.sh --upgrade` takes the newest.
+# Writes the lock files again, keeping every pin that still fits; `scripts/lock.sh --upgrade` takes the newest.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 # shellcheck source=scripts/bootstrap.sh
@@ -7,8 +7,9 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 find_python
 find_uv
 
+# What the packages say of themselves, not what [tool.uv] says of them.
 compile() {
-  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  "$uv" pip compile --quiet --no-config --find-links wheels --universal --python-version 3.11 --generate-hashes \
     --custom-compile-command scripts/lock.sh "$@"
 }
 
@@ -25,8 +26,8 @@ compile pyproject.toml --output-file requirements.lock "$@"
   sed -nE 's/^opencv-python-headless(==[^ ]+).*/opencv-python\1/p' requirements.lock
 } | compile - --constraints requirements.lock --output-file requirements-oracle.lock "$@"
 
-# OpenVINO's build takes the place of onnxruntime: the same module under another name.
-{
-  echo onnxruntime-openvino==1.24.1
-  sed -nE '/^onnxruntime==/d; s/^([a-z][^ ]*==[^ ]+)( ;[^\\]*)? ?\\?$/\1\2/p' requirements.lock
-} | compile - --output-file requirements-openvino.lock "$@"
+# The other builds of ONNX Runtime, beside the same versions of everything else.
+for extra in cuda openvino rocm; do
+  compile pyproject.toml --extra "$extra" --output-file "requirements-$extra.lock" "$@" \
+    --constraints <(sed -nE '/^onnxruntime==/d; s/^([a-z][^ ]*==[^ ]+)( ;[^\\]*)? ?\\?$/\1\2/p' requirements.lock)
+done

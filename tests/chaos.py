@@ -42,7 +42,7 @@ def misbehave(host: str, port: int, seed: int) -> None:
                 host, port, timeout=chance.choice((0.001, 0.02, 0.2, 5))
             )
             path = chance.choice(
-                ("/detect", "/detect", "/extract-embedding", "/detect/batch", "/x")
+                ("/detect", "/detect", "/extract-embedding", "/detect/batch", "/compare", "/x")
             )
             kind = chance.choice(
                 ("image/jpeg", "application/json", "multipart/form-data; boundary=x")

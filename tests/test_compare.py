@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from face_service.vision.blob import Image
 from tests.images import encode
 from tests.server import Server
 from tests.test_api import assert_error
+from tests.wire import metric, settled
 
 THRESHOLD = 0.275
 NOBODY = encode(np.zeros((200, 300, 3), np.uint8), "PNG")
@@ -177,7 +179,7 @@ def test_stages_are_those_of_one_turn(server: Server, group: Image) -> None:
 @pytest.fixture(scope="module")
 def unmeasured(start_server: Callable[..., Server], starter: Pack, tmp_path_factory) -> Iterator:
     """A server on the starter pack's networks as a folder that knows no threshold, with a key
-    and a small limit of pixels."""
+    a small limit of pixels, and room for one request."""
     folder = tmp_path_factory.mktemp("unmeasured")
     for model in starter.models.values():
         (folder / model.path.name).symlink_to(model.path)
@@ -185,6 +187,7 @@ def unmeasured(start_server: Callable[..., Server], starter: Pack, tmp_path_fact
         INSIGHTFACE_MODEL=str(folder),
         API_KEYS=hashlib.sha256(b"secret").hexdigest(),
         MAX_IMAGE_PIXELS="1000000",
+        MAX_QUEUE="1",
     )
     server.wait_until_ready()
     yield server
@@ -213,3 +216,16 @@ def test_a_picture_over_the_limit_is_a_413_that_names_it(unmeasured: Server) -> 
     unmeasured.client.headers["X-API-Key"] = "secret"
     large = encode(np.zeros((1001, 1000, 3), np.uint8), "PNG")
     assert_error(compare(unmeasured, NOBODY, large), 413, "too_large", "file_b: ", "1000000")
+
+
+def test_it_waits_in_the_same_line_as_everybody(unmeasured: Server) -> None:
+    unmeasured.client.headers["X-API-Key"] = "secret"
+    with socket.create_connection(("127.0.0.1", unmeasured.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /detect HTTP/1.1\r\nhost: x\r\nx-api-key: secret\r\n"
+            b"content-type: image/png\r\ncontent-length: 9999\r\n\r\n"
+        )
+        settled(lambda: metric(unmeasured, "face_service_requests_inside") == 1)
+        refused = compare(unmeasured, NOBODY, NOBODY)
+    assert_error(refused, 429, "overloaded")
+    assert int(refused.headers["retry-after"]) > 0

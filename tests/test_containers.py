@@ -2,7 +2,9 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +13,19 @@ from face_service.config import Settings
 from face_service.main import SEND_TIMEOUT_S
 
 ROOT = Path(__file__).parent.parent
-DOCKERFILES = ["Dockerfile", "Dockerfile.rocm"]
+DOCKERFILES = sorted(path.name for path in ROOT.glob("Dockerfile*"))
+COMPUTES = {
+    "Dockerfile": ("onnxruntime", "CPUExecutionProvider"),
+    "Dockerfile.cuda": ("onnxruntime-gpu", "CUDAExecutionProvider"),
+    "Dockerfile.migraphx": ("onnxruntime-migraphx", "MIGraphXExecutionProvider"),
+    "Dockerfile.openvino": ("onnxruntime-openvino", "OpenVINOExecutionProvider"),
+    "Dockerfile.rocm": ("onnxruntime-rocm", "ROCMExecutionProvider"),
+}
+"""The build of ONNX Runtime in each image, and what it is there for."""
+OF_OTHERS = re.compile(
+    "PATH|HOME|LD_LIBRARY_PATH|PYTHONUNBUFFERED|UV_.*|NVIDIA_.*|CUDA_CACHE_PATH|MIOPEN_.*"
+)
+"""Variables that are not this service's: the system's, uv's, the drivers'."""
 
 
 def instructions(name: str) -> list[tuple[str, str]]:
@@ -24,6 +38,73 @@ def instructions(name: str) -> list[tuple[str, str]]:
 
 def last(name: str, instruction: str) -> str:
     return [rest for word, rest in instructions(name) if word == instruction][-1]
+
+
+def variables(name: str) -> dict[str, str]:
+    """What ENV sets in a Dockerfile, all stages together."""
+    return dict(
+        word.split("=", 1)
+        for instruction, rest in instructions(name)
+        if instruction == "ENV"
+        for word in shlex.split(rest)
+    )
+
+
+def compose() -> dict[str, Any]:
+    """The services of docker-compose.yml, anchors resolved."""
+    services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return services
+
+
+SERVICES = sorted(compose())
+
+
+def test_every_image_is_known_here() -> None:
+    assert set(DOCKERFILES) == set(COMPUTES)
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_base_images_are_pinned_by_a_full_tag(name: str) -> None:
+    arguments = {}
+    for word, rest in instructions(name):
+        if word == "ARG" and "=" in rest:
+            arguments.update([rest.split("=", 1)])
+        if word == "FROM":
+            image = re.sub(r"\$\{(\w+)\}", lambda found: arguments[found[1]], rest.split(" AS ")[0])
+            assert re.fullmatch(r"ubuntu:\d\d\.04|[\w/.-]+:\d+\.\d+\.\d+-[\w-]+", image), image
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_the_image_holds_the_build_it_computes_with(name: str) -> None:
+    build, provider = COMPUTES[name]
+    installed = " ".join(rest for word, rest in instructions(name) if word == "RUN")
+    for lock in re.findall(r"--require-hashes -r (\S+)", installed):
+        installed += (ROOT / lock).read_text()
+    assert re.search(rf"\b{build}[=<]", installed)
+    asked = variables(name).get("ONNX_PROVIDERS", Settings.model_fields["onnx_providers"].default)
+    settings = Settings(_env_file=None, onnx_providers=asked)
+    assert settings.onnx_providers[0] == provider
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_every_variable_is_one_that_somebody_reads(name: str) -> None:
+    own = {word for word in variables(name) if not OF_OTHERS.fullmatch(word)}
+    assert {word.lower() for word in own} <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_what_is_written_lies_in_the_volume_and_belongs_to_the_user(name: str) -> None:
+    volume = last(name, "VOLUME")
+    folders = {word: value for word, value in variables(name).items() if "CACHE" in word}
+    folders |= {word: value for word, value in variables(name).items() if word.endswith("DB_PATH")}
+    folders.pop("UV_NO_CACHE", None)
+    assert "MODEL_CACHE_DIR" in folders
+    assert all(f"{value}/".startswith(f"{volume}/") for value in folders.values()), folders
+    runs = " ".join(rest for word, rest in instructions(name) if word == "RUN")
+    uid = last(name, "USER").partition(":")[0]
+    made = re.search(rf"install -d -o (\S+) -g \1 {volume}\b", runs)
+    assert made, "the volume is made in the image, for the user"
+    assert made[1] == uid or f"useradd --uid {uid} --create-home {made[1]} " in runs
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
@@ -66,9 +147,9 @@ def test_models_outlive_the_container(name: str) -> None:
 
 
 def test_compose_says_what_original_md_says() -> None:
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    assert compose["version"] == "3.8"
-    service = compose["services"]["face-service"]
+    assert yaml.safe_load((ROOT / "docker-compose.yml").read_text())["version"] == "3.8"
+    service = compose()["face-service"]
+    assert "profiles" not in service, "`docker compose up` starts it"
     assert (
         service.items()
         >= {
@@ -86,20 +167,60 @@ def test_compose_says_what_original_md_says() -> None:
     )
 
 
-def test_compose_leaves_the_service_nothing_it_does_not_need() -> None:
-    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["face-service"]
+def test_every_image_has_a_service_and_a_profile_of_its_name() -> None:
+    found = {service["build"]["dockerfile"]: name for name, service in compose().items()}
+    assert set(found) == set(DOCKERFILES)
+    for dockerfile, name in found.items():
+        _, _, accelerator = dockerfile.partition(".")
+        assert name == f"face-service-{accelerator}".rstrip("-")
+        assert compose()[name].get("profiles", [""]) == [accelerator]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_compose_gives_what_the_image_expects(name: str) -> None:
+    service = compose()[name]
+    dockerfile = service["build"]["dockerfile"]
+    (port,) = service["ports"]
+    assert port.split(":")[1] == last(dockerfile, "EXPOSE")
+    (volume,) = service["volumes"]
+    assert volume.split(":")[1] == last(dockerfile, "VOLUME")
+    assert service["stop_signal"] == last(dockerfile, "STOPSIGNAL")
+
+
+@pytest.mark.parametrize("name", SERVICES[1:])
+def test_another_image_answers_to_the_same_name(name: str) -> None:
+    service = compose()[name]
+    assert service["networks"]["default"]["aliases"] == [SERVICES[0]]
+    assert "environment" not in service, "the image says what computes"
+    assert "healthcheck" not in service, "the image says how long the first start takes"
+
+
+def test_compose_hands_over_the_cards() -> None:
+    services = compose()
+    (card,) = services["face-service-cuda"]["deploy"]["resources"]["reservations"]["devices"]
+    assert card == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    for name in ("face-service-migraphx", "face-service-rocm"):
+        assert services[name]["devices"] == ["/dev/kfd", "/dev/dri"]
+        assert services[name]["group_add"] == ["video", "${RENDER_GID:-render}"]
+        created = [rest for word, rest in instructions(services[name]["build"]["dockerfile"])]
+        assert any("groupadd --system --gid 992 render" in rest for rest in created)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_compose_leaves_the_service_nothing_it_does_not_need(name: str) -> None:
+    service = compose()[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["tmpfs"] == ["/tmp"]
-    assert service["stop_signal"] == "SIGTERM"
-    assert service["healthcheck"]["test"][0] == "CMD", "no shell"
+    assert not {"privileged", "cap_add", "user"} & set(service)
+    assert 0 < service["pids_limit"] <= 4096
 
 
-def test_compose_waits_as_long_as_an_accepted_request_may_take() -> None:
-    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["face-service"]
+@pytest.mark.parametrize("name", SERVICES)
+def test_compose_waits_as_long_as_an_accepted_request_may_take(name: str) -> None:
     longest = sum(
-        Settings.model_fields[name].default for name in ("request_timeout_s", "drain_grace_s")
+        Settings.model_fields[setting].default for setting in ("request_timeout_s", "drain_grace_s")
     )
-    grace = int(service["stop_grace_period"].removesuffix("s"))
+    grace = int(compose()[name]["stop_grace_period"].removesuffix("s"))
     assert grace > longest + SEND_TIMEOUT_S

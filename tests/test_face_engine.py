@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from face_service.face_engine import Options, select
+from face_service.face_engine import FaceEngine, Options, select
+from face_service.routes.rendering import render_face
+from face_service.schemas import DetectOptions
+from face_service.serving.service import Analysis
+from face_service.vision.blob import Image
 from face_service.vision.scrfd import Detections
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
@@ -40,3 +46,27 @@ def test_the_size_filter_measures_what_is_inside_and_comes_before_the_count() ->
     boxes = found((0, 0, 50, 50), (170, 10, 260, 90), (60, 0, 120, 45))
     chosen = select(boxes, IMAGE, Options(min_face_size=40, max_faces=2))
     assert chosen.bboxes[:, 0].tolist() == [0, 60]
+
+
+class CoincidingLandmarks:
+    """A detector whose one face has all five landmarks in one place."""
+
+    def prepare(self, image: Image) -> list[Image]:
+        return [image]
+
+    def detect(self, views: list[Image], min_score: float) -> Detections:
+        return replace(found((20, 10, 80, 90)), landmarks=np.full((1, 5, 2), 50, np.float32))
+
+
+def test_a_face_that_cannot_be_aligned_is_not_usable_and_has_no_quality(
+    engine: FaceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_detector", CoincidingLandmarks())
+    (face,) = engine.faces_of(IMAGE)
+    assert (face.embedding, face.quality, face.usable) == (None, None, False)
+    analysis = Analysis(engine.info, [face], 200, 100)
+    wire = render_face(face, analysis, DetectOptions())
+    assert wire["error"] == "landmarks are degenerate"
+    assert (wire["quality"], wire["usable"], list(wire["reasons"])) == (None, False, [])
+    unasked = render_face(face, analysis, DetectOptions(quality=False))
+    assert (unasked["quality"], unasked["usable"], unasked["reasons"]) == (None, None, None)

@@ -11,6 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+SERVED = [
+    "requirements.lock",
+    "requirements-cuda.lock",
+    "requirements-openvino.lock",
+    "requirements-rocm.lock",
+]
+"""What run.sh installs: one lock for each build of ONNX Runtime."""
 TOOLS = ["awk", "bash", "cat", "chmod", "dirname", "mkdir", "mv", "readlink", "rm"]
 
 # Stands for the Python of the machine and for that of .venv: answers `-c`, and reports a start.
@@ -19,6 +26,7 @@ if [[ $1 == -c ]]; then exec '{sys.executable}' "$@"; fi
 echo "python $*"
 echo "in $PWD"
 echo "libraries ${{LD_LIBRARY_PATH-none}}"
+echo "providers ${{ONNX_PROVIDERS-none}}"
 """
 
 OLD_PYTHON = f"""#!/usr/bin/env bash
@@ -72,6 +80,12 @@ class Machine:
             check=False,
         )
 
+    def put_in(self, *packages: str) -> None:
+        """What pip would leave in .venv for these packages, such as onnxruntime_gpu-1.26.0."""
+        (library,) = (self.checkout / ".venv/lib").iterdir()
+        for package in packages:
+            (library / f"site-packages/{package}.dist-info").mkdir(parents=True)
+
     @property
     def asked_of_uv(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
@@ -85,7 +99,7 @@ class Machine:
 def machine(tmp_path: Path) -> Machine:
     checkout = tmp_path / "a folder" / "face-service"
     (checkout / "scripts").mkdir(parents=True)
-    for name in ["run.sh", "scripts/bootstrap.sh", "pyproject.toml", "requirements.lock"]:
+    for name in ["run.sh", "scripts/bootstrap.sh", "pyproject.toml", *SERVED]:
         shutil.copy(ROOT / name, checkout / name)
     binaries = tmp_path / "bin"
     binaries.mkdir()
@@ -158,8 +172,7 @@ def test_without_rocm_the_library_path_is_left_alone(machine: Machine) -> None:
 @pytest.mark.parametrize("build", ["gpu", "migraphx", "rocm"])
 def test_another_build_of_onnxruntime_is_not_overwritten(machine: Machine, build: str) -> None:
     machine.run()
-    (library,) = (machine.checkout / ".venv/lib").iterdir()
-    (library / f"site-packages/onnxruntime_{build}-1.23.1.dist-info").mkdir(parents=True)
+    machine.put_in(f"onnxruntime_{build}-1.23.1")
     with (machine.checkout / "requirements.lock").open("a") as file:
         file.write("# changed\n")
     machine.run()
@@ -167,6 +180,74 @@ def test_another_build_of_onnxruntime_is_not_overwritten(machine: Machine, build
     onnxruntime = re.search(r"^onnxruntime==.*\n(?:[ ].*\n)*", lock, re.MULTILINE)
     assert onnxruntime
     assert machine.requirements == lock.replace(onnxruntime[0], "")
+
+
+def pinned_builds(lock: Path) -> list[str]:
+    """The ONNX Runtime of a lock, as folders in site-packages: onnxruntime_gpu-1.26.0."""
+    found = re.findall(r"^(onnxruntime[\w-]*)==(\S+)", lock.read_text(), re.MULTILINE)
+    return [f"{name.replace('-', '_')}-{version}" for name, version in found]
+
+
+@pytest.mark.parametrize("extra", ["cpu", "cuda", "openvino", "rocm"])
+def test_extra_chooses_the_build(machine: Machine, extra: str) -> None:
+    done = machine.run(EXTRA=extra)
+    assert "face_service.main" in done.stdout, done.stderr
+    lock = machine.checkout / (
+        "requirements.lock" if extra == "cpu" else f"requirements-{extra}.lock"
+    )
+    assert machine.requirements == lock.read_text()
+    machine.put_in(*pinned_builds(lock))
+    asked = machine.asked_of_uv
+    assert "face_service.main" in machine.run(EXTRA=extra).stdout
+    assert machine.asked_of_uv == asked, "a second start installs nothing"
+
+
+def test_another_extra_takes_out_every_build_first(machine: Machine) -> None:
+    machine.run()
+    machine.put_in(*pinned_builds(machine.checkout / "requirements.lock"))
+    before = len(machine.asked_of_uv)
+    assert "Replacing onnxruntime-" in machine.run(EXTRA="cuda").stderr
+    out, dependencies, _project = machine.asked_of_uv[before:]
+    assert out.startswith("pip uninstall ")
+    assert out.endswith(" onnxruntime")
+    assert "--require-hashes" in dependencies
+    assert machine.requirements == (machine.checkout / "requirements-cuda.lock").read_text()
+
+
+def test_back_to_the_cpu_only_when_it_is_asked_for(machine: Machine) -> None:
+    machine.run()
+    machine.run(EXTRA="cuda")
+    machine.put_in(*pinned_builds(machine.checkout / "requirements-cuda.lock"))
+    machine.run()
+    assert not any("uninstall" in line for line in machine.asked_of_uv), "left alone"
+    machine.run(EXTRA="cpu")
+    (out,) = (line for line in machine.asked_of_uv if "uninstall" in line)
+    assert out.split()[-2:] == ["onnxruntime", "onnxruntime-gpu"]
+
+
+def test_an_extra_that_is_none_is_refused_in_one_sentence(machine: Machine) -> None:
+    done = machine.run(EXTRA="nvidia")
+    assert done.returncode == 1
+    assert done.stderr == "EXTRA=nvidia is not allowed: cpu, cuda, openvino or rocm\n"
+    assert machine.asked_of_uv == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "provider"),
+    [
+        ("cuda", "CUDAExecutionProvider"),
+        ("openvino", "OpenVINOExecutionProvider"),
+        ("rocm", "MIGraphXExecutionProvider"),
+        ("cpu", "none"),
+        ("", "none"),
+    ],
+)
+def test_extra_computes_on_what_it_installs(machine: Machine, extra: str, provider: str) -> None:
+    assert f"providers {provider}\n" in machine.run(EXTRA=extra).stdout
+    own = machine.run(EXTRA=extra, ONNX_PROVIDERS="CPUExecutionProvider").stdout
+    assert "providers CPUExecutionProvider\n" in own
+    (machine.checkout / ".env").write_text("PORT=8200\nONNX_PROVIDERS=CPUExecutionProvider\n")
+    assert "providers none\n" in machine.run(EXTRA=extra).stdout, ".env has the word"
 
 
 def test_an_old_python_is_refused_in_one_sentence(machine: Machine) -> None:
@@ -211,7 +292,7 @@ def pins(lock: str) -> dict[str, set[str]]:
     return found
 
 
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-oracle.lock"]
+LOCKS = [*SERVED, "requirements-dev.lock", "requirements-oracle.lock"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -225,12 +306,20 @@ def test_a_lock_pins_everything_with_hashes_and_names_no_registry(lock: str) -> 
 
 
 def test_tests_and_oracle_compute_with_the_versions_that_are_served() -> None:
-    runtime, dev, oracle = map(pins, LOCKS)
+    runtime = pins("requirements.lock")
+    dev, oracle = pins("requirements-dev.lock"), pins("requirements-oracle.lock")
     assert runtime.items() <= dev.items()
     assert oracle["numpy"] == runtime["numpy"]
     assert oracle["onnxruntime"] == runtime["onnxruntime"]
     assert oracle["opencv-python"] == runtime["opencv-python-headless"]
     assert all(version.startswith("4.") for version in runtime["opencv-python-headless"])
+
+
+@pytest.mark.parametrize("lock", SERVED[1:])
+def test_another_build_is_served_beside_the_same_versions(lock: str) -> None:
+    runtime, other = pins("requirements.lock"), pins(lock)
+    assert runtime.pop("onnxruntime") != other.pop("onnxruntime")
+    assert runtime.items() <= other.items()
 
 
 def test_the_scripts_can_be_executed() -> None:

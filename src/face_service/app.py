@@ -26,10 +26,12 @@ from face_service.middleware import (
     RequestId,
     error_response,
 )
+from face_service.record import PROBES, RequestRecord
 from face_service.routes import compare, detect, health, metrics, models
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ErrorResponse, explain
 from face_service.serving.service import FaceService, Limits
+from face_service.tracing import trace_request
 from face_service.vision.image import silence_decoders
 
 logger = logging.getLogger(__name__)
@@ -85,6 +87,15 @@ def create_app(
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        # Traces alone: metrics and log are ours, and a span for every dependency tells nobody
+        # anything. They begin where OTEL_EXPORTER_OTLP_ENDPOINT says where to send them.
+        telemetry={
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": True,
+            "exclude": lambda scope: scope["path"] in PROBES,
+        },
         # "default" also keeps FastAPI from promising a 422 that is never sent.
         responses={"default": {"model": ErrorResponse, "description": "Any error"}},
     )
@@ -135,7 +146,13 @@ def add_middleware(app: FastAPI, settings: Settings, service: FaceService) -> No
             allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER],
             expose_headers=[REQUEST_ID_HEADER, "Retry-After", "Server-Timing"],
         )
-    app.add_middleware(Observe, metrics=service.metrics, closing=lambda: service.draining)
+
+    def tell(record: RequestRecord) -> None:
+        service.metrics.count(record)
+        trace_request(record)
+        record.log()
+
+    app.add_middleware(Observe, tell=tell, closing=lambda: service.draining)
     app.add_middleware(RequestId)
 
 
@@ -156,7 +173,3 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         return error_response(request.scope, InvalidRequest(explain(error.errors(), skip=1)))
-
-    @app.exception_handler(Exception)
-    async def unknown(request: Request, error: Exception) -> JSONResponse:
-        return error_response(request.scope, RequestError("The service failed on this request"))

@@ -118,7 +118,7 @@ def try_out(engine: FaceEngine) -> None:
         raise ProviderError(f"{best}: the first run failed: {error}") from error
     for name, placement in engine.placement().items():
         logger.info("%s: %s", name, in_words(placement))
-        if not placement.get(best):
+        if placement and not placement.get(best):
             raise ProviderError(
                 f"{best} has loaded, but it took no node of {name}: {in_words(placement)}"
             )

@@ -21,6 +21,7 @@ KEY_RULE = (
     "face-service key makes a key and its hash"
 )
 LIMITS = QualityLimits()
+LogFormat = Literal["console", "json"]
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -114,6 +115,9 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe line that is logged."
+    )
+    log_format: LogFormat = Field(
+        "console", description="Lines of the log for people (console) or for programs (json)."
     )
     model_cache_dir: Path = Field(Path("./models"), description="Folder that holds the packs.")
     model_mirror: AnyHttpUrl | None = Field(

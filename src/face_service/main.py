@@ -11,20 +11,13 @@ import uvicorn
 from face_service.app import create_app
 from face_service.config import Settings, load_settings
 from face_service.errors import StartupError
+from face_service.logs import configure_logging
 from face_service.server import KEEP_ALIVE_S, Server, bounded_protocol
 
 logger = logging.getLogger("face_service.main")
 
 SEND_TIMEOUT_S = 5
 """For answers that are on their way when the process ends."""
-
-LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
-LOG_TIME = "%Y-%m-%d %H:%M:%S"
-
-
-def configure_logging(level: str) -> None:
-    """Log to stderr, one line a message, in one format for this service and its server."""
-    logging.basicConfig(level=level, format=LOG_FORMAT, datefmt=LOG_TIME, force=True)
 
 
 def serve(settings: Settings) -> int:
@@ -62,7 +55,7 @@ def main(**overrides: Any) -> int:
     except StartupError as error:
         print(error, file=sys.stderr)
         return 1
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     return serve(settings)
 
 

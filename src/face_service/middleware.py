@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from face_service.errors import ImageTooLarge, RequestError, Unauthorized
-from face_service.metrics import UNKNOWN_PATH, Metrics
+from face_service.record import UNKNOWN_ENDPOINT, RequestRecord
+from face_service.stages import StageTimes
 
 REQUEST_ID_HEADER = "X-Request-ID"
 # What may be echoed into a header and a log line.
@@ -22,7 +23,8 @@ ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class RequestId:
-    """Gives every request an id: the caller's `X-Request-ID` if it is sane, or a new one."""
+    """Gives every request an id, the caller's `X-Request-ID` if it is sane or a new one, and a
+    record. Every line logged from here on shows the id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -33,7 +35,13 @@ class RequestId:
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         request_id = given if ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["record"] = RequestRecord(request_id, scope["method"])
+        # Not taken back at the end: the server may have something to say after it, and the
+        # task, with its context, ends there as well.
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -63,22 +71,28 @@ CONTENT_SECURITY_POLICY = (
 
 
 class Observe:
-    """Counts and times every request by endpoint, and adds the headers every answer has.
+    """Tells of every request once it has its answer, and adds the headers every answer has.
 
-    While `closing` says so, connections are closed after their answer, so that clients go
-    elsewhere before the port is closed.
+    An error that nobody expected becomes a 500 here. While `closing` says so, connections are
+    closed after their answer, so that clients go elsewhere before the port is closed.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, closing: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        tell: Callable[[RequestRecord], None],
+        closing: Callable[[], bool],
+    ) -> None:
         self.app = app
-        self.metrics = metrics
+        self.tell = tell
         self.closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        record: RequestRecord = scope["state"]["record"]
+        status: int | None = None
 
         async def send_safely(message: Message) -> None:
             nonlocal status
@@ -89,16 +103,36 @@ class Observe:
                     headers.setdefault(name, value)
                 if headers.get("content-type", "").startswith("text/html"):
                     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+                if record.times:
+                    headers["Server-Timing"] = server_timing(record.times)
                 if self.closing():
                     headers["Connection"] = "close"
+            else:
+                record.bytes_out += len(message.get("body", b""))
+                if not message.get("more_body"):  # told before the caller knows
+                    self._end(record, scope, status)
             await send(message)
 
         try:
             await self.app(scope, receive, send_safely)
+        except Exception as error:
+            record.error = error
+            if status is not None:  # half an answer is out: the server closes the connection
+                raise
+            failure = RequestError("The service failed on this request")
+            await error_response(scope, failure)(scope, receive, send_safely)
         finally:
-            endpoint = getattr(scope.get("route"), "path", UNKNOWN_PATH)
-            self.metrics.requests.labels(endpoint, status).inc()
-            self.metrics.duration.labels(endpoint).observe(time.perf_counter() - started)
+            self._end(record, scope, None)
+
+    def _end(self, record: RequestRecord, scope: Scope, status: int | None) -> None:
+        endpoint = getattr(scope.get("route"), "path", UNKNOWN_ENDPOINT)
+        if record.end(endpoint, status or 500):
+            self.tell(record)
+
+
+def server_timing(times: StageTimes) -> str:
+    """The stages as a Server-Timing header, in milliseconds."""
+    return ", ".join(f"{stage};dur={ms:.2f}" for stage, ms in times.items())
 
 
 class ApiKeys:
@@ -135,6 +169,7 @@ def error_response(
     scope: Scope, error: RequestError, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     """`{"detail", "code", "request_id"}`."""
+    scope["state"]["record"].code = error.code
     content = {
         "detail": str(error),
         "code": error.code,
@@ -159,6 +194,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        record: RequestRecord = scope["state"]["record"]
         declared = Headers(scope=scope).get("content-length", "")
         received = int(declared) if declared.isdigit() and int(declared) > self.max_bytes else 0
 
@@ -167,6 +203,7 @@ class BodyLimit:
             if received <= self.max_bytes:
                 message = await receive()
                 received += len(message.get("body", b""))
+                record.bytes_in += len(message.get("body", b""))
                 if received <= self.max_bytes:
                     return message
             raise ImageTooLarge(

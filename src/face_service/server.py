@@ -100,6 +100,13 @@ def bounded_protocol(max_connections: int) -> type[HttpToolsProtocol]:
                 return
             request_id = uuid.uuid4().hex
             code = status.partition(" ")[2].lower().replace(" ", "_")
+            logger.info(
+                "Refused",
+                extra={
+                    "fields": {"status": int(status[:3]), "code": code, "request_id": request_id},
+                    "kind": {"code": code},
+                },
+            )
             body = json.dumps({"detail": detail, "code": code, "request_id": request_id})
             self.transport.write(
                 f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"

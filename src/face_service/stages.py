@@ -1,14 +1,30 @@
-"""How long each stage of a request took."""
+"""How long each stage of a request took, and when."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
+
+
+class Interval(NamedTuple):
+    """When a stage ran, in seconds on time.perf_counter()."""
+
+    stage: str
+    started: float
+    ended: float
 
 
 class StageTimes(dict[str, float]):
-    """Milliseconds by stage, in the order in which the stages first ran."""
+    """Milliseconds by stage, in the order in which the stages first ran.
+
+    `intervals` has every run of every stage: several of one where a request took several turns.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.intervals: list[Interval] = []
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -17,4 +33,15 @@ class StageTimes(dict[str, float]):
         try:
             yield
         finally:
-            self[stage] = self.get(stage, 0.0) + (time.perf_counter() - started) * 1e3
+            self.add(stage, started, time.perf_counter())
+
+    def add(self, stage: str, started: float, ended: float) -> None:
+        """Add a run of `stage`, in seconds on time.perf_counter()."""
+        self[stage] = self.get(stage, 0.0) + (ended - started) * 1e3
+        self.intervals.append(Interval(stage, started, ended))
+
+    def include(self, other: StageTimes) -> None:
+        """Add what was measured elsewhere."""
+        for stage, milliseconds in other.items():
+            self[stage] = self.get(stage, 0.0) + milliseconds
+        self.intervals += other.intervals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,7 +26,9 @@ POISON = 123
 class FakeEngine:
     """Fails on any batch that holds an image of POISON pixels' width; else finds no faces."""
 
-    info = None
+    info = SimpleNamespace(
+        pack="fake", recogniser_sha256="0", precision="fp32", providers=("FakeProvider",)
+    )
     images_per_turn = 1
 
     def self_test(self) -> None:

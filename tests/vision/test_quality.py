@@ -84,10 +84,11 @@ def test_a_shaken_camera_blurs_in_one_direction(
     assert "blurred" in reasons_of(cv2.blur(portrait, kernel))
 
 
-@pytest.mark.parametrize(("gain", "reason"), [(0.1, "too_dark"), (1.7, "too_bright")])
+@pytest.mark.parametrize(("gain", "reason"), [(0.08, "too_dark"), (1.9, "too_bright")])
 def test_light(portrait: Image, reasons_of: Callable, gain: float, reason: str) -> None:
     lit = np.clip(portrait * gain, 0, 255).astype(np.uint8)
-    assert reasons_of(lit) == (reason,)
+    assert reason in reasons_of(lit)
+    assert not {"blurred", "cut_off"} & set(reasons_of(lit))
 
 
 def test_a_face_in_the_shade_is_as_sharp(portrait: Image, face: Face, engine: FaceEngine) -> None:
@@ -112,16 +113,16 @@ def test_a_small_face_is_too_small(group: Image, engine: FaceEngine) -> None:
 
 def test_a_face_cut_off_by_the_frame(portrait: Image, face: Face, engine: FaceEngine) -> None:
     width = int(face.bbox[2]) - int(face.bbox[0])
-    part = np.ascontiguousarray(portrait[:, 2 * width + int(0.4 * width) :])
+    part = np.ascontiguousarray(portrait[:, 2 * width + int(0.45 * width) :])
     cut = min(engine.faces_of(part, LOOK), key=lambda one: one.bbox[0])
     assert cut.quality
-    assert cut.quality.visible < 0.75
+    assert cut.quality.visible < 0.65
     assert "cut_off" in cut.quality.reasons
 
 
 def test_a_face_that_is_hardly_one(engine: FaceEngine, group: Image) -> None:
     found = engine.faces_of(group, replace(LOOK, min_score=0.1))
-    doubtful = [one for one in found if one.score < 0.65]
+    doubtful = [one for one in found if one.score < 0.7]
     assert doubtful
     assert all("low_confidence" in one.quality.reasons for one in doubtful if one.quality)
 
@@ -148,9 +149,9 @@ def test_a_pose_over_the_limit_is_extreme_and_said_once(face: Face, portrait: Im
             found = assess(crop, face.bbox, 0.9, face.landmarks, (2171, 3000, 3), limits)
         return found.reasons
 
-    assert judged(Pose(45, -35, 180)) == ()
-    assert judged(Pose(-45.1, 0, 0)) == ("extreme_pose",)
-    assert judged(Pose(0, -35.1, 0)) == ("extreme_pose",)
+    assert judged(Pose(40, -30, 180)) == ()
+    assert judged(Pose(-40.1, 0, 0)) == ("extreme_pose",)
+    assert judged(Pose(0, -30.1, 0)) == ("extreme_pose",)
     assert judged(Pose(60, 60, 0)) == ("extreme_pose",)
 
 

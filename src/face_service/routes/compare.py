@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Annotated
 
@@ -12,15 +11,12 @@ from face_service.comparison import compare
 from face_service.errors import ImageTooLarge, InvalidImage, InvalidRequest, RequestError
 from face_service.schemas import CompareOptions, CompareResponse
 from face_service.serving.service import Analysis
-from face_service.stages import StageTimes
 
 from .bodies import read_one_of_each
-from .deps import RequestId, Service, media_type
-from .detect import ERRORS, FILE, form_body
+from .deps import Record, Service, media_type
+from .detect import ERRORS, FILE, form_body, note
 from .guard import GuardedRoute
 from .rendering import render_comparison
-
-logger = logging.getLogger(__name__)
 
 FIELDS = ("file_a", "file_b")
 BODY = form_body(dict.fromkeys(FIELDS, FILE))
@@ -39,7 +35,7 @@ router = APIRouter(tags=["faces"], responses=ERRORS, route_class=GuardedRoute)
 @router.post("/compare", response_model=CompareResponse, openapi_extra=BODY)
 async def compare_images(
     service: Service,
-    request_id: RequestId,
+    record: Record,
     options: Annotated[CompareOptions, Query()],
     files: Annotated[list[bytes], Depends(get_two_files)],
 ) -> Response:
@@ -48,14 +44,16 @@ async def compare_images(
     `detail` says the verdict in words. A face that is not fit to be compared is never the
     proof of anything: its pairs are not `reliable`.
     """
-    started, times = time.perf_counter(), StageTimes()
-    info, answers = await service.analyse_many(files, options.for_engine(), times)
+    started = time.perf_counter()
+    info, answers = await service.analyse_many(files, options.for_engine(), record.times)
     a, b = (of(answer, field) for answer, field in zip(answers, FIELDS, strict=True))
     found = await service.beside(compare, a.faces, b.faces, info, FIELDS)
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    service.metrics.observe(times, [len(a.faces), len(b.faces)])
-    logger.info("Compared %d with %d faces in %.2fms", len(a.faces), len(b.faces), elapsed_ms)
-    return render_comparison((a, b), found, options, times, elapsed_ms, request_id)
+    note(record, [a, b])
+    counts = f"{len(a.faces)} with {len(b.faces)} faces"
+    record.says(__name__, f"Compared {counts} in {elapsed_ms:.2f}ms")
+    with record.times.measure("serialise"):
+        return render_comparison((a, b), found, options, elapsed_ms, record.request_id)
 
 
 def of(answer: Analysis | RequestError, field: str) -> Analysis:

@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 
 from face_service.config import Settings
 from face_service.errors import InvalidRequest
+from face_service.record import RequestRecord
 from face_service.schemas import DetectOptions
 from face_service.serving.service import FaceService
 
@@ -27,9 +28,9 @@ def get_service(request: Request) -> FaceService:
     return cast(FaceService, request.app.state.service)
 
 
-def get_request_id(request: Request) -> str:
-    """The id under which this request is logged."""
-    return cast(str, request.state.request_id)
+def get_record(request: Request) -> RequestRecord:
+    """What will be told of this request."""
+    return cast(RequestRecord, request.state.record)
 
 
 def media_type(request: Request) -> str:
@@ -65,7 +66,7 @@ async def get_files(request: Request, settings: Configured) -> list[tuple[str | 
 
 
 Service = Annotated[FaceService, Depends(get_service)]
-RequestId = Annotated[str, Depends(get_request_id)]
+Record = Annotated[RequestRecord, Depends(get_record)]
 ImageBytes = Annotated[bytes, Depends(get_image)]
 ImageFiles = Annotated[list[tuple[str | None, bytes]], Depends(get_files)]
 OptionsQuery = Annotated[DetectOptions, Query()]

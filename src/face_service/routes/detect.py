@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from face_service.record import RequestRecord
 from face_service.schemas import (
     BatchResponse,
     DetectOptions,
@@ -16,14 +17,11 @@ from face_service.schemas import (
     ErrorResponse,
 )
 from face_service.serving.service import Analysis, FaceService
-from face_service.stages import StageTimes
 
 from .bodies import parse_embedding_request
-from .deps import ImageBytes, ImageFiles, OptionsQuery, RequestId, Service
+from .deps import ImageBytes, ImageFiles, OptionsQuery, Record, Service
 from .guard import GuardedRoute
 from .rendering import render, render_batch
-
-logger = logging.getLogger(__name__)
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {
@@ -75,34 +73,35 @@ router = APIRouter(tags=["faces"], responses=ERRORS, route_class=GuardedRoute)
 
 @router.post("/detect", response_model=DetectResponse, openapi_extra=IMAGE_BODY)
 async def detect(
-    service: Service, request_id: RequestId, options: OptionsQuery, image: ImageBytes
+    service: Service, record: Record, options: OptionsQuery, image: ImageBytes
 ) -> Response:
     """Detect every face of an uploaded image and embed it."""
-    return await answer(service, image, options, request_id)
+    return await answer(service, image, options, record)
 
 
 @router.post("/detect/batch", response_model=BatchResponse, openapi_extra=FILES_BODY)
 async def detect_batch(
-    service: Service, request_id: RequestId, options: OptionsQuery, files: ImageFiles
+    service: Service, record: Record, options: OptionsQuery, files: ImageFiles
 ) -> Response:
     """Detect the faces of several images at once, the form's repeated field `files`.
 
     `results` has one entry a file, in order. A file that is no image has an error of its
     own there and costs the others nothing.
     """
-    started, times = time.perf_counter(), StageTimes()
+    started = time.perf_counter()
     names, images = zip(*files, strict=True)
-    info, answers = await service.analyse_many(images, options.for_engine(), times)
+    info, answers = await service.analyse_many(images, options.for_engine(), record.times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    faces = [len(one.faces) for one in answers if isinstance(one, Analysis)]
-    service.metrics.observe(times, faces)
-    logger.info("Detected %d faces in %d images in %.2fms", sum(faces), len(files), elapsed_ms)
-    return render_batch(info, names, answers, options, times, elapsed_ms, request_id)
+    note(record, [one for one in answers if isinstance(one, Analysis)])
+    found = f"{sum(record.faces)} faces in {len(files)} images"
+    record.says(__name__, f"Detected {found} in {elapsed_ms:.2f}ms")
+    with record.times.measure("serialise"):
+        return render_batch(info, names, answers, options, elapsed_ms, record.request_id)
 
 
 @router.post("/extract-embedding", response_model=DetectResponse, openapi_extra=JSON_BODY)
 async def extract_embedding(
-    service: Service, request_id: RequestId, options: OptionsQuery, request: Request
+    service: Service, record: Record, options: OptionsQuery, request: Request
 ) -> Response:
     """The same for an image that is already in memory, as base64 in JSON.
 
@@ -110,16 +109,25 @@ async def extract_embedding(
     """
     body, image = await service.beside(parse_embedding_request, await request.body())
     given = body.model_dump(exclude={"image_base64"}, exclude_unset=True)
-    return await answer(service, image, options.model_copy(update=given), request_id)
+    return await answer(service, image, options.model_copy(update=given), record)
 
 
 async def answer(
-    service: FaceService, image: bytes, options: DetectOptions, request_id: str
+    service: FaceService, image: bytes, options: DetectOptions, record: RequestRecord
 ) -> Response:
     """Find the faces and put them on the wire."""
-    started, times = time.perf_counter(), StageTimes()
-    analysis = await service.analyse(image, options.for_engine(), times)
+    started = time.perf_counter()
+    analysis = await service.analyse(image, options.for_engine(), record.times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    service.metrics.observe(times, [len(analysis.faces)])
-    logger.info("Detected %d faces in %.2fms", len(analysis.faces), elapsed_ms)
-    return render(analysis, options, times, elapsed_ms, request_id)
+    note(record, [analysis])
+    record.says(__name__, f"Detected {len(analysis.faces)} faces in {elapsed_ms:.2f}ms")
+    with record.times.measure("serialise"):
+        return render(analysis, options, elapsed_ms, record.request_id)
+
+
+def note(record: RequestRecord, analyses: Sequence[Analysis]) -> None:
+    """What was seen, for those who watch."""
+    for analysis in analyses:
+        record.pack = analysis.info.pack
+        record.faces.append(len(analysis.faces))
+        record.sizes.append((analysis.width, analysis.height))

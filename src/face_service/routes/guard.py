@@ -14,13 +14,11 @@ from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
 from face_service.errors import DeadlinePassed, NotReady, Overloaded
+from face_service.record import CLIENT_GONE
 
 from .deps import get_service, get_settings
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-
-CLIENT_GONE = 499
-"""nginx's number for a client that closed the connection; nobody is there to read it."""
 
 
 class GuardedRoute(APIRoute):

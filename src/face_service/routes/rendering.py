@@ -15,13 +15,11 @@ from face_service.errors import RequestError
 from face_service.face_engine import EngineInfo, Face, clip
 from face_service.schemas import DetectOptions, EmbeddingFormat
 from face_service.serving.service import Analysis
-from face_service.stages import StageTimes
 
 
 def render(
     analysis: Analysis,
     options: DetectOptions,
-    times: StageTimes,
     elapsed_ms: float,
     request_id: str,
 ) -> Response:
@@ -34,7 +32,7 @@ def render(
         "model": render_model(analysis.info),
         "request_id": request_id,
     }
-    return json_response(content, times)
+    return json_response(content)
 
 
 def render_batch(
@@ -42,7 +40,6 @@ def render_batch(
     names: Sequence[str | None],
     answers: Sequence[Analysis | RequestError],
     options: DetectOptions,
-    times: StageTimes,
     elapsed_ms: float,
     request_id: str,
 ) -> Response:
@@ -60,14 +57,13 @@ def render_batch(
         "model": render_model(info),
         "request_id": request_id,
     }
-    return json_response(content, times)
+    return json_response(content)
 
 
 def render_comparison(
     analyses: tuple[Analysis, Analysis],
     found: Comparison,
     options: DetectOptions,
-    times: StageTimes,
     elapsed_ms: float,
     request_id: str,
 ) -> Response:
@@ -77,7 +73,7 @@ def render_comparison(
         "processing_time_ms": round(elapsed_ms, 2),
         "request_id": request_id,
     }
-    return json_response(content, times)
+    return json_response(content)
 
 
 def comparison_fields(
@@ -133,17 +129,14 @@ def render_result(
     }
 
 
-def json_response(content: object, times: StageTimes) -> Response:
-    """JSON with the stages in its Server-Timing header.
+def json_response(content: object) -> Response:
+    """JSON.
 
     orjson writes NumPy's float32 in the fewest digits that read back the same: half the
     size of the same numbers as Python floats.
     """
-    return Response(
-        orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY),
-        media_type="application/json",
-        headers={"Server-Timing": server_timing(times)},
-    )
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, media_type="application/json")
 
 
 def render_model(info: EngineInfo) -> dict[str, str]:
@@ -201,8 +194,3 @@ def render_embedding(face: Face, form: EmbeddingFormat) -> object:
     if form == "float":
         return face.embedding
     return pybase64.b64encode_as_string(face.embedding.astype(np.dtype("<f4")).tobytes())
-
-
-def server_timing(times: StageTimes) -> str:
-    """The stages as a Server-Timing header, in milliseconds."""
-    return ", ".join(f"{stage};dur={ms:.2f}" for stage, ms in times.items())

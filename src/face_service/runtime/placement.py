@@ -7,6 +7,7 @@ says nothing. What was profiled has run.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 import weakref
@@ -15,25 +16,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+logger = logging.getLogger(__name__)
+
 Placement = Mapping[str, int]
-"""Nodes by provider. What a provider compiles is one node."""
+"""Nodes by provider; empty where it is not known. What a provider compiles is one node."""
 
 
 class Profile:
-    """ONNX Runtime's profile of a session's first run."""
+    """ONNX Runtime's profile of a session's first run.
+
+    It is written to a file. Where none can be, on a full disk or a read-only one, the networks
+    compute all the same and nobody knows where.
+    """
 
     def __init__(self, session_options: Any) -> None:
-        folder = tempfile.mkdtemp(prefix="face-service-")
+        self._enabled = False
+        try:
+            folder = tempfile.mkdtemp(prefix="face-service-")
+        except OSError as error:
+            logger.warning("Where networks run cannot be seen: %s", error)
+            return
         # A session that never runs leaves a file, too.
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        session_options.enable_profiling = True
+        session_options.enable_profiling = self._enabled = True
         session_options.profile_file_prefix = str(Path(folder) / "profile")
 
     def end(self, session: Any) -> Placement:
-        """Stop profiling, which costs nothing from then on; count what ran where."""
+        """Stop profiling, which costs nothing from then on; count what ran where. Empty if that
+        cannot be known."""
+        if not self._enabled:
+            return {}
         path = Path(session.end_profiling())
-        events = json.loads(path.read_text())
-        path.unlink()
+        try:
+            events = json.loads(path.read_text())
+            path.unlink()
+        except (OSError, ValueError) as error:
+            logger.warning("Where a network runs cannot be seen: %s", error)
+            return {}
         nodes = {
             (event["args"]["provider"], event["name"])
             for event in events

@@ -67,11 +67,18 @@ class Lane:
 
     def _serve(self) -> None:
         while not self._given_up.is_set() and self._take():
-            self._metrics.images.observe(sum(len(work.jobs) for work in self._turn))
-            if not serve_turn(self.engine, self._turn) and not is_sound(self.engine):
+            if not self._compute() and not is_sound(self.engine):
                 self.broken = True
                 return
             self._turn, self._busy_since = [], None
+
+    def _compute(self) -> bool:
+        """Serve the turn. False if the engine failed on any of it."""
+        self._metrics.images.observe(sum(len(work.jobs) for work in self._turn))
+        outcomes = serve_turn(self.engine, self._turn)
+        found = [outcome for outcome in outcomes if isinstance(outcome, list)]
+        self._metrics.batches.observe(sum(map(len, found)))
+        return len(found) == len(outcomes)
 
     def _take(self) -> bool:
         """Wait for work. Only `_turn` holds it, so that its images go when it is served."""
@@ -102,18 +109,23 @@ class Lanes:
         lane.start()
 
     async def run(self, jobs: Sequence[Job], times: StageTimes) -> list[Outcome]:
-        """The outcome of each job, once their turn has come.
+        """The outcome of each job, once their turn has come; `times` learns how long it took.
 
         If the caller is cancelled before that, they never reach an engine.
         """
-        work = Work(jobs, times)
+        # Times of its own: a lane that computes for nobody any more still writes to them.
+        work = Work(jobs, StageTimes())
         self.line.put(work)
         try:
-            return await asyncio.wrap_future(work.future)
+            outcomes = await asyncio.wrap_future(work.future)
         except asyncio.CancelledError:
-            where = "waiting" if self.line.drop(work) else "computing"
-            self._metrics.cancelled.labels(where).inc()
+            waiting = self.line.drop(work)
+            self._metrics.cancelled.labels("waiting" if waiting else "computing").inc()
+            if waiting:
+                times.add("queue", work.submitted, time.perf_counter())
             raise
+        times.include(work.times)
+        return outcomes
 
     def remove_lost(self, stall_timeout: float) -> tuple[int, int]:
         """Give up lanes whose engine broke, or has not moved for `stall_timeout` seconds.
@@ -141,19 +153,19 @@ class Lanes:
             lane.join(stall_timeout)
 
 
-def serve_turn(engine: FaceEngine, turn: Sequence[Work]) -> bool:
+def serve_turn(engine: FaceEngine, turn: Sequence[Work]) -> list[Outcome]:
     """Run the jobs of several requests as one batch and give each request its own.
 
-    False if the engine failed on any of them.
+    Returns what became of each job, in order.
     """
     started, times = time.perf_counter(), StageTimes()
     results = analyse_each(engine, [job for work in turn for job in work.jobs], times)
     outcomes = iter(results)
     for work in turn:
-        work.times["queue"] = (started - work.submitted) * 1e3
-        work.times.update(times)
+        work.times.add("queue", work.submitted, started)
+        work.times.include(times)
         work.resolve([next(outcomes) for _ in work.jobs])
-    return not any(isinstance(outcome, Exception) for outcome in results)
+    return results
 
 
 def analyse_each(engine: FaceEngine, jobs: Sequence[Job], times: StageTimes) -> list[Outcome]:

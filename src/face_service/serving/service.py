@@ -8,10 +8,12 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, ParamSpec, TypeVar
 
+from face_service import __version__
 from face_service.errors import (
     ImageTooLarge,
     InferenceFailed,
@@ -107,6 +109,7 @@ class FaceService:
             ready=lambda: self.status == "healthy",
             fallback=lambda: self.engine is not None and self.engine.info.fallback is not None,
         )
+        self.metrics.limit.set(limits.max_queue)
 
     @property
     def status(self) -> Status:
@@ -141,7 +144,7 @@ class FaceService:
             for _ in range(self._limits.lanes):
                 engine = await in_daemon_thread(self._load)
                 self._lanes.open(engine, engine.images_per_turn)
-            self.engine = engine
+            self._take(engine)
         except StartupError as error:
             self.failure = error
             raise
@@ -187,14 +190,28 @@ class FaceService:
                 pause = min(2 * pause, LONGEST_PAUSE_S)
             else:
                 self._lanes.open(engine, engine.images_per_turn)
-                self.engine = engine
+                self._take(engine)
                 logger.warning("A new engine has taken over")
                 return
+
+    def _take(self, engine: FaceEngine) -> None:
+        info = engine.info
+        self.engine = engine
+        self.metrics.describe(
+            pack=info.pack,
+            recogniser=info.recogniser_sha256,
+            precision=info.precision,
+            providers=",".join(info.providers),
+            version=__version__,
+        )
 
     async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that takes milliseconds on a decoding thread, not on the event loop."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._decoders, partial(call, *args, **kwargs))
+        here = copy_context()  # what is logged there belongs to this request
+        return await loop.run_in_executor(
+            self._decoders, partial(here.run, partial(call, *args, **kwargs))
+        )
 
     async def analyse(self, data: bytes, options: Options, times: StageTimes) -> Analysis:
         """Decode an image and find its faces. Raises RequestError."""
@@ -265,9 +282,12 @@ class FaceService:
         return answers
 
     async def _run(self, jobs: Sequence[Job], times: StageTimes) -> list[Outcome]:
-        started = time.perf_counter()
-        outcomes = await self._lanes.run(jobs, times)
-        busy = time.perf_counter() - started - times.get("queue", 0.0) / 1e3
+        started, turn = time.perf_counter(), StageTimes()
+        try:
+            outcomes = await self._lanes.run(jobs, turn)
+        finally:
+            times.include(turn)
+        busy = time.perf_counter() - started - turn.get("queue", 0.0) / 1e3
         self.admission.took(busy / self._limits.lanes)
         self.metrics.failed.inc(sum(isinstance(outcome, Exception) for outcome in outcomes))
         self.metrics.out_of_memory.inc(sum(isinstance(item, OutOfMemory) for item in outcomes))

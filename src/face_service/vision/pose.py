@@ -52,8 +52,12 @@ def head_pose(landmarks: NDArray[np.float32]) -> Pose:
     camera = (points - points.mean(axis=0)).T @ FIT.T
     u, _, vt = np.linalg.svd(camera, full_matrices=False)
     right, down = u @ vt
-    towards = np.cross(right, down)
-    yaw = -np.arcsin(np.clip(towards[0], -1, 1))
-    pitch = np.arctan2(towards[1], towards[2])
-    roll = np.arctan2(down[0], right[0])
+    return angles(np.array([right, down, np.cross(right, down)]))
+
+
+def angles(rotation: NDArray[np.float64]) -> Pose:
+    """The angles of a rotation matrix, float64 [3, 3], in the axes of MEAN_FACE."""
+    yaw = -np.arcsin(np.clip(rotation[2, 0], -1, 1))
+    pitch = np.arctan2(rotation[2, 1], rotation[2, 2])
+    roll = np.arctan2(rotation[1, 0], rotation[0, 0])
     return Pose(*(float(angle) for angle in np.degrees((yaw, pitch, roll))))

@@ -43,12 +43,12 @@ class QualityLimits:
 
     min_size: float = 22.0
     min_sharpness: float = 1.0
-    min_brightness: float = 0.075
-    max_brightness: float = 0.875
-    max_yaw: float = 45.0
-    max_pitch: float = 35.0
-    min_visible: float = 0.75
-    min_det_score: float = 0.65
+    min_brightness: float = 0.07
+    max_brightness: float = 0.89
+    max_yaw: float = 40.0
+    max_pitch: float = 30.0
+    min_visible: float = 0.65
+    min_det_score: float = 0.7
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,116 @@
+"""docs/images/quality-*.svg from benchmarks/results/quality.json and pose.json.
+
+    python -m benchmarks.quality_plots      # needs matplotlib, the dependency group `bench`
+
+Like benchmarks/plots.py it imports nothing of the service, so that it runs in an environment of
+its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from benchmarks.plots import IMAGES, read
+
+COLORS = {"edgeface": "#0b6e4f", "starter": "#c2410c"}
+LIMIT = {"color": "#111827", "linestyle": ":", "linewidth": 1.2}
+ORDERS = {"score": "-", "det_score": "--", "sharpness": ":"}
+REFUSED = np.linspace(0, 50, 51)
+
+
+def panel(axes: Any, x: str, y: str = "") -> None:
+    """An empty plot on white."""
+    axes.set(xlabel=x, ylabel=y)
+    axes.grid(True, color="#e5e7eb")
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def curve(axes: Any, found: dict[str, Any]) -> None:
+    """Medians and the middle 80 % of both recognisers, and the limit."""
+    for name, color in COLORS.items():
+        low, middle, high = np.array(found[name]).T
+        axes.fill_between(found["x"], low, high, color=color, alpha=0.15, linewidth=0)
+        axes.plot(found["x"], middle, color=color, label=name)
+    axes.axvline(found["limit"], **LIMIT)
+    axes.set_ylim(0, 1.02)
+
+
+def signals(quality: dict[str, Any], pose: dict[str, Any]) -> None:
+    """Similarity to the photo as it was against each signal."""
+    picture, rows = plt.subplots(2, 4, figsize=(11, 5), facecolor="white", sharey=True)
+    curves = quality["curves"]
+    places = {
+        "sharpness": (0, 0),
+        "size": (0, 1),
+        "brightness, dark": (0, 2),
+        "brightness, bright": (0, 3),
+        "visible": (1, 0),
+        "det_score": (1, 1),
+    }
+    for name, place in places.items():
+        unit = ", pixels" if name == "size" else ""
+        panel(rows[place], name + unit, "similarity" if place[1] == 0 else "")
+        curve(rows[place], curves[name])
+    for name, place in (("yaw", (1, 2)), ("pitch", (1, 3))):
+        panel(rows[place], f"{name} either way, degrees")
+        curve(rows[place], pose["curves"][name])
+    rows[0, 0].legend(frameon=False, loc="lower right")
+    save(picture, "signals")
+
+
+def refusal(quality: dict[str, Any]) -> None:
+    """Errors against the share of pairs refused, worst first."""
+    picture, axes = plt.subplots(figsize=(6.4, 3.8), facecolor="white")
+    panel(axes, "pairs of one person refused, worst first, %", "taken for two people, %")
+    both = quality["refusal"]["both photos"]
+    for name, color in COLORS.items():
+        for order, style in ORDERS.items():
+            rates = 100 * np.array(both[name]["curves"][order])
+            axes.plot(REFUSED, rates, style, color=color, label=f"{name}, by {order}")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    save(picture, "refusal")
+
+
+def poses(pose: dict[str, Any]) -> None:
+    """Estimated against true angles: photos as MediaPipe sees them, and turned heads."""
+    picture, panels = plt.subplots(1, 2, figsize=(9, 4), facecolor="white")
+    true, errors = (np.array(pose["reference"][key]) for key in ("true", "errors"))
+    for place, (axes, kind) in enumerate(zip(panels, ("yaw", "pitch"), strict=True)):
+        panel(axes, f"true {kind}, degrees", "estimated, degrees" if place == 0 else "")
+        axes.plot([-80, 80], [-80, 80], **LIMIT)
+        axes.plot(
+            true[:, place], true[:, place] + errors[:, place], ".", color="#9ca3af", label="photos"
+        )
+        rows = [row for row in pose["turned"][kind] if "true" in row]
+        x = [row["true"] for row in rows]
+        low, middle, high = np.array([row["estimated"] for row in rows]).T
+        axes.fill_between(x, low, high, color="#0b6e4f", alpha=0.15, linewidth=0)
+        axes.plot(x, middle, "o-", color="#0b6e4f", label="turned heads, median and middle 80 %")
+        axes.legend(frameon=False, loc="upper left")
+    save(picture, "pose")
+
+
+def save(picture: Any, name: str) -> None:
+    """Write the SVG; the same figures give the same bytes."""
+    picture.tight_layout()
+    picture.savefig(IMAGES / f"quality-{name}.svg", metadata={"Date": None})
+    plt.close(picture)
+
+
+def main() -> None:
+    """Draw all three."""
+    plt.rcParams.update({"svg.hashsalt": "face-service", "svg.fonttype": "none", "font.size": 10})
+    quality, pose = read("quality"), read("pose")
+    signals(quality, pose)
+    refusal(quality)
+    poses(pose)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The hand that writes the log: on a thread of its own, and never the same thing without end."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Hashable
+from typing import TextIO
+
+HELD = 10_000
+"""Lines that may wait to be written, a few megabytes; what comes on top is dropped."""
+A_SECOND = 10
+"""Lines of one kind that are written in a second; the others are counted."""
+LAST_WORDS_S = 2.0
+"""For lines that still wait when the process ends."""
+
+
+class Scribe(logging.Handler):
+    """Writes every record on a line of its own, in order, without holding up who logged it.
+
+    Who reads `stream` may be slow or have stopped: lines are dropped then, and a line says how
+    many. Of what a caller can cause without end, only A_SECOND lines of a kind are written each
+    second, and one more that says how many there were. Such are the records with a `kind`
+    (`extra={"kind": {…}}`, which becomes the fields of that line) and those of other packages.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._counting = threading.Lock()
+        self._seen: dict[Hashable, int] = {}
+        self._left_out: dict[Hashable, logging.LogRecord] = {}
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Put a line into the queue, or count it."""
+        if self._is_one_too_many(record):
+            return
+        if self._lines.qsize() >= HELD:
+            self._dropped += 1
+            return
+        try:
+            self._lines.put(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Write what waits, for a moment at most."""
+        self._lines.put(None)
+        self._thread.join(LAST_WORDS_S)
+        super().close()
+
+    def _is_one_too_many(self, record: logging.LogRecord) -> bool:
+        kind = getattr(record, "kind", None)
+        if kind is None and record.name.startswith("face_service"):
+            return False
+        key = (record.name, record.msg, *(kind or {}).values())
+        with self._counting:
+            seen = self._seen[key] = self._seen.get(key, 0) + 1
+            if seen > A_SECOND:
+                self._left_out.setdefault(key, record)
+        return seen > A_SECOND
+
+    def _run(self) -> None:
+        turned = time.monotonic()
+        while True:
+            try:
+                line = self._lines.get(timeout=1)
+            except queue.Empty:
+                pass
+            else:
+                if line is None:
+                    self._turn_over()
+                    return
+                self._write(line)
+            if time.monotonic() - turned >= 1:
+                self._turn_over()
+                turned = time.monotonic()
+
+    def _turn_over(self) -> None:
+        """Tell of what was left out, and begin to count anew."""
+        with self._counting:
+            seen, self._seen = self._seen, {}
+            left_out, self._left_out = self._left_out, {}
+            dropped, self._dropped = self._dropped, 0
+        for key, record in left_out.items():
+            more = seen[key] - A_SECOND
+            self._tell(record.levelno, record.name, f"{more} more: {record.msg}", record)
+        if dropped:
+            text = f"{dropped} lines of the log are lost: stderr was not read"
+            self._tell(logging.WARNING, __name__, text)
+
+    def _tell(
+        self, level: int, name: str, text: str, like: logging.LogRecord | None = None
+    ) -> None:
+        record = logging.LogRecord(name, level, __file__, 0, text, (), None)
+        record.fields = getattr(like, "kind", None) or {}
+        self._write(self.format(record))
+
+    def _write(self, line: str) -> None:
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # closed, and there is nobody left to tell
+            self._dropped += 1
