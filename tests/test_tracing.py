@@ -32,7 +32,7 @@ from tests.wire import settled
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 SAMPLED = {"traceparent": f"00-{TRACE_ID}-{PARENT}-01"}
-STAGES = ["decode", "queue", "detect", "align", "embed", "attributes", "serialise"]
+STAGES = ["decode", "queue", "detect", "align", "quality", "embed", "attributes", "serialise"]
 
 Ask = Callable[[httpx.AsyncClient], Any]
 

@@ -27,12 +27,19 @@ class FakeEngine:
     """Fails on any batch that holds an image of POISON pixels' width; else finds no faces."""
 
     info = SimpleNamespace(
-        pack="fake", recogniser_sha256="0", precision="fp32", providers=("FakeProvider",)
+        pack="fake",
+        recogniser_sha256="0",
+        precision="fp32",
+        providers=("FakeProvider",),
+        fallback=None,
     )
     images_per_turn = 1
 
     def last_progress(self) -> float:
         return 0.0
+
+    def release(self) -> None:
+        pass
 
     def self_test(self) -> None:
         pass
