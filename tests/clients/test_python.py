@@ -37,6 +37,7 @@ from face_service_client import (
     Quality,
     Reason,
     Retry,
+    Runtime,
     Threshold,
     Unauthorized,
     Verdict,
@@ -142,7 +143,8 @@ def test_models_and_health(connect: Connect, server: Server) -> None:
     assert loaded is not None
     assert (loaded.name, loaded.embedding_dimension) == ("starter", 512)
     assert loaded.same_person_threshold == 0.275
-    assert loaded.onnx_providers == ("CPUExecutionProvider",)
+    assert loaded.onnx_providers == loaded.runtime.taken == ("CPUExecutionProvider",)
+    assert sum(loaded.runtime.placement["scrfd.onnx"].values()) > 0
     assert {file.role for file in loaded.files} >= {"detection", "recognition"}
     assert "buffalo_l" in {pack.name for pack in client.models().known}
     health = client.health()
@@ -193,6 +195,7 @@ RESULTS = {
     "ModelsResponse": Models,
     "PoseOut": Pose,
     "QualityOut": Quality,
+    "RuntimeOut": Runtime,
     "ThresholdOut": Threshold,
 }
 

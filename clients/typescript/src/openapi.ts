@@ -453,6 +453,18 @@ export interface components {
             recogniser: string | null;
             /** Precision */
             precision: string | null;
+            /**
+             * Progress
+             * @description While starting: what is compiled, and how many of how many.
+             * @example compiling det_10g.onnx 1×3×640×640, 3 of 8
+             */
+            progress: string | null;
+            /**
+             * Fallback
+             * @description Why the provider that was asked for does not compute, where it does not.
+             */
+            fallback: string | null;
+            runtime: components["schemas"]["RuntimeOut"] | null;
         };
         /**
          * LoadedPackOut
@@ -486,6 +498,9 @@ export interface components {
             precision: string;
             /** Onnx Providers */
             onnx_providers: string[];
+            /** Fallback */
+            fallback: string | null;
+            runtime: components["schemas"]["RuntimeOut"];
         };
         /**
          * ModelFileOut
@@ -612,6 +627,42 @@ export interface components {
              */
             visible: number;
             pose: components["schemas"]["PoseOut"];
+        };
+        /**
+         * RuntimeOut
+         * @description What computes, and where each node of each network really runs.
+         */
+        RuntimeOut: {
+            /**
+             * Asked
+             * @description What ONNX_PROVIDERS says.
+             */
+            asked: string[];
+            /**
+             * Offered
+             * @description What the installed ONNX Runtime was built with.
+             */
+            offered: string[];
+            /**
+             * Taken
+             * @description What computes, best first.
+             */
+            taken: string[];
+            /**
+             * Placement
+             * @description By network and provider: nodes, by ONNX Runtime's profile of the first runs.
+             * @example {
+             *       "det_10g.onnx": {
+             *         "CPUExecutionProvider": 4,
+             *         "CUDAExecutionProvider": 151
+             *       }
+             *     }
+             */
+            placement: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
         };
         /**
          * ThresholdOut

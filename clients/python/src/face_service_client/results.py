@@ -169,6 +169,18 @@ class Comparison(Answered):
 
 
 @dataclass(frozen=True, slots=True)
+class Runtime:
+    """What computes: execution providers that were asked for, that ONNX Runtime was built with,
+    and that compute, best first. placement: by network and provider, how many of its nodes run
+    there."""
+
+    asked: tuple[str, ...]
+    offered: tuple[str, ...]
+    taken: tuple[str, ...]
+    placement: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class PackFile:
     """One network of a pack."""
 
@@ -180,7 +192,7 @@ class PackFile:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A model pack; `precision` and `onnx_providers` of the loaded one only.
+    """A model pack; `precision` and all after it belong to the loaded one only.
 
     same_person_threshold: similarity from which two faces are taken for one person.
     false_match_rate: share of pairs of two people who reach it. None: not known.
@@ -195,6 +207,8 @@ class Pack:
     false_match_rate: float | None = None
     precision: str | None = None
     onnx_providers: tuple[str, ...] = ()
+    fallback: str | None = None
+    runtime: Runtime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +221,11 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether faces can be had, and what would compute them; `status` is `healthy`, or why not."""
+    """Whether faces can be had, and what would compute them.
+
+    status: `healthy`, or why not. detail: what went wrong. progress: what is done while it
+    starts. fallback: why the provider that was asked for does not compute.
+    """
 
     status: str
     version: str
@@ -219,6 +237,9 @@ class Health:
     threads: int | None
     recogniser: str | None
     precision: str | None
+    progress: str | None = None
+    fallback: str | None = None
+    runtime: Runtime | None = None
 
 
 def similarity(a: Face | Floats, b: Face | Floats) -> float:

@@ -28,6 +28,7 @@ from .results import (
     Pose,
     Quality,
     Reason,
+    Runtime,
     Threshold,
 )
 
@@ -94,7 +95,8 @@ def models(answer: Answer) -> Models:
 def health(answer: Answer) -> Health:
     """A HealthResponse."""
     raw = answer.json()
-    return _make(Health, raw, onnx_providers=tuple(raw["onnx_providers"]))
+    providers, runtime = tuple(raw["onnx_providers"]), _runtime(raw.get("runtime"))
+    return _make(Health, raw, onnx_providers=providers, runtime=runtime)
 
 
 def _common(answer: Answer, raw: Any) -> dict[str, Any]:
@@ -140,7 +142,14 @@ def _pack(raw: Any) -> Pack:
         raw,
         files=tuple(_make(PackFile, file) for file in raw["files"]),
         onnx_providers=tuple(raw.get("onnx_providers", ())),
+        runtime=_runtime(raw.get("runtime")),
     )
+
+
+def _runtime(raw: Any) -> Runtime | None:
+    if raw is None:
+        return None
+    return _make(Runtime, raw, **{name: tuple(raw[name]) for name in ("asked", "offered", "taken")})
 
 
 def _file_error(raw: Any) -> ErrorAnswer | None:
