@@ -53,7 +53,8 @@ install_locked() {
     "$uv" venv --quiet --python "$python" "$dir"
   fi
   echo "Installing $lock into $dir (Python $version)" >&2
-  "$uv" pip install --python "$dir/bin/python" --require-hashes -r <(pins_for "$dir" "$lock")
+  # A lock has everything: nothing is resolved, whatever [tool.uv] says of a package.
+  "$uv" pip install --python "$dir/bin/python" --no-deps --require-hashes -r <(pins_for "$dir" "$lock")
   if (($#)); then "$uv" pip install --quiet --python "$dir/bin/python" "$@"; fi
   echo "$wanted" >"$stamp"
 }
