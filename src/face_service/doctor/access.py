@@ -9,10 +9,10 @@ from .graphics import AMD, NOT_PERMITTED, NVIDIA, Device, Graphics
 VENDORS = {
     "CUDAExecutionProvider": NVIDIA,
     "TensorrtExecutionProvider": NVIDIA,
-    "ROCMExecutionProvider": AMD,
     "MIGraphXExecutionProvider": AMD,
+    "ROCMExecutionProvider": AMD,
 }
-"""Whose card a provider needs."""
+"""Whose card a provider needs; of each vendor, the first is the one to take."""
 
 
 def card_trouble(provider: str, graphics: Graphics) -> str | None:

@@ -61,6 +61,6 @@ def differing(settings: Settings) -> list[tuple[str, str]]:
 def shown(name: str, value: object) -> str:
     """A setting as it would be written, without what nobody else should see."""
     if name == "api_keys" and isinstance(value, tuple):
-        return f"({len(value)} of them)"
+        return f"({len(value)})"
     text = ",".join(value) if isinstance(value, tuple) else str(value)
     return USER_IN_URL.sub("…@", text)

@@ -59,6 +59,11 @@ class Graphics:
     devices: tuple[Device, ...] = ()
     troubles: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def vendors(self) -> list[str]:
+        """Of every card there is, each once."""
+        return sorted({*self.on_bus, *(card.vendor for card in self.cards)})
+
 
 def graphics(root: Path = Path("/")) -> Graphics:
     """Everything there is to see."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from face_service import __version__
+from face_service.runtime.placement import in_words
 
 from .configuration import USER_IN_URL, Configuration
 from .examination import Examination
@@ -106,7 +107,7 @@ def card_lines(graphics: Graphics) -> Sequence[str]:
         for card in graphics.cards
     ]
     undriven = [v for v in graphics.on_bus if v not in {card.vendor for card in graphics.cards}]
-    lines += [f"{vendor}, on the bus, shown by no driver" for vendor in undriven]
+    lines += [f"{vendor}, seen on the bus alone" for vendor in undriven]
     if graphics.drivers:
         lines.append("drivers: " + listed(graphics.drivers))
     lines += [f"{name} says: {said}" for name, said in graphics.troubles.items()]
@@ -173,7 +174,7 @@ def trial_lines(trial: Trial) -> Iterator[str]:
     )
     yield f"  detector {measured.detector_ms:.1f} ms; recogniser {batches or 'not timed'}"
     for network, placement in measured.placement.items():
-        yield f"  {network}: {listed(placement)} nodes"
+        yield f"  {network}: {in_words(placement)}"
 
 
 def agreement_line(measured: Measured) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from face_service import __version__
@@ -72,7 +72,7 @@ def versions(names: Sequence[str]) -> dict[str, str]:
 def build() -> Build:
     """Which build of ONNX Runtime there is, and where."""
     installed = installed_builds()
-    spec = importlib.util.find_spec("onnxruntime")
+    spec = PathFinder.find_spec("onnxruntime")
     places = list(spec.submodule_search_locations or ()) if spec else []
     home = None
     if installed:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from .access import VENDORS, card_trouble
 from .agreement import Agreement
 from .configuration import Configuration
 from .examination import Examination
+from .hardware import Cpu
 from .probing import Failed
 from .software import Build, clashing, repair
 from .storage import CacheState, PackState
@@ -24,7 +26,7 @@ def to_do(found: Examination) -> Iterator[str]:
         return
     yield from runtime(found, settings.asked)
     yield from cards(found, settings)
-    yield from storage(found, settings)
+    yield from storage(found)
     yield from results(found, settings)
 
 
@@ -58,11 +60,12 @@ def cards(found: Examination, settings: Configuration) -> Iterator[str]:
             return
 
 
-def storage(found: Examination, settings: Configuration) -> Iterator[str]:
+def storage(found: Examination) -> Iterator[str]:
     """The pack, and before it the folder it would be written to."""
     pack, cache = found.pack, found.cache
+    asked = () if isinstance(found.settings, Failed) else found.settings.asked
     fetches = isinstance(pack, PackState) and pack.fetched and pack.state != "whole"
-    if isinstance(cache, CacheState) and cache.trouble and (fetches or compiles(settings.asked)):
+    if isinstance(cache, CacheState) and cache.trouble and (fetches or compiles(asked)):
         yield (
             "set MODEL_CACHE_DIR to a folder that this user can write, or let it write "
             f"{cache.folder} ({cache.trouble})"
@@ -106,28 +109,46 @@ def results(found: Examination, settings: Configuration) -> Iterator[str]:
 def notes(found: Examination) -> Iterator[str]:
     """What may be as it should, or not: a person knows."""
     settings, build = found.settings, found.build
-    if isinstance(build, Build) and build.hidden:
+    if isinstance(build, Build) and build.hidden and isinstance(found.offers, Offers):
         yield f"onnxruntime is loaded from {build.folder}, not from where it is installed"
     if isinstance(found.packages, dict) and "opencv-python" in found.packages:
         yield "opencv-python is the same module as opencv-python-headless: remove both, install one"
     if isinstance(settings, Failed):
         return
-    if isinstance(found.cache, CacheState) and found.cache.trouble:
-        yield f"MODEL_CACHE_DIR cannot be written: {found.cache.trouble}"
+    if isinstance(found.cache, CacheState) and found.cache.trouble and not any(storage(found)):
+        yield f"nothing can be written to MODEL_CACHE_DIR ({found.cache.trouble}), and need not be"
     if not isinstance(found.cpu, Failed):
-        threads = settings.threads * settings.lanes
-        usable = min(found.cpu.allowed, found.cpu.quota or found.cpu.allowed)
-        if threads > max(1, usable) + 0.99:
-            yield f"{threads} threads compute, and {usable:g} processors may be used"
-    if not isinstance(found.graphics, Failed):
-        vendors = {*found.graphics.on_bus, *(card.vendor for card in found.graphics.cards)}
-        for vendor in sorted(vendors & set(VENDORS.values())):
-            able = [name for name, whose in VENDORS.items() if whose == vendor]
-            if not any(name in settings.asked for name in (*able, "auto")):
-                yield (
-                    f"a card of {vendor} is here and is not used: ONNX_PROVIDERS={able[-1]} asks "
-                    "for it"
-                )
+        threads, usable = settings.threads * settings.lanes, processors(found.cpu)
+        if threads > usable:
+            yield f"{threads} threads compute at once, and {usable} processors may be used"
+    if isinstance(found.offers, Offers):
+        yield from second_best(found.trials, accelerators(settings.asked, found.offers))
+    if not isinstance(found.graphics, Failed) and isinstance(found.offers, Offers):
+        for vendor in found.graphics.vendors:
+            yield from idle_card(vendor, settings.asked, found.offers)
+
+
+def second_best(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
+    """Something computes that was asked for, and something else was asked for before it."""
+    computing = [name for name in names if computes(trials, name)]
+    if computing and computing[0] != names[0]:
+        yield f"{computing[0]} computes, and {names[0]} is asked for before it"
+
+
+def processors(cpu: Cpu) -> int:
+    """How many may be used, as `available_cpus` counts them."""
+    return cpu.allowed if cpu.quota is None else min(cpu.allowed, max(1, math.ceil(cpu.quota)))
+
+
+def idle_card(vendor: str, asked: Sequence[str], offered: Offers) -> Iterator[str]:
+    """A card is in the machine, and nothing that is asked for computes on it."""
+    from face_service.runtime.providers import AUTO, PROVIDERS
+
+    able = [name for name, whose in VENDORS.items() if whose == vendor]
+    if able and not set(able) & set(asked) and AUTO not in asked:
+        name = next((name for name in able if name in offered.offered), able[0])
+        source = "" if name in offered.offered else f", which comes with {PROVIDERS[name].package}"
+        yield f"a card of {vendor} is here, and not used: ONNX_PROVIDERS={name} asks for it{source}"
 
 
 def in_words(provider: str, outcome: Failed) -> str:
@@ -143,7 +164,7 @@ def in_words(provider: str, outcome: Failed) -> str:
 def pack_fails(cpu: Measured) -> str:
     if not cpu.faces:
         return "it finds no face"
-    return "it finds two who are more alike than one of them and the mirror image"
+    return "it hardly tells one from another"
 
 
 def differences(agreement: Agreement) -> str:
