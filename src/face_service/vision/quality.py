@@ -46,7 +46,7 @@ class QualityLimits:
     min_brightness: float = 0.07
     max_brightness: float = 0.89
     max_yaw: float = 40.0
-    max_pitch: float = 30.0
+    max_pitch: float = 35.0
     min_visible: float = 0.65
     min_det_score: float = 0.7
 
