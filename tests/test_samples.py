@@ -165,7 +165,7 @@ def assert_printed(expected: str, shown: str, sample: Sample) -> None:
     assert re.fullmatch(pattern, shown), f"{sample} prints\n{shown}\nand not\n{expected}"
 
 
-@pytest.mark.parametrize("sample", filter(run_here, samples(*SHELL)), ids=str)
+@pytest.mark.parametrize("sample", [*filter(run_here, samples(*SHELL))], ids=str)
 def test_shell(sample: Sample, execute: Callable[..., str]) -> None:
     expected, code = printed(sample), "".join(run_here(sample))
     # What shows an error fails, and is right to.
