@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests import photos
 from tests.examples import served
 
-from .tab import DESKTOP, FLAGS, PHONE, Tab, opened
+from .tab import DESKTOP, FLAGS, IN_BOTH, PHONE, Tab, opened
 
 IMAGES = photos.ROOT / "docs" / "images"
 
@@ -37,7 +37,7 @@ def faces(tab: Tab, folder: Path) -> None:
 def compare(tab: Tab, folder: Path) -> None:
     """Two pictures of the same people."""
     tab.choose(photos.middle(folder), photos.mirrored(folder))
-    tab.answers("13 people in both.")
+    tab.answers(IN_BOTH)
 
 
 SHOTS: dict[str, tuple[Callable[[Tab, Path], None], dict[str, Any], str]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
     "is_mobile": True,
 }
+IN_BOTH = re.compile(r"^\d+ people in both\.$")
 REFUSED = "Failed to load resource"
 """What Chromium itself writes for every answer that is an error."""
 
@@ -85,7 +87,7 @@ class Tab:
             [kind, content, name or path.name],
         )
 
-    def answers(self, headline: str) -> None:
+    def answers(self, headline: str | re.Pattern[str]) -> None:
         """Wait for the headline, which is the answer."""
         expect(self.page.locator("h1")).to_have_text(headline, timeout=30_000)
 

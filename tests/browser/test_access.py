@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.server import Server
 
-from .tab import DESKTOP, PHONE, Tab, opened
+from .tab import DESKTOP, IN_BOTH, PHONE, Tab, opened
 
 TEXT = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Not a picture at all"}
 
@@ -79,7 +79,7 @@ def test_everything_is_done_by_keyboard(
 
         walk_to(tab, "Choose a photo")
         give(tab, mirrored)
-        tab.answers("13 people in both.")
+        tab.answers(IN_BOTH)
         walk_to(tab, "Replace the first picture")
         walk_to(tab, "Face 7 and face")
         expect(tab.page.locator(".pair").first).to_be_focused()
@@ -136,7 +136,7 @@ def test_axe_finds_nothing(
         tab.page.locator("#pack summary").click()
         check("one picture")
         tab.choose(mirrored)
-        tab.answers("13 people in both.")
+        tab.answers(IN_BOTH)
         check("two pictures")
         tab.choose(TEXT, button="Replace the second picture")
         tab.answers("This is not a picture that can be read.")

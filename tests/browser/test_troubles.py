@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from tests.server import Server
 from tests.wire import metric, settled
 
-from .tab import opened
+from .tab import IN_BOTH, opened
 
 KEY = "the-key-of-the-demo"
 TEXT = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Not a picture at all"}
@@ -23,7 +23,7 @@ TEXT = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Not a picture
 def small(start_server: Callable[..., Server]) -> Iterator[Server]:
     """A server that takes little, and wants a key."""
     digest = hashlib.sha256(KEY.encode()).hexdigest()
-    server = start_server(API_KEYS=digest, MAX_BODY_MB="0.1")
+    server = start_server(API_KEYS=digest, MAX_BODY_MB="0.1", DRAIN_GRACE_S="0")
     server.wait_until_ready()
     yield server
     server.stop()
@@ -32,7 +32,7 @@ def small(start_server: Callable[..., Server]) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def starting(start_server: Callable[..., Server]) -> Iterator[Server]:
     """A server whose warming up takes seconds, and that takes one request at a time."""
-    server = start_server("tests.faulty", MAX_QUEUE="1")
+    server = start_server("tests.faulty", MAX_QUEUE="1", DRAIN_GRACE_S="0")
     set_fault(server, "slow")
     settled(lambda: "Uvicorn running" in server.log())
     yield server
@@ -69,7 +69,7 @@ def test_what_is_no_picture_is_said_and_the_next_one_is_taken(
         tab.answers("This is not a picture that can be read.")
         expect(tab.page.locator("#lead")).to_contain_text("The second picture: Invalid")
         tab.choose(middle, button="Replace the second picture")
-        tab.answers("13 people in both.")
+        tab.answers(IN_BOTH)
 
 
 def test_a_key_is_asked_for_and_kept_in_memory_alone(
