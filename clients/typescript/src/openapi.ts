@@ -12,10 +12,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Health
+         * Status and configuration; 503 with a `status` other than `healthy` until it can answer
          * @description Status and configuration; 503 with a `status` other than `healthy` until it can answer.
          */
-        get: operations["health_health_get"];
+        get: operations["health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -32,10 +32,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Live
+         * The process runs. Touches no model and no queue
          * @description The process runs. Touches no model and no queue.
          */
-        get: operations["live_health_live_get"];
+        get: operations["live"];
         put?: never;
         post?: never;
         delete?: never;
@@ -52,10 +52,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Ready
+         * 200 once the models are warm, 503 before that and while draining
          * @description 200 once the models are warm, 503 before that and while draining.
          */
-        get: operations["ready_health_ready_get"];
+        get: operations["ready"];
         put?: never;
         post?: never;
         delete?: never;
@@ -74,10 +74,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Detect
+         * Detect every face of an uploaded image and embed it
          * @description Detect every face of an uploaded image and embed it.
          */
-        post: operations["detect_detect_post"];
+        post: operations["detect"];
         delete?: never;
         options?: never;
         head?: never;
@@ -94,13 +94,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Detect Batch
+         * Detect the faces of several images at once, the form's repeated field `files`
          * @description Detect the faces of several images at once, the form's repeated field `files`.
          *
          *     `results` has one entry a file, in order. A file that is no image has an error of its
          *     own there and costs the others nothing.
          */
-        post: operations["detect_batch_detect_batch_post"];
+        post: operations["detect_batch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -117,12 +117,12 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Extract Embedding
+         * The same for an image that is already in memory, as base64 in JSON
          * @description The same for an image that is already in memory, as base64 in JSON.
          *
          *     An option in the body wins over the query parameter of its name.
          */
-        post: operations["extract_embedding_extract_embedding_post"];
+        post: operations["extract_embedding"];
         delete?: never;
         options?: never;
         head?: never;
@@ -139,13 +139,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Compare Images
+         * Compare every face of `file_a` with every face of `file_b`, at the pack's own threshold
          * @description Compare every face of `file_a` with every face of `file_b`, at the pack's own threshold.
          *
          *     `detail` says the verdict in words. A face that is not fit to be compared is never the
          *     proof of anything: its pairs are not `reliable`.
          */
-        post: operations["compare_images_compare_post"];
+        post: operations["compare_images"];
         delete?: never;
         options?: never;
         head?: never;
@@ -160,10 +160,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Models
+         * The loaded pack and the known ones: files, hashes, licences, dimension, threshold
          * @description The loaded pack and the known ones: files, hashes, licences, dimension, threshold.
          */
-        get: operations["models_models_get"];
+        get: operations["models"];
         put?: never;
         post?: never;
         delete?: never;
@@ -180,10 +180,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Metrics
+         * Counters, histograms and gauges as Prometheus text
          * @description Counters, histograms and gauges as Prometheus text.
          */
-        get: operations["metrics_metrics_get"];
+        get: operations["metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -665,6 +665,17 @@ export interface components {
             };
         };
         /**
+         * StatusResponse
+         * @description One word, for orchestrators.
+         */
+        StatusResponse: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "alive" | "healthy" | "starting" | "recovering" | "failed" | "draining";
+        };
+        /**
          * ThresholdOut
          * @description From which similarity on two faces are taken for one person.
          */
@@ -691,7 +702,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    health_health_get: {
+    health: {
         parameters: {
             query?: never;
             header?: never;
@@ -709,9 +720,11 @@ export interface operations {
                     "application/json": components["schemas"]["HealthResponse"];
                 };
             };
-            /** @description Starting, draining, or failed */
+            /** @description Starting, recovering, draining, or failed */
             503: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -729,7 +742,7 @@ export interface operations {
             };
         };
     };
-    live_health_live_get: {
+    live: {
         parameters: {
             query?: never;
             header?: never;
@@ -744,9 +757,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: string;
-                    };
+                    "application/json": components["schemas"]["StatusResponse"];
                 };
             };
             /** @description Any error */
@@ -760,7 +771,7 @@ export interface operations {
             };
         };
     };
-    ready_health_ready_get: {
+    ready: {
         parameters: {
             query?: never;
             header?: never;
@@ -775,18 +786,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: string;
-                    };
+                    "application/json": components["schemas"]["StatusResponse"];
                 };
             };
-            /** @description Starting, draining, or failed */
+            /** @description Starting, recovering, draining, or failed */
             503: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HealthResponse"];
+                    "application/json": components["schemas"]["StatusResponse"];
                 };
             };
             /** @description Any error */
@@ -800,7 +811,7 @@ export interface operations {
             };
         };
     };
-    detect_detect_post: {
+    detect: {
         parameters: {
             query?: {
                 /** @description Least detection score. */
@@ -835,6 +846,8 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Milliseconds of each stage: `decode;dur=3.10, queue;dur=0.05, …` */
+                    "Server-Timing"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -843,6 +856,15 @@ export interface operations {
             };
             /** @description Not an image, or a bad parameter: skip it */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description API keys are configured, and the request has none of them */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -862,6 +884,8 @@ export interface operations {
             /** @description The queue is full: retry after the seconds in Retry-After */
             429: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -880,6 +904,8 @@ export interface operations {
             /** @description Starting, recovering or draining: retry elsewhere */
             503: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -906,7 +932,7 @@ export interface operations {
             };
         };
     };
-    detect_batch_detect_batch_post: {
+    detect_batch: {
         parameters: {
             query?: {
                 /** @description Least detection score. */
@@ -942,6 +968,8 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Milliseconds of each stage: `decode;dur=3.10, queue;dur=0.05, …` */
+                    "Server-Timing"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -950,6 +978,15 @@ export interface operations {
             };
             /** @description Not an image, or a bad parameter: skip it */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description API keys are configured, and the request has none of them */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -969,6 +1006,8 @@ export interface operations {
             /** @description The queue is full: retry after the seconds in Retry-After */
             429: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -987,6 +1026,8 @@ export interface operations {
             /** @description Starting, recovering or draining: retry elsewhere */
             503: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1013,7 +1054,7 @@ export interface operations {
             };
         };
     };
-    extract_embedding_extract_embedding_post: {
+    extract_embedding: {
         parameters: {
             query?: {
                 /** @description Least detection score. */
@@ -1093,6 +1134,8 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Milliseconds of each stage: `decode;dur=3.10, queue;dur=0.05, …` */
+                    "Server-Timing"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1101,6 +1144,15 @@ export interface operations {
             };
             /** @description Not an image, or a bad parameter: skip it */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description API keys are configured, and the request has none of them */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1120,6 +1172,8 @@ export interface operations {
             /** @description The queue is full: retry after the seconds in Retry-After */
             429: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1138,6 +1192,8 @@ export interface operations {
             /** @description Starting, recovering or draining: retry elsewhere */
             503: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1164,7 +1220,7 @@ export interface operations {
             };
         };
     };
-    compare_images_compare_post: {
+    compare_images: {
         parameters: {
             query?: {
                 /** @description Least detection score. */
@@ -1200,6 +1256,8 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Milliseconds of each stage: `decode;dur=3.10, queue;dur=0.05, …` */
+                    "Server-Timing"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1208,6 +1266,15 @@ export interface operations {
             };
             /** @description Not an image, or a bad parameter: skip it */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description API keys are configured, and the request has none of them */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1227,6 +1294,8 @@ export interface operations {
             /** @description The queue is full: retry after the seconds in Retry-After */
             429: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1245,6 +1314,8 @@ export interface operations {
             /** @description Starting, recovering or draining: retry elsewhere */
             503: {
                 headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1271,7 +1342,7 @@ export interface operations {
             };
         };
     };
-    models_models_get: {
+    models: {
         parameters: {
             query?: never;
             header?: never;
@@ -1289,6 +1360,15 @@ export interface operations {
                     "application/json": components["schemas"]["ModelsResponse"];
                 };
             };
+            /** @description API keys are configured, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Any error */
             default: {
                 headers: {
@@ -1300,7 +1380,7 @@ export interface operations {
             };
         };
     };
-    metrics_metrics_get: {
+    metrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -1316,6 +1396,15 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description API keys are configured, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
             /** @description Any error */

@@ -1,7 +1,7 @@
 /** What the service answers: the OpenAPI document's types, with embeddings as Float32Array. */
 
 import { errorType, type ErrorAnswer } from './errors.js';
-import type { components, operations } from './openapi.js';
+import type { components, paths } from './openapi.js';
 
 type Schemas = components['schemas'];
 type With<T, Changed> = Omit<T, keyof Changed> & Changed;
@@ -32,7 +32,7 @@ export type Health = Schemas['HealthResponse'];
 
 /** What may be asked of every image; the service's own default for what is left out. */
 export type Options = With<
-  Omit<NonNullable<operations['detect_detect_post']['parameters']['query']>, 'embedding_format'>,
+  Omit<NonNullable<paths['/detect']['post']['parameters']['query']>, 'embedding_format'>,
   {
     /** Whether embeddings are computed and returned. */
     embeddings?: boolean;
