@@ -222,6 +222,26 @@ def test_a_second_sigterm_hurries(start_server: Callable[..., Server], photo: by
     assert server.wait_until_ended(10) == 0
 
 
+def test_the_end_waits_for_what_computes_for_nobody(
+    start_server: Callable[..., Server], photo: bytes
+) -> None:
+    """A run that comes back into an interpreter that is gone would abort the process."""
+    server = start_server(DRAIN_GRACE_S="0")
+    server.wait_until_ready()
+    files = [("files", photo)] * 12  # seconds of work in one turn
+    request = httpx.Request("POST", f"{server.url}/detect/batch", files=files)
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(
+            b"POST /detect/batch HTTP/1.1\r\nhost: x\r\ncontent-type: %b\r\n"
+            b"content-length: %b\r\n\r\n"
+            % (request.headers["content-type"].encode(), request.headers["content-length"].encode())
+        )
+        client.sendall(request.read())
+        settled(lambda: metric(server, "face_service_images_per_turn_count") == 1)
+    settled(lambda: metric(server, "face_service_cancelled_total", where="computing") == 1)
+    assert server.stop() == 0, server.log()
+
+
 def test_after_sigkill_a_start_needs_no_repair(
     start_server: Callable[..., Server], photo: bytes
 ) -> None:
