@@ -20,6 +20,7 @@ from face_service.runtime.graph import read_input
 from face_service.runtime.programs import Order, orders_for
 from face_service.runtime.progress import Progress
 from face_service.runtime.providers import CPU, PROVIDERS, Setup
+from tests.wire import settled
 
 CUDA, MIGRAPHX = "CUDAExecutionProvider", "MIGraphXExecutionProvider"
 
@@ -63,12 +64,32 @@ def test_two_processes_compile_a_program_once(
     monkeypatch.setattr(compiling, "compile_one", lambda path, *_: compiled.append(path.name))
     folder = orders[0].program.folder
     assert folder is not None
-    with ThreadPoolExecutor(1) as other, FileLock(folder / "lock"):
-        waiting = other.submit(compile_missing, orders[:1], (MIGRAPHX,), setup)
-        (folder / COMPLETE).touch()  # as the process that holds the lock leaves it
-        assert not waiting.done()
-    waiting.result(timeout=10)
+    with ThreadPoolExecutor(1) as other:
+        with FileLock(folder / "lock"):
+            waiting = other.submit(compile_missing, orders[:1], (MIGRAPHX,), setup)
+            settled(lambda: str(setup.progress) != "")
+            assert not waiting.done()
+            (folder / COMPLETE).touch()  # as the process that holds the lock leaves it
+        waiting.result(timeout=10)
     assert compiled == []
+
+
+def test_a_provider_that_keeps_nothing_is_named(
+    orders: list[Order],
+    setup: Setup,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def keep(_: Path, order: Order, *__: Any) -> None:
+        assert order.program.folder is not None
+        (order.program.folder / "21000-52d4355587658066.mxr").touch()
+
+    monkeypatch.setattr(compiling, "compile_one", keep)
+    compile_missing(orders[:1], (MIGRAPHX,), setup)
+    assert not caplog.records
+    monkeypatch.setattr(compiling, "compile_one", lambda *_: None)
+    compile_missing(orders[1:], (MIGRAPHX,), setup)
+    assert "MIGraphXExecutionProvider has left nothing in" in caplog.text
 
 
 def test_a_program_that_failed_is_tried_again(

@@ -8,6 +8,7 @@ when the program lies in its folder. It ends with its parent, when stdin ends.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -25,6 +26,8 @@ from face_service.errors import ProviderError
 from .programs import Order
 from .providers import PROVIDERS, Program, Setup
 from .session import open_session
+
+logger = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "face_service.runtime.compiling")
 COMPLETE = "complete"
@@ -45,7 +48,7 @@ def compile_missing(orders: Sequence[Order], providers: Sequence[str], setup: Se
             if not (_folder(order) / COMPLETE).exists():
                 with order.file() as path:
                     compile_one(path, order, providers, setup)
-                (_folder(order) / COMPLETE).touch()
+                _mark(order, providers[0])
     setup.progress.end()
 
 
@@ -133,6 +136,19 @@ def main() -> int:
         sys.stderr.write(f"{error}".strip().replace("\n", " ") + "\n")
         return 1
     return 0
+
+
+def _mark(order: Order, provider: str) -> None:
+    """Say that the program is complete, and whether there is one."""
+    folder = _folder(order)
+    if {path.name for path in folder.iterdir()} <= {"lock", LOG}:
+        logger.warning(
+            "%s has left nothing in %s: %s is compiled once more, in this process",
+            provider,
+            folder,
+            order.label,
+        )
+    (folder / COMPLETE).touch()
 
 
 def _folder(order: Order) -> Path:

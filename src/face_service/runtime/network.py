@@ -104,6 +104,7 @@ class Network:
                 )
         except Exception as error:
             if is_out_of_memory(error):
+                logger.warning("%s ran out of memory: %s", self.name, error)
                 self._starved = True
                 raise OutOfMemory("Out of memory, try again later or send less at once") from error
             raise
@@ -133,7 +134,7 @@ class Network:
             smaller = self.policy.up_to(batch // 2)
             if smaller is None:
                 raise
-            logger.warning("%s: out of memory at a batch of %d, trying halves", self.name, batch)
+            logger.warning("%s: a batch of %d is tried in halves", self.name, batch)
             return [self._run_padded(part, size) for part, size in cut(rows, smaller)]
 
     def _run_padded(self, rows: Floats, batch: int) -> list[Floats]:

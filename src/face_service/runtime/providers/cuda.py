@@ -19,8 +19,8 @@ class Cuda(Provider):
     package = "onnxruntime-gpu"
     library = "cuda"
     libraries = (
-        "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA and cuDNN, and nvidia-smi shows the "
-        "driver and the card"
+        "The extra cuda (EXTRA=cuda ./run.sh) brings CUDA and cuDNN; nvidia-smi shows the driver "
+        "and the card"
     )
     known_options = frozenset(
         {
