@@ -164,7 +164,7 @@ def turned_heads(
                 moved = turn(image, mesh, triangles, by)
                 seen = eyes.look(moved.image, landmarks_of(moved.mesh))
                 kept = before.similarities(seen) if seen else {}
-                true = getattr(angles(by @ own), kind)
+                true = getattr(angles(*(by @ own)), kind)
                 found[kind].append((Trial(kind, step, seen, kept), true))
     return found
 
@@ -246,7 +246,7 @@ def main() -> None:
     eyes = Eyes()
     some = [PHOTOS / name for name in names][:: max(1, len(names) // arguments.photos)]
     seen = as_they_are(eyes, names)
-    reference = np.array([angles(rotation_of(mesh)) for mesh in meshes])
+    reference = np.array([angles(*rotation_of(mesh)) for mesh in meshes])
     errors = off((face.quality.pose for face in seen.values()), map(Pose._make, reference))
     measures = {
         "model heads, exact": model_heads(0, 0, perspective=False),

@@ -7,6 +7,8 @@ rotation nearest to it, by SVD, gives the angles.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -51,13 +53,14 @@ def head_pose(landmarks: NDArray[np.float32]) -> Pose:
     points = landmarks.astype(np.float64)
     camera = (points - points.mean(axis=0)).T @ FIT.T
     u, _, vt = np.linalg.svd(camera, full_matrices=False)
-    right, down = u @ vt
-    return angles(np.array([right, down, np.cross(right, down)]))
+    right, down = (u @ vt).tolist()
+    (ax, ay, az), (bx, by, bz) = right, down
+    return angles(right, down, (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx))
 
 
-def angles(rotation: NDArray[np.float64]) -> Pose:
-    """The angles of a rotation matrix, float64 [3, 3], in the axes of MEAN_FACE."""
-    yaw = -np.arcsin(np.clip(rotation[2, 0], -1, 1))
-    pitch = np.arctan2(rotation[2, 1], rotation[2, 2])
-    roll = np.arctan2(rotation[1, 0], rotation[0, 0])
-    return Pose(*(float(angle) for angle in np.degrees((yaw, pitch, roll))))
+def angles(right: Sequence[float], down: Sequence[float], towards: Sequence[float]) -> Pose:
+    """The angles of a rotation of MEAN_FACE, given as the three rows of its matrix."""
+    yaw = -math.asin(min(1.0, max(-1.0, towards[0])))
+    pitch = math.atan2(towards[1], towards[2])
+    roll = math.atan2(down[0], right[0])
+    return Pose(math.degrees(yaw), math.degrees(pitch), math.degrees(roll))

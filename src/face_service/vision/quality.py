@@ -25,9 +25,23 @@ Reason = Literal[
     "low_confidence",
 ]
 
-ROWS, COLUMNS = slice(24, 104), slice(20, 92)
-"""The part of a 112×112 crop that a face fills, from the brows to the lower lip: what lies
-around it may be sharp or bright while the face is not."""
+FACE = slice(24, 104), slice(20, 92)
+"""Rows and columns of a 112×112 crop that a face fills, from the brows to the lower lip: what
+lies around it may be sharp or bright while the face is not."""
+MARGIN = 5
+WITH_MARGIN = slice(24 - MARGIN, 104 + MARGIN), slice(20 - MARGIN, 92 + MARGIN)
+WITHOUT_MARGIN = slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN)
+"""What the filters of `sharpness` reach, and what is left of it."""
+SECOND_DERIVATIVES = tuple(
+    np.array(kernel, np.float32)
+    for kernel in (
+        [[0, 0, 0], [1, -2, 1], [0, 0, 0]],
+        [[0, 1, 0], [0, -2, 0], [0, 1, 0]],
+        [[0.5, 0, 0], [0, -1, 0], [0, 0, 0.5]],
+        [[0, 0, 0.5], [0, -1, 0], [0.5, 0, 0]],
+    )
+)
+"""Along the rows, the columns and both diagonals, whose steps are √2 long."""
 FAINT = 4.0
 """Added to the brightness (0..255) that detail is measured against, so that the rounding of
 pixels in a black crop does not pass for detail."""
@@ -83,7 +97,7 @@ def assess(
     shape (height, width, …) of its image."""
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     detail = sharpness(grey)
-    brightness = float(grey[ROWS, COLUMNS].mean()) / 255
+    brightness = cv2.mean(grey[FACE])[0] / 255
     size, visible = inside(bbox, image_shape)
     pose = head_pose(landmarks)
     merits: tuple[tuple[Reason, float], ...] = (
@@ -114,18 +128,14 @@ def sharpness(grey: Grey) -> float:
     a hand that shook blurs in one direction only. Noise is smoothed away first (sigma 1).
     Divided by the brightness, a face is as sharp in the shade as in the sun.
     """
-    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
-
-    def moved(down: int, right: int) -> Grey:
-        rows = slice(ROWS.start + down, ROWS.stop + down)
-        return smooth[rows, COLUMNS.start + right : COLUMNS.stop + right]
-
+    around = grey[WITH_MARGIN].astype(np.float32)
+    smooth = cv2.GaussianBlur(around, (0, 0), 1.0)
     power = min(
-        # A step along a diagonal is √2 long, and the derivative is a second one.
-        np.square(moved(y, x) + moved(-y, -x) - 2 * moved(0, 0)).mean() / (x * x + y * y) ** 2
-        for y, x in ((0, 1), (1, 0), (1, 1), (1, -1))
+        cv2.norm(cv2.filter2D(smooth, -1, kernel)[WITHOUT_MARGIN], cv2.NORM_L2SQR)
+        for kernel in SECOND_DERIVATIVES
     )
-    return float(100 * np.sqrt(power) / (grey[ROWS, COLUMNS].mean() + FAINT))
+    face = grey[FACE]
+    return float(100 * np.sqrt(power / face.size) / (cv2.mean(face)[0] + FAINT))
 
 
 def inside(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tuple[float, float]:
