@@ -4,8 +4,9 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=scripts/bootstrap.sh
 . scripts/bootstrap.sh
-install_locked .venv requirements-dev.lock --no-deps --editable .
+install_locked .venv requirements-dev.lock --no-deps --editable . --editable clients/python
 scripts/oracle.sh
+scripts/openvino.sh || echo "OpenVINO could not be installed: its tests skip." >&2
 export PATH=$PWD/.venv/bin:$PATH
 
 if (($#)); then exec pytest "$@"; fi

@@ -1,6 +1,7 @@
 """Five times more requests than it can answer: what becomes of those, and of the rest.
 
     .venv/bin/python -m benchmarks.overload [--seconds 15] [--times 5] [--pack starter]
+                                            [--log-level ERROR]
 
 First as many clients as the queue holds, in a closed loop: saturation. Then requests arrive at
 a constant rate of so many times that, each on its own time, while /health is asked ten times a
@@ -98,10 +99,11 @@ def main() -> None:
     parser.add_argument("--times", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pack", default="starter")
+    parser.add_argument("--log-level", default="ERROR")
     arguments = parser.parse_args()
     variables = {
         "INSIGHTFACE_MODEL": arguments.pack,
-        "LOG_LEVEL": "ERROR",
+        "LOG_LEVEL": arguments.log_level,
         "MAX_QUEUE": str(QUEUE),
     }
     with running(variables) as server:

@@ -1,9 +1,10 @@
 """What watching costs: CPU time of the server for a request, by what is logged and traced.
 
-    .venv/bin/python -m benchmarks.signals [--requests 3000] [--rounds 5]
+    .venv/bin/python -m benchmarks.signals [--requests 3000] [--rounds 5] [--before CHECKOUT/src]
 
 The requests are those that cost nothing else: a probe, and one that a full queue turns away.
-Then the CPU time to make a line of the log, and to count and trace a request, in this process.
+`--before`: another version of the service, measured beside this one, in turn. Then the CPU time
+to make a line of the log, and to count and trace a request, in this process.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from face_service.record import RequestRecord
 from face_service.tracing import trace_request
 
 SETTINGS = {
-    "LOG_LEVEL=ERROR": {"LOG_LEVEL": "ERROR"},
+    "ERROR, console": {"LOG_LEVEL": "ERROR"},
     "INFO, console": {"LOG_LEVEL": "INFO"},
     "INFO, json": {"LOG_LEVEL": "INFO", "LOG_FORMAT": "json"},
     "DEBUG, console": {"LOG_LEVEL": "DEBUG"},
@@ -51,11 +52,15 @@ def server_cost(server: Address, request: bytes, count: int) -> float:
     return (after - before) / count * 1e6
 
 
-def serve(count: int, rounds: int) -> None:
+def serve(count: int, rounds: int, before: str | None) -> None:
     """Print what a request costs a server, under every setting, in turn."""
     costs: dict[tuple[str, str], list[float]] = {}
+    settings = dict(SETTINGS)
+    if before:
+        for level in ("ERROR", "INFO"):
+            settings[f"{level}, before"] = {"LOG_LEVEL": level, "PYTHONPATH": before}
     for _ in range(rounds):
-        for setting, variables in SETTINGS.items():
+        for setting, variables in settings.items():
             base = {"INSIGHTFACE_MODEL": "starter", "MAX_QUEUE": "1", "REQUEST_TIMEOUT_S": "600"}
             with (
                 running({**base, **variables}) as server,
@@ -66,10 +71,10 @@ def serve(count: int, rounds: int) -> None:
                 for kind, request in REQUESTS.items():
                     spent = server_cost(server, request, count)
                     costs.setdefault((kind, setting), []).append(spent)
-    print("| µs of CPU a request | " + " | ".join(SETTINGS) + " |")
-    print("|---|" + "---|" * len(SETTINGS))
+    print("| µs of CPU a request | " + " | ".join(settings) + " |")
+    print("|---|" + "---|" * len(settings))
     for kind in REQUESTS:
-        cells = (f"{statistics.median(costs[kind, setting]):.0f}" for setting in SETTINGS)
+        cells = (f"{statistics.median(costs[kind, setting]):.0f}" for setting in settings)
         print(f"| {kind} | " + " | ".join(cells) + " |")
 
 
@@ -123,8 +128,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--before")
     arguments = parser.parse_args()
-    serve(arguments.requests, arguments.rounds)
+    serve(arguments.requests, arguments.rounds, arguments.before)
     print()
     compute(arguments.requests)
 

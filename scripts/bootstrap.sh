@@ -44,7 +44,7 @@ install_locked() {
   find_python
   version=$("$python" -c 'import sys; print(*sys.version_info[:2], sep=".")')
   # The folder is part of it: an environment that was moved still points to where it was.
-  wanted=$(echo "$version $PWD" && cat "$lock" pyproject.toml)
+  wanted=$(echo "$version $PWD $*" && cat "$lock" pyproject.toml)
   [[ -x $dir/bin/python && -f $stamp && $(<"$stamp") == "$wanted" ]] && return
 
   find_uv
@@ -53,7 +53,8 @@ install_locked() {
     "$uv" venv --quiet --python "$python" "$dir"
   fi
   echo "Installing $lock into $dir (Python $version)" >&2
-  "$uv" pip install --python "$dir/bin/python" --require-hashes -r <(pins_for "$dir" "$lock")
+  # A lock has everything: nothing is resolved, whatever [tool.uv] says of a package.
+  "$uv" pip install --python "$dir/bin/python" --no-deps --require-hashes -r <(pins_for "$dir" "$lock")
   if (($#)); then "$uv" pip install --quiet --python "$dir/bin/python" "$@"; fi
   echo "$wanted" >"$stamp"
 }

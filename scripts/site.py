@@ -33,10 +33,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def list_of_decisions() -> str:
     """A page with a link to each decision."""
-    pages = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
-    titles = {page: page.read_text().partition("\n")[0].removeprefix("# ") for page in pages}
-    links = (f"- [{title}](docs/decisions/{page.name})" for page, title in titles.items())
-    return "\n".join(["# Decisions", "", "The question, the figures, the choice, the price.", "", *links])
+    text = "# Decisions\n\nThe question, the figures, the choice, the price.\n\n"
+    for page in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
+        title = page.read_text().partition("\n")[0].removeprefix("# ")
+        text += f"- [{title}](docs/decisions/{page.name})\n"
+    return text
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -88,7 +89,9 @@ def start_server(
     """Starts real servers, `start_server(VARIABLE="value")`, and ends them at the end."""
     servers: list[Server] = []
 
-    def start(module: str = "face_service.main", **variables: str) -> Server:
+    def start(
+        module: str = "face_service.main", python: str | Path = sys.executable, **variables: str
+    ) -> Server:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
@@ -98,7 +101,7 @@ def start_server(
             "MODEL_CACHE_DIR": str(starter.directory.parent),
             **variables,
         }
-        servers.append(Server(environment, tmp_path_factory.mktemp("server"), module))
+        servers.append(Server(environment, tmp_path_factory.mktemp("server"), module, python))
         return servers[-1]
 
     yield start

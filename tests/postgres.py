@@ -27,13 +27,22 @@ def installation() -> Path:
     return max(folders, key=lambda folder: int(folder.name.removeprefix("pginstall") or 0))
 
 
+def copy(programs: Path, folder: Path) -> Path:
+    """Copy an installation, and beside it the libraries that came in the same wheel."""
+    package = programs.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return shutil.copytree(programs, folder / package.name / programs.name)
+
+
 class Postgres:
     """A server that only this folder's socket leads to."""
 
     def __init__(self, folder: Path) -> None:
         programs, user = installation(), {}
         if os.geteuid() == 0:
-            programs = shutil.copytree(programs, folder / "programs")
+            programs = copy(programs, folder)
             folder.chmod(0o755)
             (folder / "data").mkdir()
             shutil.chown(folder / "data", NOBODY)
@@ -46,9 +55,9 @@ class Postgres:
             cwd=folder,
             **user,
         )
+        options = ["-D", folder / "data", "-k", folder / "data"]
         self._process = subprocess.Popen(
-            [self._bin / "postgres", "-D", folder / "data", "-k", folder / "data", "-c", "fsync=off"]
-            + ["-c", "listen_addresses="],
+            [self._bin / "postgres", *options, "-c", "listen_addresses=", "-c", "fsync=off"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=folder,

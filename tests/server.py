@@ -22,7 +22,11 @@ class Server:
     """`python -m face_service.main` in a folder of its own; its log is `log()`."""
 
     def __init__(
-        self, environment: dict[str, str], folder: Path, module: str = "face_service.main"
+        self,
+        environment: dict[str, str],
+        folder: Path,
+        module: str = "face_service.main",
+        python: str | Path = sys.executable,
     ) -> None:
         self.folder = folder
         self.port = int(environment.setdefault("PORT", str(free_port())))
@@ -30,7 +34,7 @@ class Server:
         self._log = folder / "log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [python, "-m", module],
                 env=environment,
                 cwd=folder,
                 stdout=log,

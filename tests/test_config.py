@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -56,6 +57,30 @@ def test_providers_are_comma_separated_and_ordered(monkeypatch: pytest.MonkeyPat
     assert load_settings().onnx_providers == ("ROCMExecutionProvider", "CPUExecutionProvider")
 
 
+def test_auto_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNX_PROVIDERS", "auto")
+    assert load_settings().onnx_providers == ("auto",)
+    monkeypatch.setenv("ONNX_PROVIDERS", "auto,CPUExecutionProvider")
+    with pytest.raises(StartupError, match="or auto alone"):
+        load_settings()
+
+
+def test_options_of_providers_are_json_and_booleans_as_each_spells_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = {
+        "CUDAExecutionProvider": {"gpu_mem_limit": 2147483648, "use_tf32": True},
+        "CoreMLExecutionProvider": {"RequireStaticInputShapes": False},
+        "TensorrtExecutionProvider": {"trt_op_types_to_exclude": "TopK"},
+    }
+    monkeypatch.setenv("ONNX_PROVIDER_OPTIONS", json.dumps(content))
+    assert load_settings().onnx_provider_options == {
+        "CUDAExecutionProvider": {"gpu_mem_limit": "2147483648", "use_tf32": "True"},
+        "CoreMLExecutionProvider": {"RequireStaticInputShapes": "0"},
+        "TensorrtExecutionProvider": {"trt_op_types_to_exclude": "TopK"},
+    }
+
+
 def test_log_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "debug")
     assert load_settings().log_level == "DEBUG"
@@ -71,6 +96,28 @@ def test_log_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None
         ("LOG_LEVEL", "loud", "one of DEBUG, INFO, WARNING, ERROR"),
         ("ONNX_PROVIDERS", "GPU", "a comma-separated list, each once, of CPUExecutionProvider"),
         ("ONNX_PROVIDERS", ",", "a comma-separated list"),
+        ("ONNX_PROVIDER_OPTIONS", "{", "JSON such as {"),
+        ("ONNX_PROVIDER_OPTIONS", "[1]", "options by provider, such as {"),
+        ("ONNX_PROVIDER_OPTIONS", '{"CUDA": {}}', "CUDA is none of CPUExecutionProvider"),
+        (
+            "ONNX_PROVIDER_OPTIONS",
+            '{"CUDAExecutionProvider": {"gpu_mem_limt": 1}}',
+            "CUDAExecutionProvider has no option gpu_mem_limt; it has arena_extend_strategy",
+        ),
+        (
+            "ONNX_PROVIDER_OPTIONS",
+            '{"CPUExecutionProvider": {"use_arena": "0"}}',
+            "CPUExecutionProvider has no option use_arena; it has none at all",
+        ),
+        (
+            "ONNX_PROVIDER_OPTIONS",
+            '{"CUDAExecutionProvider": {"device_id": [0]}}',
+            "device_id of CUDAExecutionProvider is a word, a number, true or false",
+        ),
+        ("DEVICE_ID", "-1", "a whole number from 0 to 63"),
+        ("GPU_MEM_LIMIT_MB", "-5", "a number from 0 to 1,000,000"),
+        ("COMPILE_TIMEOUT_S", "0", "a number above 0, up to 86,400"),
+        ("PRECISION", "fp8", "one of fp32, fp16, bf16, int8"),
         ("MAX_BODY_MB", "0", "a number above 0, up to 1,024"),
         ("MODEL_MIRROR", "ftp://x/y", "URL"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,9 @@ from scripts.stand_ins import BUILDS, WHEELS, write_stand_in
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 UNREACHABLE = re.compile(r"client error \(Connect\)|dns error|operation timed out", re.IGNORECASE)
+BUILDS_SEEN = (
+    "from face_service.runtime.builds import installed_builds; print(list(installed_builds()))"
+)
 AARCH64 = b"\xb7\x00"
 """e_machine of an ELF file: EM_AARCH64, 183, little-endian."""
 VERIFY = "import onnxruntime; print(onnxruntime.get_available_providers())"
@@ -84,6 +88,7 @@ def test_the_amd_commands_of_the_specification(environment: Environment, tmp_pat
     environment.pip("install -e .")
     expected = "['MIGraphXExecutionProvider', 'CPUExecutionProvider']\n"
     assert environment.run("-c", VERIFY) == expected
+    assert environment.run("-c", BUILDS_SEEN) == "['onnxruntime-migraphx']\n", "one, no clash"
 
     environment.pip("install onnxruntime-openvino==1.24.1")
     log = environment.pip("install --dry-run -e .")
@@ -95,6 +100,29 @@ def test_a_build_put_over_the_cpus_takes_its_place(environment: Environment) -> 
     log = environment.pip("install --dry-run onnxruntime-gpu")
     assert re.search(r"^ - onnxruntime==", log, re.MULTILINE)
     assert "+ onnxruntime==1.20+see.onnxruntime.gpu" in log
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="onnxruntime-migraphx has Linux wheels only")
+def test_run_sh_changes_the_build_of_an_environment(environment: Environment) -> None:
+    folder = environment.python.parent.parent
+    for lock, first in (
+        ("requirements-rocm.lock", "MIGraphXExecutionProvider"),
+        ("requirements.lock", "AzureExecutionProvider"),
+        ("requirements-openvino.lock", "OpenVINOExecutionProvider"),
+    ):
+        steps = f"only_the_build_of {folder} {lock}; install_locked {folder} {lock}"
+        done = subprocess.run(
+            ["bash", "-euc", f". scripts/bootstrap.sh; {steps}"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHON": sys.executable},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if UNREACHABLE.search(done.stderr):
+            pytest.skip("no package registry can be reached")
+        assert done.returncode == 0, done.stderr
+        assert environment.run("-c", VERIFY).startswith(f"['{first}'"), lock
 
 
 @pytest.mark.parametrize(
@@ -122,15 +150,15 @@ def test_the_cuda_extra_brings_the_libraries(environment: Environment) -> None:
     assert set(re.findall(r"\+ nvidia-(\S+)-cu12==", log)) == wanted
 
 
-def test_two_extras_exclude_each_other(environment: Environment) -> None:
-    """Without [tool.uv] as well: the requirements themselves contradict each other."""
-    options = ("--no-config", "--find-links", str(WHEELS))
+def test_two_extras_exclude_each_other(environment: Environment, tmp_path: Path) -> None:
+    """Elsewhere, so without [tool.uv]: the requirements themselves contradict each other."""
+    options = ("--find-links", str(WHEELS), "--python", str(environment.python))
     pairs = PYPROJECT["tool"]["uv"]["conflicts"][0]
     names = [pair["extra"] for pair in pairs]
     assert names == ["cpu", "cuda", "openvino", "rocm"]
     for one, other in ((a, b) for a in names for b in names if a < b):
-        both = f".[{one},{other}]"
-        done = uv("pip", "install", *options, "--python", str(environment.python), "-e", both)
+        both = f"{ROOT}[{one},{other}]"
+        done = uv("pip", "install", *options, "-e", both, cwd=tmp_path)
         assert done.returncode != 0, both
         assert "unsatisfiable" in done.stderr
 
@@ -159,11 +187,11 @@ def install_for(
 ) -> subprocess.CompletedProcess[str]:
     """Put what `lock` pins for another machine into folder/packages, hashes checked.
 
-    By what the packages say of themselves, as where the images are built.
+    By what the packages say of themselves, as where the images are built: [tool.uv] is not there.
     """
     target = ("--python-platform", f"{machine}-manylinux_2_34", "--python-version", python)
     return uv(
-        *("pip", "install", "--no-config", "--target", "packages", *target, *more),
+        *("pip", "install", "--target", "packages", *target, *more),
         *("--find-links", str(WHEELS), "--only-binary", ":all:", "--require-hashes"),
         *("-r", str(ROOT / lock)),
         cwd=folder,
@@ -171,8 +199,8 @@ def install_for(
 
 
 LOCKED = [
-    *(("requirements.lock", "x86_64", python) for python in ("3.11", "3.12", "3.13")),
-    *(("requirements.lock", "aarch64", python) for python in ("3.11", "3.12", "3.13")),
+    *(("requirements.lock", "x86_64", python) for python in ("3.12", "3.13")),
+    *(("requirements.lock", "aarch64", python) for python in ("3.11", "3.13")),
     ("requirements-cuda.lock", "x86_64", "3.12"),  # the images' Python
     ("requirements-openvino.lock", "x86_64", "3.12"),
     ("requirements-rocm.lock", "x86_64", "3.12"),

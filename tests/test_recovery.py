@@ -102,3 +102,15 @@ def test_a_deadline_is_kept_while_the_engine_is_slow(
     settled(lambda: post(server, solvay.read_bytes()).status_code == 200)
     assert metric(server, "face_service_engines_lost_total", why="stalled") == 0
     server.stop()
+
+
+@pytest.mark.parametrize("line", ["Available ONNX providers", "verified", "Using ONNX providers"])
+def test_sigterm_while_the_models_load_ends_in_order(
+    start_server: Callable[..., Server], line: str
+) -> None:
+    """The thread that loads is inside ONNX Runtime: the interpreter must not go before it."""
+    server = start_server(DRAIN_GRACE_S="0")
+    settled(lambda: line in server.log())
+    assert server.stop() == 0, server.log()
+    assert "terminate called" not in server.log()
+    assert "Finished server process" in server.log(), "the last lines are written"

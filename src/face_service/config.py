@@ -232,7 +232,8 @@ def parse_options(value: str) -> dict[str, dict[str, str]]:
         known = PROVIDERS[name].known_options
         for option, setting in options.items():
             if option not in known:
-                raise ValueError(f"{name} has no option {option}, only {', '.join(sorted(known))}")
+                others = ", ".join(sorted(known)) or "none at all"
+                raise ValueError(f"{name} has no option {option}; it has {others}")
             if not isinstance(setting, str | int | float):
                 raise ValueError(f"{option} of {name} is a word, a number, true or false")
         spelling = PROVIDERS[name].booleans

@@ -25,6 +25,7 @@ from face_service.tracing import add_trace_id
 
 logger = logging.getLogger(__name__)
 
+STDERR = 2
 INDENT = "\n    "
 """Begins what belongs to the line above it; a line of the log itself begins with its time."""
 
@@ -34,10 +35,7 @@ def configure_logging(level: str, form: LogFormat) -> None:
 
     At DEBUG, libraries write down what they read: the tags of an image, say.
     """
-    stream = sys.stderr
-    if hasattr(stream, "reconfigure"):  # UTF-8 whatever the locale, and no line lost to a character
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    scribe = Scribe(stream)
+    scribe = Scribe(STDERR)
     scribe.setFormatter(formatter(form))
     logging.basicConfig(
         level=max(logging.getLevelNamesMapping()[level], logging.INFO),

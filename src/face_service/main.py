@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -13,6 +14,7 @@ from face_service.config import Settings, load_settings
 from face_service.errors import StartupError
 from face_service.logs import configure_logging
 from face_service.server import KEEP_ALIVE_S, Server, bounded_protocol
+from face_service.serving.lane import is_inside_a_network
 
 logger = logging.getLogger("face_service.main")
 
@@ -45,7 +47,12 @@ def serve(settings: Settings) -> int:
     server.run()
     for failure in failures:  # last, where a person looks first
         logger.error("The service cannot start: %s", failure)
-    return 1 if failures or not server.started else 0
+    status = 1 if failures or not server.started else 0
+    if is_inside_a_network():
+        # It would come back into an interpreter that is gone, and abort the process.
+        logging.shutdown()
+        os._exit(status)
+    return status
 
 
 def main(**overrides: Any) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 import time
 from collections.abc import Hashable
-from typing import TextIO
 
 HELD = 10_000
 """Lines that may wait to be written, a few megabytes; what comes on top is dropped."""
@@ -20,15 +20,15 @@ LAST_WORDS_S = 2.0
 class Scribe(logging.Handler):
     """Writes every record on a line of its own, in order, without holding up who logged it.
 
-    Who reads `stream` may be slow or have stopped: lines are dropped then, and a line says how
-    many. Of what a caller can cause without end, only A_SECOND lines of a kind are written each
-    second, and one more that says how many there were. Such are the records with a `kind`
-    (`extra={"kind": {…}}`, which becomes the fields of that line) and those of other packages.
+    Who reads `file`, a descriptor, may be slow or have stopped: lines are dropped then, and one
+    says how many. Of what a caller can cause without end, only A_SECOND lines of a kind are
+    written each second, and one more that says how many there were. Such are the records with a
+    `kind` (`extra={"kind": {…}}`: the fields of that last line) and those of other packages.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, file: int) -> None:
         super().__init__()
-        self._stream = stream
+        self._file = file
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._counting = threading.Lock()
         self._seen: dict[Hashable, int] = {}
@@ -103,8 +103,11 @@ class Scribe(logging.Handler):
         self._write(self.format(record))
 
     def _write(self, line: str) -> None:
+        # Not through sys.stderr: a write that never returns would hold its lock, and the end of
+        # the process wants that. UTF-8 whatever the locale, and no line is lost to a character.
+        left = memoryview(f"{line}\n".encode(errors="backslashreplace"))
         try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):  # closed, and there is nobody left to tell
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError:  # closed, and there is nobody left to tell
             self._dropped += 1

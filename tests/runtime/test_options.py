@@ -117,9 +117,9 @@ def test_cuda_by_settings(load: Load, ort: Ort) -> None:
 
 def test_what_the_operator_says_wins(load: Load, ort: Ort) -> None:
     mine = {"cudnn_conv_algo_search": "EXHAUSTIVE", "prefer_nhwc": "True"}
-    load(CUDA, CPU, overrides={CUDA: mine, CPU: {"arena_extend_strategy": "kNextPowerOfTwo"}})
+    load(CUDA, CPU, overrides={CUDA: mine, MIGRAPHX: {"migraphx_exhaustive_tune": "True"}})
     assert ort.options(CUDA) == [{**CUDA_OPTIONS, **mine}]
-    assert ort.options(CPU) == [{"arena_extend_strategy": "kNextPowerOfTwo"}]
+    assert ort.options(CPU) == [{}]
 
 
 def test_cuda_libraries_of_pip_are_loaded_first(

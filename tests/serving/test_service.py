@@ -27,9 +27,19 @@ class FakeEngine:
     """Fails on any batch that holds an image of POISON pixels' width; else finds no faces."""
 
     info = SimpleNamespace(
-        pack="fake", recogniser_sha256="0", precision="fp32", providers=("FakeProvider",)
+        pack="fake",
+        recogniser_sha256="0",
+        precision="fp32",
+        providers=("FakeProvider",),
+        fallback=None,
     )
     images_per_turn = 1
+
+    def last_progress(self) -> float:
+        return 0.0
+
+    def release(self) -> None:
+        pass
 
     def self_test(self) -> None:
         pass
@@ -115,3 +125,38 @@ def test_a_start_that_fails_says_why(error: Exception) -> None:
     service = asyncio.run(run())
     assert service.status == "failed"
     assert str(error) in str(service.failure)
+
+
+def test_the_metrics_name_the_engine_that_computes_now() -> None:
+    class Broken(FakeEngine):
+        def self_test(self) -> None:
+            raise RuntimeError("the network cannot take that either")
+
+    class Another(FakeEngine):
+        info = SimpleNamespace(**{**vars(FakeEngine.info), "providers": ("AnotherProvider",)})
+
+    engines = [Broken(), Another()]
+
+    async def run() -> None:
+        service = FaceService(lambda: engines.pop(0), Limits(max_pixels=10_000, decoders=1))
+        assert computes(service) == []
+        await service.start()
+        assert computes(service) == ["FakeProvider"]
+        watch = asyncio.create_task(service.watch())
+        with pytest.raises(InferenceFailed):
+            await service.analyse(image(POISON), Options(), StageTimes())
+        async with asyncio.timeout(10):
+            while engines:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            while computes(service) != ["AnotherProvider"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        watch.cancel()
+        service.close()
+
+    asyncio.run(run())
+
+
+def computes(service: FaceService) -> list[str]:
+    """The providers that the metrics name."""
+    (info,) = service.metrics.info.collect()
+    return [sample.labels["providers"] for sample in info.samples]

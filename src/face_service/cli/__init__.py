@@ -18,6 +18,8 @@ from face_service.cli.compare import EPILOG as COMPARE
 from face_service.cli.compare import compare
 from face_service.cli.detect import EPILOG as DETECT
 from face_service.cli.detect import detect
+from face_service.cli.doctor import EPILOG as DOCTOR
+from face_service.cli.doctor import doctor
 from face_service.cli.evaluate import evaluate
 from face_service.cli.key import key
 from face_service.cli.models import app as models
@@ -47,6 +49,7 @@ def serve(
     raise typer.Exit(serve_forever(host=host, port=port))
 
 
+app.command(epilog=DOCTOR)(doctor)
 app.command()(bench)
 app.command()(key)
 

@@ -34,9 +34,14 @@ def resolve(model: str, cache_dir: Path, mirror: str | None = None) -> Pack:
     A named pack that is there is verified; one that is absent is fetched. Raises PackError,
     never answers with another pack: embeddings of two packs must not mix.
     """
-    if model.startswith("~") or model in (".", "..") or "/" in model or os.sep in model:
+    if is_folder(model):
         return load_folder(Path(model).expanduser())
     return ensure(find(model), cache_dir, mirror)
+
+
+def is_folder(model: str) -> bool:
+    """Whether INSIGHTFACE_MODEL means a folder, not a name of the catalogue."""
+    return model.startswith("~") or model in (".", "..") or "/" in model or os.sep in model
 
 
 def ensure(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pack:

@@ -19,15 +19,21 @@ BUILDS = (
 )
 """Packages that hold a module `onnxruntime`."""
 
+STANDS_IN = "+see.onnxruntime."
+"""In the version of an `onnxruntime` that holds no module and keeps the CPU build away from
+another one: docs/decisions/0020-one-onnxruntime.md."""
+
 
 def installed_builds() -> Mapping[str, str]:
     """Version by package, of every build that is installed. One is right."""
     found = {}
     for name in BUILDS:
         try:
-            found[name] = metadata.version(name)
+            version = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+        if STANDS_IN not in version:
+            found[name] = version
     return found
 
 

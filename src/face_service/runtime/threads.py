@@ -21,14 +21,19 @@ def available_cpus(cgroup: Path = CGROUP) -> int:
     `cpu.max`, v1 `cpu.cfs_quota_us`), rounded up. ONNX Runtime's own default counts the
     host's cores, which makes a container with a quota of 2 on 64 cores crawl.
     """
-    # macOS and Windows have no affinity masks.
-    masked = hasattr(os, "sched_getaffinity")
-    cpus = len(os.sched_getaffinity(0)) if masked else os.cpu_count() or 1
-    quota = _quota(cgroup)
+    cpus, quota = allowed_cpus(), cpu_quota(cgroup)
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
-def _quota(cgroup: Path) -> float | None:
+def allowed_cpus() -> int:
+    """Processors in the scheduler's affinity mask; all of them on macOS and Windows, which have
+    no masks."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_quota(cgroup: Path = CGROUP) -> float | None:
     """The container's CPU quota in processors, None where there is none."""
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()

@@ -21,6 +21,8 @@ from .validation import validate
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+LANE, BESIDE = "lane", "beside"
+"""Names of threads."""
 
 
 class Lane:
@@ -41,7 +43,7 @@ class Lane:
         self._turn: list[Work] = []
         self._busy_since: float | None = None
         self._given_up = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="lane", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=LANE, daemon=True)
 
     def start(self) -> None:
         """Begin to take work."""
@@ -204,5 +206,10 @@ async def in_daemon_thread(call: Callable[[], T]) -> T:
             if future.set_running_or_notify_cancel():
                 future.set_result(result)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=run, name=BESIDE, daemon=True).start()
     return await asyncio.wrap_future(future)
+
+
+def is_inside_a_network() -> bool:
+    """Whether a thread may still be where only ONNX Runtime can end it: loading, or hung."""
+    return any(thread.name in (LANE, BESIDE) for thread in threading.enumerate())

@@ -12,7 +12,7 @@ class Cpu(Provider):
 
     name = "CPUExecutionProvider"
     package = "onnxruntime"
-    known_options = frozenset({"arena_extend_strategy", "use_arena"})
+    known_options = frozenset()  # ONNX Runtime overlooks what it is given
     shapes = DYNAMIC
     images_per_turn = 1
     on_gpu = False

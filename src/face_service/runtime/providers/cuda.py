@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import onnxruntime
-
 from ..policy import BOUNDED
 from .base import Options, Program, Provider, Setup
 
@@ -59,5 +57,7 @@ class Cuda(Provider):
     def prepare(self) -> None:
         """Load CUDA and cuDNN from the packages `nvidia-…`, where pip installed them beside ONNX
         Runtime and the system's linker would not look."""
+        import onnxruntime  # settings are read where it is missing, too
+
         if hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
             onnxruntime.preload_dlls()

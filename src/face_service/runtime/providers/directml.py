@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import onnxruntime
-
 from ..policy import FIXED
 from .base import Options, Program, Provider, Setup
 
@@ -29,5 +27,7 @@ class DirectMl(Provider):
         return {"device_id": str(setup.device)}
 
     def adjust(self, session_options: Any) -> None:
+        import onnxruntime  # settings are read where it is missing, too
+
         session_options.enable_mem_pattern = False
         session_options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL

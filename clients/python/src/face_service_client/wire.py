@@ -1,0 +1,171 @@
+"""Answers of the wire as results."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .errors import ErrorAnswer, error_type
+from .results import (
+    Batch,
+    Comparison,
+    Detection,
+    Face,
+    FileResult,
+    Floats,
+    Health,
+    Models,
+    ModelUsed,
+    Pack,
+    PackFile,
+    Pair,
+    Picture,
+    Pose,
+    Quality,
+    Reason,
+    Runtime,
+    Threshold,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. headers: by names in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body. Raises ValueError if it is not JSON."""
+        return json.loads(self.body)
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Milliseconds by stage: `Server-Timing: detect;dur=81.20, embed;dur=75.31`."""
+        header = self.headers.get("server-timing", "")
+        parts = (part.strip().partition(";dur=") for part in header.split(",") if ";dur=" in part)
+        return {stage: float(duration) for stage, _, duration in parts}
+
+
+def detection(answer: Answer) -> Detection:
+    """A DetectResponse."""
+    raw = answer.json()
+    return _make(Detection, raw, faces=_faces(raw), **_common(answer, raw))
+
+
+def batch(answer: Answer) -> Batch:
+    """A BatchResponse."""
+    raw = answer.json()
+    results = tuple(
+        _make(FileResult, one, faces=_faces(one), error=_file_error(one)) for one in raw["results"]
+    )
+    return _make(Batch, raw, results=results, **_common(answer, raw))
+
+
+def comparison(answer: Answer) -> Comparison:
+    """What POST /compare answers."""
+    raw = answer.json()
+    return _make(
+        Comparison,
+        raw,
+        a=_make(Picture, raw["a"], faces=_faces(raw["a"])),
+        b=_make(Picture, raw["b"], faces=_faces(raw["b"])),
+        pairs=tuple(_make(Pair, pair) for pair in raw["pairs"]),
+        best=_make(Pair, raw["best"]) if raw["best"] else None,
+        threshold=_make(Threshold, raw["threshold"]),
+        **_common(answer, raw),
+    )
+
+
+def models(answer: Answer) -> Models:
+    """A ModelsResponse."""
+    raw = answer.json()
+    loaded = _pack(raw["loaded"]) if raw["loaded"] else None
+    return Models(loaded, tuple(_pack(pack) for pack in raw["known"]))
+
+
+def health(answer: Answer) -> Health:
+    """A HealthResponse."""
+    raw = answer.json()
+    providers, runtime = tuple(raw["onnx_providers"]), _runtime(raw.get("runtime"))
+    return _make(Health, raw, onnx_providers=providers, runtime=runtime)
+
+
+def _common(answer: Answer, raw: Any) -> dict[str, Any]:
+    return {"model": _make(ModelUsed, raw["model"]), "stages": answer.stages}
+
+
+def _faces(raw: Any) -> tuple[Face, ...]:
+    return tuple(
+        _make(
+            Face,
+            face,
+            bbox=np.array(face["bbox"], np.float32),
+            embedding=_decode(face["embedding"]),
+            landmarks=_points(face["landmarks"]),
+            quality=_quality(face.get("quality")),
+            reasons=_words(face.get("reasons")),
+        )
+        for face in raw["faces"]
+    )
+
+
+def _decode(text: str | None) -> Floats | None:
+    if text is None:
+        return None
+    return np.frombuffer(base64.b64decode(text), np.dtype("<f4")).astype(np.float32)
+
+
+def _points(raw: Any) -> Floats | None:
+    return None if raw is None else np.array(raw, np.float32)
+
+
+def _words(raw: Any) -> tuple[Reason, ...] | None:
+    return None if raw is None else tuple(raw)
+
+
+def _quality(raw: Any) -> Quality | None:
+    return None if raw is None else _make(Quality, raw, pose=_make(Pose, raw["pose"]))
+
+
+def _pack(raw: Any) -> Pack:
+    return _make(
+        Pack,
+        raw,
+        files=tuple(_make(PackFile, file) for file in raw["files"]),
+        onnx_providers=tuple(raw.get("onnx_providers", ())),
+        runtime=_runtime(raw.get("runtime")),
+    )
+
+
+def _runtime(raw: Any) -> Runtime | None:
+    if raw is None:
+        return None
+    return _make(Runtime, raw, **{name: tuple(raw[name]) for name in ("asked", "offered", "taken")})
+
+
+def _file_error(raw: Any) -> ErrorAnswer | None:
+    if (error := raw["error"]) is None:
+        return None
+    kind = error_type(raw["status"], error["code"])
+    return kind(error["detail"], raw["status"], error["code"], error["request_id"])
+
+
+def _make(kind: type[T], raw: Any, **made: Any) -> T:
+    """A dataclass of what `raw` has under the names of its fields; `made` goes before that.
+
+    Names of a newer service are ignored, those an older one lacks get the field's default.
+    Raises KeyError where there is none.
+    """
+    for one in fields(kind):  # type: ignore[arg-type]
+        if one.name not in made and (one.name in raw or one.default is MISSING):
+            made[one.name] = raw[one.name]
+    return kind(**made)

@@ -1,0 +1,134 @@
+"""Whether a provider computes what the CPU does, and whether that makes sense, face by face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Face = Mapping[str, Any]
+"""`bbox`: x1, y1, x2, y2 in pixels; `score`; `embedding`: a unit vector, or None."""
+
+CLEAR_SCORE = 0.6
+"""Faces scored higher are not borderline: both must find them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far results may be apart: boxes in pixels, scores, least cosine of embeddings."""
+
+    box: float
+    score: float
+    cosine: float
+
+
+FULL = Tolerance(box=1.0, score=0.01, cosine=0.999)
+HALF = Tolerance(box=5.0, score=0.05, cosine=0.98)
+"""Ten times what was measured: 1 - cosine was 1e-5 at most with OpenVINO in fp32, 1e-3 in bf16
+(docs/decisions/0011-precision.md); fp16 is more precise than that."""
+
+GAP = 0.2
+"""On the picture that comes with this, three packs have 0.58 to 0.68; one of them whose pixels were
+normalised wrongly has 0.003 (docs/decisions/0021-the-doctor.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """found, expected: faces of the provider and of the CPU. box, score: the largest differences;
+    cosine: the least. None where there is nothing to compare. within: inside of the tolerance."""
+
+    found: int
+    expected: int
+    box: float | None
+    score: float | None
+    cosine: float | None
+    within: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """Cosines: of faces and their mirror images, of faces and other faces of the picture. None
+    where there are no two."""
+
+    least_same: float | None
+    most_other: float | None
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether every face is clearly more like its mirror image than two faces are alike."""
+        if self.least_same is None or self.most_other is None:
+            return True
+        return self.least_same - self.most_other > GAP
+
+
+def compare(faces: Sequence[Face], reference: Sequence[Face], precision: str) -> Agreement:
+    """How far the faces a provider found are from those of the CPU, its reference."""
+    allowed = FULL if precision in ("fp32", "int8") else HALF
+    pairs = matched(faces, reference)
+    box = max((apart(one, other) for one, other in pairs), default=None)
+    score = max((abs(one["score"] - other["score"]) for one, other in pairs), default=None)
+    cosines = [c for one, other in pairs if (c := cosine(one, other)) is not None]
+    alone = [face for face in faces if not any(face is one for one, _ in pairs)]
+    alone += [face for face in reference if not any(face is other for _, other in pairs)]
+    return Agreement(
+        found=len(faces),
+        expected=len(reference),
+        box=box,
+        score=score,
+        cosine=min(cosines, default=None),
+        within=all(face["score"] < CLEAR_SCORE for face in alone)
+        and (box is None or box <= allowed.box)
+        and (score is None or score <= allowed.score)
+        and all(c >= allowed.cosine for c in cosines),
+    )
+
+
+def sense(faces: Sequence[Face], mirrored: Sequence[Face], width: int) -> Sense:
+    """What a network that knows faces shows on any picture, without another to compare it with.
+
+    mirrored: the faces of the picture's mirror image. width: of both, in pixels.
+    """
+    turned = [{**face, "bbox": turned_back(face["bbox"], width)} for face in mirrored]
+    same = [c for pair in matched(faces, turned) if (c := cosine(*pair)) is not None]
+    others = [
+        c
+        for place, one in enumerate(faces)
+        for other in faces[place + 1 :]
+        if (c := cosine(one, other)) is not None
+    ]
+    return Sense(min(same, default=None), max(others, default=None))
+
+
+def turned_back(bbox: Sequence[float], width: int) -> list[float]:
+    """A box of the mirror image, in the picture."""
+    x1, y1, x2, y2 = bbox
+    return [width - x2, y1, width - x1, y2]
+
+
+def matched(faces: Sequence[Face], others: Sequence[Face]) -> list[tuple[Face, Face]]:
+    """Pairs of faces at the same place: no side is off by more than half the box."""
+    pairs = []
+    for face in faces:
+        nearest = min(others, key=lambda other: apart(face, other), default=None)
+        if nearest and apart(face, nearest) <= shorter_side(nearest) / 2:
+            pairs.append((face, nearest))
+    return pairs
+
+
+def apart(one: Face, other: Face) -> float:
+    """Largest difference of two boxes, in pixels."""
+    sides = zip(one["bbox"], other["bbox"], strict=True)
+    return max(float(abs(a - b)) for a, b in sides)
+
+
+def shorter_side(face: Face) -> float:
+    x1, y1, x2, y2 = face["bbox"]
+    return float(min(x2 - x1, y2 - y1))
+
+
+def cosine(one: Face, other: Face) -> float | None:
+    """Of two embeddings, where there are two."""
+    a, b = one["embedding"], other["embedding"]
+    if a is None or b is None:
+        return None
+    return float(sum(x * y for x, y in zip(a, b, strict=True)))

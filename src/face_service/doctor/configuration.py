@@ -1,0 +1,66 @@
+"""What the settings say: what is asked for, what differs from the defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from face_service.runtime.threads import CGROUP, available_cpus
+
+if TYPE_CHECKING:
+    from face_service.config import Settings
+
+USER_IN_URL = re.compile(r"(?<=//)[^/@\s]+@")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """asked: ONNX_PROVIDERS. threads: of each network on the CPU. differing: settings that are not
+    as by default, as they would be written; of API_KEYS only how many there are."""
+
+    asked: tuple[str, ...]
+    precision: str
+    model: str
+    cache_dir: Path
+    threads: int
+    lanes: int
+    differing: Mapping[str, str]
+
+
+def configuration(model: str | None, cgroup: Path = CGROUP) -> Configuration:
+    """The settings of this environment; `model` wins over INSIGHTFACE_MODEL.
+
+    Raises StartupError where one is not allowed, ImportError where a package is missing.
+    """
+    from face_service.config import load_settings
+
+    settings = load_settings(insightface_model=model)
+    return Configuration(
+        asked=settings.onnx_providers,
+        precision=settings.precision,
+        model=settings.insightface_model,
+        cache_dir=settings.model_cache_dir,
+        threads=settings.intra_op_threads or max(1, available_cpus(cgroup) // settings.lanes),
+        lanes=settings.lanes,
+        differing=dict(differing(settings)),
+    )
+
+
+def differing(settings: Settings) -> list[tuple[str, str]]:
+    """Name and value of every setting that is not as by default."""
+    return [
+        (name.upper(), shown(name, value))
+        for name, field in type(settings).model_fields.items()
+        if (value := getattr(settings, name)) != field.default
+    ]
+
+
+def shown(name: str, value: object) -> str:
+    """A setting as it would be written, without what nobody else should see."""
+    if name == "api_keys" and isinstance(value, tuple):
+        return f"({len(value)})"
+    text = ",".join(value) if isinstance(value, tuple) else str(value)
+    return USER_IN_URL.sub("…@", text)

@@ -1,0 +1,85 @@
+"""The examination: every probe, one after the other, and what each has found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .configuration import Configuration, configuration
+from .graphics import Graphics, graphics
+from .hardware import Cpu, Memory, System, cpu, memory, system
+from .probing import Failed, attempt
+from .software import Build, build, libraries, packages, python
+from .storage import CacheState, PackState, cache_state, pack_state
+from .trials import Offers, Trial, offers, try_out
+
+NO_SETTINGS = Failed("the settings do not say")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be examined. model: wins over INSIGHTFACE_MODEL. image: what providers look at, in
+    place of the picture that is always there. seconds: for each of them, in place of what is usual.
+    root: where the system's files are."""
+
+    model: str | None = None
+    image: Path | None = None
+    seconds: float | None = None
+    root: Path = Path("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found and, where nothing was, why. own_picture: providers have looked at one of the
+    caller's."""
+
+    system: System | Failed
+    cpu: Cpu | Failed
+    memory: Memory | Failed
+    graphics: Graphics | Failed
+    libraries: Mapping[str, str] | Failed
+    python: str | Failed
+    packages: Mapping[str, str] | Failed
+    build: Build | Failed
+    settings: Configuration | Failed
+    offers: Offers | Failed
+    pack: PackState | Failed
+    cache: CacheState | Failed
+    trials: Sequence[Trial]
+    own_picture: bool
+
+
+def examine(request: Request, say: Callable[[str], None] = lambda _: None) -> Examination:
+    """Find out everything. Takes seconds, minutes where programs must be compiled, and raises
+    nothing. say: is told now and then what takes so long."""
+    root = request.root
+    settings = attempt(configuration, request.model, root / "sys/fs/cgroup")
+    say("loading ONNX Runtime")
+    pack: PackState | Failed = NO_SETTINGS
+    cache: CacheState | Failed = NO_SETTINGS
+    trials: tuple[Trial, ...] = ()
+    if isinstance(settings, Failed):
+        offered = offers(("auto",), "fp32")
+    else:
+        offered = offers(settings.asked, settings.precision)
+        pack = attempt(pack_state, settings.model, settings.cache_dir)
+        cache = attempt(cache_state, settings.cache_dir)
+        if isinstance(offered, Offers) and isinstance(pack, PackState) and pack.state == "whole":
+            trials = tuple(try_out(settings, offered, request.image, request.seconds, say))
+    return Examination(
+        system=attempt(system, root),
+        cpu=attempt(cpu, root),
+        memory=attempt(memory, root),
+        graphics=attempt(graphics, root),
+        libraries=attempt(libraries, root),
+        python=attempt(python),
+        packages=attempt(packages),
+        build=attempt(build),
+        settings=settings,
+        offers=offered,
+        pack=pack,
+        cache=cache,
+        trials=trials,
+        own_picture=request.image is not None,
+    )

@@ -1,0 +1,192 @@
+"""Cards, as the system shows them without a package of its own: on the bus, by the drivers' files,
+by the drivers' tools where they are installed; and whether this process may open their devices."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .hardware import content, fields
+from .probing import Ended, run
+
+NVIDIA, AMD, INTEL = "NVIDIA", "AMD", "Intel"
+VENDORS = {"0x10de": NVIDIA, "0x1002": AMD, "0x8086": INTEL}
+CARD_CLASSES = ("0x03", "0x12")
+"""PCI classes of display controllers and of processing accelerators, as in pci.ids."""
+
+DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia[0-9]*", "kfd", "dri/renderD*", "dxg")
+"""What is opened to compute, under /dev. dxg: any card, under Windows' WSL."""
+
+NOT_PERMITTED = "not permitted"
+
+TOOL_SECONDS = 10.0
+QUERY = "--query-gpu=name,memory.total,compute_cap,driver_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card that a driver shows. memory: bytes, None where it is not said."""
+
+    vendor: str
+    name: str
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A file under /dev. trouble: why this process cannot open it; None if it can. group: the one
+    it belongs to, by number. mode: octal, as chmod takes it."""
+
+    path: str
+    trouble: str | None
+    group: int
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Graphics:
+    """on_bus: vendors of the cards that are plugged in, driver or not. drivers: versions by name.
+    troubles: what a driver's tool says instead of an answer."""
+
+    cards: tuple[Card, ...] = ()
+    on_bus: tuple[str, ...] = ()
+    drivers: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[Device, ...] = ()
+    troubles: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def vendors(self) -> list[str]:
+        """Of every card there is, each once."""
+        return sorted({*self.on_bus, *(card.vendor for card in self.cards)})
+
+
+def graphics(root: Path = Path("/")) -> Graphics:
+    """Everything there is to see."""
+    cards = [*nvidia_cards(root), *amd_cards(root)]
+    drivers = dict(kernel_drivers(root))
+    troubles = {}
+    if (said := tool("nvidia-smi", QUERY, "--format=csv,noheader,nounits")) is not None:
+        if said.status == 0:
+            shown, version = from_nvidia_smi(said.out)
+            cards = [*shown, *(card for card in cards if card.vendor != NVIDIA)]
+            drivers.setdefault("nvidia", version)
+            drivers |= cuda_of_driver(tool("nvidia-smi"))
+        else:
+            troubles["nvidia-smi"] = first_line(said)
+    if (said := tool("rocm-smi", "--showproductname")) is not None:
+        if said.status == 0:
+            cards = named_by_rocm_smi(cards, said.out)
+        else:
+            troubles["rocm-smi"] = first_line(said)
+    return Graphics(tuple(cards), tuple(on_bus(root)), drivers, tuple(devices(root)), troubles)
+
+
+def nvidia_cards(root: Path) -> Iterator[Card]:
+    """Cards of NVIDIA's driver, from its files under /proc."""
+    for file in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
+        yield Card(NVIDIA, fields(file, ":").get("Model", "unknown"))
+
+
+def amd_cards(root: Path) -> Iterator[Card]:
+    """Cards that can compute, from the files of amdgpu's compute part, KFD."""
+    nodes = root / "sys/class/kfd/kfd/topology/nodes"
+    for file in sorted(nodes.glob("*/properties")):
+        version = fields(file, " ").get("gfx_target_version", "0")
+        if version != "0":  # 0: a processor
+            banks = file.parent.glob("mem_banks/*/properties")
+            sizes = [int(fields(bank, " ").get("size_in_bytes", "0")) for bank in banks]
+            yield Card(AMD, gfx(int(version)), sum(sizes) or None)
+
+
+def gfx(version: int) -> str:
+    """KFD's number as the compiler calls it: 110000 is gfx1100, 90010 is gfx90a."""
+    return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
+
+
+def on_bus(root: Path) -> list[str]:
+    """Vendors of the cards on the PCI bus, one for each card."""
+    found = []
+    for folder in sorted((root / "sys/bus/pci/devices").glob("*")):
+        vendor = VENDORS.get(content(folder / "vendor"))
+        if vendor and content(folder / "class").startswith(CARD_CLASSES):
+            found.append(vendor)
+    return found
+
+
+def kernel_drivers(root: Path) -> Iterator[tuple[str, str]]:
+    """Versions of the drivers that are loaded. amdgpu has one only where it was installed beside
+    the kernel."""
+    said = content(root / "proc/driver/nvidia/version")
+    if found := re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", f"{said} "):
+        yield "nvidia", found[1]
+    module = root / "sys/module/amdgpu"
+    if module.exists():
+        yield "amdgpu", content(module / "version") or "the kernel's own"
+
+
+def devices(root: Path) -> Iterator[Device]:
+    """The devices of DEVICES that are there."""
+    for pattern in DEVICES:
+        for path in sorted((root / "dev").glob(pattern)):
+            about = path.stat()
+            name = f"/{path.relative_to(root)}"
+            yield Device(name, trouble_opening(path), about.st_gid, f"{about.st_mode & 0o777:o}")
+
+
+def trouble_opening(path: Path) -> str | None:
+    """Why a device cannot be opened for reading and writing. Only opening it says: groups, access
+    lists and a container's rules for devices all have a word in it."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as error:
+        denied = error.errno in (errno.EACCES, errno.EPERM)
+        return NOT_PERMITTED if denied else error.strerror
+    return None
+
+
+def tool(name: str, *arguments: str) -> Ended | None:
+    """Run a driver's tool, where it is installed."""
+    path = shutil.which(name)
+    return None if path is None else run([path, *arguments], TOOL_SECONDS)
+
+
+def from_nvidia_smi(out: str) -> tuple[list[Card], str]:
+    """Cards, and the driver's version, from QUERY's lines: `NVIDIA L4, 23034, 8.9, 550.54.14`."""
+    cards, version = [], "unknown"
+    for line in out.strip().splitlines():
+        name, mebibytes, capability, version = (part.strip() for part in line.split(","))
+        memory = int(mebibytes) * 2**20 if mebibytes.isdigit() else None
+        cards.append(Card(NVIDIA, f"{name} (compute {capability})", memory))
+    return cards, version
+
+
+def cuda_of_driver(ended: Ended | None) -> dict[str, str]:
+    """The newest CUDA the driver can serve, from the head of nvidia-smi's table."""
+    found = re.search(r"CUDA Version:\s*(\d+\.\d+)", ended.out if ended else "")
+    return {"CUDA of the driver": found[1]} if found else {}
+
+
+def named_by_rocm_smi(cards: list[Card], out: str) -> list[Card]:
+    """The same cards with AMD's names for them, where rocm-smi shows as many as KFD."""
+    names = re.findall(r"^GPU\[\d+\]\s*:\s*Card series:\s*(.+?)\s*$", out, re.I | re.M)
+    amd = [card for card in cards if card.vendor == AMD]
+    if len(names) != len(amd):
+        return cards
+    named = [
+        Card(AMD, f"{name} ({card.name})", card.memory)
+        for name, card in zip(names, amd, strict=True)
+    ]
+    return [*(card for card in cards if card.vendor != AMD), *named]
+
+
+def first_line(said: Ended) -> str:
+    """What a tool says that does not work."""
+    if said.status is None:
+        return f"no answer within {TOOL_SECONDS:g} s"
+    lines = f"{said.out}\n{said.err}".strip().splitlines()
+    return lines[0].strip() if lines else f"status {said.status}"

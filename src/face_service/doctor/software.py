@@ -1,0 +1,145 @@
+"""What is installed: Python, packages, builds of ONNX Runtime, the libraries of accelerators."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from face_service import __version__
+from face_service.runtime.builds import BUILDS, clash, installed_builds, replacing
+
+from .hardware import content
+from .probing import run
+
+PACKAGES = (
+    "numpy", "opencv-python-headless", "opencv-python", "pillow", "simplejpeg", "fastapi",
+    "uvicorn", "pydantic", "pip",
+)  # fmt: skip
+"""Packages whose versions have mattered. opencv-python is the same module as the headless one."""
+
+LIBRARY = re.compile(
+    r"lib(cuda|cudart|cublas|cudnn|nvinfer|amdhip64|MIOpen|migraphx_c|openvino)\.so\.(\d[\d.]*)"
+)
+WHEELS = re.compile(r"nvidia-(cuda-runtime|cublas|cudnn)(-cu\d+)?|tensorrt(-cu\d+)?")
+"""Packages that hold such libraries, where CUDA comes from pip."""
+LDCONFIG_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """ONNX Runtime as it is installed; nothing here has loaded it.
+
+    installed: version by package. folder: where Python finds the module, None where it does not.
+    home: where the package has put it, None where no package is installed.
+    """
+
+    installed: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    home: Path | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether Python finds another module than the one that is installed."""
+        return bool(self.folder and self.home and self.folder.resolve() != self.home.resolve())
+
+
+def python() -> str:
+    """Python's version and make."""
+    return f"{platform.python_implementation()} {platform.python_version()}"
+
+
+def packages() -> dict[str, str]:
+    """Versions of PACKAGES, of those that are installed."""
+    return {"face-service": __version__, **versions(PACKAGES)}
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def build() -> Build:
+    """Which build of ONNX Runtime there is, and where."""
+    installed = installed_builds()
+    spec = PathFinder.find_spec("onnxruntime")
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    home = None
+    if installed:
+        home = Path(str(metadata.distribution(next(iter(installed))).locate_file("onnxruntime")))
+    return Build(installed, Path(places[0]) if places else None, home)
+
+
+def repair(build: Build, asked: Sequence[str], why: str) -> str:
+    """What is to be done where the module cannot be loaded because of `why`."""
+    if build.hidden:
+        own = " and ".join(f"{name} {version}" for name, version in build.installed.items())
+        return (
+            f"remove {build.folder} from where Python looks (PYTHONPATH): it hides {own}, and "
+            f"cannot be loaded: {why}"
+        )
+    command = replacing(everything_named_so(), package_for(build, asked))
+    return f"{command} (onnxruntime cannot be loaded: {why})"
+
+
+def clashing(build: Build, asked: Sequence[str]) -> str | None:
+    """What is to be done where several builds are installed over each other."""
+    return clash(build.installed, package_for(build, asked))
+
+
+def package_for(build: Build, asked: Sequence[str]) -> str:
+    """The package that has what is asked for; where that is the CPU, the one that is installed."""
+    from face_service.runtime.providers import CPU, PROVIDERS
+
+    for name in asked:
+        if name != CPU and name in PROVIDERS:
+            return PROVIDERS[name].package
+    return next(iter(build.installed)) if len(build.installed) == 1 else PROVIDERS[CPU].package
+
+
+def everything_named_so() -> tuple[str, ...]:
+    """Every package that claims to be ONNX Runtime, those that hold nothing included: pip takes
+    them for the real one."""
+    return tuple(versions(BUILDS))
+
+
+def libraries(
+    root: Path = Path("/"), environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Versions of the libraries of accelerators that the linker, ROCm's folder or pip have."""
+    found: dict[str, set[str]] = {}
+    for name in [*linker_cache(), *in_search_path(environment.get("LD_LIBRARY_PATH", ""))]:
+        if library := LIBRARY.fullmatch(name):
+            found.setdefault(f"lib{library[1]}", set()).add(library[2])
+    listed = {name: " and ".join(sorted(numbers)) for name, numbers in sorted(found.items())}
+    rocm = content(Path(environment.get("ROCM_PATH") or root / "opt/rocm") / ".info/version")
+    wheels = {
+        name: item.version
+        for item in metadata.distributions()
+        if (name := item.name) and WHEELS.fullmatch(name)
+    }
+    return {**({"ROCm": rocm} if rocm else {}), **listed, **dict(sorted(wheels.items()))}
+
+
+def linker_cache() -> Iterator[str]:
+    """File names that the linker knows."""
+    for program in ("/sbin/ldconfig", "ldconfig"):
+        if ended := run([program, "-p"], LDCONFIG_SECONDS):
+            yield from re.findall(r"^\s+(\S+) \(", ended.out, re.M)
+            return
+
+
+def in_search_path(path: str) -> Iterator[str]:
+    """File names in the folders of LD_LIBRARY_PATH."""
+    for folder in filter(None, path.split(":")):
+        yield from (file.name for file in Path(folder).glob("lib*.so.*"))

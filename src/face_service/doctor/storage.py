@@ -1,0 +1,102 @@
+"""The pack and the folder it is kept in. Nothing is fetched here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from face_service.packs.pack import Pack
+
+from .probing import in_one_line
+
+COMPILED = ".compiled"
+"""Where `assembly.setup_of` has programs kept, in MODEL_CACHE_DIR."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackState:
+    """The pack that is asked for. fetched: it is one of the catalogue. files: role, name and
+    SHA-256 of each. trouble: what is wrong with it."""
+
+    name: str
+    folder: Path
+    fetched: bool
+    state: Literal["whole", "absent", "broken"]
+    files: tuple[tuple[str, str, str], ...] = ()
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheState:
+    """The folder of MODEL_CACHE_DIR. trouble: why it cannot be written, None if it can. free:
+    bytes."""
+
+    folder: Path
+    trouble: str | None
+    free: int
+
+
+def pack_state(model: str, cache_dir: Path) -> PackState:
+    """Whether the pack of INSIGHTFACE_MODEL is there and what it should be; hashes every file.
+
+    Raises PackError for a name that nobody knows.
+    """
+    from face_service.errors import PackError
+    from face_service.packs import store
+    from face_service.packs.catalog import find
+
+    fetched = not store.is_folder(model)
+    folder = Path(model).expanduser()
+    if fetched:
+        known = find(model)
+        folder = store.locate(known, cache_dir)
+        if store.missing(known, cache_dir) == known.files:
+            names = " and ".join(file.name for file in known.files)
+            return PackState(model, folder, fetched, "absent", (), f"{names} are not in {folder}")
+    try:
+        pack = here(model, cache_dir)
+    except PackError as error:
+        return PackState(model, folder, fetched, "broken", (), in_one_line(str(error)))
+    files = tuple((role.value, item.path.name, item.sha256) for role, item in pack.models.items())
+    return PackState(pack.name, folder, fetched, "whole", files)
+
+
+def here(model: str, cache_dir: Path) -> Pack:
+    """The pack, verified. Raises PackError where it is not here."""
+    from face_service.packs import store
+    from face_service.packs.catalog import find
+    from face_service.packs.local import load_folder
+
+    if store.is_folder(model):
+        return load_folder(Path(model).expanduser())
+    return store.verify(find(model), cache_dir)
+
+
+def cache_state(folder: Path) -> CacheState:
+    """Whether packs, and what is compiled of them, can be written."""
+    troubles = (write_trouble(place) for place in (folder, folder / COMPILED))
+    trouble = next(filter(None, troubles), None)
+    return CacheState(folder, trouble, shutil.disk_usage(existing_part(folder)).free)
+
+
+def write_trouble(folder: Path) -> str | None:
+    """Why nothing can be written in a folder or, until it is made, where it would be made."""
+    place = existing_part(folder)
+    try:
+        # Without a name where the system can do that: nothing is left, whatever happens.
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"\0")
+    except OSError as error:
+        return f"{place}: {error.strerror}"
+    return None
+
+
+def existing_part(folder: Path) -> Path:
+    """The folder itself or, where it is not there, the nearest one above it that is."""
+    above = (folder, *folder.absolute().parents)
+    return next(place for place in above if os.path.exists(place))  # noqa: PTH110 - never raises

@@ -1,0 +1,240 @@
+"""The samples of the documentation, run as they stand there against a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tests.conftest import SHARED
+from tests.samples import BLOCK, ROOT
+from tests.server import Server
+
+from .workshop import PROJECT, Workshop
+
+RUNTIMES = ("node", "bun")
+TSCONFIG = {
+    "compilerOptions": {
+        "target": "ES2022",
+        "module": "NodeNext",
+        "strict": True,
+        "noUncheckedIndexedAccess": True,
+        "types": ["node", "emscripten"],
+        "outDir": "out",
+        "rewriteRelativeImportExtensions": True,
+    },
+    "include": ["*.ts"],
+}
+
+
+def blocks(page: Path, language: str) -> list[tuple[str, str]]:
+    """The blocks of a page in one language and what they say they print, in order."""
+    return [
+        (textwrap.dedent(block["code"]), textwrap.dedent(block["output"] or ""))
+        for block in BLOCK.finditer(page.read_text())
+        if block["language"] == language
+    ]
+
+
+CLIENTS = ROOT / "docs" / "clients.md"
+BACKEND = ROOT / "docs" / "backend.md"
+README = ROOT / "README.md"
+SPECIFICATION = SHARED / "spec" / "original.md"
+SCRIPTS = [
+    (code, output)
+    for page in (CLIENTS, PROJECT / "README.md")
+    for code, output in blocks(page, "typescript")
+    if output
+]
+"""Whole TypeScript programs, and what they print."""
+
+
+@pytest.fixture(scope="module")
+def address(start_server: Callable[..., Server], server: Server) -> Iterator[str]:
+    """What the samples call localhost:8100: a server there, or elsewhere if the port is taken."""
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", 8100)) == 0
+    if taken:
+        yield f"localhost:{server.port}"
+        return
+    named = start_server(PORT="8100", DRAIN_GRACE_S="0")
+    named.wait_until_ready()
+    yield "localhost:8100"
+    named.stop()
+
+
+@pytest.fixture(scope="module")
+def photos(solvay: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the photos the samples name, the second one a part of the first."""
+    folder = tmp_path_factory.mktemp("photos")
+    shutil.copy(solvay, folder / "frame.jpg")
+    part = cv2.imread(str(solvay))[1000:1400, 700:1100]
+    cv2.imwrite(str(folder / "other.jpg"), cv2.resize(part, None, fx=0.9, fy=0.9))
+    return folder
+
+
+def test_python(address: str, photos: Path) -> None:
+    """Those of docs/clients.md are run by tests/test_samples.py."""
+    ((code, output),) = blocks(ROOT / "clients" / "python" / "README.md", "python")
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code.replace("localhost:8100", address)],
+        cwd=photos,
+        capture_output=True,
+        text=True,
+    )
+    assert (run.stdout, run.stderr) == (output, "")
+
+
+@pytest.fixture(scope="module")
+def installed(workshop: Workshop, address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has the packed client installed, and every TypeScript sample compiled.
+
+    The compiler is strict, so that a sample whose types are wrong fails here.
+    """
+    folder = tmp_path_factory.mktemp("project")
+    workshop.do([workshop.npm, "pack", "--pack-destination", str(folder)])
+    (archive,) = folder.glob("*.tgz")
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "tsconfig.json").write_text(json.dumps(TSCONFIG))
+    workshop.do([workshop.npm, "install", "--offline", "--no-audit", str(archive)], folder)
+    for name in ("@types", "@electric-sql", "undici-types"):
+        (folder / "node_modules" / name).symlink_to(PROJECT / "node_modules" / name)
+
+    ((backend, _),) = blocks(BACKEND, "typescript")
+    (stored,) = [code for code, output in blocks(CLIENTS, "typescript") if not output]
+    files = {
+        **{f"script{number}.ts": code for number, (code, _) in enumerate(SCRIPTS)},
+        "backend.ts": f"{backend}export {{ detect }};\n",
+        "stored.ts": stored,
+        "uses_backend.ts": USES_BACKEND,
+        "uses_stored.ts": USES_STORED,
+        "uses_readme.ts": USES_SNIPPET.replace("SNIPPET", snippet(README)),
+    }
+    if SPECIFICATION.is_file():
+        files["uses_original.ts"] = USES_SNIPPET.replace("SNIPPET", snippet(SPECIFICATION))
+    for name, code in files.items():
+        (folder / name).write_text(code.replace("localhost:8100", address))
+    workshop.do([workshop.tool("tsc")], folder)
+    return folder
+
+
+def run(workshop: Workshop, runtime: str, folder: Path, name: str, photos: Path, *args: str) -> str:
+    """Run a script: Bun the TypeScript as it stands, Node what the compiler made of it."""
+    file = folder / f"{name}.ts" if runtime == "bun" else folder / "out" / f"{name}.js"
+    return workshop.do([*workshop.runtimes[runtime], str(file), *args], photos)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("number", range(len(SCRIPTS)))
+def test_typescript(
+    workshop: Workshop, installed: Path, photos: Path, runtime: str, number: int
+) -> None:
+    _, output = SCRIPTS[number]
+    assert run(workshop, runtime, installed, f"script{number}", photos) == output
+
+
+def snippet(page: Path) -> str:
+    """The integration with the backend as a page has it."""
+    (found,) = [code for code, _ in blocks(page, "typescript") if "formData" in code]
+    assert "formData.append('file', frameBlob, 'frame.jpg')" in found
+    assert "fetch('http://localhost:8100/detect'" in found
+    return found
+
+
+USES_SNIPPET = """
+import { readFile } from 'node:fs/promises';
+const frameBlob = new Blob([await readFile('frame.jpg')]);
+SNIPPET
+const lengths: number[] = faces.map((face: { embedding: number[] }) => face.embedding.length);
+console.log(faces.length, lengths.every((length) => length === 512));
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("page", ["original", "readme"])
+def test_the_integration_of_the_first_specification(
+    workshop: Workshop, installed: Path, photos: Path, runtime: str, page: str
+) -> None:
+    if page == "original" and not SPECIFICATION.is_file():
+        pytest.skip(f"{SPECIFICATION} is not here; README.md has the same snippet")
+    assert run(workshop, runtime, installed, f"uses_{page}", photos) == "29 true\n"
+
+
+USES_BACKEND = """
+import { readFile } from 'node:fs/promises';
+import { detect } from './backend.ts';
+const frame = await detect(new Blob([await readFile('frame.jpg')]));
+const spoilt = await detect(new Blob(['no image']));
+console.log(frame.length, frame[0]?.embedding?.length, spoilt.length);
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_function_of_the_backends_page(
+    workshop: Workshop, installed: Path, photos: Path, runtime: str
+) -> None:
+    assert run(workshop, runtime, installed, "uses_backend", photos) == "29 512 0\n"
+
+
+USES_STORED = """
+import { readFile } from 'node:fs/promises';
+import { PGlite } from '@electric-sql/pglite';
+import { vector } from '@electric-sql/pglite-pgvector';
+import { FaceServiceClient, toVector } from 'face-service-client';
+import { store, whoIs } from './stored.ts';
+
+const client = new FaceServiceClient('http://localhost:8100');
+const db = new PGlite({ extensions: { vector } });
+const [tables, ...searches] = JSON.parse(process.argv[2]!) as string[];
+await db.exec(tables!);
+const known = await client.detect(await readFile('other.jpg'));
+for (const [creator, face] of known.faces.entries()) {
+  await store(db, creator, { ...known, faces: [face] });
+}
+const { faces } = await client.detect(await readFile('frame.jpg'));
+console.log(known.faces.length, known.model.pack);
+for (const [creator, { bbox }] of known.faces.entries()) {
+  // other.jpg is the part of frame.jpg from (700, 1000) on, at 0.9 of its size.
+  const [x, y] = [700 + bbox[0] / 0.9, 1000 + bbox[1] / 0.9];
+  const face = faces.find((one) => Math.hypot(one.bbox[0] - x, one.bbox[1] - y) < 15);
+  const answers = [await whoIs(db, face!, 0.275)];
+  for (const search of searches) answers.push((await db.query(search, [toVector(face!)])).rows);
+  for (const [first] of answers as { creator_id: number; similarity: number }[][]) {
+    console.log(first!.creator_id === creator, first!.similarity > 0.6);
+  }
+}
+const [row] = (await db.query('SELECT model FROM creator_face_embeddings')).rows;
+console.log(JSON.stringify(row));
+"""
+
+
+def test_faces_are_stored_in_a_real_pgvector_and_found_again(
+    workshop: Workshop, installed: Path, photos: Path
+) -> None:
+    statements = [code for code, _ in blocks(BACKEND, "sql")]
+    assert len(statements) == 3, "the tables, and two ways to search"
+    argument = json.dumps(statements)
+    printed = run(workshop, "bun", installed, "uses_stored", photos, argument).splitlines()
+    count, pack = printed[0].split()
+    assert int(count) > 1
+    assert printed[1:-1] == ["true true"] * int(count) * len(statements)
+    assert json.loads(printed[-1])["model"]["pack"] == pack == "starter"
+
+
+def test_the_package_holds_the_client_and_nothing_else(installed: Path) -> None:
+    package = installed / "node_modules" / "face-service-client"
+    manifest = json.loads((package / "package.json").read_text())
+    assert "dependencies" not in manifest
+    files = {str(file.relative_to(package)) for file in package.rglob("*") if file.is_file()}
+    code = {file for file in files if re.fullmatch(r"dist/\w+\.(js|d\.ts)", file)}
+    assert {"dist/index.js", "dist/index.d.ts"} <= code
+    assert files - code == {"package.json", "README.md"}

@@ -1,0 +1,68 @@
+"""The real ONNX Runtime with a provider more, PRETENDED, that does what FAULT says.
+
+First on PYTHONPATH it takes the place of the installed one. Without a FAULT it computes, on the CPU
+under its own name.
+"""
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+NAME = os.environ["PRETENDED"]
+FAULT = os.environ.get("FAULT", "")
+CPU = "CPUExecutionProvider"
+
+HERE = Path(__file__).parent.parent.resolve()
+elsewhere = [path for path in sys.path if Path(path).resolve() != HERE]
+spec = importlib.machinery.PathFinder.find_spec("onnxruntime", elsewhere)
+real = sys.modules["onnxruntime"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(real)
+RealSession = real.InferenceSession
+
+
+class Session:
+    """A session on the CPU that says it is another."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def get_providers(self):
+        return [NAME, CPU]
+
+    def run(self, names, feed, *options):
+        outputs = self._session.run(names, feed, *options)
+        return [output * 0.7 + 0.01 for output in outputs] if FAULT == "lies" else outputs
+
+    def end_profiling(self):
+        path = self._session.end_profiling()
+        if FAULT == "idle":
+            return path
+        events = json.loads(Path(path).read_text())
+        for event in events:
+            if "provider" in event.get("args", {}):
+                event["args"]["provider"] = NAME
+        Path(path).write_text(json.dumps(events))
+        return path
+
+
+def open_session(path, options, providers, **rest):
+    if providers[0][0] != NAME:
+        return RealSession(path, options, providers=providers, **rest)
+    if FAULT == "crashes":
+        sys.stderr.write("\x1b[0;93mMIOpen Error: no kernel for this card\x1b[m\n")
+        sys.stderr.flush()
+        os.abort()
+    if FAULT == "hangs":
+        time.sleep(3600)
+    if FAULT == "raises":
+        raise RuntimeError("hipErrorNoBinaryForGpu")
+    session = RealSession(path, options, providers=[CPU], **rest)
+    return session if FAULT == "missing library" else Session(session)
+
+
+real.InferenceSession = open_session
+real.get_available_providers = lambda: [NAME, CPU]

@@ -1,0 +1,42 @@
+"""Faces of photos through OpenVINO, to be run with the Python of .openvino:
+`faces.py OUT.npz PHOTO... -- FOLDER...`. Writes `<folder>.<photo>.<field>`, prints a line of JSON a
+pack: where its nodes ran."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from face_service.assembly import Canvases, build_engine, detector_canvases, try_out
+from face_service.config import Settings
+from face_service.packs.local import load_folder
+from face_service.packs.store import resolve
+from face_service.runtime.providers import OPENVINO, Setup
+from face_service.vision.image import decode
+
+
+def main() -> None:
+    out, *rest = sys.argv[1:]
+    split = rest.index("--")
+    photos, folders = rest[:split], rest[split + 1 :]
+    answers = {}
+    for index, name in enumerate(folders):
+        folder = Path(name)
+        starter = folder.name == "starter"
+        pack = resolve("starter", folder.parent) if starter else load_folder(folder)
+        canvases: Canvases = detector_canvases(Settings(_env_file=None))
+        engine = build_engine(pack, canvases, (OPENVINO,), setup=Setup(threads=2))
+        try_out(engine)
+        print(json.dumps({file: dict(nodes) for file, nodes in engine.placement().items()}))
+        for number, photo in enumerate(photos):
+            faces = engine.faces_of(decode(Path(photo).read_bytes(), 10**9))
+            for field in ("bbox", "score", "landmarks", "embedding", "age", "gender"):
+                answers[f"{index}.{number}.{field}"] = np.array([getattr(f, field) for f in faces])
+    np.savez(out, **answers)
+
+
+if __name__ == "__main__":
+    main()

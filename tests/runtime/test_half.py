@@ -1,0 +1,78 @@
+"""fp16 files: made once, computed like their originals, refused with a reason."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from face_service.errors import ProviderError
+from face_service.packs.catalog import Role
+from face_service.packs.pack import Pack
+from face_service.runtime import network as network_module
+from face_service.runtime.half import half_precision
+from face_service.runtime.network import Task, load_networks
+from face_service.runtime.providers import CPU, PROVIDERS, Setup
+
+
+@pytest.fixture
+def recogniser(starter: Pack) -> Task:
+    model = starter.models[Role.RECOGNITION]
+    return Task(model.path, model.sha256)
+
+
+def test_weights_are_halves_and_embeddings_nearly_the_same(
+    recogniser: Task, tmp_path: Path
+) -> None:
+    half = half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+    assert half.stat().st_size < 0.6 * recogniser.path.stat().st_size
+    kinds = {tensor.data_type for tensor in onnx.load(half).graph.initializer}
+    assert onnx.TensorProto.FLOAT16 in kinds
+    assert onnx.TensorProto.FLOAT not in kinds
+    full, halved = load_networks([recogniser, Task(half, "")], (CPU,), Setup(2))
+    blob = np.random.default_rng(0).uniform(-1, 1, (2, 3, 112, 112)).astype(np.float32)
+    (a,), (b,) = full.run_batched(blob), halved.run_batched(blob)
+    assert b.dtype == np.float32
+    cosines = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert cosines.min() > 0.999
+    assert not np.array_equal(a, b), "and not secretly fp32"
+
+
+def test_it_is_made_once(recogniser: Task, tmp_path: Path) -> None:
+    setup = Setup(cache=tmp_path)
+    half = half_precision(recogniser.path, recogniser.sha256, setup)
+    half.write_bytes(b"kept")
+    assert half_precision(recogniser.path, recogniser.sha256, setup).read_bytes() == b"kept"
+    assert [path.name for path in (tmp_path / "fp16").iterdir()] == [half.name]
+
+
+def test_without_the_package_onnx_it_is_named(
+    recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ProviderError, match=r"pip install onnx, or set PRECISION=fp32"):
+        half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+
+
+def test_a_cache_that_cannot_be_written_is_named(recogniser: Task, tmp_path: Path) -> None:
+    (tmp_path / "fp16").write_text("in the way")
+    with pytest.raises(ProviderError, match="cannot be written"):
+        half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_only_providers_that_want_a_file_are_given_one(
+    name: str, recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        network_module, "half_precision", lambda path, *_: asked.append(path) or path
+    )
+    network_module._plan(
+        recogniser, PROVIDERS[name], Setup(precision="fp16", cache=tmp_path)
+    ) if name != "OpenVINOExecutionProvider" else None
+    files = {"CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider"}
+    assert bool(asked) == (name in files)

@@ -1,0 +1,148 @@
+"""GET /metrics: what docs/metrics.md says is there, is there, and no more than that."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from face_service import __version__
+from tests.server import Server
+from tests.test_docs import application, table
+from tests.wire import metric
+
+__all__ = ["application"]  # a fixture
+
+PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
+OURS = {"le"}
+"""A label that every histogram has."""
+
+
+def families(server: Server) -> dict[str, Metric]:
+    """What /metrics shows, by the names that stand in the text."""
+    text = server.client.get("/metrics").text
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name: family
+        for family in text_string_to_metric_families(text)
+    }
+
+
+def test_the_page_lists_what_the_service_exposes(server: Server, solvay: Path) -> None:
+    server.client.post("/detect", files={"file": solvay.read_bytes()})
+    shown = {
+        name: (family.type, {label for sample in family.samples for label in sample.labels} - OURS)
+        for name, family in families(server).items()
+    }
+    listed = {
+        row[0].strip("`"): (row[1], {label for label in row[2].split(", ") if label})
+        for row in table(PAGE, "Metric")
+    }
+    assert listed == shown
+    assert all(row[3] for row in table(PAGE, "Metric"))
+
+
+def test_promtool_has_nothing_against_the_names(server: Server, solvay: Path) -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed: it is in Debian's package prometheus")
+    server.client.post("/detect", files={"file": solvay.read_bytes()})
+    run = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=server.client.get("/metrics").text,
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stdout + run.stderr) == (0, "")
+
+
+def test_a_request_is_counted_with_its_stages_and_faces(server: Server, solvay: Path) -> None:
+    photo = solvay.read_bytes()
+    timing = server.client.post("/detect", files={"file": photo}).headers["server-timing"]
+    stages = {part.partition(";")[0] for part in timing.split(", ")}
+
+    def counts() -> dict[str, float]:
+        wanted: dict[str, tuple[str, dict[str, str]]] = {
+            "requests": (
+                "face_service_requests_total",
+                {"endpoint": "/detect/batch", "status": "200"},
+            ),
+            "durations": (
+                "face_service_request_duration_seconds_count",
+                {"endpoint": "/detect/batch", "class": "2xx"},
+            ),
+            "images": ("face_service_faces_per_image_count", {}),
+            "faces": ("face_service_faces_per_image_sum", {}),
+            "turns": ("face_service_images_per_turn_count", {}),
+            "images in turns": ("face_service_images_per_turn_sum", {}),
+            **{
+                stage: ("face_service_stage_duration_seconds_count", {"stage": stage})
+                for stage in stages
+            },
+        }
+        return {name: metric(server, each, **labels) for name, (each, labels) in wanted.items()}
+
+    before = counts()
+    server.client.post("/detect/batch", files=[("files", photo), ("files", photo)])
+    after = counts()
+    rise = {name: after[name] - before[name] for name in before}
+    assert rise == {
+        "requests": 1,
+        "durations": 1,
+        "images": 2,
+        "faces": 58,
+        "turns": 1,
+        "images in turns": 2,
+        **dict.fromkeys(stages, 1),
+    }
+
+
+def test_the_page_lists_the_stages(server: Server, solvay: Path) -> None:
+    server.client.post("/detect", files={"file": solvay.read_bytes()})
+    samples = families(server)["face_service_stage_duration_seconds"].samples
+    (row,) = (row for row in table(PAGE, "Metric") if "stage_duration" in row[0])
+    listed = set(row[3].split("`")[1::2]) - {"Server-Timing"}
+    assert listed == {sample.labels["stage"] for sample in samples}
+
+
+def test_model_info_says_what_health_says(server: Server) -> None:
+    health = server.client.get("/health").json()
+    (sample,) = families(server)["face_service_model_info"].samples
+    assert sample.value == 1
+    assert sample.labels == {
+        "pack": "starter",
+        "recogniser": health["recogniser"],
+        "precision": health["precision"],
+        "providers": ",".join(health["onnx_providers"]),
+        "version": __version__,
+    }
+
+
+def test_paths_that_clients_make_up_become_no_labels(server: Server, application: FastAPI) -> None:
+    for n in range(40):
+        server.client.get(f"/made-up/{n}")
+        server.client.request("BREW" if n % 2 else "DELETE", f"/detect?x={n}")
+    endpoints = {
+        sample.labels["endpoint"]
+        for sample in families(server)["face_service_requests_total"].samples
+    }
+    known = {*application.openapi()["paths"], "/docs", "/redoc", "/openapi.json", "other"}
+    assert endpoints <= known
+
+
+def test_no_series_says_when_another_began(server: Server) -> None:
+    assert "_created" not in server.client.get("/metrics").text
+
+
+def test_what_can_be_counted_stands_at_0_before_it_happens(server: Server) -> None:
+    shown = families(server)
+    for name, label, values in (
+        ("rejected", "why", {"overloaded", "starting", "recovering", "failed", "draining"}),
+        ("cancelled", "where", {"waiting", "computing"}),
+        ("engines_lost", "why", {"broken", "stalled"}),
+    ):
+        samples = shown[f"face_service_{name}_total"].samples
+        assert {sample.labels[label] for sample in samples} == values
