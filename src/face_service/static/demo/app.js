@@ -24,8 +24,12 @@ const stages = {
   a: new Stage('the first picture', handlers('a')),
   b: new Stage('the second picture', handlers('b')),
 };
-const first = dropZone({ title: 'Drop a photo here', hint: 'or paste one', primary: true }, (files) => take(files));
-const second = dropZone({ title: 'Who matches whom?', hint: 'Drop a second photo' }, (files) => take(files, 'b'));
+const touch = matchMedia('(pointer: coarse)').matches; // nothing is dropped there
+const first = dropZone({ primary: true,
+  title: touch ? 'Show it a photo' : 'Drop a photo here',
+  hint: touch ? 'of yours, or take one' : 'or paste one' }, (files) => take(files));
+const second = dropZone({ title: 'Who matches whom?',
+  hint: touch ? 'Add a second photo' : 'Drop a second photo' }, (files) => take(files, 'b'));
 const links = svg('svg', { class: 'links', 'aria-hidden': 'true' });
 const details = html('div', { class: 'details' });
 const pairs = html('div');
