@@ -250,6 +250,12 @@ def test_probes_do_not_flood_the_log(spoken: Any) -> None:
     assert not [entry for entry in spoken[0] if entry.get("request_id") == "probe"]
 
 
+def test_a_service_that_starts_alarms_nobody(server: Server) -> None:
+    """/health says 503 until the models are warm, and whoever started it asks all the time."""
+    lines = [line for line in server.log().splitlines() if "endpoint=/health" in line]
+    assert all(" - INFO - Answered " in line and "status=503" in line for line in lines)
+
+
 def test_the_server_speaks_the_same_language(spoken: Any) -> None:
     loggers = {entry["logger"] for entry in spoken[0]}
     assert {"uvicorn.error", "face_service.face_engine", "face_service.request"} <= loggers

@@ -72,13 +72,13 @@ class RequestRecord:
         if not self.times and self.status not in (500, 504):
             # No engine limits how many of these there may be.
             extra["kind"] = {"endpoint": self.endpoint, "status": self.status}
-        words = self.words if succeeded and self.words else outcome(self.status)
+        words = self.words if succeeded and self.words else self._outcome()
         logger.log(level, words, extra=extra, exc_info=self.error)
 
     def _level(self) -> int:
-        if self.status < 400:
-            return logging.DEBUG if self.endpoint in PROBES else logging.INFO
-        if self.status < 500:
+        if self.endpoint in PROBES and self.status < 400:
+            return logging.DEBUG
+        if self.endpoint in PROBES or self.status < 500:  # 503 is what a probe asks for
             return logging.INFO
         return logging.ERROR if self.status == 500 else logging.WARNING
 
@@ -98,11 +98,9 @@ class RequestRecord:
         }
         return {name: value for name, value in fields.items() if value is not None}
 
-
-def outcome(status: int) -> str:
-    """A request in a word."""
-    if status < 400:
-        return "Answered"
-    if status == CLIENT_GONE:
-        return "Client gone"
-    return "Refused" if status < 500 or status == 503 else "Failed"
+    def _outcome(self) -> str:
+        if self.status < 400 or self.endpoint in PROBES:
+            return "Answered"
+        if self.status == CLIENT_GONE:
+            return "Client gone"
+        return "Refused" if self.status < 500 or self.status == 503 else "Failed"

@@ -115,12 +115,14 @@ def test_cancelled_before_its_turn_never_reaches_the_engine(images_per_turn: int
         lanes.open(engine, images_per_turn)
         first = asyncio.create_task(ask(lanes, "first"))
         await asyncio.to_thread(engine.entered.wait, 10)
-        second = asyncio.create_task(ask(lanes, "second"))
+        times = StageTimes()
+        second = asyncio.create_task(lanes.run(["second"], times))
         third = asyncio.create_task(ask(lanes, "third"))
         await queued(3)
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
+        assert list(times) == ["queue"], "how long it waited in vain is known"
         engine.gate.set()
         assert await first == [["first"]]
         assert await third == [["third"]]

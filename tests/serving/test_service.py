@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from face_service.errors import (
     InferenceFailed,
@@ -160,3 +161,14 @@ def computes(service: FaceService) -> list[str]:
     """The providers that the metrics name."""
     (info,) = service.metrics.info.collect()
     return [sample.labels["providers"] for sample in info.samples]
+
+
+def test_what_is_logged_beside_the_event_loop_belongs_to_its_request() -> None:
+    async def run() -> dict[str, object]:
+        service = FaceService(FakeEngine, Limits(decoders=1))
+        with bound_contextvars(request_id="frame-17"):
+            seen = await service.beside(get_contextvars)
+        service.close()
+        return seen
+
+    assert asyncio.run(run()) == {"request_id": "frame-17"}
