@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BESIDE = {"README.md": "readme.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
 """Pages from outside docs/, by their place on the site."""
 DECISIONS = "decisions/index.md"
+ITEM = re.compile(r"[-*] |\d+\. ")
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
 
 
@@ -41,8 +42,12 @@ def list_of_decisions() -> str:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Turn links that hold in the repository into links that hold on the site."""
-    place = page.file.src_uri
+    """Turn what holds in the repository, on GitHub, into what holds on the site."""
+    return set_lists_apart(move_links(markdown, page.file.src_uri))
+
+
+def move_links(markdown: str, place: str) -> str:
+    """Links relative to the file in the repository become relative to its place on the site."""
     generated = place in {*BESIDE.values(), DECISIONS}
     here = PurePosixPath() if generated else PurePosixPath("docs", place).parent
 
@@ -53,3 +58,17 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         return posixpath.relpath(target, posixpath.dirname(place) or ".")
 
     return LINK.sub(moved, markdown)
+
+
+def set_lists_apart(markdown: str) -> str:
+    """An empty line before a list right below a paragraph, which GitHub does without."""
+    lines: list[str] = []
+    code = inside = False
+    for line in markdown.splitlines():
+        code ^= line.lstrip().startswith("```")
+        item = not code and ITEM.match(line)
+        if item and not inside and lines and lines[-1]:
+            lines.append("")
+        inside = bool(line) and (inside or bool(item))
+        lines.append(line)
+    return "\n".join(lines)

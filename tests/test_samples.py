@@ -43,6 +43,7 @@ NOT_RUN = {
     r"face-service bench": "many seconds of load: tests/test_bench.py",
     r"(python -m |^)benchmarks[./]": "minutes; its figures are in the page: tests/test_bench.py",
     r"python -m tests\.": "the long form of tests/test_load.py and tests/test_hostile.py",
+    r"promtool check config": "wants a key beside it: tests/test_prometheus.py puts one there",
     r"scripts/openvino\.sh": "installs: tests/test_precision.py",
 }
 """Commands that are not run, by what is found in them; and why, and what is tested instead."""
@@ -50,9 +51,13 @@ NOT_RUN = {
 ELSEWHERE = {
     ("README.md", "typescript"): "tests/clients/test_samples.py",
     ("docs/backend.md", "typescript"): "tests/clients/test_samples.py",
+    ("docs/clients.md", "python"): "tests/clients/test_samples.py",
     ("docs/clients.md", "typescript"): "tests/clients/test_samples.py",
 }
 """Samples that another test runs, by page and language."""
+
+PROGRAMS = {"jq": "jq", "promtool": "prometheus"}
+"""What samples call that a machine may lack, and the Debian package that has it."""
 
 
 def why_not(command: str) -> str | None:
@@ -138,8 +143,9 @@ def run(sample: Sample, folder: Path, port: int) -> str:
         program, code = ["bash", "-o", "pipefail", "-ec"], "".join(run_here(sample))
     if "../shared" in code and not SHARED.is_dir():
         pytest.skip(f"{sample} needs ../shared, which cannot be published")
-    if re.search(r"\bjq\b", code) and not shutil.which("jq"):
-        pytest.skip(f"{sample} needs jq (Debian package jq)")
+    for name, package in PROGRAMS.items():
+        if re.search(rf"\b{name}\s", code) and not shutil.which(name):
+            pytest.skip(f"{sample} needs {name} (Debian package {package})")
     done = subprocess.run(
         [*program, re.sub(r"(localhost|127\.0\.0\.1):8100", f"127.0.0.1:{port}", code)],
         env={

@@ -110,7 +110,6 @@ def test_what_is_fetched_is_there(site: Path, pages: dict[str, Page]) -> None:
 
 
 def test_markdown_means_here_what_it_means_on_github(pages: dict[str, Page]) -> None:
-    """GitHub begins a list without an empty line before it, and nests code by two spaces."""
     for place, page in pages.items():
         left = re.search(r"```|\*\*|\]\(|^ *- .*|\| *---.*", page.prose, re.MULTILINE)
         assert not left, (place, left)
