@@ -251,3 +251,17 @@ def test_whatever_fails_is_a_line() -> None:
     assert json.loads(as_json(found, Path("/x")))["ready"] is False
     quota = replace(found, cpu=Cpu("a processor", ("avx2",), 64, 64, 2.0))
     assert "64 processors, 64 of them for this process, a quota of 2" in as_text(quota, Path("/x"))
+
+
+def test_the_report_in_the_docs_is_like_this_one(
+    report: subprocess.CompletedProcess[str],
+) -> None:
+    shown = (ROOT / "docs" / "doctor.md").read_text().partition("```text\n")[2].partition("```")[0]
+    assert titles(shown) == titles(report.stdout)
+    assert shown.endswith("\nready\n")
+
+
+def titles(text: str) -> list[str]:
+    """The words in the left column of a report."""
+    head = text.partition("\n\n")[0].splitlines()
+    return [title for line in head if (title := line[:13].strip())]

@@ -13,7 +13,7 @@ import pytest
 
 from face_service.doctor import graphics as module
 from face_service.doctor.access import card_trouble
-from face_service.doctor.graphics import AMD, NVIDIA, Card, Graphics, graphics
+from face_service.doctor.graphics import AMD, NVIDIA, Card, Graphics, graphics, seen
 
 Write = Callable[[str, str], Path]
 NOBODY = 65534
@@ -173,6 +173,13 @@ def test_an_amd_machine(amd: Path) -> None:
     assert all(device.trouble is None for device in found.devices)
     assert card_trouble(MIGRAPHX, found) is None
     assert card_trouble("OpenVINOExecutionProvider", Graphics()) is None
+
+
+def test_another_process_sees_the_same(amd: Path) -> None:
+    found = seen(amd)
+    assert isinstance(found, Graphics)
+    assert found == graphics(amd)
+    assert found.user.startswith(f"uid {os.geteuid()}, groups ")
 
 
 def test_rocm_smi_has_names(amd: Path, tools: Callable[[str, str], None]) -> None:

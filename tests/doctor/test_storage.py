@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from face_service.doctor.storage import cache_state, pack_state
+from face_service.doctor import storage
+from face_service.doctor.probing import Failed
+from face_service.doctor.storage import CacheState, PackState, cache_state, pack_state, stored
 from face_service.errors import PackError
 from face_service.packs import store
 from face_service.packs.catalog import find
@@ -58,6 +61,27 @@ def test_a_pack_with_a_changed_file(copy: Path) -> None:
     found = pack_state("starter", copy)
     assert found.state == "broken"
     assert "age-v1.onnx has SHA-256" in found.trouble
+
+
+def test_another_process_finds_the_same(starter: Pack, tmp_path: Path) -> None:
+    cache_dir = starter.directory.parent
+    pack, cache = stored("starter", cache_dir)
+    assert isinstance(pack, PackState) and isinstance(cache, CacheState)
+    assert pack.folder == starter.directory and pack.state == "whole"
+    assert [tuple(file) for file in pack.files] == list(pack_state("starter", cache_dir).files)
+    assert cache.folder == cache_dir and cache.trouble is None
+    pack, cache = stored("buffalo_xl", tmp_path)
+    assert isinstance(pack, Failed) and pack.ours
+    assert isinstance(cache, CacheState)
+
+
+def test_a_folder_that_does_not_answer_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "manifest.json")  # who reads it waits for who writes it
+    monkeypatch.setattr(storage, "READING_S", 5.0)
+    given_up = Failed("no answer within 5 s")
+    assert stored(f"{tmp_path}/", tmp_path) == (given_up, given_up)
 
 
 def test_a_folder_is_a_pack_that_nobody_fetches(starter: Pack, tmp_path: Path) -> None:

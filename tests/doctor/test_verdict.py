@@ -191,6 +191,13 @@ def test_a_folder_that_is_no_pack_says_why_itself() -> None:
     assert first(machine(pack=pack, trials=())) == "mine is not a folder"
 
 
+def test_a_folder_that_does_not_answer() -> None:
+    silent = Failed("no answer within 120 s")
+    assert first(machine(pack=silent, cache=silent, trials=())) == (
+        "make MODEL_CACHE_DIR readable (no answer within 120 s)"
+    )
+
+
 def test_a_download_needs_a_folder_to_write_to() -> None:
     cache = CacheState(Path("models"), "models: Permission denied", 10**9)
     pack = PackState("buffalo_l", Path("models/buffalo_l"), True, "absent", (), "nothing there")

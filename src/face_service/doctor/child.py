@@ -41,16 +41,36 @@ def main() -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
     from face_service.doctor.probing import Failed, attempt
 
-    found = attempt({"offers": offers, "trial": trial}[order["task"]], order)
+    tasks = {"graphics": graphics, "storage": storage, "offers": offers, "trial": trial}
+    found = attempt(tasks[order["task"]], order)
     answer = asdict(found) if isinstance(found, Failed) else found
     with open(answers, "w") as stdout:  # noqa: PTH123 - a descriptor
-        json.dump(answer, stdout)
+        json.dump(answer, stdout, default=str)
 
 
 def end_with_parent() -> None:
     """Wait for the end of stdin, then end the process, wherever it is."""
     sys.stdin.read()
     os._exit(1)
+
+
+def graphics(order: dict[str, Any]) -> dict[str, Any]:
+    """What is seen of cards."""
+    from face_service.doctor import graphics
+
+    return asdict(graphics.graphics(Path(order["root"])))
+
+
+def storage(order: dict[str, Any]) -> dict[str, Any]:
+    """Pack and cache, or why nothing is known of them."""
+    from face_service.doctor.probing import attempt
+    from face_service.doctor.storage import cache_state, pack_state
+
+    cache_dir = Path(order["cache_dir"])
+    return {
+        "pack": asdict(attempt(pack_state, order["model"], cache_dir)),
+        "cache": asdict(attempt(cache_state, cache_dir)),
+    }
 
 
 def offers(order: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .configuration import Configuration, configuration
-from .graphics import Graphics, graphics
+from .graphics import Graphics, seen
 from .hardware import Cpu, Memory, System, cpu, memory, system
 from .probing import Failed, attempt
 from .software import Build, build, libraries, packages, python
-from .storage import CacheState, PackState, cache_state, pack_state
+from .storage import CacheState, PackState, stored
 from .trials import Offers, Trial, offers, try_out
 
 NO_SETTINGS = Failed("the settings do not say")
@@ -63,15 +63,14 @@ def examine(request: Request, say: Callable[[str], None] = lambda _: None) -> Ex
         offered = offers(("auto",), "fp32")
     else:
         offered = offers(settings.asked, settings.precision)
-        pack = attempt(pack_state, settings.model, settings.cache_dir)
-        cache = attempt(cache_state, settings.cache_dir)
+        pack, cache = stored(settings.model, settings.cache_dir)
         if isinstance(offered, Offers) and isinstance(pack, PackState) and pack.state == "whole":
             trials = tuple(try_out(settings, offered, request.image, request.seconds, say))
     return Examination(
         system=attempt(system, root),
         cpu=attempt(cpu, root),
         memory=attempt(memory, root),
-        graphics=attempt(graphics, root),
+        graphics=seen(root),
         libraries=attempt(libraries, root),
         python=attempt(python),
         packages=attempt(packages),

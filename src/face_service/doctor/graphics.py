@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .hardware import content, fields
-from .probing import Ended, run
+from .probing import Ended, Failed, ask, run
 
 NVIDIA, AMD, INTEL = "NVIDIA", "AMD", "Intel"
 VENDORS = {"0x10de": NVIDIA, "0x1002": AMD, "0x8086": INTEL}
@@ -25,6 +25,8 @@ DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia[0-9]*", "kfd", "dri/renderD*", "dx
 NOT_PERMITTED = "not permitted"
 
 TOOL_SECONDS = 10.0
+SEEING_S = 60.0
+"""For three runs of a tool, and some more."""
 QUERY = "--query-gpu=name,memory.total,compute_cap,driver_version"
 
 
@@ -51,18 +53,30 @@ class Device:
 @dataclass(frozen=True, slots=True)
 class Graphics:
     """on_bus: vendors of the cards that are plugged in, driver or not. drivers: versions by name.
-    troubles: what a driver's tool says instead of an answer."""
+    troubles: what a driver's tool says instead of an answer. user: whose permissions count."""
 
     cards: tuple[Card, ...] = ()
     on_bus: tuple[str, ...] = ()
     drivers: Mapping[str, str] = field(default_factory=dict)
     devices: tuple[Device, ...] = ()
     troubles: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
 
     @property
     def vendors(self) -> list[str]:
         """Of every card there is, each once."""
         return sorted({*self.on_bus, *(card.vendor for card in self.cards)})
+
+
+def seen(root: Path) -> Graphics | Failed:
+    """`graphics`, from another process: to open a device is to trust its driver."""
+    answer = ask({"task": "graphics", "root": str(root)}, SEEING_S)
+    if isinstance(answer, Failed):
+        return answer
+    cards = tuple(Card(**card) for card in answer.pop("cards"))
+    devices = tuple(Device(**device) for device in answer.pop("devices"))
+    bus = tuple(answer.pop("on_bus"))
+    return Graphics(cards=cards, on_bus=bus, devices=devices, **answer)
 
 
 def graphics(root: Path = Path("/")) -> Graphics:
@@ -83,7 +97,17 @@ def graphics(root: Path = Path("/")) -> Graphics:
             cards = named_by_rocm_smi(cards, said.out)
         else:
             troubles["rocm-smi"] = first_line(said)
-    return Graphics(tuple(cards), tuple(on_bus(root)), drivers, tuple(devices(root)), troubles)
+    return Graphics(
+        tuple(cards), tuple(on_bus(root)), drivers, tuple(devices(root)), troubles, user()
+    )
+
+
+def user() -> str:
+    """Whom this process acts for, by numbers: `uid 1000, groups 44 992 1000`."""
+    if not hasattr(os, "geteuid"):
+        return ""
+    groups = sorted({os.getegid(), *os.getgroups()})
+    return f"uid {os.geteuid()}, groups {' '.join(map(str, groups))}"
 
 
 def nvidia_cards(root: Path) -> Iterator[Card]:

@@ -84,7 +84,9 @@ def ask(order: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
     """Have `child.py` do something in a process of its own."""
     # -P: what lies in the working directory is none of our modules.
     command = [sys.executable, "-P", "-m", "face_service.doctor.child"]
-    ended = run(command, seconds, json.dumps(order))
+    ended = attempt(run, command, seconds, json.dumps(order))
+    if isinstance(ended, Failed):
+        return ended
     if ended is None:
         return Failed(f"{sys.executable} cannot be run")
     try:

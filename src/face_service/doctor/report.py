@@ -32,7 +32,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f]")
 
 def as_text(found: Examination, home: Path) -> str:
     """The report for a person; the last line says what comes next."""
-    lines = [f"{'face-service':<13}{__version__}"]
+    lines = [f"{'doctor':<13}face-service {__version__}"]
     for title, section in sections(found):
         wrapped = [part for line in section for part in textwrap.wrap(line, WIDTH) or [line]]
         for place, line in enumerate(wrapped):
@@ -115,6 +115,7 @@ def card_lines(graphics: Graphics) -> Sequence[str]:
         f"{device.path} {device.trouble or 'opens'} (mode {device.mode}, group {device.group})"
         for device in graphics.devices
     ]
+    lines += [f"this process: {graphics.user}"] if graphics.devices else []
     return lines or ["none"]
 
 

@@ -11,7 +11,6 @@ from importlib import metadata
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from face_service import __version__
 from face_service.runtime.builds import BUILDS, clash, installed_builds, replacing
 
 from .hardware import content
@@ -56,7 +55,7 @@ def python() -> str:
 
 def packages() -> dict[str, str]:
     """Versions of PACKAGES, of those that are installed."""
-    return {"face-service": __version__, **versions(PACKAGES)}
+    return versions(PACKAGES)
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:

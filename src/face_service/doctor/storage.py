@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +13,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from face_service.packs.pack import Pack
 
-from .probing import in_one_line
+from .probing import Failed, ask, in_one_line
+
+READING_S = 120.0
+"""For every file of a pack to be hashed: 400 MB at most, from a disk that is slow."""
 
 COMPILED = ".compiled"
 """Where `assembly.setup_of` has programs kept, in MODEL_CACHE_DIR."""
@@ -27,7 +31,7 @@ class PackState:
     folder: Path
     fetched: bool
     state: Literal["whole", "absent", "broken"]
-    files: tuple[tuple[str, str, str], ...] = ()
+    files: Sequence[Sequence[str]] = ()
     trouble: str = ""
 
 
@@ -39,6 +43,23 @@ class CacheState:
     folder: Path
     trouble: str | None
     free: int
+
+
+def stored(model: str, cache_dir: Path) -> tuple[PackState | Failed, CacheState | Failed]:
+    """`pack_state` and `cache_state`, from another process: a folder may be on a server that does
+    not answer."""
+    order = {"task": "storage", "model": model, "cache_dir": str(cache_dir)}
+    answer = ask(order, READING_S)
+    if isinstance(answer, Failed):
+        return answer, answer
+    pack, cache = (
+        Failed(**found) if "why" in found else found | {"folder": Path(found["folder"])}
+        for found in (answer["pack"], answer["cache"])
+    )
+    return (
+        pack if isinstance(pack, Failed) else PackState(**pack),
+        cache if isinstance(cache, Failed) else CacheState(**cache),
+    )
 
 
 def pack_state(model: str, cache_dir: Path) -> PackState:

@@ -71,7 +71,7 @@ def storage(found: Examination) -> Iterator[str]:
             f"{cache.folder} ({cache.trouble})"
         )
     if isinstance(pack, Failed):
-        yield pack.why if pack.ours else packages_again(pack.why)
+        yield pack.why if pack.ours else f"make MODEL_CACHE_DIR readable ({pack.why})"
     elif pack.state != "whole":
         yield f"face-service models pull {pack.name} ({pack.trouble})" if fetches else pack.trouble
 
