@@ -58,7 +58,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_configuration_table_is_the_settings() -> None:
-    rows = {row[0].strip("`").lower(): row for row in table(ROOT / "docs/configuration.md", "Variable")}
+    rows = {
+        row[0].strip("`").lower(): row for row in table(ROOT / "docs/configuration.md", "Variable")
+    }
     assert set(rows) == set(Settings.model_fields)
     schema = Settings.model_json_schema()["properties"]
     for name, (_, default, allowed, _) in rows.items():
