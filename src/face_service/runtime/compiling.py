@@ -42,14 +42,16 @@ def compile_missing(orders: Sequence[Order], providers: Sequence[str], setup: Se
     """
     missing = [order for order in orders if not (_folder(order) / COMPLETE).exists()]
     setup.progress.begin(len(missing))
-    for order in missing:
-        setup.progress.compiling(order.label)
-        with FileLock(_folder(order) / "lock"):  # another process may want the same
-            if not (_folder(order) / COMPLETE).exists():
-                with order.file() as path:
-                    compile_one(path, order, providers, setup)
-                _mark(order, providers[0])
-    setup.progress.end()
+    try:
+        for order in missing:
+            setup.progress.compiling(order.label)
+            with FileLock(_folder(order) / "lock"):  # another process may want the same
+                if not (_folder(order) / COMPLETE).exists():
+                    with order.file() as path:
+                        compile_one(path, order, providers, setup)
+                    _mark(order, providers[0])
+    finally:
+        setup.progress.end()
 
 
 def compile_one(path: Path, order: Order, providers: Sequence[str], setup: Setup) -> None:
