@@ -117,8 +117,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The same for an image that is already in memory, as base64 in JSON
-         * @description The same for an image that is already in memory, as base64 in JSON.
+         * Detect every face of an image that is already in memory, as base64 in JSON
+         * @description Detect every face of an image that is already in memory, as base64 in JSON.
          *
          *     An option in the body wins over the query parameter of its name.
          */

@@ -103,7 +103,7 @@ async def detect_batch(
 async def extract_embedding(
     service: Service, record: Record, options: OptionsQuery, request: Request
 ) -> Response:
-    """The same for an image that is already in memory, as base64 in JSON.
+    """Detect every face of an image that is already in memory, as base64 in JSON.
 
     An option in the body wins over the query parameter of its name.
     """
