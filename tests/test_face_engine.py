@@ -10,7 +10,7 @@ import pytest
 from face_service.face_engine import FaceEngine, Options, select
 from face_service.routes.rendering import render_face
 from face_service.schemas import DetectOptions
-from face_service.serving.service import Analysis
+from face_service.serving.answers import Analysis
 from face_service.vision.blob import Image
 from face_service.vision.scrfd import Detections
 

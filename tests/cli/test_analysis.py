@@ -16,7 +16,7 @@ from face_service.cli.files import File, find_files
 from face_service.config import Settings
 from face_service.errors import InvalidImage, StartupError
 from face_service.face_engine import FaceEngine, Options
-from face_service.serving.service import Analysis
+from face_service.serving.answers import Analysis
 
 SETTINGS = Settings(_env_file=None)
 Read = list[tuple[File, Outcome | None]]

@@ -17,7 +17,8 @@ from face_service.errors import (
     StartupError,
 )
 from face_service.face_engine import Face, Job, Options
-from face_service.serving.service import Analysis, FaceService, Limits
+from face_service.serving.answers import Analysis
+from face_service.serving.service import FaceService, Limits
 from face_service.stages import StageTimes
 from tests.images import encode
 
@@ -172,3 +173,29 @@ def test_what_is_logged_beside_the_event_loop_belongs_to_its_request() -> None:
         return seen
 
     assert asyncio.run(run()) == {"request_id": "frame-17"}
+
+
+def test_a_failure_while_looking_after_the_engines_does_not_end_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("face_service.serving.service.WATCH_S", 0.01)
+    service, looks = FaceService(FakeEngine, Limits()), []
+
+    def no_thread_to_be_had(_: float) -> tuple[int, int]:
+        looks.append(1)
+        if len(looks) == 1:
+            raise RuntimeError("can't start new thread")
+        return 0, 0
+
+    async def watch() -> None:
+        await service.start()
+        monkeypatch.setattr(service._lanes, "remove_lost", no_thread_to_be_had)
+        watching = asyncio.create_task(service.watch())
+        while len(looks) < 3 and not watching.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        watching.cancel()
+
+    asyncio.run(watch())
+    service.close()
+    assert len(looks) >= 3
+    assert "can't start new thread" in caplog.text

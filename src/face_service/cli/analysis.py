@@ -15,7 +15,8 @@ from face_service.cli.files import File, read_file
 from face_service.config import Settings
 from face_service.errors import RequestError
 from face_service.face_engine import Options
-from face_service.serving.service import Analysis, FaceService
+from face_service.serving.answers import Analysis
+from face_service.serving.service import FaceService
 from face_service.stages import StageTimes
 
 Outcome = Analysis | RequestError

@@ -18,7 +18,7 @@ from face_service.config import Settings
 from face_service.errors import FaceServiceError
 from face_service.routes.rendering import comparison_fields
 from face_service.schemas import CompareOptions
-from face_service.serving.service import Analysis
+from face_service.serving.answers import Analysis
 from face_service.vision.image import silence_decoders
 
 STATUSES: Mapping[Verdict, int] = MappingProxyType({"same_person": 0, "different_people": 1})

@@ -24,7 +24,7 @@ from face_service.errors import RequestError
 from face_service.face_engine import EngineInfo, Face, clip
 from face_service.routes.rendering import render_faces, render_model
 from face_service.schemas import DetectOptions
-from face_service.serving.service import Analysis
+from face_service.serving.answers import Analysis
 from face_service.vision.image import silence_decoders
 
 INTERRUPTED = 130

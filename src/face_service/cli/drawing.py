@@ -11,7 +11,7 @@ from face_service.cli.files import File, read_file
 from face_service.config import Settings
 from face_service.errors import FaceServiceError
 from face_service.face_engine import Face
-from face_service.serving.service import Analysis
+from face_service.serving.answers import Analysis
 from face_service.vision.draw import draw_face
 from face_service.vision.image import decode
 

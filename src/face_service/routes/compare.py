@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from face_service.comparison import compare
 from face_service.errors import ImageTooLarge, InvalidImage, InvalidRequest, RequestError
 from face_service.schemas import CompareOptions, CompareResponse
-from face_service.serving.service import Analysis
+from face_service.serving.answers import Analysis
 
 from .bodies import read_one_of_each
 from .deps import Record, Service, media_type

@@ -16,7 +16,8 @@ from face_service.schemas import (
     EmbeddingRequest,
     ErrorResponse,
 )
-from face_service.serving.service import Analysis, FaceService
+from face_service.serving.answers import Analysis
+from face_service.serving.service import FaceService
 
 from .bodies import parse_embedding_request
 from .deps import ImageBytes, ImageFiles, OptionsQuery, Record, Service

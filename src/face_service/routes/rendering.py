@@ -14,7 +14,7 @@ from face_service.comparison import Comparison, Pair, measured_threshold
 from face_service.errors import RequestError
 from face_service.face_engine import EngineInfo, Face, clip
 from face_service.schemas import DetectOptions, EmbeddingFormat
-from face_service.serving.service import Analysis
+from face_service.serving.answers import Analysis
 
 
 def render(

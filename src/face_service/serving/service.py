@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -16,13 +16,12 @@ from typing import Literal, ParamSpec, TypeVar
 from face_service import __version__
 from face_service.errors import (
     ImageTooLarge,
-    InferenceFailed,
     NotReady,
     OutOfMemory,
     RequestError,
     StartupError,
 )
-from face_service.face_engine import EngineInfo, Face, FaceEngine, Job, Options
+from face_service.face_engine import EngineInfo, FaceEngine, Job, Options
 from face_service.metrics import Metrics
 from face_service.runtime.memory import give_back
 from face_service.runtime.threads import step_back
@@ -30,6 +29,7 @@ from face_service.stages import StageTimes
 from face_service.vision.image import Checked, check, decode_checked
 
 from .admission import Admission
+from .answers import Analysis, Answer, as_request_error, groups
 from .budget import Budget
 from .lane import Lanes, in_daemon_thread
 from .line import Outcome
@@ -61,19 +61,6 @@ class Limits:
     max_pixels: int = 50_000_000
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """The faces of one image, its size in pixels, and what found them."""
-
-    info: EngineInfo
-    faces: list[Face]
-    width: int
-    height: int
-
-
-Answer = Analysis | RequestError
 
 
 class FaceService:
@@ -159,25 +146,33 @@ class FaceService:
         """
         for turn in itertools.count(1):
             await asyncio.sleep(WATCH_S)
-            if turn % GIVE_BACK_EVERY == 0:
-                await in_daemon_thread(give_back)
-            broken, stalled = self._lanes.remove_lost(self._limits.stall_timeout)
-            self._stalled += stalled
-            self.metrics.engines_lost.labels("broken").inc(broken)
-            self.metrics.engines_lost.labels("stalled").inc(stalled)
-            if stalled:
-                logger.error(
-                    "No network has finished for %.0f s: the engine is given up",
-                    self._limits.stall_timeout,
-                )
-            if self._stalled >= MAX_STALLED:
-                self.failure = StartupError(
-                    f"{self._stalled} engines have hung: this process ends so that a new one "
-                    "can take over; look at the drivers and at the machine's load"
-                )
-                raise self.failure
-            for _ in range(broken + stalled):
-                await self._replace_engine()
+            try:
+                if turn % GIVE_BACK_EVERY == 0:
+                    await in_daemon_thread(give_back)
+                await self._replace_lost()
+            except StartupError:
+                raise
+            except Exception:  # nobody else looks after the engines
+                logger.exception("Looking after the engines failed, and goes on")
+
+    async def _replace_lost(self) -> None:
+        broken, stalled = self._lanes.remove_lost(self._limits.stall_timeout)
+        self._stalled += stalled
+        self.metrics.engines_lost.labels("broken").inc(broken)
+        self.metrics.engines_lost.labels("stalled").inc(stalled)
+        if stalled:
+            logger.error(
+                "No network has finished for %.0f s: the engine is given up",
+                self._limits.stall_timeout,
+            )
+        if self._stalled >= MAX_STALLED:
+            self.failure = StartupError(
+                f"{self._stalled} engines have hung: this process ends so that a new one "
+                "can take over; look at the drivers and at the machine's load"
+            )
+            raise self.failure
+        for _ in range(broken + stalled):
+            await self._replace_engine()
 
     async def _replace_engine(self) -> None:
         pause = 1.0
@@ -306,27 +301,3 @@ class FaceService:
         self.engine = None
         self._lanes.close(self._limits.stall_timeout)
         self._decoders.shutdown(wait=False, cancel_futures=True)
-
-
-def groups(images: Mapping[int, Checked], size: int) -> list[list[int]]:
-    """The places of images in order, in as few groups as can be whose pixels fit into `size`
-    bytes."""
-    found: list[list[int]] = []
-    room = 0
-    for place, image in images.items():
-        if not found or image.decoded_bytes > room:
-            found.append([])
-            room = size
-        found[-1].append(place)
-        room -= image.decoded_bytes
-    return found
-
-
-def as_request_error(error: object) -> RequestError:
-    """What a caller is told; what he is not told goes to the log."""
-    if isinstance(error, InferenceFailed):
-        logger.error("%s", error)
-    if isinstance(error, RequestError):
-        return error
-    logger.error("Inference failed", exc_info=error if isinstance(error, Exception) else None)
-    return InferenceFailed("Inference failed, try again later")
