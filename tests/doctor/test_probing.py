@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +38,23 @@ def test_a_program_that_hangs_is_killed_after_its_time() -> None:
     ended = python("import time; print('began', flush=True); time.sleep(600)", seconds=1.5)
     assert ended == Ended(None, "began\n", "")
     assert how(ended, 1.5) == "no answer within 1.5 s"
+
+
+def test_what_a_killed_program_has_started_is_not_waited_for() -> None:
+    """It may hang as well, and holds what its parent wrote to."""
+    program = (
+        "import subprocess, time\n"
+        "print(subprocess.Popen(['sleep', '600']).pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    ended = python(program, seconds=5)
+    assert ended.status is None
+    os.kill(int(ended.out), signal.SIGKILL)  # raises if it is not there any more
+
+
+def test_a_full_disk_is_not_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", None)
+    assert python("print('said')").out == "said\n"
 
 
 def test_a_program_that_ignores_signals_is_killed_all_the_same() -> None:

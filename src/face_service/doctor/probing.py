@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def run(command: Sequence[str], seconds: float, line: str = "") -> Ended | None:
 
     None where there is no such program, or it may not be run.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with _file() as out, _file() as err:
         try:
             child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err)
         except OSError:
@@ -114,6 +115,14 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.kill()
         with suppress(subprocess.TimeoutExpired):
             child.wait(LAST_MOMENTS_S)
+
+
+def _file() -> IO[bytes]:
+    """A file for what is said: a pipe would be held open by whatever a killed program has started.
+    In memory where that can be had, for a disk may be full."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("said"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _content(file: IO[bytes]) -> str:
