@@ -64,7 +64,7 @@ def test_every_file_has_its_outcome_in_order(watched: Watched, crops: Path, tmp_
     assert isinstance(outcomes[0][1], InvalidImage)
     assert outcomes[1][1] is None
     faces = [len(found.faces) for _, found in outcomes[2:] if isinstance(found, Analysis)]
-    assert len(faces) == 24
+    assert len(faces) == 12
     assert min(faces) == 0 < max(faces)
 
 
@@ -86,7 +86,7 @@ def test_only_so_many_are_under_way(watched: Watched, crops: Path) -> None:
         async with started(SETTINGS) as service:
             outcomes = analyse_files(service, find_files([crops]), Options(), SETTINGS)
             await anext(outcomes)
-            await asyncio.sleep(1)  # in which all 24 would be decoded
+            await asyncio.sleep(1)  # in which all 12 would be decoded
             await outcomes.aclose()
         return len(watched.prepared)
 

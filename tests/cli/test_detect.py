@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,19 @@ import pytest
 
 from face_service.schemas import DetectOptions
 from tests.cli.conftest import COMMAND
+from tests.conftest import ROOT
 from tests.server import Server
 from tests.terminal import Terminal
 
 SOLVAY_FACES = 29
+SLOW = """
+import onnxruntime
+from tests import faulty
+onnxruntime.InferenceSession.run = faulty.run
+from face_service.cli import main
+main()
+"""
+"""The command line on networks that can be told to take half a second each."""
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -50,8 +61,8 @@ def test_json_is_what_the_server_says(run, server: Server, solvay: Path) -> None
 
 
 def test_filters_and_forms(run, solvay: Path) -> None:
-    options = ("--max-faces", 5, "--min-face-size", 70, "--no-attributes")
-    result = run("detect", solvay, "--json", "--min-score", 0.8, *options)
+    options = ("--max-faces", 5, "--min-face-size", 70, "--no-attributes", "--min-score", 0.8)
+    result = run("detect", solvay, "--json", *options)
     faces = json.loads(result.stdout)["faces"]
     assert len(faces) == 5
     for face in faces:
@@ -60,12 +71,10 @@ def test_filters_and_forms(run, solvay: Path) -> None:
         assert face["det_score"] >= 0.8
         assert (face["age"], face["gender"]) == (None, None)
         assert np.linalg.norm(face["embedding"]) == pytest.approx(1, abs=1e-5)
-    result = run("detect", solvay, "--json", "--max-faces", 5, "--embeddings", "base64")
+    result = run("detect", solvay, "--json", *options, "--embeddings", "base64")
     for face, coded in zip(faces, json.loads(result.stdout)["faces"], strict=True):
         decoded = np.frombuffer(pybase64.b64decode(coded["embedding"]), "<f4")
         assert decoded == pytest.approx(np.array(face["embedding"], np.float32))
-    result = run("detect", solvay, "--json", "--max-faces", 5, "--embeddings", "none")
-    assert [face["embedding"] for face in json.loads(result.stdout)["faces"]] == [None] * 5
 
 
 def test_draw_writes_the_picture_with_boxes(run, solvay: Path, tmp_path: Path) -> None:
@@ -110,7 +119,8 @@ def test_errors_are_lines_of_json_too(run, crops: Path, tmp_path: Path) -> None:
     assert first["file"] == "broken.jpg"
     assert first["error"]["code"] == "invalid_image"
     assert (first["faces"], first["image_width"]) == ([], None)
-    assert [line["error"] for line in others] == [None] * 8
+    assert [line["error"] for line in others] == [None] * 4
+    assert {face["embedding"] for line in others for face in line["faces"]} == {None}
     assert {frozenset(line) for line in others} == {frozenset(first)}
     assert result.stderr.splitlines()[-1].endswith("; 1 file with an error")
 
@@ -119,22 +129,24 @@ def test_a_folder_is_gone_on_with(run, crops: Path, tmp_path: Path) -> None:
     command = ("detect", crops, "--out", "faces.jsonl", "--embeddings", "none")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
     out = tmp_path / "faces.jsonl"
-    assert run("detect", crops / "row-1", *command[2:]).returncode == 0
-    assert len(lines(out)) == 8
+    result = run("detect", crops / "row-1", *command[2:])
+    assert result.returncode == 0
+    assert re.fullmatch(r"4 images, \d+ faces?\n", result.stderr), "no progress bar in a pipe"
+    assert len(lines(out)) == 4
     result = run(*command, "broken.jpg")
     assert result.returncode == 1
-    assert "16 images" in result.stderr
-    assert "8 files done before" in result.stderr
+    assert "8 images" in result.stderr
+    assert "4 files done before" in result.stderr
     names = [line["file"] for line in lines(out)]
-    assert names[:8] == [f"{crops}/row-1/{index}.jpg" for index in range(8)]
-    assert names[8:] == [
-        *(f"{crops}/row-{row}/{index}.jpg" for row in (0, 2) for index in range(8)),
+    assert names[:4] == [f"{crops}/row-1/{index}.jpg" for index in range(4)]
+    assert names[4:] == [
+        *(f"{crops}/row-{row}/{index}.jpg" for row in (0, 2) for index in range(4)),
         "broken.jpg",
     ]
     before = out.read_bytes()
     result = run(*command, "broken.jpg")
     assert result.returncode == 1, "the error is still in the file"
-    assert "25 files done before" in result.stderr
+    assert "13 files done before" in result.stderr
     assert out.read_bytes() == before
     result = run(*command, "--min-score", 0.9)
     assert result.returncode == 2
@@ -156,7 +168,7 @@ def test_a_killed_run_loses_nothing_and_repeats_nothing(
 ) -> None:
     assert run("detect", crops, "--out", "whole.jsonl").returncode == 0
     out = tmp_path / "faces.jsonl"
-    for kills in (3, 9, 15, 21):
+    for kills in (2, 5, 9):
         command = [*COMMAND, "detect", str(crops), "--out", str(out)]
         process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE)
         wait_for_lines(out, kills, process)
@@ -170,24 +182,29 @@ def test_a_killed_run_loses_nothing_and_repeats_nothing(
 
 
 def test_ctrl_c_keeps_what_is_done(
-    environment: dict[str, str], crops: Path, tmp_path: Path
+    run, environment: dict[str, str], crops: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "faces.jsonl"
-    command = [*COMMAND, "detect", str(crops), "--out", str(out), "--embeddings", "none"]
+    arguments = ["detect", str(crops), "--out", str(out), "--embeddings", "none"]
+    (tmp_path / "fault").write_text("slow")
     process = subprocess.Popen(
-        command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", SLOW, *arguments],
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     wait_for_lines(out, 2, process)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     done = len(lines(out))
     assert process.returncode == 130, said
-    assert 2 <= done < 24
+    assert 2 <= done < 12
     assert f"Interrupted after {done} images: {out} has them, the same command goes on" in said
     assert "Traceback" not in said
-    again = subprocess.run(command, env=environment, cwd=tmp_path, timeout=60)
-    assert again.returncode == 0
-    assert len({line["file"] for line in lines(out)}) == len(lines(out)) == 24
+    (tmp_path / "fault").unlink()
+    assert run(*arguments).returncode == 0
+    assert len({line["file"] for line in lines(out)}) == len(lines(out)) == 12
 
 
 def test_a_full_disk_is_one_sentence_and_is_gone_on_from(
@@ -211,7 +228,7 @@ def test_a_full_disk_is_one_sentence_and_is_gone_on_from(
     assert "Traceback" not in result.stderr
     assert out.stat().st_size == 20_000
     assert run("detect", crops, "--out", out).returncode == 0
-    assert len({line["file"] for line in lines(out)}) == len(lines(out)) == 24
+    assert len({line["file"] for line in lines(out)}) == len(lines(out)) == 12
 
 
 def test_a_reader_that_has_gone_is_no_crash(environment: dict[str, str], crops: Path) -> None:
@@ -227,19 +244,16 @@ def test_a_reader_that_has_gone_is_no_crash(environment: dict[str, str], crops: 
     assert "Traceback" not in result.stderr
 
 
-def test_a_progress_bar_is_for_a_terminal(
-    run, environment: dict[str, str], crops: Path, tmp_path: Path
+def test_a_progress_bar_on_a_terminal(
+    environment: dict[str, str], crops: Path, tmp_path: Path
 ) -> None:
     terminal = Terminal([*COMMAND, "detect", crops, "--out", "faces.jsonl"], environment, tmp_path)
     try:
         assert terminal.wait_until_ended() == 0
     finally:
         terminal.close()
-    assert b"/24 [" in terminal.seen
+    assert b"/12 [" in terminal.seen
     assert b"file/s" in terminal.seen
-    result = run("detect", crops, "--out", "others.jsonl")
-    assert result.stderr.startswith("24 images, ")
-    assert len(result.stderr.splitlines()) == 1
 
 
 def test_names_that_are_no_text_are_gone_on_with(run, crops: Path, tmp_path: Path) -> None:
@@ -252,7 +266,6 @@ def test_names_that_are_no_text_are_gone_on_with(run, crops: Path, tmp_path: Pat
         assert run("detect", "odd", "--out", "faces.jsonl").returncode == 0
     names = [line["file"] for line in lines(tmp_path / "faces.jsonl")]
     assert sorted(names) == ["odd/caf\\xe9.jpg", "odd/café\n.jpg"]
-    assert run("detect", "odd").stdout.count("face") == 2
 
 
 def test_defaults_are_those_of_the_wire() -> None:
