@@ -28,7 +28,12 @@ KEY = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 @pytest.fixture(scope="module")
 def report(doctor: Run) -> subprocess.CompletedProcess[str]:
     """The report on this machine, with settings that are nobody's business."""
-    return doctor(API_KEYS=KEY, MODEL_MIRROR="https://me:secret@files.example/packs", LANES="2")
+    return doctor(
+        API_KEYS=KEY,
+        MODEL_MIRROR="https://me:secret@files.example/packs",
+        LANES="2",
+        MAX_IMAGE_PIXELS="1000",
+    )
 
 
 def test_this_machine_is_ready(report: subprocess.CompletedProcess[str]) -> None:

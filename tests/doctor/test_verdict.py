@@ -13,7 +13,7 @@ from face_service.doctor.configuration import Configuration
 from face_service.doctor.examination import Examination
 from face_service.doctor.graphics import AMD, NOT_PERMITTED, NVIDIA, Card, Device, Graphics
 from face_service.doctor.hardware import Cpu
-from face_service.doctor.probing import Failed
+from face_service.doctor.probing import NO_ANSWER, Failed
 from face_service.doctor.software import Build
 from face_service.doctor.storage import CacheState, PackState
 from face_service.doctor.trials import Measured, Offers, Trial, candidates, time_for
@@ -223,6 +223,23 @@ def test_a_cpu_that_does_not_compute() -> None:
     )
     why = "DET_SIZE=320, but the detector of starter takes 640x640 only: set DET_SIZE=640"
     assert first(machine(trials=(Trial(CPU, True, Failed(why, True)),))) == why
+
+
+def test_a_cpu_that_nobody_asked_for_may_fail_where_something_else_computes() -> None:
+    failed = Failed("it crashed (SIGILL)")
+    works = (Trial(CPU, False, failed), Trial(CUDA, True, MEASURED))
+    assert first(machine((CUDA,), (CUDA, CPU), trials=works)) == "ready"
+    alone = machine((CUDA, CPU), (CUDA, CPU), trials=(Trial(CPU, True, failed),))
+    assert any("SIGILL" in said for said in to_do(alone))
+
+
+def test_who_is_slow_gets_more_time() -> None:
+    found = machine(
+        (MIGRAPHX,), (MIGRAPHX, CPU), trials=trials(MIGRAPHX, Failed(f"{NO_ANSWER} 9 s"))
+    )
+    assert list(to_do(found))[-1] == (
+        f"give {MIGRAPHX} more time with --timeout, or report this: no answer within 9 s"
+    )
 
 
 def test_an_accelerator_that_crashes_leaves_a_way_to_go_on() -> None:

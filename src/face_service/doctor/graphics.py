@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .hardware import content, fields
-from .probing import Ended, Failed, ask, run
+from .probing import NO_ANSWER, Ended, Failed, ask, run
 
 NVIDIA, AMD, INTEL = "NVIDIA", "AMD", "Intel"
 VENDORS = {"0x10de": NVIDIA, "0x1002": AMD, "0x8086": INTEL}
@@ -211,6 +211,6 @@ def named_by_rocm_smi(cards: list[Card], out: str) -> list[Card]:
 def first_line(said: Ended) -> str:
     """What a tool says that does not work."""
     if said.status is None:
-        return f"no answer within {TOOL_SECONDS:g} s"
+        return f"{NO_ANSWER} {TOOL_SECONDS:g} s"
     lines = f"{said.out}\n{said.err}".strip().splitlines()
     return lines[0].strip() if lines else f"status {said.status}"

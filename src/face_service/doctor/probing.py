@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 MOST_OUTPUT = 8_000_000
 """Bytes of what a program says that are read."""
+NO_ANSWER = "no answer within"
 LAST_MOMENTS_S = 5.0
 """For a killed process to be gone. One that waits for a driver in the kernel may never be."""
 
@@ -100,7 +101,7 @@ def ask(order: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
 def how(ended: Ended, seconds: float) -> str:
     """How a program ended that was to give an answer and has not."""
     if ended.status is None:
-        return f"no answer within {seconds:g} s"
+        return f"{NO_ANSWER} {seconds:g} s"
     said = ended.err.strip().splitlines()
     last = f"; its last words: {said[-1].strip()}" if said else ""
     if ended.status == -signal.SIGKILL:

@@ -10,7 +10,7 @@ from .agreement import Agreement
 from .configuration import Configuration
 from .examination import Examination
 from .hardware import Cpu
-from .probing import Failed
+from .probing import NO_ANSWER, Failed
 from .software import Build, clashing, repair
 from .storage import CacheState, PackState
 from .trials import Measured, Offers, Trial
@@ -81,16 +81,18 @@ def results(found: Examination, settings: Configuration) -> Iterator[str]:
     if isinstance(found.offers, Failed) or not found.trials:
         return
     cpu, *others = found.trials
+    names = accelerators(settings.asked, found.offers)
+    computing = any(computes(found.trials, name) for name in names)
     if isinstance(cpu.outcome, Failed):
-        yield in_words(cpu.provider, cpu.outcome)
+        if cpu.asked or not computing:
+            yield in_words(cpu.provider, cpu.outcome)
         return
     if not found.own_picture and not (cpu.outcome.faces and cpu.outcome.sense.tells_apart):
         yield (
             "use another pack, or say in its manifest.json how pixels are normalised: on a picture "
             f"of eleven people {pack_fails(cpu.outcome)}"
         )
-    names = accelerators(settings.asked, found.offers)
-    if names and not any(computes(found.trials, name) for name in names):
+    if names and not computing:
         reasons = [
             in_words(trial.provider, trial.outcome)
             for trial in others
@@ -157,6 +159,8 @@ def in_words(provider: str, outcome: Failed) -> str:
 
     if outcome.ours:
         return outcome.why
+    if outcome.why.startswith(NO_ANSWER):
+        return f"give {provider} more time with --timeout, or report this: {outcome.why}"
     instead = "" if provider == CPU else f", and set ONNX_PROVIDERS={CPU} meanwhile"
     return f"report this{instead}: {provider} does not work here, {outcome.why}"
 
