@@ -100,6 +100,16 @@ def test_a_child_that_is_asked_for_nonsense_says_so() -> None:
     assert answer.why.startswith(("KeyError", "IndexError"))
 
 
+def test_what_lies_in_the_working_directory_is_none_of_our_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('who are you?')")
+    monkeypatch.chdir(tmp_path)
+    answer = ask({"task": "offers", "asked": ["auto"], "precision": "fp32"}, 60)
+    assert isinstance(answer, dict), answer
+    assert "CPUExecutionProvider" in answer["offered"]
+
+
 def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     """A parent that is killed leaves no child that hangs in a driver."""
     parent = (
