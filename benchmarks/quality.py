@@ -47,7 +47,7 @@ SIGNALS: Mapping[str, Signal] = MappingProxyType(
         "brightness, dark": Signal(lambda face: face.quality.brightness, ("darken",)),
         "brightness, bright": Signal(lambda face: face.quality.brightness, ("brighten",), True),
         "visible": Signal(lambda face: face.quality.visible, ("cut",)),
-        # The other ways have signals of their own; a face that lies on its side has none.
+        "roll": Signal(lambda face: abs(face.quality.pose.roll), ("rotate",), True),
         "det_score": Signal(lambda face: face.det_score, ("rotate",)),
     }
 )

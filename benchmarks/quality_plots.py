@@ -16,8 +16,11 @@ import numpy as np
 from benchmarks.plots import IMAGES, read
 
 COLORS = {"edgeface": "#0b6e4f", "starter": "#c2410c"}
+UNITS = {"size": "size, pixels", "roll": "roll either way, degrees"}
 LIMIT = {"color": "#111827", "linestyle": ":", "linewidth": 1.2}
 ORDERS = {"score": "-", "det_score": "--", "sharpness": ":"}
+THINNED = 3
+"""One point of a curve in three is drawn."""
 REFUSED = np.linspace(0, 50, 51)
 
 
@@ -32,32 +35,33 @@ def panel(axes: Any, x: str, y: str = "") -> None:
 
 def curve(axes: Any, found: dict[str, Any]) -> None:
     """Medians and the middle 80 % of both recognisers, and the limit."""
+    x = found["x"][::THINNED]
     for name, color in COLORS.items():
-        low, middle, high = np.array(found[name]).T
-        axes.fill_between(found["x"], low, high, color=color, alpha=0.15, linewidth=0)
-        axes.plot(found["x"], middle, color=color, label=name)
+        low, middle, high = np.array(found[name])[::THINNED].T
+        axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.plot(x, middle, color=color, label=name)
     axes.axvline(found["limit"], **LIMIT)
     axes.set_ylim(0, 1.02)
 
 
 def signals(quality: dict[str, Any], pose: dict[str, Any]) -> None:
     """Similarity to the photo as it was against each signal."""
-    picture, rows = plt.subplots(2, 4, figsize=(11, 5), facecolor="white", sharey=True)
+    picture, rows = plt.subplots(3, 3, figsize=(9, 7.5), facecolor="white", sharey=True)
     curves = quality["curves"]
     places = {
         "sharpness": (0, 0),
         "size": (0, 1),
         "brightness, dark": (0, 2),
-        "brightness, bright": (0, 3),
-        "visible": (1, 0),
-        "det_score": (1, 1),
+        "brightness, bright": (1, 0),
+        "visible": (1, 1),
+        "det_score": (1, 2),
+        "roll": (2, 2),
     }
     for name, place in places.items():
-        unit = ", pixels" if name == "size" else ""
-        panel(rows[place], name + unit, "similarity" if place[1] == 0 else "")
+        panel(rows[place], UNITS.get(name, name), "similarity" if place[1] == 0 else "")
         curve(rows[place], curves[name])
-    for name, place in (("yaw", (1, 2)), ("pitch", (1, 3))):
-        panel(rows[place], f"{name} either way, degrees")
+    for name, place in (("yaw", (2, 0)), ("pitch", (2, 1))):
+        panel(rows[place], f"{name} either way, degrees", "similarity" if place[1] == 0 else "")
         curve(rows[place], pose["curves"][name])
     rows[0, 0].legend(frameon=False, loc="lower right")
     save(picture, "signals")
@@ -72,8 +76,8 @@ def refusal(quality: dict[str, Any]) -> None:
         for order, style in ORDERS.items():
             rates = 100 * np.array(both[name]["curves"][order])
             axes.plot(REFUSED, rates, style, color=color, label=f"{name}, by {order}")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    axes.set_ylim(0, 35)
+    axes.legend(frameon=False, ncols=2)
     save(picture, "refusal")
 
 
@@ -84,14 +88,13 @@ def poses(pose: dict[str, Any]) -> None:
     for place, (axes, kind) in enumerate(zip(panels, ("yaw", "pitch"), strict=True)):
         panel(axes, f"true {kind}, degrees", "estimated, degrees" if place == 0 else "")
         axes.plot([-80, 80], [-80, 80], **LIMIT)
-        axes.plot(
-            true[:, place], true[:, place] + errors[:, place], ".", color="#9ca3af", label="photos"
-        )
+        estimated = (true + errors)[:, place]
+        axes.plot(true[:, place], estimated, ".", color="#9ca3af", label="photos")
         rows = [row for row in pose["turned"][kind] if "true" in row]
         x = [row["true"] for row in rows]
         low, middle, high = np.array([row["estimated"] for row in rows]).T
         axes.fill_between(x, low, high, color="#0b6e4f", alpha=0.15, linewidth=0)
-        axes.plot(x, middle, "o-", color="#0b6e4f", label="turned heads, median and middle 80 %")
+        axes.plot(x, middle, "o-", color="#0b6e4f", label="turned heads: median, middle 80 %")
         axes.legend(frameon=False, loc="upper left")
     save(picture, "pose")
 

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     quality_max_pitch: float = Field(
         LIMITS.max_pitch, gt=0, le=180, description="Most degrees a usable face looks up or down."
     )
+    quality_max_roll: float = Field(
+        LIMITS.max_roll, gt=0, le=180, description="Most degrees a usable face is tilted."
+    )
     quality_min_visible: float = Field(
         LIMITS.min_visible, ge=0, le=1, description="Least share of a usable face's box inside."
     )

@@ -149,10 +149,11 @@ def test_a_pose_over_the_limit_is_extreme_and_said_once(face: Face, portrait: Im
             found = assess(crop, face.bbox, 0.9, face.landmarks, (2171, 3000, 3), limits)
         return found.reasons
 
-    assert judged(Pose(40, -35, 180)) == ()
+    assert judged(Pose(40, -35, -55)) == ()
     assert judged(Pose(-40.1, 0, 0)) == ("extreme_pose",)
     assert judged(Pose(0, -35.1, 0)) == ("extreme_pose",)
-    assert judged(Pose(60, 60, 0)) == ("extreme_pose",)
+    assert judged(Pose(0, 0, -55.1)) == ("extreme_pose",)
+    assert judged(Pose(60, 60, 90)) == ("extreme_pose",)
 
 
 def test_without_a_crop_or_without_asking_there_is_no_quality(

@@ -51,8 +51,8 @@ pixels in a black crop does not pass for detail."""
 class QualityLimits:
     """From where on a face is not fit, by the settings of the same names (QUALITY_…).
 
-    Units are those of `Quality`. The defaults are where the median similarity to the same
-    photo undisturbed falls to 0.75, rounded: benchmarks/quality.py, docs/quality.md.
+    Units are those of `Quality`. Where the defaults come from: benchmarks/quality.py and
+    docs/quality.md.
     """
 
     min_size: float = 22.0
@@ -61,6 +61,7 @@ class QualityLimits:
     max_brightness: float = 0.89
     max_yaw: float = 40.0
     max_pitch: float = 35.0
+    max_roll: float = 55.0
     min_visible: float = 0.65
     min_det_score: float = 0.7
 
@@ -105,6 +106,7 @@ def assess(
         ("blurred", at_least(detail, limits.min_sharpness)),
         ("extreme_pose", at_most(abs(pose.yaw), limits.max_yaw)),
         ("extreme_pose", at_most(abs(pose.pitch), limits.max_pitch)),
+        ("extreme_pose", at_most(abs(pose.roll), limits.max_roll)),
         ("too_dark", at_least(brightness, limits.min_brightness)),
         ("too_bright", at_least(1 - brightness, 1 - limits.max_brightness)),
         ("cut_off", at_most(1 - visible, 1 - limits.min_visible)),
