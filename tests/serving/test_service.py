@@ -199,3 +199,28 @@ def test_a_failure_while_looking_after_the_engines_does_not_end_it(
     service.close()
     assert len(looks) >= 3
     assert "can't start new thread" in caplog.text
+
+
+def test_a_process_that_gets_no_new_engine_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("face_service.serving.service.WATCH_S", 0.01)
+    monkeypatch.setattr("face_service.serving.service.FIRST_PAUSE_S", 0.0)
+    loads: list[int] = []
+
+    def load() -> FakeEngine:
+        loads.append(1)
+        if len(loads) > 1:
+            raise RuntimeError("CUDA failure 700: an illegal memory access was encountered")
+        return FakeEngine()
+
+    async def live() -> FaceService:
+        service = FaceService(load, Limits())
+        await service.start()
+        service._lanes._open[0].broken = True
+        with pytest.raises(StartupError, match=r"no new engine after 10 attempts.*CUDA failure"):
+            await service.watch()
+        return service
+
+    service = asyncio.run(live())
+    service.close()
+    assert len(loads) == 11
+    assert isinstance(service.failure, StartupError)

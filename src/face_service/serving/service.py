@@ -44,8 +44,10 @@ WATCH_S = 0.25
 """How often the lanes are looked after, in seconds."""
 GIVE_BACK_EVERY = 40
 """Looks between two that give freed memory back: ten seconds."""
-LONGEST_PAUSE_S = 30.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """Between attempts to load an engine anew."""
+MAX_ATTEMPTS = 10
+"""Over two and a half minutes. A driver can be in a state that only a new process gets out of."""
 MAX_STALLED = 3
 """Engines given up with a thread inside before the process ends: their memory cannot be had
 back, and a driver that hung so often is not cured by another engine."""
@@ -175,11 +177,18 @@ class FaceService:
             await self._replace_engine()
 
     async def _replace_engine(self) -> None:
-        pause = 1.0
-        while True:
+        """Raises StartupError after MAX_ATTEMPTS in vain, if no other engine works."""
+        pause = FIRST_PAUSE_S
+        for attempt in itertools.count(1):
             try:
                 engine = await in_daemon_thread(self._load)
-            except Exception:
+            except Exception as error:
+                if attempt >= MAX_ATTEMPTS and not len(self._lanes):
+                    self.failure = StartupError(
+                        f"no new engine after {attempt} attempts: this process ends so that a new "
+                        f"one can take over; at last: {error}"
+                    )
+                    raise self.failure from error
                 logger.exception("No new engine; the next attempt is in %.0f s", pause)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
