@@ -14,8 +14,9 @@ from face_service.vision.blob import Image
 WIDTH, HEIGHT, QUALITY = 1920, 1080, 90
 CLOSE = (620, 140, 760)
 GRID = [(60 + 620 * column, 40 + 520 * row, 480) for row in range(2) for column in range(3)]
-"""Left, top and side of each photo in pixels: one alone, or up to six."""
-MOST_FACES = len(GRID)
+CROWD = [(40 + 312 * column, 8 + 214 * row, 200) for row in range(5) for column in range(6)]
+"""Left, top and side of each photo in pixels: one alone, up to six, or up to thirty."""
+MOST_FACES = len(CROWD)
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -30,7 +31,7 @@ def background(seed: int) -> Image:
 def compose(photos: Sequence[Image], seed: int) -> bytes:
     """A JPEG with the middle square of each of up to MOST_FACES photos."""
     image = background(seed)
-    layout = [CLOSE] if len(photos) == 1 else GRID
+    layout = [CLOSE] if len(photos) == 1 else GRID if len(photos) <= len(GRID) else CROWD
     for photo, (left, top, side) in zip(photos, layout, strict=False):
         image[top : top + side, left : left + side] = cv2.resize(
             square(photo), (side, side), interpolation=cv2.INTER_CUBIC
