@@ -30,6 +30,7 @@ if [[ -x .openvino/bin/python ]]; then
 else
   echo "No .openvino (scripts/openvino.sh makes it): its tables stay as they are." >&2
 fi
+step concurrency benchmarks.concurrency
 step arrivals benchmarks.arrivals --seconds 6
 step mixed benchmarks.mixed
 step canvas_agreement benchmarks.canvas_agreement --frames 500
