@@ -17,6 +17,7 @@ from face_service.config import Settings
 from face_service.errors import InvalidImage, StartupError
 from face_service.face_engine import FaceEngine, Options
 from face_service.serving.answers import Analysis
+from tests.wire import settled
 
 SETTINGS = Settings(_env_file=None)
 Read = list[tuple[File, Outcome | None]]
@@ -69,14 +70,10 @@ def test_every_file_has_its_outcome_in_order(watched: Watched, crops: Path, tmp_
 
 
 def test_the_next_images_are_decoded_while_a_network_runs(watched: Watched, crops: Path) -> None:
-    decoded = threading.Event()
+    def wait_for_another() -> None:
+        settled(lambda: len(watched.prepared) > 1)
 
-    def wait_for_others() -> None:
-        if len(watched.prepared) > 1:
-            decoded.set()
-        assert decoded.wait(20), "nothing was decoded beside the networks"
-
-    watched.before_analysis = wait_for_others
+    watched.before_analysis = wait_for_another
     outcomes = asyncio.run(read(find_files([crops])))
     assert all(isinstance(outcome, Analysis) for _, outcome in outcomes)
 
