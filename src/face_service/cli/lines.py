@@ -70,6 +70,8 @@ class Lines:
                 raise FaceServiceError(
                     f"--out {self._path}: another process is writing it"
                 ) from error
+            except OSError:  # a file system without locks
+                return
 
     def _read(self, same: Mapping[str, Any]) -> None:
         whole = 0
