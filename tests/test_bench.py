@@ -310,6 +310,8 @@ def test_frames_hold_the_photos_they_are_asked_for(engine: FaceEngine, shared: P
 def test_faces_need_photos(tmp_path: Path) -> None:
     with pytest.raises(FaceServiceError, match="needs --photos"):
         frames.generate(1, None, 4)
+    with pytest.raises(FaceServiceError, match=f"room for {frames.MOST_FACES} "):
+        frames.generate(frames.MOST_FACES + 1, tmp_path, 4)
     with pytest.raises(FaceServiceError, match="0 images, 1 are needed"):
         frames.generate(1, tmp_path, 4)
     (tmp_path / "a.jpg").write_bytes(b"no picture")

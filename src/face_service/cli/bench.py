@@ -20,9 +20,7 @@ def bench(
         list[Path] | None,
         typer.Argument(help="Images to send; frames are made if there are none."),
     ] = None,
-    faces: Annotated[
-        int, typer.Option(min=0, help="Photos in each frame that is made, up to 6.")
-    ] = 0,
+    faces: Annotated[int, typer.Option(min=0, help="Photos in each frame that is made.")] = 0,
     photos: Annotated[
         Path | None, typer.Option(help="Folder with photos of people, for --faces.")
     ] = None,
