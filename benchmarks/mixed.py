@@ -1,6 +1,6 @@
 """Memory, files, threads and latency over thousands of mixed requests.
 
-    .venv/bin/python -m benchmarks.mixed [--requests 5000] [--pack starter]
+    .venv/bin/python -m benchmarks.mixed [--requests 5000] [--pack starter|./folder]
 
 Sizes, formats, 0 to 30 faces, things that are no image, clients that leave in the middle.
 Prints the state of the server as it goes. Ends with status 1 if memory grows by GROWTH_MB
@@ -152,7 +152,7 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=5000)
-    parser.add_argument("--pack", default="starter")
+    parser.add_argument("--pack", default="starter", help="a name, or a folder written with a /")
     arguments = parser.parse_args()
     with running({"INSIGHTFACE_MODEL": arguments.pack, "LOG_LEVEL": "ERROR"}) as server:
         faults = drive(server, arguments.requests)
