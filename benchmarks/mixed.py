@@ -49,9 +49,9 @@ class State:
     threads: int
 
     @classmethod
-    def at_rest(cls, pid: int) -> State:
+    def at_rest(cls, pid: int, rest: float = REST_S) -> State:
         """As Linux says, after a pause: what stays, not what a request needs for a moment."""
-        time.sleep(REST_S)
+        time.sleep(rest)
         status = Path(f"/proc/{pid}/status").read_text()
         values = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
@@ -113,8 +113,8 @@ def mixed_images() -> list[bytes]:
     return [*images, b"", b"text", frames[0][:5000], frames[1][:-5000], b"\xff\xd8\xff" + bytes(99)]
 
 
-def drive(server: Address, count: int) -> list[str]:
-    """Send `count` mixed requests; what was wrong, in words."""
+def drive(server: Address, count: int, rest: float = REST_S) -> list[str]:
+    """Send `count` mixed requests, with a rest after each tenth; what was wrong, in words."""
     assert server.process is not None
     images = mixed_images()
     traffic = Traffic(server, [request_of(image, server.host, server.port) for image in images])
@@ -124,7 +124,7 @@ def drive(server: Address, count: int) -> list[str]:
     for number in range(STEPS):
         before = len(traffic.latencies)
         traffic.step(number, count // STEPS)
-        states.append(state := State.at_rest(server.process.pid))
+        states.append(state := State.at_rest(server.process.pid, rest))
         medians.append(statistics.median(traffic.latencies[before:]) * 1e3)
         print(
             f"| {sum(traffic.statuses.values())} | {state.memory:.0f} MB | {state.files} "
