@@ -193,6 +193,8 @@ def test_ctrl_c_keeps_what_is_done(
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that starts the tests in the background has them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for_lines(out, 2, process)
     process.send_signal(signal.SIGINT)
