@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 
 from face_service.cli import analysis
 from face_service.cli.analysis import Outcome, analyse_files, started
+from face_service.cli.detection import Output, run
 from face_service.cli.files import File, find_files
 from face_service.config import Settings
 from face_service.errors import InvalidImage, StartupError
 from face_service.face_engine import FaceEngine, Options
+from face_service.schemas import DetectOptions
 from face_service.serving.answers import Analysis
 from tests.wire import settled
 
@@ -118,3 +121,29 @@ def test_engines_that_hang_again_and_again_end_it(watched: Watched, crops: Path)
     for thread in threading.enumerate():
         if thread.name == "lane":  # which would go on while the interpreter ends
             thread.join(60)
+
+
+def test_what_failed_for_no_fault_of_the_image_is_tried_again(
+    watched: Watched, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = iter(range(1000))
+
+    def fail_once() -> None:
+        if next(turns) == 5:
+            raise RuntimeError("the driver was reset")
+
+    def detect() -> tuple[int, list[str]]:
+        options = DetectOptions.model_validate({})
+        status = run(SETTINGS, [crops, gone], options, Output(file=out))
+        return status, [json.loads(line)["file"] for line in out.read_bytes().splitlines()]
+
+    out, gone = tmp_path / "faces.jsonl", tmp_path / "gone.jpg"
+    watched.before_analysis = fail_once
+    status, names = detect()
+    assert (status, len(names), len(set(names))) == (1, 11, 11)
+    said = capsys.readouterr().err
+    assert "gone.jpg: No such file or directory" in said
+    assert "Inference failed, try again later" in said
+    gone.write_bytes(next(crops.rglob("*.jpg")).read_bytes())
+    status, names = detect()
+    assert (status, len(names), len(set(names))) == (0, 13, 13)

@@ -20,7 +20,7 @@ from face_service.cli.files import File, find_files
 from face_service.cli.lines import Lines
 from face_service.comparison import WORDS
 from face_service.config import Settings
-from face_service.errors import RequestError
+from face_service.errors import ImageTooLarge, InvalidImage, RequestError
 from face_service.face_engine import EngineInfo, Face, clip
 from face_service.routes.rendering import render_faces, render_model
 from face_service.schemas import DetectOptions
@@ -29,6 +29,10 @@ from face_service.vision.image import silence_decoders
 
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ends: 128 + SIGINT."""
+
+LOOKED_AT = (Analysis, InvalidImage, ImageTooLarge)
+"""Outcomes that say something of an image. Any other, a disk that has gone or an engine that
+failed, says nothing: it is no line of --out, and the next run tries the file again."""
 
 Write = Callable[[File, Outcome], None]
 
@@ -137,10 +141,16 @@ def opened(
         content = {"file": file.name, **as_json(outcome, options), **about}
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
+    def keep(file: File, outcome: Outcome) -> None:
+        if isinstance(outcome, LOOKED_AT):
+            lines.write(as_line(file, outcome))
+        else:
+            say_text(file, outcome)
+
     if output.file:
         with closing(Lines(output.file, same=about)) as lines:
             tally.failed = lines.failed
-            yield lambda file, outcome: lines.write(as_line(file, outcome)), lines.done
+            yield keep, lines.done
     elif output.json:
         yield lambda file, outcome: say(as_line(file, outcome).decode()), set()
     else:
