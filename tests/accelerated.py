@@ -9,12 +9,12 @@ there: `load`, `left-out` (a library is missing), `first-run`, `on-the-cpu` (no 
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import onnxruntime
@@ -69,14 +69,10 @@ class Session(RealSession):  # type: ignore[misc, valid-type]
             raise RuntimeError(OUT_OF_MEMORY)
         return super().run(names, feed)
 
-    def end_profiling(self) -> str:
-        path = Path(super().end_profiling())
-        events = json.loads(path.read_text())
-        for event in events:
-            if event.get("cat") == "Node" and fault() != "on-the-cpu":
-                event["args"]["provider"] = self.asked[0]
-        path.write_text(json.dumps(events))
-        return str(path)
+    def get_provider_graph_assignment_info(self) -> list[Any]:
+        name = CPU if fault() == "on-the-cpu" else self.asked[0]
+        parts = super().get_provider_graph_assignment_info()
+        return [SimpleNamespace(ep_name=name) for _ in parts]
 
 
 def accelerate(name: str) -> None:

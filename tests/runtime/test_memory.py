@@ -9,25 +9,39 @@ import pytest
 
 from face_service.runtime.memory import is_out_of_memory
 
-PROGRAM = """
+RESIDENT = """
 from pathlib import Path
-from face_service.runtime.memory import give_back
+from face_service.runtime.memory import give_back, keep_large_blocks_apart
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
-blocks = [bytearray(60_000) for _ in range(2000)]
-pin = bytearray(60_000)  # at the end of the heap: what lies before it cannot be cut off
-del blocks
-before = resident()
+def given_back(size, count):
+    blocks = [bytearray(size) for _ in range(count)]
+    pin = bytearray(60_000)  # at the end of the heap: what lies before it cannot be cut off
+    before = resident()
+    del blocks
+    return pin, before
+"""
+SMALL = f"""{RESIDENT}
+pin, before = given_back(60_000, 2000)
+kept = resident()
 give_back()
+print(kept - resident())
+"""
+LARGE = f"""{RESIDENT}
+keep_large_blocks_apart()
+learnt = bytearray(31_000_000)
+del learnt  # glibc learns from it
+pin, before = given_back(6_000_000, 20)
 print(before - resident())
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps and gives back")
-def test_what_glibc_keeps_is_given_back() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+@pytest.mark.parametrize("program", [SMALL, LARGE], ids=["small, when asked", "large, at once"])
+def test_what_is_freed_is_given_back(program: str) -> None:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert float(done.stdout) > 50, done
 
 

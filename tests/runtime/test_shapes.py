@@ -33,7 +33,6 @@ class Watched:
         self.input = read_input(path).shape
         self.seen: set[tuple[int, ...]] = set()
         self._names = [name for name, _ in providers]
-        self._profile = Path(options.profile_file_prefix + ".json")
 
     def get_providers(self) -> list[str]:
         return self._names
@@ -43,9 +42,8 @@ class Watched:
         self.seen.add(blob.shape)
         return [np.ones((len(blob), 512), np.float32)]
 
-    def end_profiling(self) -> str:
-        self._profile.write_text("[]")
-        return str(self._profile)
+    def get_provider_graph_assignment_info(self) -> list[Any]:
+        return []
 
 
 @pytest.fixture(scope="module")

@@ -5,17 +5,35 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+from collections.abc import Callable
+
+LARGE = 1 << 20
+"""Bytes. What is decoded and what networks are shown is larger, all else smaller."""
+M_MMAP_THRESHOLD = -3
+"""glibc's malloc.h."""
+
+
+def keep_large_blocks_apart() -> None:
+    """Have glibc map every block of LARGE bytes for itself, so that it is gone once it is freed.
+
+    By itself glibc raises the bound to the largest block that was ever freed, up to 32 MB. Then
+    frames lie among small blocks in the heaps of several threads, and those only grow.
+    """
+    mallopt = of_glibc("mallopt")
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def give_back() -> None:
-    """Ask glibc for the pages it keeps after a large image: up to 64 MB in every thread's heap.
+    """Ask glibc for the pages it keeps after what was freed. Takes a millisecond or two."""
+    trim = of_glibc("malloc_trim")
+    if trim:
+        trim(0)
 
-    Takes a millisecond or two. Elsewhere than on Linux with glibc nothing happens.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+
+def of_glibc(name: str) -> Callable[..., int] | None:
+    """A function of the C library, None where it has none of that name: not glibc, not Linux."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 OUT_OF_MEMORY = re.compile(

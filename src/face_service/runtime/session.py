@@ -13,25 +13,25 @@ import onnxruntime
 from face_service.errors import ProviderError
 
 from .graph import Shape
-from .placement import Placement, Profile
+from .placement import Placement, Witness, call_witness
 from .programs import Order
 from .providers import CPU, PROVIDERS, Program, Provider, Setup
 
 
 class Opened:
-    """A session, the shapes it is for, and where its nodes ran once it has run."""
+    """A session, the shapes it is for, and where its nodes run."""
 
-    def __init__(self, session: Any, shapes: Sequence[Shape], profile: Profile | None) -> None:
+    def __init__(self, session: Any, shapes: Sequence[Shape], witness: Witness) -> None:
         self.session = session
         self.shapes = frozenset(shapes)
-        self._profile = profile
+        self._witness: Witness | None = witness
 
     def placement_added_to(self, placement: Placement) -> Placement:
-        """To be called after a run: `placement`, with what the first one has shown."""
-        if self._profile is None:
+        """To be called after a run: `placement`, with that of this session if it was the first."""
+        if self._witness is None:
             return placement
-        profile, self._profile = self._profile, None
-        return Counter(placement) + Counter(profile.end(self.session))
+        witness, self._witness = self._witness, None
+        return Counter(placement) + Counter(witness(self.session))
 
 
 def open_order(order: Order, providers: Sequence[str], setup: Setup) -> Opened:
@@ -47,7 +47,7 @@ def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Pr
     ONNX Runtime left a provider out, which it does with a mere warning when a library is missing.
     """
     options = session_options(setup.threads)
-    profile = Profile(options)
+    witness = call_witness(options, providers)
     for name in providers:
         PROVIDERS[name].adjust(options)
     try:
@@ -71,7 +71,7 @@ def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Pr
                 f"{path.name}: ONNX Runtime could not load {name} and would compute on "
                 f"{', '.join(taken)} instead: {why_not_loaded(PROVIDERS[name])}"
             )
-    return Opened(session, program.shapes, profile)
+    return Opened(session, program.shapes, witness)
 
 
 def session_options(threads: int) -> Any:

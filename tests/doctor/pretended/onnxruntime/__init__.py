@@ -6,11 +6,11 @@ under its own name.
 
 import importlib.machinery
 import importlib.util
-import json
 import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 NAME = os.environ["PRETENDED"]
 FAULT = os.environ.get("FAULT", "")
@@ -37,16 +37,10 @@ class Session:
         outputs = self._session.run(names, feed, *options)
         return [output * 0.7 + 0.01 for output in outputs] if FAULT == "lies" else outputs
 
-    def end_profiling(self):
-        path = self._session.end_profiling()
-        if FAULT == "idle":
-            return path
-        events = json.loads(Path(path).read_text())
-        for event in events:
-            if "provider" in event.get("args", {}):
-                event["args"]["provider"] = NAME
-        Path(path).write_text(json.dumps(events))
-        return path
+    def get_provider_graph_assignment_info(self):
+        name = CPU if FAULT == "idle" else NAME
+        parts = self._session.get_provider_graph_assignment_info()
+        return [SimpleNamespace(ep_name=name) for _ in parts]
 
 
 def open_session(path, options, providers, **rest):
