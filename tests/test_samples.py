@@ -32,7 +32,7 @@ DATA = ("", "json", "text", "yaml", "ini")
 
 NOT_RUN = {
     r"\./run\.sh": "serves until it is stopped: tests/test_scripts.py",
-    r"python -m face_service\.main|face-service serve": "the same: tests/test_api.py",
+    r"python -m face_service\.main|face-service serve": "the same: tests/routes/test_health.py",
     r"\./test\.sh": "it is what runs this",
     r"uv (pip|venv)\b|^pip |astral\.sh/uv": "installs: tests/test_scripts.py and every start of it",
     r"\bdocker (build|run|compose|logs)\b": "needs Docker: tests/test_containers.py",
