@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server import Server
+
+CONSOLE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - [\w.]+ - (DEBUG|INFO|WARNING|ERROR) - .+")
+"""A line of the log in its console format."""
 
 
 def settled(condition: Callable[[], bool], timeout: float = 30) -> None:
@@ -27,3 +33,10 @@ def metric(server: Server, name: str, **labels: str) -> float:
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
     )
+
+
+def entries(text: str) -> list[dict[str, Any]]:
+    """The lines of a JSON log; a line that is no object is a failure."""
+    found = [json.loads(line) for line in text.splitlines()]
+    assert all(isinstance(entry, dict) for entry in found)
+    return found
