@@ -24,6 +24,13 @@ from .server import Server
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 ORACLE = ROOT / ".oracle"
+SERVED = [
+    "requirements.lock",
+    "requirements-cuda.lock",
+    "requirements-openvino.lock",
+    "requirements-rocm.lock",
+]
+"""What run.sh installs: one lock for each build of ONNX Runtime."""
 
 
 @pytest.fixture(scope="session")
