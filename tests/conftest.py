@@ -51,6 +51,34 @@ def standin(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def with_edgeface(
+    shared: Path, standin: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Makes folders of a detector, EdgeFace, ages and genders: `with_edgeface("det_500m")`."""
+
+    def folder(detector: str) -> Path:
+        made = tmp_path_factory.mktemp("pack")
+        for file in (
+            shared / "models" / f"{detector}.onnx",
+            shared / "models" / "edgeface_xs.onnx",
+            standin / "genderage.onnx",
+        ):
+            (made / file.name).symlink_to(file)
+        return made
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def openvino_python() -> Path:
+    """The Python of an environment with onnxruntime-openvino."""
+    path = ROOT / ".openvino" / "bin" / "python"
+    if not path.exists():
+        pytest.skip("no OpenVINO: scripts/openvino.sh installs it (570 MB) into .openvino")
+    return path
+
+
+@pytest.fixture(scope="session")
 def models_dir() -> Path:
     """Where packs are kept between runs, as `./run.sh` keeps them."""
     return ROOT / "models"
