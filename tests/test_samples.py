@@ -39,7 +39,7 @@ NOT_RUN = {
     r"models (pull|verify) buffalo_l|buffalo_l\.zip": "InsightFace's files are 300 MB on a site "
     "that cannot be reached from everywhere: tests/packs/test_download.py",
     r"face-service evaluate": "720 photos: tests/test_verification.py has some of them",
-    r"face-service bench": "many seconds of load: tests/bench/test_command.py",
+    r"face-service bench": "many seconds of load: tests/cli/test_bench.py",
     r"(python -m |^)benchmarks[./]": "minutes; figures in the page: tests/bench/test_load.py",
     r"python -m tests\.": "the long form of tests/test_load.py and tests/test_hostile.py",
     r"scripts/openvino\.sh": "installs: tests/test_precision.py",

@@ -1,42 +1,23 @@
-"""`face-service bench`, run as a person runs it."""
+"""`face-service bench`: what it prints for people and for programs, and what it refuses."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from face_service.packs.pack import Pack
-
 
 @pytest.fixture
-def bench(starter: Pack, tmp_path: Path):
-    """The command, run as a person runs it, on the starter pack."""
-
-    def run_it(*arguments: object) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            "INSIGHTFACE_MODEL": "starter",
-            "MODEL_CACHE_DIR": str(starter.directory.parent),
-        }
-        command = [sys.executable, "-c", "from face_service.cli import main; main()", "bench"]
-        return subprocess.run(
-            [*command, *map(str, arguments)],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    return run_it
+def bench(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line, of bench."""
+    return partial(run, "bench")
 
 
 def test_a_real_server_under_a_closed_loop(bench, six_faces: Path) -> None:
