@@ -11,6 +11,7 @@ import pytest
 
 from face_service.schemas import ErrorResponse
 from face_service.vision.image import decode
+from tests.conftest import ROOT
 from tests.images import encode
 from tests.server import Server
 
@@ -26,7 +27,7 @@ def group(solvay: Path) -> bytes:
 
 @pytest.fixture(scope="session")
 def portrait(solvay: Path) -> np.ndarray:
-    """A piece of Solvay 1927 with three faces, BGR."""
+    """A piece of Solvay 1927 with eight faces, BGR."""
     return decode(solvay.read_bytes(), 10**8)[900:1400, 1250:2050].copy()
 
 
@@ -50,7 +51,7 @@ def assert_error(response: httpx.Response, status: int, code: str, *words: str) 
     for word in words:
         assert word in error.detail
     assert "Traceback" not in response.text
-    assert "/work" not in response.text
+    assert str(ROOT) not in response.text
 
 
 def post_batch(server: Server, files: list[bytes], **query: object) -> httpx.Response:
