@@ -152,6 +152,7 @@ def test_probes_do_not_flood_the_log(spoken: Any) -> None:
 def test_a_service_that_starts_alarms_nobody(server: Server) -> None:
     """/health says 503 until the models are warm, and whoever started it asks all the time."""
     lines = [line for line in server.log().splitlines() if "endpoint=/health" in line]
+    assert lines
     assert all(" - INFO - Answered " in line and "status=503" in line for line in lines)
 
 
