@@ -24,6 +24,13 @@ from .server import Server
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 ORACLE = ROOT / ".oracle"
+SERVED = [
+    "requirements.lock",
+    "requirements-cuda.lock",
+    "requirements-openvino.lock",
+    "requirements-rocm.lock",
+]
+"""What run.sh installs: one lock for each build of ONNX Runtime."""
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +48,34 @@ def standin(shared: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("no stand-in pack: scripts/oracle.sh makes it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def with_edgeface(
+    shared: Path, standin: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Makes folders of a detector, EdgeFace, ages and genders: `with_edgeface("det_500m")`."""
+
+    def folder(detector: str) -> Path:
+        made = tmp_path_factory.mktemp("pack")
+        for file in (
+            shared / "models" / f"{detector}.onnx",
+            shared / "models" / "edgeface_xs.onnx",
+            standin / "genderage.onnx",
+        ):
+            (made / file.name).symlink_to(file)
+        return made
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def openvino_python() -> Path:
+    """The Python of an environment with onnxruntime-openvino."""
+    path = ROOT / ".openvino" / "bin" / "python"
+    if not path.exists():
+        pytest.skip("no OpenVINO: scripts/openvino.sh installs it (570 MB) into .openvino")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,14 @@ def card(tmp_path: Path, start_server: Callable[..., Server], starter: Pack) -> 
         server.stop()
 
 
+@pytest.fixture
+def on_card(card: Card) -> Server:
+    """A server on a card and nothing else, ready."""
+    server = card.start(CUDA, CUDA)
+    server.wait_until_ready()
+    return server
+
+
 def post(server: Server, photo: Path) -> httpx.Response:
     return server.client.post("/detect", files={"file": photo.read_bytes()})
 
@@ -131,33 +139,31 @@ def test_one_card_stands_behind_another(card: Card) -> None:
     assert "compiling scrfd.onnx 1×3×640×640 failed" in server.client.get("/health").text
 
 
-def test_memory_that_runs_out_once_costs_nothing(card: Card, solvay: Path) -> None:
-    server = card.start(CUDA, CUDA)
-    server.wait_until_ready()
-    right = post(server, solvay).json()["faces"]
+def test_memory_that_runs_out_once_costs_nothing(card: Card, on_card: Server, solvay: Path) -> None:
+    right = post(on_card, solvay).json()["faces"]
     card.fail("oom-once")
-    answer = post(server, solvay)
+    answer = post(on_card, solvay)
     assert answer.status_code == 200
     assert [face["bbox"] for face in answer.json()["faces"]] == [face["bbox"] for face in right]
-    assert "a batch of 16 is tried in halves" in server.log()
-    assert metric(server, "face_service_out_of_memory_total") == 0
+    assert "a batch of 16 is tried in halves" in on_card.log()
+    assert metric(on_card, "face_service_out_of_memory_total") == 0
 
 
-def test_memory_that_stays_short_is_a_503_and_needs_no_restart(card: Card, solvay: Path) -> None:
-    server = card.start(CUDA, CUDA)
-    server.wait_until_ready()
-    right = post(server, solvay).json()["faces"]
+def test_memory_that_stays_short_is_a_503_and_needs_no_restart(
+    card: Card, on_card: Server, solvay: Path
+) -> None:
+    right = post(on_card, solvay).json()["faces"]
     card.fail("oom")
-    answer = post(server, solvay)
+    answer = post(on_card, solvay)
     assert (answer.status_code, answer.json()["code"]) == (503, "out_of_memory")
     assert int(answer.headers["retry-after"]) > 0
     assert "BFCArena" not in answer.text, "what ONNX Runtime says is for the log"
-    assert "scrfd.onnx ran out of memory: [ONNXRuntimeError]" in server.log()
-    assert metric(server, "face_service_out_of_memory_total") == 1
+    assert "scrfd.onnx ran out of memory: [ONNXRuntimeError]" in on_card.log()
+    assert metric(on_card, "face_service_out_of_memory_total") == 1
     card.fail(None)
-    server.wait_until_ready()
-    assert post(server, solvay).json()["faces"] == right
-    assert server.process.poll() is None
+    on_card.wait_until_ready()
+    assert post(on_card, solvay).json()["faces"] == right
+    assert on_card.process.poll() is None
 
 
 def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, solvay: Path) -> None:

@@ -27,42 +27,20 @@ PACKS = ("starter", "stand-in for buffalo_l", "det_500m + EdgeFace", "det_2.5g +
 
 
 @pytest.fixture(scope="module")
-def python() -> Path:
-    """The Python of an environment with onnxruntime-openvino."""
-    path = ROOT / ".openvino" / "bin" / "python"
-    if not path.exists():
-        pytest.skip("no OpenVINO: scripts/openvino.sh installs it (570 MB) into .openvino")
-    return path
-
-
-@pytest.fixture(scope="module")
 def photos(shared: Path, six_faces: Path) -> list[Path]:
     """t1.jpg and four photos of LFW."""
     return [six_faces, *sorted((shared / "faces" / "lfw").glob("*/*.jpg"))[::60]]
 
 
 @pytest.fixture(scope="module")
-def folders(
-    shared: Path, standin: Path, starter: Pack, tmp_path_factory: pytest.TempPathFactory
-) -> list[Path]:
+def folders(standin: Path, starter: Pack, with_edgeface: Callable[[str], Path]) -> list[Path]:
     """The folder of each of PACKS."""
-
-    def with_detector(name: str) -> Path:
-        folder = tmp_path_factory.mktemp("pack")
-        for file in (
-            shared / "models" / f"{name}.onnx",
-            shared / "models" / "edgeface_xs.onnx",
-            standin / "genderage.onnx",
-        ):
-            (folder / file.name).symlink_to(file)
-        return folder
-
-    return [starter.directory, standin, with_detector("det_500m"), with_detector("det_2.5g")]
+    return [starter.directory, standin, with_edgeface("det_500m"), with_edgeface("det_2.5g")]
 
 
 @pytest.fixture(scope="module")
 def through_openvino(
-    python: Path,
+    openvino_python: Path,
     photos: list[Path],
     folders: list[Path],
     tmp_path_factory: pytest.TempPathFactory,
@@ -70,7 +48,7 @@ def through_openvino(
     """Where the nodes of each pack ran, and `<pack>.<photo>.<field>` of its faces."""
     out = tmp_path_factory.mktemp("openvino") / "faces.npz"
     run = subprocess.run(
-        [python, ROOT / "tests" / "openvino" / "faces.py", out, *photos, "--", *folders],
+        [openvino_python, ROOT / "tests" / "openvino" / "faces.py", out, *photos, "--", *folders],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src")},
         cwd=out.parent,
         capture_output=True,
@@ -126,8 +104,10 @@ def test_openvino_has_computed_it(
 
 
 @pytest.fixture
-def server(python: Path, start_server: Callable[..., Server], tmp_path: Path) -> Iterator[Server]:
-    running = start_server(python=python, ONNX_PROVIDERS="auto", PYTHONPATH=f"{ROOT}/src:{ROOT}")
+def server(openvino_python: Path, start_server: Callable[..., Server]) -> Iterator[Server]:
+    running = start_server(
+        python=openvino_python, ONNX_PROVIDERS="auto", PYTHONPATH=f"{ROOT}/src:{ROOT}"
+    )
     running.wait_until_ready()
     yield running
     running.stop()

@@ -43,24 +43,9 @@ def photos(shared: Path, six_faces: Path, solvay: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def pack_folder(
-    shared: Path, standin: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Path]:
+def pack_folder(standin: Path, with_edgeface: Callable[[str], Path]) -> Callable[[str], Path]:
     """A folder of ONNX files for each name above."""
-
-    def folder(name: str) -> Path:
-        if name == STANDIN:
-            return standin
-        path = tmp_path_factory.mktemp("pack")
-        for file in (
-            shared / "models" / f"{name.split()[0]}.onnx",
-            shared / "models" / "edgeface_xs.onnx",
-            standin / "genderage.onnx",
-        ):
-            (path / file.name).symlink_to(file)
-        return path
-
-    return folder
+    return lambda name: standin if name == STANDIN else with_edgeface(name.split()[0])
 
 
 @pytest.mark.parametrize(

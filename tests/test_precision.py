@@ -177,15 +177,6 @@ def test_every_network_is_told_its_precision(
         assert json.loads(options["load_config"])["CPU"]["INFERENCE_NUM_THREADS"] == "3"
 
 
-@pytest.fixture(scope="module")
-def openvino_python() -> Path:
-    """The Python of an environment with onnxruntime-openvino."""
-    path = ROOT / ".openvino" / "bin" / "python"
-    if not path.exists():
-        pytest.skip("no OpenVINO: scripts/openvino.sh installs it (570 MB) into .openvino")
-    return path
-
-
 EMBED = """
 import sys
 from pathlib import Path

@@ -32,15 +32,15 @@ DATA = ("", "json", "text", "yaml", "ini")
 
 NOT_RUN = {
     r"\./run\.sh": "serves until it is stopped: tests/test_scripts.py",
-    r"python -m face_service\.main|face-service serve": "the same: tests/test_api.py",
+    r"python -m face_service\.main|face-service serve": "the same: tests/routes/test_health.py",
     r"\./test\.sh": "it is what runs this",
     r"uv (pip|venv)\b|^pip |astral\.sh/uv": "installs: tests/test_scripts.py and every start of it",
     r"\bdocker (build|run|compose|logs)\b": "needs Docker: tests/test_containers.py",
     r"models (pull|verify) buffalo_l|buffalo_l\.zip": "InsightFace's files are 300 MB on a site "
     "that cannot be reached from everywhere: tests/packs/test_download.py",
     r"face-service evaluate": "720 photos: tests/test_verification.py has some of them",
-    r"face-service bench": "many seconds of load: tests/test_bench.py",
-    r"(python -m |^)benchmarks[./]": "minutes; its figures are in the page: tests/test_bench.py",
+    r"face-service bench": "many seconds of load: tests/cli/test_bench.py",
+    r"(python -m |^)benchmarks[./]": "minutes; figures in the page: tests/bench/test_load.py",
     r"python -m tests\.": "the long form of tests/test_load.py and tests/test_hostile.py",
     r"scripts/openvino\.sh": "installs: tests/test_precision.py",
     r"\.openvino/bin/python .* doctor": "says what its machine has: tests/doctor/test_doctor.py",

@@ -10,14 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-SERVED = [
-    "requirements.lock",
-    "requirements-cuda.lock",
-    "requirements-openvino.lock",
-    "requirements-rocm.lock",
-]
-"""What run.sh installs: one lock for each build of ONNX Runtime."""
+from tests.conftest import ROOT, SERVED
+
 TOOLS = ["awk", "bash", "cat", "chmod", "dirname", "mkdir", "mv", "readlink", "rm"]
 
 # Stands for the Python of the machine and for that of .venv: answers `-c`, and reports a start.
@@ -282,44 +276,6 @@ esac
     done = machine.run()
     assert "python -m face_service.main" in done.stdout, done.stderr
     assert (machine.checkout / ".tools/bin/uv").exists()
-
-
-def pins(lock: str) -> dict[str, set[str]]:
-    """Name to pinned versions; more than one where the Python version decides."""
-    found: dict[str, set[str]] = {}
-    for name, version in re.findall(r"^([\w.-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE):
-        found.setdefault(name, set()).add(version)
-    return found
-
-
-LOCKS = [*SERVED, "requirements-dev.lock", "requirements-oracle.lock"]
-
-
-@pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_pins_everything_with_hashes_and_names_no_registry(lock: str) -> None:
-    text = (ROOT / lock).read_text()
-    requirements = re.findall(r"^\w.*$", text, re.MULTILINE)
-    assert requirements
-    assert all("==" in line and line.endswith("\\") for line in requirements)
-    assert text.count("\\\n    --hash=sha256:") >= len(requirements)
-    assert "://" not in text
-
-
-def test_tests_and_oracle_compute_with_the_versions_that_are_served() -> None:
-    runtime = pins("requirements.lock")
-    dev, oracle = pins("requirements-dev.lock"), pins("requirements-oracle.lock")
-    assert runtime.items() <= dev.items()
-    assert oracle["numpy"] == runtime["numpy"]
-    assert oracle["onnxruntime"] == runtime["onnxruntime"]
-    assert oracle["opencv-python"] == runtime["opencv-python-headless"]
-    assert all(version.startswith("4.") for version in runtime["opencv-python-headless"])
-
-
-@pytest.mark.parametrize("lock", SERVED[1:])
-def test_another_build_is_served_beside_the_same_versions(lock: str) -> None:
-    runtime, other = pins("requirements.lock"), pins(lock)
-    assert runtime.pop("onnxruntime") != other.pop("onnxruntime")
-    assert runtime.items() <= other.items()
 
 
 def test_the_scripts_can_be_executed() -> None:

@@ -23,11 +23,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from face_service.app import create_app
-from face_service.config import Settings
 from face_service.packs.pack import Pack
 from tests.server import Server
-from tests.wire import settled
+from tests.wire import in_this_loop, settled
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -51,20 +49,7 @@ def asked(starter: Pack, *asks: Ask) -> list[httpx.Response]:
     """The answers of an application in this process, ready, to each request in turn."""
 
     async def run() -> list[httpx.Response]:
-        app = create_app(
-            Settings(
-                _env_file=None,
-                insightface_model="starter",
-                model_cache_dir=starter.directory.parent,
-            )
-        )
-        transport = httpx.ASGITransport(app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://app", timeout=60) as http,
-        ):
-            while (await http.get("/health")).status_code != 200:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        async with in_this_loop(starter) as http:
             return [await ask(http) for ask in asks]
 
     return asyncio.run(run())

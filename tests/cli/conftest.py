@@ -40,7 +40,7 @@ def run(
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
 
     return run_it

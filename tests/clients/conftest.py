@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from face_service_client import AsyncClient, Client
+from face_service_client import client as client_module
 from tests.server import Server
 
 from .misbehaving import Misbehaving, serve
@@ -54,6 +56,23 @@ class Awaited:
             return self.runner.run(getattr(self.client, name)(*arguments, **options))
 
         return call
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that clients make, which are written down and not waited for."""
+    made: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        made.append(seconds)
+
+    monkeypatch.setattr(client_module, "time", SimpleNamespace(sleep=made.append))
+    monkeypatch.setattr(
+        client_module,
+        "asyncio",
+        SimpleNamespace(sleep=sleep, timeout=asyncio.timeout),
+    )
+    return made
 
 
 @pytest.fixture(params=[Client, Awaited], ids=["Client", "AsyncClient"])

@@ -92,11 +92,9 @@ def test_json_with_a_picture_of_ones_own(doctor: Run, solvay: Path, home: Path) 
     assert solvay.name not in result.stdout
 
 
-def test_openvino_is_held_against_the_cpu(doctor: Run) -> None:
-    python = ROOT / ".openvino" / "bin" / "python"
-    if not python.exists():
-        pytest.skip("no OpenVINO: scripts/openvino.sh installs it (570 MB) into .openvino")
-    result = doctor("--json", python=python, PYTHONPATH=str(ROOT / "src"), ONNX_PROVIDERS=OPENVINO)
+def test_openvino_is_held_against_the_cpu(doctor: Run, openvino_python: Path) -> None:
+    source = str(ROOT / "src")
+    result = doctor("--json", python=openvino_python, PYTHONPATH=source, ONNX_PROVIDERS=OPENVINO)
     found = json.loads(result.stdout)
     assert found["to_do"] == [] and result.returncode == 0
     cpu, openvino = found["trials"]

@@ -22,7 +22,7 @@ from face_service.runtime.progress import Progress
 from face_service.runtime.providers import CPU, PROVIDERS, Setup
 from tests.wire import settled
 
-CUDA, MIGRAPHX = "CUDAExecutionProvider", "MIGraphXExecutionProvider"
+from .conftest import CUDA, MIGRAPHX
 
 
 @pytest.fixture

@@ -1,13 +1,20 @@
-"""Freed memory goes back to the system; memory that has run out is recognised."""
+"""Freed memory goes back, to the system and to the card; memory that has run out is recognised."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 
+from face_service.runtime import network
 from face_service.runtime.memory import is_out_of_memory
+from face_service.runtime.providers import CPU, OPENVINO
+
+from .conftest import CUDA, MIGRAPHX, Load, Ort
 
 RESIDENT = """
 from pathlib import Path
@@ -87,3 +94,23 @@ def test_other_failures_are_not_taken_for_it(said: str) -> None:
 
 def test_python_runs_out_of_memory_as_well() -> None:
     assert is_out_of_memory(MemoryError())
+
+
+def shrunk(options: Sequence[Any]) -> str | None:
+    return options[0].get_run_config_entry(network.SHRINK) if options else None
+
+
+def test_a_card_gets_its_memory_back_every_so_many_runs(load: Load, ort: Ort) -> None:
+    loaded = load(CUDA, device=1, shrink_every=3)
+    for _ in range(6):
+        loaded.run(np.zeros((1, 3, 64, 64), np.float32))
+    given = [shrunk(options) for _, options in ort.sessions[0].runs]
+    assert given == [None, None, "gpu:1", None, None, "gpu:1"]
+
+
+@pytest.mark.parametrize(("provider", "every"), [(CUDA, 0), (MIGRAPHX, 1), (CPU, 1), (OPENVINO, 1)])
+def test_others_are_never_shrunk(provider: str, every: int, load: Load, ort: Ort) -> None:
+    loaded = load(provider, shrink_every=every)
+    for _ in range(3):
+        loaded.run(np.zeros((1, 3, 64, 64), np.float32))
+    assert [options for given in ort.sessions for _, options in given.runs] == [()] * 3

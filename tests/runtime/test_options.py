@@ -3,99 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnxruntime
 import pytest
 
-from face_service.errors import ProviderError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
-from face_service.runtime import compiling, network, session
-from face_service.runtime.network import Network, Task, load_networks
-from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, Setup
-from face_service.runtime.providers import migraphx as migraphx_module
-from face_service.runtime.providers import tensorrt as tensorrt_module
+from face_service.runtime.network import Task
+from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS
 
-CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
-ROCM, MIGRAPHX = "ROCMExecutionProvider", "MIGraphXExecutionProvider"
-COREML, DML = "CoreMLExecutionProvider", "DmlExecutionProvider"
-
-
-class Ort:
-    """onnxruntime.InferenceSession, which keeps what it was given and computes nothing."""
-
-    def __init__(self) -> None:
-        self.sessions: list[FakeSession] = []
-
-    def __call__(self, path: Path, options: Any, providers: Any, enable_fallback: int) -> Any:
-        self.sessions.append(FakeSession(path, options, providers, enable_fallback))
-        return self.sessions[-1]
-
-    def options(self, name: str) -> list[dict[str, str]]:
-        """Those that each session was given for the provider `name`."""
-        return [dict(session.providers)[name] for session in self.sessions]
-
-
-class FakeSession:
-    def __init__(self, path: Path, options: Any, providers: Any, enable_fallback: int) -> None:
-        self.path, self.options, self.providers = path, options, providers
-        self.enable_fallback = enable_fallback
-        self.runs: list[tuple[tuple[int, ...], Sequence[Any]]] = []
-
-    def get_providers(self) -> list[str]:
-        return [name for name, _ in self.providers]
-
-    def run(self, _: None, feed: dict[str, np.ndarray], *options: Any) -> list[np.ndarray]:
-        (blob,) = feed.values()
-        self.runs.append((blob.shape, options))
-        return [blob.sum(axis=(1, 2, 3), keepdims=True)]
-
-    def end_profiling(self) -> str:
-        path = Path(self.options.profile_file_prefix + ".json")
-        path.write_text("[]")
-        return str(path)
-
-
-@pytest.fixture
-def ort(monkeypatch: pytest.MonkeyPatch) -> Ort:
-    """In place of ONNX Runtime's sessions; what is to be compiled is compiled."""
-    fake = Ort()
-    monkeypatch.setattr(session.onnxruntime, "InferenceSession", fake)
-    monkeypatch.setattr(compiling, "compile_one", lambda *_: None)
-    return fake
-
-
-@pytest.fixture
-def age(starter: Pack) -> Task:
-    """A network that takes any number of images of 64×64."""
-    model = starter.models[Role.AGE]
-    return Task(model.path, model.sha256)
-
-
-@pytest.fixture
-def detector(shared: Path) -> Task:
-    """A network that takes any size, shown three."""
-    path = shared / "models" / "det_500m.onnx"
-    return Task(path, "5e4447f5" * 8, ((640, 640), (384, 640), (128, 128)), single=True)
-
-
-Load = Callable[..., Network]
-
-
-@pytest.fixture
-def load(age: Task, tmp_path: Path, ort: Ort) -> Load:
-    """Loads a network; `load(CUDA, device=1)`."""
-
-    def loaded(*providers: str, task: Task = age, **setup: Any) -> Network:
-        (made,) = load_networks([task], providers, Setup(cache=tmp_path, **setup))
-        return made
-
-    return loaded
-
+from .conftest import COREML, CUDA, DML, MIGRAPHX, ROCM, TENSORRT, Load, Ort
 
 CUDA_OPTIONS = {
     "device_id": "0",
@@ -181,47 +99,6 @@ def test_migraphx_has_a_session_and_a_folder_for_every_shape(
 def test_migraphx_in_halves(precision: str, load: Load, ort: Ort) -> None:
     load(MIGRAPHX, precision=precision)
     assert all(given[f"migraphx_{precision}_enable"] == "True" for given in ort.options(MIGRAPHX))
-
-
-def test_another_precision_card_or_rocm_is_another_program(
-    load: Load, ort: Ort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    nodes, version = tmp_path / "nodes", tmp_path / "version"
-    monkeypatch.setattr(migraphx_module, "NODES", nodes)
-    monkeypatch.setattr(migraphx_module, "ROCM_VERSION", version)
-
-    def folder(**setup: Any) -> str:
-        load(MIGRAPHX, **setup)
-        return ort.options(MIGRAPHX)[-1]["migraphx_model_cache_dir"]
-
-    def card(architecture: int) -> None:
-        (nodes / "1").mkdir(parents=True, exist_ok=True)
-        text = f"cpu_cores_count 0\ngfx_target_version {architecture}\n"
-        (nodes / "1" / "properties").write_text(text)
-
-    known = {folder(), folder(precision="fp16"), folder(device=1)}
-    known.add(folder(overrides={MIGRAPHX: {"migraphx_exhaustive_tune": "True"}}))
-    card(0)  # a CPU
-    assert folder() in known
-    card(110000)
-    known.add(folder())
-    card(120001)
-    known.add(folder())
-    version.write_text("7.1.1-38\n")
-    known.add(folder())
-    assert len(known) == 7
-    assert folder() in known
-    assert "7.1.1-38-120001" in folder()
-
-
-def test_tensorrt_programs_are_of_one_model_of_card(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    card = tmp_path / "gpus" / "0000:01:00.0"
-    card.mkdir(parents=True)
-    (card / "information").write_text("Model: \t\t NVIDIA L4\nIRQ:   \t\t 89\n")
-    monkeypatch.setattr(tensorrt_module, "DRIVER", tmp_path)
-    assert PROVIDERS[TENSORRT].architecture() == "NVIDIA L4"
 
 
 def test_rocm(load: Load, ort: Ort) -> None:
@@ -311,33 +188,3 @@ def test_every_option_given_is_known_and_nothing_falls_back_by_itself(
     for given in ort.sessions:
         assert set(dict(given.providers)[name]) <= PROVIDERS[name].known_options
         assert given.enable_fallback == 0
-
-
-def shrunk(options: Sequence[Any]) -> str | None:
-    return options[0].get_run_config_entry(network.SHRINK) if options else None
-
-
-def test_a_card_gets_its_memory_back_every_so_many_runs(load: Load, ort: Ort) -> None:
-    loaded = load(CUDA, device=1, shrink_every=3)
-    for _ in range(6):
-        loaded.run(np.zeros((1, 3, 64, 64), np.float32))
-    given = [shrunk(options) for _, options in ort.sessions[0].runs]
-    assert given == [None, None, "gpu:1", None, None, "gpu:1"]
-
-
-@pytest.mark.parametrize(("provider", "every"), [(CUDA, 0), (MIGRAPHX, 1), (CPU, 1), (OPENVINO, 1)])
-def test_others_are_never_shrunk(provider: str, every: int, load: Load, ort: Ort) -> None:
-    loaded = load(provider, shrink_every=every)
-    for _ in range(3):
-        loaded.run(np.zeros((1, 3, 64, 64), np.float32))
-    assert all(options == () for given in ort.sessions for _, options in given.runs)
-
-
-def test_where_programs_cannot_be_kept_it_says_which_folder(
-    load: Load, tmp_path: Path, age: Task
-) -> None:
-    (tmp_path / "migraphx").write_text("in the way")
-    with pytest.raises(ProviderError, match=r"keeps what it compiles under .* MODEL_CACHE_DIR"):
-        load(MIGRAPHX)
-    (tmp_path / "coreml").write_text("in the way")
-    load(COREML)  # compiles at every start

@@ -10,8 +10,8 @@ from face_service.errors import ProviderError
 from face_service.runtime.providers import AUTO, AUTO_ORDER, CPU, OPENVINO, PROVIDERS
 from face_service.runtime.selection import announce, choose_providers
 
-CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
-ROCM, MIGRAPHX = "ROCMExecutionProvider", "MIGraphXExecutionProvider"
+from .conftest import CUDA, TENSORRT
+
 ONE_BUILD = {"onnxruntime": "1.32.0"}
 
 

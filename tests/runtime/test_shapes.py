@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +48,9 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def pack(shared: Path, standin: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
+def pack(with_edgeface: Callable[[str], Path]) -> Pack:
     """Networks that take any batch, and a detector that takes any size."""
-    folder = tmp_path_factory.mktemp("pack")
-    for file in (
-        shared / "models" / "det_500m.onnx",
-        shared / "models" / "edgeface_xs.onnx",
-        standin / "genderage.onnx",
-    ):
-        (folder / file.name).symlink_to(file)
-    return load_folder(folder)
+    return load_folder(with_edgeface("det_500m"))
 
 
 @pytest.fixture(scope="module", params=PROVIDERS)

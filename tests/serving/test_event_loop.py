@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import cv2
 import httpx
@@ -14,10 +12,9 @@ import numpy as np
 import pytest
 from blockbuster import BlockingError, blockbuster_ctx
 
-from face_service.app import create_app
-from face_service.config import Settings
 from face_service.packs.pack import Pack
 from tests.images import encode
+from tests.wire import in_this_loop
 
 EIGHT_MB = 8_000_000
 
@@ -32,30 +29,10 @@ def large_image(request: pytest.FixtureRequest) -> bytes:
     return data
 
 
-@asynccontextmanager
-async def client(starter: Pack) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an application in this very event loop, ready."""
-    app = create_app(
-        Settings(
-            _env_file=None,
-            insightface_model="starter",
-            model_cache_dir=starter.directory.parent,
-        )
-    )
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://app", timeout=60) as http,
-    ):
-        while (await http.get("/health")).status_code != 200:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        yield http
-
-
 def test_bodies_of_8_mb_do_not_block_the_event_loop(starter: Pack, large_image: bytes) -> None:
     async def run() -> list[httpx.Response]:
         part = ("large.png", large_image, "image/png")  # or the client looks for mime.types
-        async with client(starter) as http:
+        async with in_this_loop(starter) as http:
             with blockbuster_ctx():
                 return [
                     await http.post("/detect", files={"file": part}),

@@ -129,7 +129,7 @@ def test_truncated_images_are_refused(dress: str, part: float, picture: Image) -
 def zip_of(name: str) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr(name, b"\xff\xd8\xff")
+        archive.writestr(zipfile.ZipInfo(name), b"\xff\xd8\xff")
     return out.getvalue()
 
 

@@ -17,8 +17,9 @@ from face_service.schemas import CompareResponse
 from face_service.vision.blob import Image
 from tests.images import encode
 from tests.server import Server
-from tests.test_api import assert_error
 from tests.wire import metric, settled
+
+from .conftest import assert_error
 
 THRESHOLD = 0.275
 NOBODY = encode(np.zeros((200, 300, 3), np.uint8), "PNG")

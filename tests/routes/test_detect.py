@@ -1,0 +1,160 @@
+"""Faces by POST /detect and /extract-embedding: their fields, from images of every format."""
+
+from __future__ import annotations
+
+import base64
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from face_service.face_engine import FaceEngine
+from face_service.packs.pack import Pack
+from face_service.schemas import DetectResponse
+from face_service.vision.image import decode
+from tests.images import encode, every_dress, rotated
+from tests.server import Server
+
+from .conftest import SOLVAY_FACES, faces_of, post
+
+
+def test_detect_answers_with_the_specified_fields(server: Server, group: bytes) -> None:
+    response = post(server, group)
+
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
+    DetectResponse.model_validate(body, strict=True)
+    assert (body["image_width"], body["image_height"]) == (1200, 868)
+    assert body["processing_time_ms"] > 0
+    assert len(body["faces"]) == SOLVAY_FACES
+    for face in body["faces"]:
+        x1, y1, x2, y2 = face["bbox"]
+        assert 0 <= x1 < x2 <= 1200
+        assert 0 <= y1 < y2 <= 868
+        assert 0.5 <= face["det_score"] <= 1
+        assert np.linalg.norm(face["embedding"]) == pytest.approx(1, abs=1e-5)
+        assert len(face["embedding"]) == 512
+        assert 0 < face["age"] < 100
+        assert face["gender"] in ("M", "F")
+        assert np.shape(face["landmarks"]) == (5, 2)
+        assert face["usable"] == (face["quality"]["score"] >= 0.5) == (face["reasons"] == [])
+        assert face["error"] is None
+    scores = [face["det_score"] for face in body["faces"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_wire_carries_what_the_engine_found(
+    server: Server, engine: FaceEngine, group: bytes
+) -> None:
+    expected = engine.faces_of(decode(group, 10**8))
+    for face, wire in zip(expected, faces_of(server, group), strict=True):
+        # Another process may round the norm of a vector otherwise, on some CPUs.
+        np.testing.assert_array_max_ulp(np.float32(wire["embedding"]), face.embedding, 2)
+        assert np.array_equal(np.float32(wire["landmarks"]), face.landmarks)
+        assert np.float32(wire["det_score"]) == np.float32(face.score)
+        assert (wire["age"], wire["gender"]) == (face.age, face.gender)
+        assert face.quality is not None
+        assert wire["usable"] == face.usable
+        assert wire["reasons"] == list(face.quality.reasons)
+        quality = wire["quality"]
+        assert quality.pop("pose") == pytest.approx(face.quality.pose._asdict())
+        assert quality == {
+            name: pytest.approx(getattr(face.quality, name))
+            for name in ("score", "size", "sharpness", "brightness", "visible")
+        }
+
+
+def test_no_faces_is_a_200_with_an_empty_list(server: Server) -> None:
+    black = encode(np.zeros((480, 640, 3), np.uint8), "JPEG")
+    body = post(server, black).json()
+    assert body["faces"] == []
+    assert (body["image_width"], body["image_height"]) == (640, 480)
+
+
+def test_boxes_are_clipped_to_the_image(server: Server, portrait: np.ndarray) -> None:
+    left = min(faces_of(server, encode(portrait, "PNG")), key=lambda face: face["bbox"][0])
+    x1, _, x2, _ = (int(value) for value in left["bbox"])
+    cut = np.ascontiguousarray(portrait[:, x1 + (x2 - x1) // 5 :])
+    boxes = [face["bbox"] for face in faces_of(server, encode(cut, "PNG"))]
+    assert min(box[0] for box in boxes) == 0
+
+
+def test_the_body_may_be_the_image_itself(server: Server, group: bytes) -> None:
+    response = server.client.post("/detect", content=group, headers={"content-type": "image/jpeg"})
+    assert len(response.json()["faces"]) == SOLVAY_FACES
+
+
+@pytest.mark.parametrize("head", ["", "data:image/jpeg;base64,"])
+def test_extract_embedding_answers_the_same_as_detect(
+    server: Server, group: bytes, head: str
+) -> None:
+    text = head + base64.b64encode(group).decode()
+    response = server.client.post("/extract-embedding", json={"image_base64": text})
+    assert response.status_code == 200
+    assert response.json()["faces"] == faces_of(server, group)
+
+
+def test_base64_may_be_wrapped_in_lines(server: Server, group: bytes) -> None:
+    text = base64.encodebytes(group).decode()
+    response = server.client.post("/extract-embedding", json={"image_base64": text})
+    assert len(response.json()["faces"]) == SOLVAY_FACES
+
+
+def test_every_format_is_read_through_the_endpoint(server: Server, portrait: np.ndarray) -> None:
+    expected = len(faces_of(server, encode(portrait, "PNG")))
+    assert expected > 3
+    counts = {name: len(faces_of(server, data)) for name, data in every_dress(portrait).items()}
+    for name, count in counts.items():
+        # 256 colours may cost a face at the threshold.
+        assert expected - ("palette" in name or "gif" in name) <= count <= expected, name
+
+
+def test_a_rotated_photo_is_seen_upright(server: Server, portrait: np.ndarray) -> None:
+    body = post(server, rotated(portrait, 6, "JPEG", quality=95)).json()
+    assert (body["image_width"], body["image_height"]) == (800, 500)
+    assert len(body["faces"]) == len(faces_of(server, encode(portrait, "JPEG", quality=95)))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2000), (2000, 1), (4000, 6000)])
+def test_odd_sizes_have_no_faces(server: Server, height: int, width: int) -> None:
+    body = post(server, encode(np.zeros((height, width, 3), np.uint8), "PNG")).json()
+    assert body["faces"] == []
+    assert (body["image_width"], body["image_height"]) == (width, height)
+
+
+def test_the_response_names_what_made_it(server: Server, group: bytes, starter: Pack) -> None:
+    model = post(server, group).json()["model"]
+    assert model["pack"] == "starter"
+    assert model["recogniser"] == starter.models["recognition"].sha256
+    assert model["precision"] == "fp32"
+
+
+def test_stage_times_are_in_the_header(server: Server, group: bytes) -> None:
+    timing = post(server, group).headers["server-timing"]
+    stages = [part.partition(";dur=")[0] for part in timing.split(", ")]
+    assert stages == [
+        "decode", "queue", "detect", "align", "quality", "embed", "attributes", "serialise",
+    ]  # fmt: skip
+
+
+def test_a_request_id_is_kept_or_made(server: Server, group: bytes) -> None:
+    headers = {"x-request-id": "frame-17"}
+    response = server.client.post("/detect", files={"file": group}, headers=headers)
+    assert response.headers["x-request-id"] == response.json()["request_id"] == "frame-17"
+    hostile = server.client.get("/health", headers={"x-request-id": "<script>"})
+    assert hostile.headers["x-request-id"].isalnum()
+
+
+def test_parallel_requests_do_not_mix_their_faces(
+    server: Server, group: bytes, portrait: np.ndarray
+) -> None:
+    few = encode(portrait[:250], "PNG")
+    pictures = {SOLVAY_FACES: group, len(faces_of(server, few)): few}
+    assert len(pictures) == 2
+    expected = {n: [f["bbox"] for f in faces_of(server, data)] for n, data in pictures.items()}
+    jobs = list(pictures) * 8
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: (n, faces_of(server, pictures[n])), jobs))
+    for count, faces in answers:
+        assert [face["bbox"] for face in faces] == expected[count]

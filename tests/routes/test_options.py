@@ -1,0 +1,102 @@
+"""The options of a request: which faces are answered, and which of their fields."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+
+from tests.server import Server
+
+from .conftest import assert_error, faces_of, post, post_batch
+
+
+def test_min_score_and_max_faces_keep_the_best(server: Server, group: bytes) -> None:
+    everyone = faces_of(server, group)
+    best = faces_of(server, group, max_faces=3)
+    # Batches of other sizes may add up in another order.
+    assert [face["bbox"] for face in best] == [face["bbox"] for face in everyone[:3]]
+    floor = everyone[9]["det_score"]
+    assert len(faces_of(server, group, min_score=floor - 1e-6)) == 10
+    assert faces_of(server, group, min_score=1) == []
+
+
+def test_min_face_size_counts_the_shorter_side(server: Server, group: bytes) -> None:
+    sides = [
+        min(f["bbox"][2] - f["bbox"][0], f["bbox"][3] - f["bbox"][1])
+        for f in faces_of(server, group)
+    ]
+    limit = sorted(sides)[14]
+    kept = faces_of(server, group, min_face_size=limit)
+    assert len(kept) == sum(side >= limit for side in sides)
+
+
+def test_filters_act_before_embedding(server: Server, group: bytes) -> None:
+    def embedding_ms(**query: object) -> float:
+        timing = post(server, group, **query).headers["server-timing"]
+        return float(dict(part.split(";dur=") for part in timing.split(", "))["embed"])
+
+    # 29 faces against 1: that the networks were spared, not how fast they are.
+    assert embedding_ms(max_faces=1) < embedding_ms() / 3
+    assert embedding_ms(min_score=1) < embedding_ms() / 20
+
+
+def test_embedding_formats(server: Server, group: bytes) -> None:
+    numbers, text, none = (
+        faces_of(server, group, max_faces=2, embedding_format=form)
+        for form in ("float", "base64", "none")
+    )
+    for a, b, c in zip(numbers, text, none, strict=True):
+        unpacked = np.frombuffer(base64.b64decode(b["embedding"]), "<f4")
+        assert np.array_equal(unpacked, np.float32(a["embedding"]))
+        assert c["embedding"] is None
+
+
+def test_attributes_and_landmarks_can_be_left_out(server: Server, group: bytes) -> None:
+    face = faces_of(server, group, attributes="false", landmarks="false", max_faces=1)[0]
+    assert (face["age"], face["gender"], face["landmarks"]) == (None, None, None)
+    assert len(face["embedding"]) == 512
+
+
+def test_quality_can_be_had_alone_or_left_out(server: Server, group: bytes) -> None:
+    whole = faces_of(server, group, max_faces=1)[0]
+    alone = faces_of(server, group, max_faces=1, embedding_format="none", attributes="false")[0]
+    assert alone["quality"] == whole["quality"] is not None
+    without = faces_of(server, group, max_faces=1, quality="false")[0]
+    assert (without["quality"], without["usable"], without["reasons"]) == (None, None, None)
+    body = {"image_base64": base64.b64encode(group).decode(), "quality": False, "max_faces": 1}
+    json_body = server.client.post("/extract-embedding", json=body).json()
+    assert json_body["faces"][0]["usable"] is None
+    batch = post_batch(server, [group], quality=False).json()
+    assert {face["usable"] for face in batch["results"][0]["faces"]} == {None}
+
+
+def test_options_travel_in_json_too_and_win_over_the_query(server: Server, group: bytes) -> None:
+    body = {
+        "image_base64": base64.b64encode(group).decode(),
+        "max_faces": 2,
+        "embedding_format": "none",
+    }
+    response = server.client.post("/extract-embedding", json=body, params={"max_faces": 5})
+    assert [face["embedding"] for face in response.json()["faces"]] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"min_score": 1.5}, ["min_score"]),
+        ({"min_score": "nan"}, ["min_score"]),
+        ({"min_score": "high"}, ["min_score"]),
+        ({"max_faces": 0}, ["max_faces"]),
+        ({"min_face_size": -1}, ["min_face_size"]),
+        ({"embedding_format": "hex"}, ["embedding_format", "float", "base64", "none"]),
+        ({"attributes": "perhaps"}, ["attributes"]),
+        ({"minscore": 0.5}, ["minscore", "not a known option"]),
+    ],
+    ids=str,
+)
+def test_bad_parameters_are_a_400_that_names_them(
+    server: Server, group: bytes, query: dict[str, object], words: list[str]
+) -> None:
+    assert_error(post(server, group, **query), 400, "invalid_request", *words)

@@ -1,0 +1,93 @@
+"""Networks loaded into sessions that keep what ONNX Runtime is told, and compute nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from face_service.packs.catalog import Role
+from face_service.packs.pack import Pack
+from face_service.runtime import compiling, session
+from face_service.runtime.network import Network, Task, load_networks
+from face_service.runtime.providers import Setup
+
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+ROCM, MIGRAPHX = "ROCMExecutionProvider", "MIGraphXExecutionProvider"
+COREML, DML = "CoreMLExecutionProvider", "DmlExecutionProvider"
+
+
+class Ort:
+    """onnxruntime.InferenceSession, which keeps what it was given and computes nothing."""
+
+    def __init__(self) -> None:
+        self.sessions: list[FakeSession] = []
+
+    def __call__(self, path: Path, options: Any, providers: Any, enable_fallback: int) -> Any:
+        self.sessions.append(FakeSession(path, options, providers, enable_fallback))
+        return self.sessions[-1]
+
+    def options(self, name: str) -> list[dict[str, str]]:
+        """Those that each session was given for the provider `name`."""
+        return [dict(session.providers)[name] for session in self.sessions]
+
+
+class FakeSession:
+    def __init__(self, path: Path, options: Any, providers: Any, enable_fallback: int) -> None:
+        self.path, self.options, self.providers = path, options, providers
+        self.enable_fallback = enable_fallback
+        self.runs: list[tuple[tuple[int, ...], Sequence[Any]]] = []
+
+    def get_providers(self) -> list[str]:
+        return [name for name, _ in self.providers]
+
+    def run(self, _: None, feed: dict[str, np.ndarray], *options: Any) -> list[np.ndarray]:
+        (blob,) = feed.values()
+        self.runs.append((blob.shape, options))
+        return [blob.sum(axis=(1, 2, 3), keepdims=True)]
+
+    def end_profiling(self) -> str:
+        path = Path(self.options.profile_file_prefix + ".json")
+        path.write_text("[]")
+        return str(path)
+
+
+@pytest.fixture
+def ort(monkeypatch: pytest.MonkeyPatch) -> Ort:
+    """In place of ONNX Runtime's sessions; what is to be compiled is compiled."""
+    fake = Ort()
+    monkeypatch.setattr(session.onnxruntime, "InferenceSession", fake)
+    monkeypatch.setattr(compiling, "compile_one", lambda *_: None)
+    return fake
+
+
+@pytest.fixture
+def age(starter: Pack) -> Task:
+    """A network that takes any number of images of 64×64."""
+    model = starter.models[Role.AGE]
+    return Task(model.path, model.sha256)
+
+
+@pytest.fixture
+def detector(shared: Path) -> Task:
+    """A network that takes any size, shown three."""
+    path = shared / "models" / "det_500m.onnx"
+    return Task(path, "5e4447f5" * 8, ((640, 640), (384, 640), (128, 128)), single=True)
+
+
+Load = Callable[..., Network]
+
+
+@pytest.fixture
+def load(age: Task, tmp_path: Path, ort: Ort) -> Load:
+    """Loads a network; `load(CUDA, device=1)`."""
+
+    def loaded(*providers: str, task: Task = age, **setup: Any) -> Network:
+        (made,) = load_networks([task], providers, Setup(cache=tmp_path, **setup))
+        assert ort.sessions, "nothing was told to ONNX Runtime"
+        return made
+
+    return loaded
