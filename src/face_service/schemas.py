@@ -223,7 +223,7 @@ class RuntimeOut(BaseModel):
     offered: list[str] = Field(description="What the installed ONNX Runtime was built with.")
     taken: list[str] = Field(description="What computes, best first.")
     placement: dict[str, dict[str, int]] = Field(
-        description="By network and provider: nodes, by ONNX Runtime's profile of the first runs.",
+        description="By network and provider: how many nodes ONNX Runtime gave it.",
         examples=[{"det_10g.onnx": {"CUDAExecutionProvider": 151, "CPUExecutionProvider": 4}}],
     )
 

@@ -12,6 +12,7 @@ from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.network import Task
 from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS
+from face_service.runtime.session import RECORD
 
 from .conftest import COREML, CUDA, DML, MIGRAPHX, ROCM, TENSORRT, Load, Ort
 
@@ -175,6 +176,8 @@ def test_the_cpu_is_told_nothing_and_the_session_what_decision_0012_says(
     assert given.providers == [(CPU, {})]
     assert given.options.intra_op_num_threads == 3
     assert given.options.inter_op_num_threads == 1
+    assert given.options.get_session_config_entry(RECORD) == "1"
+    assert not given.options.enable_profiling
     assert given.options.log_severity_level == 3
     assert given.options.enable_mem_pattern is True
     assert given.options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

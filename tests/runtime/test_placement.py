@@ -15,11 +15,10 @@ import pytest
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.network import Task, load_networks
-from face_service.runtime.placement import call_witness
 from face_service.runtime.providers import CPU, Setup
-from face_service.runtime.session import session_options
+from face_service.runtime.session import call_witness, session_options
 
-ROCM = "ROCMExecutionProvider"
+from .conftest import ROCM
 
 GROWTH = """
 import sys

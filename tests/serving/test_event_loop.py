@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 import time
 
 import cv2
@@ -60,3 +61,22 @@ def test_the_watch_would_see_a_blocking_call() -> None:
 
     with pytest.raises(BlockingError):
         asyncio.run(block())
+
+
+def test_no_request_waits_for_a_thread_to_be_given_what_is_at_hand(starter: Pack) -> None:
+    """FastAPI calls a dependency that is no coroutine on a thread, there and back."""
+    portrait = encode(np.zeros((64, 64, 3), np.uint8), "PNG")
+
+    async def run() -> list[int]:
+        async with in_this_loop(starter) as http:
+            files = [("files", ("a.png", portrait, "image/png"))]
+            return [
+                (await http.post("/detect", files={"file": files[0][1]})).status_code,
+                (await http.post("/detect/batch", files=files)).status_code,
+                (await http.get("/health")).status_code,
+                (await http.get("/models")).status_code,
+            ]
+
+    before = set(threading.enumerate())
+    assert asyncio.run(run()) == [200] * 4
+    assert not [thread for thread in set(threading.enumerate()) - before if "AnyIO" in thread.name]

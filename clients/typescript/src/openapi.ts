@@ -650,7 +650,7 @@ export interface components {
             taken: string[];
             /**
              * Placement
-             * @description By network and provider: nodes, by ONNX Runtime's profile of the first runs.
+             * @description By network and provider: how many nodes ONNX Runtime gave it.
              * @example {
              *       "det_10g.onnx": {
              *         "CPUExecutionProvider": 4,

@@ -15,7 +15,7 @@ from face_service.serving.service import FaceService
 from .bodies import read_files
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     """The settings this application was made with."""
     return cast(Settings, request.app.state.settings)
 
@@ -23,12 +23,12 @@ def get_settings(request: Request) -> Settings:
 Configured = Annotated[Settings, Depends(get_settings)]
 
 
-def get_service(request: Request) -> FaceService:
+async def get_service(request: Request) -> FaceService:
     """The service of this application."""
     return cast(FaceService, request.app.state.service)
 
 
-def get_record(request: Request) -> RequestRecord:
+async def get_record(request: Request) -> RequestRecord:
     """What will be told of this request."""
     return cast(RequestRecord, request.state.record)
 

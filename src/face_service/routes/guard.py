@@ -29,12 +29,13 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            service = get_service(request)
+            service = await get_service(request)
+            seconds = (await get_settings(request)).request_timeout_s
             metrics = service.metrics
             try:
                 service.require_ready()
                 with service.admission.admit():
-                    return await attend(request, handle, get_settings(request).request_timeout_s)
+                    return await attend(request, handle, seconds)
             except NotReady:
                 metrics.rejected.labels(service.status).inc()
                 raise

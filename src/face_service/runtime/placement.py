@@ -12,13 +12,9 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import onnxruntime
-
-from .providers import CPU
 
 logger = logging.getLogger(__name__)
 
@@ -27,23 +23,6 @@ Placement = Mapping[str, int]
 
 Witness = Callable[[Any], Placement]
 """Says of a session that has run what ran where. To be asked once."""
-
-RECORD = "session.record_ep_graph_assignment_info"
-"""onnxruntime_session_options_config_keys.h, kOrtSessionOptionsRecordEpGraphAssignmentInfo."""
-
-
-def call_witness(options: Any, providers: Sequence[str]) -> Witness:
-    """Set the options of a session that is to be opened so that it can be asked.
-
-    ONNX Runtime tells since 1.24. Older builds, of which ROCm's provider is in no other, write a
-    profile; that a CPU computes on the CPU needs none.
-    """
-    if hasattr(onnxruntime, "OrtEpAssignedSubgraph"):
-        options.add_session_config_entry(RECORD, "1")
-        return assigned
-    if tuple(providers) == (CPU,):
-        return lambda _: {}
-    return Profile(options).end
 
 
 def assigned(session: Any) -> Placement:

@@ -13,9 +13,12 @@ import onnxruntime
 from face_service.errors import ProviderError
 
 from .graph import Shape
-from .placement import Placement, Witness, call_witness
+from .placement import Placement, Profile, Witness, assigned
 from .programs import Order
 from .providers import CPU, PROVIDERS, Program, Provider, Setup
+
+RECORD = "session.record_ep_graph_assignment_info"
+"""onnxruntime_session_options_config_keys.h, kOrtSessionOptionsRecordEpGraphAssignmentInfo."""
 
 
 class Opened:
@@ -88,6 +91,20 @@ def session_options(threads: int) -> Any:
     # warns at every run on another.
     options.log_severity_level = 3
     return options
+
+
+def call_witness(options: Any, providers: Sequence[str]) -> Witness:
+    """Set the options of a session that is to be opened so that it can be asked.
+
+    ONNX Runtime tells since 1.24. Older builds, of which ROCm's provider is in no other, write a
+    profile; that a CPU computes on the CPU needs none.
+    """
+    if hasattr(onnxruntime, "OrtEpAssignedSubgraph"):
+        options.add_session_config_entry(RECORD, "1")
+        return assigned
+    if tuple(providers) == (CPU,):
+        return lambda _: {}
+    return Profile(options).end
 
 
 def why_not_loaded(provider: Provider) -> str:
