@@ -59,7 +59,7 @@ async def analyse_files(
     hand and the next in line, while the files after these are read and decoded.
     """
     engine, limits = service.require_ready(), limits_of(settings)
-    ahead = limits.decoders + 2 * limits.lanes * engine.images_per_turn
+    ahead = limits.ahead(engine.images_per_turn)
     max_bytes = int(settings.max_body_mb * 1e6)
     under_way: deque[tuple[File, asyncio.Task[Outcome | None]]] = deque()
 

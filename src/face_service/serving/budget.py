@@ -1,4 +1,4 @@
-"""Budget: a bound on the bytes of decoded pixels that are in memory at once."""
+"""Budget: a bound on how much of something is held at once."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 
 class Budget:
-    """So many bytes, shared first come, first served. Belongs to one event loop.
+    """So many of anything, shared first come, first served. Belongs to one event loop.
 
-    Nobody overtakes: a large image waits until there is room for it, and small ones that
-    came later wait behind it, or it would wait for ever.
+    Nobody overtakes: who wants much waits until there is room for it, and those who want little
+    and came later wait behind, or it would wait for ever.
     """
 
     def __init__(self, size: int) -> None:
@@ -20,21 +20,26 @@ class Budget:
         self.held = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their share."""
+        return sum(not turn.cancelled() for _, turn in self._waiting)
+
     @asynccontextmanager
-    async def hold(self, amount: int) -> AsyncIterator[None]:
-        """Hold `amount` bytes, at most `size`, for the length of the block."""
+    async def hold(self, amount: int) -> AsyncIterator[bool]:
+        """Hold `amount`, at most `size`, for the length of the block. Gives whether it waited."""
         if amount > self.size:
-            raise ValueError(f"{amount} bytes will never fit into a budget of {self.size}")
-        await self._acquire(amount)
+            raise ValueError(f"{amount} will never fit into a budget of {self.size}")
+        waited = await self._acquire(amount)
         try:
-            yield
+            yield waited
         finally:
             self._release(amount)
 
-    async def _acquire(self, amount: int) -> None:
+    async def _acquire(self, amount: int) -> bool:
         if not self._waiting and self.held + amount <= self.size:
             self.held += amount
-            return
+            return False
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append((amount, turn))
         try:
@@ -44,6 +49,7 @@ class Budget:
                 self._release(amount)
             self._admit()
             raise
+        return True
 
     def _release(self, amount: int) -> None:
         self.held -= amount

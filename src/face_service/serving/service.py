@@ -30,9 +30,9 @@ from face_service.vision.image import Checked, check, decode_checked
 
 from .admission import Admission
 from .answers import Analysis, Answer, as_request_error, groups
-from .budget import Budget
 from .lane import Lanes, in_daemon_thread
 from .line import Outcome
+from .room import Room
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,11 @@ class Limits:
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
 
+    def ahead(self, images_per_turn: int) -> int:
+        """Requests that are worth decoding: a turn of every lane, the next one of each, and what
+        is being decoded."""
+        return self.decoders + 2 * self.lanes * images_per_turn
+
 
 class FaceService:
     """Answers images with faces once `load` has returned an engine for every lane."""
@@ -78,7 +83,6 @@ class FaceService:
         self._load = load
         self._progress = progress
         self._limits = limits
-        self._budget = Budget(limits.max_decoded_bytes)
         self._decoders = ThreadPoolExecutor(
             limits.decoders, thread_name_prefix="decode", initializer=step_back
         )
@@ -87,13 +91,14 @@ class FaceService:
         self.admission = Admission(limits.max_queue)
         self.metrics = metrics or Metrics()
         self._lanes = Lanes(self.metrics)
+        self._room = Room(limits.max_decoded_bytes, self.metrics)
         self.engine: FaceEngine | None = None
         self.failure: StartupError | None = None
         self.draining = False
         self.metrics.watch(
             inside=lambda: self.admission.inside,
-            queued=lambda: len(self._lanes.line),
-            decoded=lambda: self._budget.held,
+            queued=lambda: self._room.waiting + len(self._lanes.line),
+            decoded=lambda: self._room.held,
             lanes=lambda: len(self._lanes),
             ready=lambda: self.status == "healthy",
             fallback=lambda: self.engine is not None and self.engine.info.fallback is not None,
@@ -201,6 +206,7 @@ class FaceService:
     def _take(self, engine: FaceEngine) -> None:
         info = engine.info
         self.engine = engine
+        self._room.let_in(self._limits.ahead(engine.images_per_turn))
         self.metrics.describe(
             pack=info.pack,
             recogniser=info.recogniser_sha256,
@@ -247,13 +253,13 @@ class FaceService:
         for place, item in enumerate(checked):
             if isinstance(item, BaseException):
                 answers[place] = as_request_error(item)
-            elif item.decoded_bytes > self._budget.size:
+            elif item.decoded_bytes > self._room.size:
                 answers[place] = ImageTooLarge("The decoded image is larger than MAX_DECODED_MB")
             else:
                 fitting[place] = item
-        for places in groups(fitting, self._budget.size):
+        for places in groups(fitting, self._room.size):
             images = [fitting[place] for place in places]
-            async with self._budget.hold(sum(image.decoded_bytes for image in images)):
+            async with self._room.take(sum(image.decoded_bytes for image in images), times):
                 found = await self._analyse_group(engine, images, options, times)
             answers.update(zip(places, found, strict=True))
         return engine.info, [answers[place] for place in range(len(files))]
