@@ -101,3 +101,12 @@ def test_of_crowds_the_best_pairs_are_listed(info: EngineInfo) -> None:
     assert found.verdict == "too_poor"
     reliable = compare([*crowd, face(20)], [*crowd, face(80)], info, NAMES)
     assert reliable.verdict == "same_person", "found although it is far down the list"
+
+
+def test_no_similarity_is_greater_than_1(info: EngineInfo) -> None:
+    """Unit vectors are rounded to float32: their product may be a little more than 1."""
+    long = face(0)
+    long = replace(long, embedding=long.embedding * np.float32(1.0000005))
+    opposite = replace(long, embedding=-long.embedding)
+    found = compare([long], [long, opposite], info, NAMES)
+    assert [pair.similarity for pair in found.pairs] == [1, -1]

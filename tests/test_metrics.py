@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -98,6 +101,35 @@ def test_a_request_is_counted_with_its_stages_and_faces(server: Server, solvay: 
         "images in turns": 2,
         **dict.fromkeys(stages, 1),
     }
+
+
+def test_times_are_seconds(server: Server, solvay: Path) -> None:
+    """As in Server-Timing, which has milliseconds; a request takes as long as its stages or
+    longer, and no longer than its caller waits."""
+    name = "face_service_{}_duration_seconds_sum"
+
+    def seconds(stages: Iterable[str]) -> tuple[float, dict[str, float]]:
+        whole = metric(server, name.format("request"), endpoint="/detect")
+        return whole, {stage: metric(server, name.format("stage"), stage=stage) for stage in stages}
+
+    file = {"file": solvay.read_bytes()}
+    stages = times_of(server.client.post("/detect", files=file))
+    whole_before, before = seconds(stages)
+    began = time.perf_counter()
+    times = times_of(server.client.post("/detect", files=file))
+    waited = time.perf_counter() - began
+    whole_after, after = seconds(stages)
+    # The headers go out before the last stage has ended; in them it is rounded, too.
+    times.pop("serialise")
+    for stage, milliseconds in times.items():
+        assert after[stage] - before[stage] == pytest.approx(milliseconds / 1e3, abs=1e-5)
+    assert sum(times.values()) / 1e3 <= whole_after - whole_before <= waited
+
+
+def times_of(response: httpx.Response) -> dict[str, float]:
+    """Milliseconds by stage, in the order of Server-Timing."""
+    parts = (part.split(";dur=") for part in response.headers["server-timing"].split(", "))
+    return {stage: float(milliseconds) for stage, milliseconds in parts}
 
 
 def test_the_page_lists_the_stages(server: Server, solvay: Path) -> None:

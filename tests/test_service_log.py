@@ -73,6 +73,7 @@ def spoken(
     assert re.fullmatch(r"[0-9a-f]{32}", made.headers["x-request-id"])
     for path in ("/health", "/health/live", "/health/ready", "/metrics"):
         server.client.get(path, headers={**key, "X-Request-ID": "probe"})
+    server.client.post("/health", headers={**key, "X-Request-ID": "no-probe"})
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nbad header\r\n\r\n")
         connection.recv(100)
@@ -123,6 +124,7 @@ def test_the_line_of_a_request_says_everything(spoken: Any) -> None:
         ("no-key", {"endpoint": "other", "status": 401, "code": "unauthorized"}),
         ("nowhere", {"endpoint": "other", "status": 404, "code": "not_found"}),
         ("gone", {"endpoint": "/detect", "status": 499}),
+        ("no-probe", {"endpoint": "/health", "status": 405, "message": "Refused"}),
         ("base64", {"endpoint": "/extract-embedding", "status": 200, "faces": 29}),
         ("batch", {"endpoint": "/detect/batch", "status": 200, "faces": 29, "images": 1}),
         ("models", {"endpoint": "/models", "status": 200, "method": "GET"}),

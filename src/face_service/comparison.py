@@ -80,7 +80,8 @@ def compare(
         where = " and ".join(name for name, faces in zip(names, (a, b), strict=True) if not faces)
         return Comparison([], "no_face", f"There is no face to compare in {where}")
     threshold = measured_threshold(info)
-    cosines = np.stack(list(a.values())) @ np.stack(list(b.values())).T
+    # Rounding makes the cosine of a face with itself 1.0000001.
+    cosines = np.clip(np.stack(list(a.values())) @ np.stack(list(b.values())).T, -1, 1)
     usable = np.outer([bool(first[i].usable) for i in a], [bool(second[j].usable) for j in b])
     places = [(i, j) for i in a for j in b]
 

@@ -46,7 +46,10 @@ def serve(settings: Settings) -> int:
         timeout_graceful_shutdown=SEND_TIMEOUT_S,
     )
     server = Server(config, lambda: app.state.service.drain(settings.drain_grace_s))
-    server.run()
+    try:
+        server.run()
+    except SystemExit:  # uvicorn's, with a status of its own, once it has said why
+        failures.append(StartupError(f"port {settings.port} of {settings.host} cannot be had"))
     for failure in failures:  # last, where a person looks first
         logger.error("The service cannot start: %s", failure)
     status = 1 if failures or not server.started else 0

@@ -99,7 +99,7 @@ class RequestRecord:
         return {name: value for name, value in fields.items() if value is not None}
 
     def _outcome(self) -> str:
-        if self.status < 400 or self.endpoint in PROBES:
+        if self.status < 400 or (self.endpoint in PROBES and self.status == 503):
             return "Answered"
         if self.status == CLIENT_GONE:
             return "Client gone"

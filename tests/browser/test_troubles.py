@@ -178,3 +178,22 @@ def test_a_service_that_fails_offers_another_try(
         settled(lambda: faulty.client.get("/health").status_code == 200)
         tab.page.get_by_role("button", name="Try again").click()
         tab.answers("13 faces.")
+
+
+@pytest.mark.parametrize("body", ['{"message": "Bad gateway"}', "null"])
+def test_an_error_of_somebody_in_between_is_said(
+    chromium: Browser, faulty: Server, middle: Path, body: str
+) -> None:
+    with opened(chromium, faulty.url, refused=True) as tab:
+        tab.open()
+        tab.ready()
+        tab.page.route(
+            "**/detect",
+            lambda route: route.fulfill(status=502, content_type="application/json", body=body),
+        )
+        tab.choose(middle)
+        tab.answers("The service failed on this picture.")
+        expect(tab.page.locator("#lead")).to_contain_text("answered with status 502.")
+        tab.page.unroute("**/detect")
+        tab.page.get_by_role("button", name="Try again").click()
+        tab.answers("13 faces.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.cli.conftest import COMMAND
 from tests.server import Server
 
 
@@ -103,3 +105,30 @@ def test_a_face_too_poor_to_compare_decides_nothing(
     assert result.returncode == 2
     assert "not reliable: the face in dark.png is " in result.stdout
     assert "too dark" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("reader", "unbuffered", "status", "words"),
+    [
+        ("| true", "", 141, ""),
+        ("| true", "1", 141, ""),
+        ("> /dev/full", "", 2, "face-service: stdout: No space left on device\n"),
+    ],
+)
+def test_what_nobody_could_read_is_no_verdict(
+    environment: dict[str, str],
+    same: tuple[Path, Path],
+    reader: str,
+    unbuffered: str,
+    status: int,
+    words: str,
+) -> None:
+    command = " ".join(f"'{word}'" for word in [*COMMAND, "compare", *map(str, same)])
+    result = subprocess.run(
+        ["bash", "-c", f"{command} {reader}; exit ${{PIPESTATUS[0]}}"],
+        env=environment | {"PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (status, words), "1 would say: different people"

@@ -250,6 +250,12 @@ def test_a_reader_that_has_gone_is_no_crash(environment: dict[str, str], crops: 
     assert "Traceback" not in result.stderr
 
 
+def test_an_empty_folder_is_said(run, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    result = run("detect", "nothing")
+    assert (result.returncode, result.stderr) == (0, "0 images, 0 faces\n")
+
+
 def test_a_progress_bar_on_a_terminal(
     environment: dict[str, str], crops: Path, tmp_path: Path
 ) -> None:

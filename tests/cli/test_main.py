@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_a_bad_setting_ends_the_server(run) -> None:
     result = run("serve", "--port", "70000")
     assert result.returncode == 1
     assert "PORT=70000 is not allowed" in result.stderr
+
+
+def test_a_port_that_is_taken_ends_the_server(run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--host", "127.0.0.1", "--port", port)
+    assert result.returncode == 1
+    assert "address already in use" in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last.endswith(f"The service cannot start: port {port} of 127.0.0.1 cannot be had")
 
 
 def test_a_failure_nobody_thought_of_is_no_answer() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import httpx
 import numpy as np
+import pytest
 
-from face_service_client import Client
+from face_service_client import Client, similarity
 
 from .conftest import Connect
 from .misbehaving import EMBEDDING, Misbehaving
@@ -49,3 +50,31 @@ def test_an_http_client_of_ones_own_stays_open(misbehaving: Misbehaving) -> None
             client.detect(b"image")
         assert not http.is_closed
     assert seen[0].headers["X-Mine"] == "1"
+
+
+@pytest.mark.parametrize("address", ["localhost:8100", "ftp://localhost", "http:///detect", ""])
+def test_an_address_that_is_none_is_refused_at_once(connect: Connect, address: str) -> None:
+    with pytest.raises(ValueError, match="base_url begins with http"):
+        connect(address)
+
+
+@pytest.mark.parametrize("key", ["secret\n", "sec\nret", "secrét"])
+def test_a_key_that_cannot_be_sent_is_said_and_not_shown(connect: Connect, key: str) -> None:
+    with pytest.raises(ValueError, match="api_key") as caught:
+        connect("http://localhost", api_key=key)
+    assert "sec" not in str(caught.value)
+
+
+@pytest.mark.parametrize("request_id", ["a\nb", "é", " "])
+def test_an_id_that_cannot_be_sent_is_no_broken_connection(
+    connect: Connect, misbehaving: Misbehaving, request_id: str
+) -> None:
+    url, seen = misbehaving.script("well")
+    with pytest.raises(ValueError, match="request_id"):
+        connect(url).detect(b"image", request_id=request_id)
+    assert seen == []
+
+
+def test_no_similarity_is_greater_than_1() -> None:
+    one = np.array([0.8, 0.6001], np.float32)
+    assert (similarity(one, one), similarity(one, -one)) == (1, -1)

@@ -86,7 +86,11 @@ export class FaceServiceClient {
 
   /** @param baseUrl where the service is, with the path before its own where it has one */
   constructor(baseUrl = 'http://localhost:8100', options: ClientOptions = {}) {
-    this.#baseUrl = new URL(baseUrl).href.replace(/\/+$/, '');
+    const { protocol, href } = new URL(baseUrl);
+    if (!/^https?:$/.test(protocol)) {
+      throw new TypeError(`baseUrl begins with http:// or https://, not ${protocol}`);
+    }
+    this.#baseUrl = href.replace(/\/+$/, '');
     this.#headers = options.apiKey ? { Authorization: `Bearer ${options.apiKey}` } : {};
     this.#timeoutMs = options.timeoutMs ?? 35_000;
     this.#deadlineMs = options.deadlineMs ?? 120_000;

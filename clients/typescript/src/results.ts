@@ -43,7 +43,8 @@ export type Options = With<
 export function similarity(a: Face | Float32Array, b: Face | Float32Array): number {
   const [one, other] = [embeddingOf(a), embeddingOf(b)];
   if (one.length !== other.length) throw new RangeError('Embeddings of two different models');
-  return one.reduce((sum, value, index) => sum + value * other[index]!, 0);
+  const cosine = one.reduce((sum, value, index) => sum + value * other[index]!, 0);
+  return Math.min(1, Math.max(-1, cosine)); // rounding makes 1.0000001 of a face and itself
 }
 
 /** An embedding as pgvector reads it: `[0.1,-0.2,…]`. */

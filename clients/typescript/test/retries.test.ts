@@ -14,6 +14,7 @@ import {
   NotReady,
   Overloaded,
   Refused,
+  similarity,
   TimedOut,
   TooLarge,
   Unauthorized,
@@ -160,6 +161,18 @@ test('a header that cannot be sent is no broken connection', async () => {
   const call = new FaceServiceClient(url).detect(image, { request_id: 'a\nb' });
   await assert.rejects(call, TypeError);
   assert.equal((await seen()).length, 0);
+});
+
+test('an address that is none is refused at once', () => {
+  for (const address of ['localhost:8100', 'ftp://localhost', 'localhost']) {
+    assert.throws(() => new FaceServiceClient(address), TypeError);
+  }
+});
+
+test('no similarity is greater than 1', () => {
+  const [one, other] = [new Float32Array([0.8, 0.6001]), new Float32Array([-0.8, -0.6001])];
+  assert.equal(similarity(one, one), 1);
+  assert.equal(similarity(one, other), -1);
 });
 
 test('no pause is longer than the deadline', async () => {

@@ -6,9 +6,10 @@ what it could complete at every press of Tab.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -24,6 +25,9 @@ from face_service.cli.evaluate import evaluate
 from face_service.cli.key import key
 from face_service.cli.models import app as models
 from face_service.errors import FaceServiceError
+
+READER_GONE = 141
+"""The exit status that shells give to what ends because nobody reads it: 128 + SIGPIPE."""
 
 app = typer.Typer(
     help="An image in, every face out. Settings come from the environment and from .env.",
@@ -63,6 +67,7 @@ def version() -> None:
 def main() -> None:
     """Run the command line. What cannot be done is one line on stderr and status 2; so is what
     nobody thought of, with its traceback, for 1 is an answer: "different people"."""
+    stdout = sys.stdout
     try:
         app()
     except FaceServiceError as error:
@@ -71,3 +76,26 @@ def main() -> None:
     except Exception:
         traceback.print_exc()
         sys.exit(2)
+    except SystemExit as end:
+        sys.exit(flush(stdout) or end.code)
+
+
+def flush(stdout: TextIO | None) -> int:
+    """Write what is left in the buffer. 0, or the exit status where it could not be written.
+
+    `stdout`: None in a process that was started without one.
+    """
+    if sys.stdout is not stdout:  # Typer has put it away since its reader has gone, and says 1
+        return READER_GONE
+    if stdout is None:
+        return 0
+    try:
+        stdout.flush()
+    except OSError as error:
+        # Python itself would try once more, at its very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return READER_GONE
+        print(f"face-service: stdout: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0

@@ -95,7 +95,7 @@ def run(settings: Settings, paths: Sequence[Path], options: DetectOptions, outpu
         status = INTERRUPTED
         kept = f": {output.file} has them, the same command goes on" if output.file else ""
         print(f"Interrupted after {counted(tally.images, 'image')}{kept}", file=sys.stderr)
-    if output.file or not all(file.named for file in files):
+    if output.file or not files or not all(file.named for file in files):
         print(tally, file=sys.stderr)
     return status or int(tally.failed > 0)
 

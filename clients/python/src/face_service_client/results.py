@@ -247,7 +247,8 @@ def similarity(a: Face | Floats, b: Face | Floats) -> float:
 
     Raises ValueError for a face without an embedding.
     """
-    return float(np.dot(_embedding(a), _embedding(b)))
+    # Rounding makes the cosine of a face with itself 1.0000001.
+    return float(np.clip(np.dot(_embedding(a), _embedding(b)), -1, 1))
 
 
 def _embedding(face: Face | Floats) -> Floats:

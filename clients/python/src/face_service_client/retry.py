@@ -24,6 +24,9 @@ E = TypeVar("E", bound=FaceServiceError)
 
 TEMPORARY = frozenset({429, 500, 502, 503, 504})
 """Statuses that may be another one next time; 502 is a proxy's word for a broken connection."""
+ADDRESS = re.compile(r"https?://[^/]", re.IGNORECASE)
+SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
+"""What a header can carry, of what anybody would call a key or an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,22 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What holds for every call of a client; see Client."""
+    """What holds for every call of a client; see Client.
+
+    Raises ValueError for what could never be sent: no attempt would do better than another.
+    """
 
     base_url: str
     api_key: str | None
     timeout: float
     deadline: float
     retry: Retry
+
+    def __post_init__(self) -> None:
+        if not ADDRESS.match(self.base_url):
+            raise ValueError(f"base_url begins with http:// or https://, not {self.base_url!r}")
+        if self.api_key and not SENDABLE.fullmatch(self.api_key):  # which nobody is to read here
+            raise ValueError("api_key holds what no header can carry, a line break perhaps")
 
 
 class Attempts(Generic[T]):
@@ -69,6 +81,8 @@ class Attempts(Generic[T]):
     result: T
 
     def __init__(self, call: Call[T], config: Config, request_id: str) -> None:
+        if not SENDABLE.fullmatch(request_id):
+            raise ValueError(f"request_id is something that no header can carry: {request_id!r}")
         self.call = call
         self.config = config
         self.request_id = request_id

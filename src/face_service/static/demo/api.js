@@ -10,12 +10,12 @@ export function hasKey() {
   return key !== '';
 }
 
-/** An error answer, or none at all: `status` is 0 then. */
+/** An error answer, somebody else's perhaps (a proxy's), or none at all: `status` is 0 then. */
 export class Problem extends Error {
-  constructor(status, { code, detail }, retryAfter = null) {
-    super(detail);
+  constructor(status, answer, retryAfter = null) {
+    super(answer?.detail ?? `Something between this page and the service answered with status ${status}`);
     this.status = status;
-    this.code = code;
+    this.code = answer?.code;
     this.retryAfter = retryAfter;
   }
 }
