@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from face_service.server import MAX_HEADER_BYTES
 from tests.hostile import lying_headers, mutations, png_bomb
 from tests.images import encode
 from tests.server import Server
@@ -156,6 +157,26 @@ def test_odd_json_is_refused(target: Server, body: bytes) -> None:
     refused(target.client.post("/extract-embedding", content=body, headers=headers), 400)
 
 
+def test_half_a_million_names_in_json_cost_nothing(target: Server) -> None:
+    names = b",".join(b'"%x": 1' % n for n in range(500_000))
+    before = resident(target)
+    headers = {"Content-Type": "application/json"}
+    body = b'{"image_base64": "aGk=", %b}' % names
+    refused(target.client.post("/extract-embedding", content=body, headers=headers), 400)
+    assert resident(target) - before < 40
+
+
+@pytest.mark.parametrize("charset", ["undefined", "unicode_escape", "utf-7", "idna", "nonsense"])
+def test_a_form_whose_charset_is_any_of_pythons_is_read(target: Server, charset: str) -> None:
+    headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    disposition = b'Content-Disposition: form-data; name="files"; filename="+2AA-\\ud800 \xc3\xa9"'
+    body = b"\r\n".join([b"--x", disposition, b"", b"no image", b"--x--", b""])
+    response = target.client.post("/detect/batch", content=body, headers=headers)
+    assert response.status_code == 200, response.text[:300]
+    (result,) = response.json()["results"]
+    assert (result["file"], result["status"]) == (r"+2AA-\ud800 é", 400)
+
+
 def test_100_mb_of_base64_are_not_read(target: Server) -> None:
     def body() -> Iterator[bytes]:
         yield b'{"image_base64": "'
@@ -210,6 +231,37 @@ def test_a_flood_of_headers_is_cut_off(target: Server) -> None:
     ]
     answer = talk(target, *flood)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 431"), answer[:100]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        pytest.param(b"".join(b"x-%d: y\r\n" % n for n in range(7000)), id="many"),
+        pytest.param(b"x" * 65536, id="one"),
+    ],
+)
+@pytest.mark.parametrize("path", [b"/detect", b"/health"])
+def test_a_flood_of_trailers_is_cut_off(target: Server, path: bytes, piece: bytes) -> None:
+    head = (
+        b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\n"
+        b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" % path
+    )
+    with (
+        socket.create_connection(("127.0.0.1", target.port), timeout=25) as connection,
+        pytest.raises((BrokenPipeError, ConnectionResetError)),
+    ):
+        connection.sendall(head)
+        for _ in range(500):
+            connection.sendall(piece)
+
+
+def test_a_body_in_tiny_chunks_is_no_flood(target: Server) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (100, 100, 3), np.uint8)
+    data = encode(noise, "PNG")
+    assert 5 * len(data) > 2 * MAX_HEADER_BYTES  # "1\r\n" and "\r\n" around each byte
+    pieces = (data[n : n + 1] for n in range(len(data)))
+    headers = {"Content-Type": "image/png"}
+    assert target.client.post("/detect", content=pieces, headers=headers).status_code == 200
 
 
 def test_headers_that_drip_are_cut_off(target: Server) -> None:

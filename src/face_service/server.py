@@ -15,7 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 64 * 1024
-"""Request line and headers together, as in Node's and Go's servers, give or take."""
+"""Request line and headers together, as in Node's and Go's servers, give or take; and what comes
+behind the last chunk of a body, which is headers as well."""
 HEADER_TIMEOUT_S = 10.0
 """From the first byte of the headers to the last; for a new connection from its beginning."""
 LINGER_S = 10.0
@@ -53,12 +54,11 @@ def bounded_protocol(max_connections: int) -> type[HttpToolsProtocol]:
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self._between_bodies:
-                self._header_bytes += len(data)
+            self._header_bytes += len(data)
             super().data_received(data)
             if self._header_bytes > MAX_HEADER_BYTES:
                 self._refuse("431 Request Header Fields Too Large", "The headers are too large")
-            elif self._header_bytes and self._timer is None:
+            elif self._between_bodies and self._header_bytes and self._timer is None:
                 self._end_after(HEADER_TIMEOUT_S)
 
         def on_headers_complete(self) -> None:
@@ -66,9 +66,13 @@ def bounded_protocol(max_connections: int) -> type[HttpToolsProtocol]:
             self._between_bodies, self._header_bytes = False, 0
             super().on_headers_complete()
 
+        def on_body(self, body: bytes) -> None:
+            self._header_bytes = 0
+            super().on_body(body)
+
         def on_message_complete(self) -> None:
             self._stop_timer()
-            self._between_bodies = True
+            self._between_bodies, self._header_bytes = True, 0
             super().on_message_complete()
 
         def on_response_complete(self) -> None:
@@ -97,6 +101,9 @@ def bounded_protocol(max_connections: int) -> type[HttpToolsProtocol]:
             """Answer in the one error shape, without the application, and hang up."""
             self._header_bytes = 0
             if self.transport.is_closing():
+                return
+            if not self._between_bodies and self.cycle.response_started:
+                self.transport.close()  # the request has its answer
                 return
             request_id = uuid.uuid4().hex
             code = status.partition(" ")[2].lower().replace(" ", "_")

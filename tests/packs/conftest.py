@@ -108,6 +108,7 @@ class Request:
     path: str
     range: str | None
     if_range: str | None
+    authorization: str | None
     status: int = 0
     sent: int = 0  # bytes of the body
 
@@ -127,9 +128,8 @@ class ArchiveServer:
     chunk_pause: float = 0.0  # seconds after each 16 KiB
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        request = Request(
-            handler.path, handler.headers.get("Range"), handler.headers.get("If-Range")
-        )
+        names = ("Range", "If-Range", "Authorization")
+        request = Request(handler.path, *(handler.headers.get(name) for name in names))
         self.requests.append(request)
         body = self.files.get(handler.path)
         request.status = self.statuses.pop(0) if self.statuses else 200 if body else 404

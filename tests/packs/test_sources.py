@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import stat
@@ -91,6 +92,29 @@ def test_mirror_replaces_all_but_the_last_segment(
     fetch(https_of(demo), tmp_path, mirror)
     assert [request.path for request in server.requests] == ["/deep/mirror/demo.zip"]
     assert describe(https_of(demo), mirror) == f"{server.url}/deep/mirror/demo.zip"
+
+
+@pytest.mark.parametrize("statuses", [[], [503], [404]])
+def test_a_mirrors_password_is_sent_and_never_said(
+    server: Any,
+    demo: CatalogPack,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    statuses: list[int],
+) -> None:
+    server.files["/demo.zip"] = server.files.pop("/v0/demo.zip")
+    server.statuses = list(statuses)
+    mirror = server.url.replace("://", "://frames:s%40cret@")
+    caplog.set_level("DEBUG")
+    if 404 in statuses:
+        with pytest.raises(PackError, match="404") as caught:
+            fetch(https_of(demo), tmp_path, mirror)
+        assert "cret" not in str(caught.value)
+    else:
+        fetch(https_of(demo), tmp_path, mirror)
+    sent = {request.authorization for request in server.requests}
+    assert sent == {f"Basic {base64.b64encode(b'frames:s@cret').decode()}"}
+    assert "cret" not in caplog.text + describe(https_of(demo), mirror)
 
 
 def sdist(folder: Path, marker: Path) -> Path:

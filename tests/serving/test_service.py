@@ -224,3 +224,57 @@ def test_a_process_that_gets_no_new_engine_ends(monkeypatch: pytest.MonkeyPatch)
     service.close()
     assert len(loads) == 11
     assert isinstance(service.failure, StartupError)
+
+
+def test_an_engine_lost_while_another_is_replaced_is_not_overlooked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("face_service.serving.service.WATCH_S", 0.01)
+    monkeypatch.setattr("face_service.serving.service.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("face_service.serving.service.LONGEST_PAUSE_S", 0.01)
+    loads: list[int] = []
+
+    def load() -> FakeEngine:
+        loads.append(1)
+        if len(loads) > 2:
+            raise RuntimeError("CUDA failure 2: out of memory")
+        return FakeEngine()
+
+    async def live() -> FaceService:
+        service = FaceService(load, Limits(lanes=2))
+        await service.start()
+        first, second = service._lanes._open
+        watching = asyncio.create_task(service.watch())
+        first.broken = True
+        async with asyncio.timeout(10):
+            while len(loads) < 4:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert service.status == "healthy"
+            second.broken = True
+            with pytest.raises(StartupError, match="no new engine after"):
+                await watching
+        return service
+
+    service = asyncio.run(live())
+    service.close()
+    assert service.failure is not None
+
+
+def test_every_lane_gets_an_engine_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("face_service.serving.service.WATCH_S", 0.01)
+
+    async def live() -> None:
+        service = FaceService(FakeEngine, Limits(lanes=3))
+        await service.start()
+        watching = asyncio.create_task(service.watch())
+        before = list(service._lanes._open)
+        for lane in before:
+            lane.broken = True
+        async with asyncio.timeout(10):
+            while len(service._lanes) < 3 or set(before) & set(service._lanes._open):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert service.status == "healthy"
+        watching.cancel()
+        service.close()
+
+    asyncio.run(live())

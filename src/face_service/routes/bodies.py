@@ -16,13 +16,28 @@ from face_service.schemas import EmbeddingRequest, explain
 
 MAX_FIELDS = 16
 """Fields of a form that are no files; this service reads none of them."""
+MAX_COMMAS = 100
+"""In a JSON body: one stands before every value but the first, and a request has eight. Millions
+of unknown names take a hundred times the memory of their text to refuse one by one."""
 
 
 class InMemoryParser(MultiPartParser):
     """Starlette's parser, without its temporary files: bodies are bounded by MAX_BODY_MB,
-    and a disk would be slower, may be read-only, and keeps what should leave no trace."""
+    and a disk would be slower, may be read-only, and keeps what should leave no trace.
+
+    Names are UTF-8, as browsers write them, or else Latin-1, whatever `charset` says: of the codecs
+    that Python has under a name, some raise, and some make half characters.
+    """
 
     spool_max_size = 2**40
+
+    @property
+    def _charset(self) -> str:
+        return "utf-8"
+
+    @_charset.setter
+    def _charset(self, _: str) -> None:
+        pass
 
 
 async def read_files(request: Request, field: str, limit: int) -> list[tuple[str | None, bytes]]:
@@ -72,6 +87,8 @@ def parse_embedding_request(body: bytes) -> tuple[EmbeddingRequest, bytes]:
 
     Takes tens of milliseconds for the largest bodies: not for the event loop.
     """
+    if body.count(b",") > MAX_COMMAS:
+        raise InvalidRequest("The JSON holds far more than an image and its options")
     try:
         parsed = EmbeddingRequest.model_validate_json(body)
     except ValidationError as error:

@@ -151,18 +151,29 @@ class FaceService:
 
         Raises StartupError once so many have hung that only a new process helps.
         """
-        for turn in itertools.count(1):
-            await asyncio.sleep(WATCH_S)
-            try:
-                if turn % GIVE_BACK_EVERY == 0:
-                    await in_daemon_thread(give_back)
-                await self._replace_lost()
-            except StartupError:
-                raise
-            except Exception:  # nobody else looks after the engines
-                logger.exception("Looking after the engines failed, and goes on")
+        restoring: asyncio.Task[None] | None = None
+        try:
+            for turn in itertools.count(1):
+                await asyncio.sleep(WATCH_S)
+                try:
+                    if turn % GIVE_BACK_EVERY == 0:
+                        await in_daemon_thread(give_back)
+                    self._give_up_lost()
+                    if restoring and restoring.done():
+                        ended, restoring = restoring, None
+                        ended.result()
+                    # Beside the watch: loading may take for ever, and other engines break too.
+                    if restoring is None and len(self._lanes) < self._limits.lanes:
+                        restoring = asyncio.create_task(self._restore())
+                except StartupError:
+                    raise
+                except Exception:  # nobody else looks after the engines
+                    logger.exception("Looking after the engines failed, and goes on")
+        finally:
+            if restoring:
+                restoring.cancel()
 
-    async def _replace_lost(self) -> None:
+    def _give_up_lost(self) -> None:
         broken, stalled = self._lanes.remove_lost(self._limits.stall_timeout)
         self._stalled += stalled
         self.metrics.engines_lost.labels("broken").inc(broken)
@@ -178,7 +189,9 @@ class FaceService:
                 "can take over; look at the drivers and at the machine's load"
             )
             raise self.failure
-        for _ in range(broken + stalled):
+
+    async def _restore(self) -> None:
+        while len(self._lanes) < self._limits.lanes:
             await self._replace_engine()
 
     async def _replace_engine(self) -> None:
