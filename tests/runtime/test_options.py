@@ -269,6 +269,28 @@ def test_openvino_on_an_intel_gpu(load: Load, ort: Ort, tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.parametrize(
+    ("said", "number", "taken"),
+    [
+        ("GPU", 0, "GPU"), ("GPU", 2, "GPU.2"), ("GPU.1", 2, "GPU.1"), ("CPU", 2, "CPU"),
+        ("NPU", 2, "NPU"),
+    ],
+)  # fmt: skip
+def test_openvino_computes_on_the_gpu_that_device_id_says(
+    said: str, number: int, taken: str, load: Load, ort: Ort
+) -> None:
+    load(OPENVINO, device=number, overrides={OPENVINO: {"device_type": said}})
+    for options in ort.options(OPENVINO):
+        assert options["device_type"] == taken
+        assert set(json.loads(options["load_config"])) == {taken.partition(".")[0]}
+
+
+@pytest.mark.parametrize("said", ["AUTO", "AUTO:GPU,CPU", "HETERO:GPU,CPU", "MULTI:GPU,CPU", "gpu"])
+def test_openvino_is_told_one_device_lest_a_gpu_be_unused_in_silence(said: str, load: Load) -> None:
+    with pytest.raises(ProviderError, match=f"device_type {said} is not one device"):
+        load(OPENVINO, overrides={OPENVINO: {"device_type": said}})
+
+
 def test_coreml(load: Load, ort: Ort) -> None:
     load(COREML)
     for options in ort.options(COREML):
@@ -323,6 +345,13 @@ def test_a_card_gets_its_memory_back_every_so_many_runs(load: Load, ort: Ort) ->
         loaded.run(np.zeros((1, 3, 64, 64), np.float32))
     given = [shrunk(options) for _, options in ort.sessions[0].runs]
     assert given == [None, None, "gpu:1", None, None, "gpu:1"]
+
+
+def test_the_card_that_gets_its_memory_back_is_the_one_that_computes(load: Load, ort: Ort) -> None:
+    """ONNX Runtime fails a run that would shrink an arena it does not have."""
+    loaded = load(CUDA, shrink_every=1, overrides={CUDA: {"device_id": "2"}})
+    loaded.run(np.zeros((1, 3, 64, 64), np.float32))
+    assert shrunk(ort.sessions[0].runs[0][1]) == "gpu:2"
 
 
 @pytest.mark.parametrize(("provider", "every"), [(CUDA, 0), (MIGRAPHX, 1), (CPU, 1), (OPENVINO, 1)])
