@@ -17,7 +17,7 @@ from face_service.packs.store import resolve
 from face_service.runtime.graph import read_input
 from face_service.runtime.network import Network, Task, load_networks
 from face_service.runtime.placement import in_words
-from face_service.runtime.providers import CPU, Precision, Setup
+from face_service.runtime.providers import CPU, PROVIDERS, Precision, Setup
 from face_service.runtime.selection import Selection, announce, choose_providers, refusal
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ModelFileOut, PackOut
@@ -99,9 +99,20 @@ def first_that_works(
         asked=selection.asked,
         offered=selection.offered,
         fallback=announce(engine.info.providers, reasons),
+        warnings=(*selection.warnings, *no_card_to_choose(engine.info.providers, setup)),
         placement=engine.placement(),
     )
     return engine
+
+
+def no_card_to_choose(providers: tuple[str, ...], setup: Setup) -> tuple[str, ...]:
+    """Log where DEVICE_ID has no effect. Returns the sentence for /health, if there is one."""
+    best = PROVIDERS[providers[0]]
+    if not setup.device or best.card(setup) is not None:
+        return ()
+    said = f"DEVICE_ID={setup.device} has no effect: {best.name} cannot be told which card to use"
+    logger.warning("%s", said)
+    return (said,)
 
 
 def try_out(engine: FaceEngine) -> None:
