@@ -51,7 +51,9 @@ class Session(RealSession):  # type: ignore[misc, valid-type]
         Session.opened += 1
         full = fault() == "load-second" and Session.opened > 4
         if self.pretends and (full or fault() == "load"):
-            raise RuntimeError("CUDA failure 35: CUDA driver version is insufficient")
+            raise RuntimeError(
+                "CUDA failure 35: CUDA driver version is insufficient \n"
+            )  # so it ends
         super().__init__(path, options, providers=[CPU], enable_fallback=enable_fallback)
 
     @property

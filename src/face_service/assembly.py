@@ -126,7 +126,8 @@ def try_out(engine: FaceEngine) -> None:
     except Exception as error:
         if best == CPU:  # there is nothing behind it
             raise
-        raise ProviderError(f"{best}: the first run failed: {error}") from error
+        said = " ".join(str(error).split())
+        raise ProviderError(f"{best}: the first run failed: {said}") from error
     for name, placement in engine.placement().items():
         logger.info("%s: %s", name, in_words(placement))
         if placement and not placement.get(best):

@@ -63,7 +63,8 @@ def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Pr
         if tuple(providers) == (CPU,):  # nobody's fault but the file's
             raise
         advice = f". {PROVIDERS[providers[0]].libraries}" if "librar" in str(error) else ""
-        raise ProviderError(f"{providers[0]} cannot load {path.name}: {error}{advice}") from error
+        said = " ".join(str(error).split())  # a line of the log, and of /health
+        raise ProviderError(f"{providers[0]} cannot load {path.name}: {said}{advice}") from error
     taken = session.get_providers()
     for name in providers:
         if name not in taken:
