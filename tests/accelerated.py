@@ -51,9 +51,7 @@ class Session(RealSession):  # type: ignore[misc, valid-type]
         Session.opened += 1
         full = fault() == "load-second" and Session.opened > 4
         if self.pretends and (full or fault() == "load"):
-            raise RuntimeError(
-                "CUDA failure 35: CUDA driver version is insufficient \n"
-            )  # so it ends
+            raise RuntimeError("CUDA failure 35: CUDA driver version is insufficient \n")
         super().__init__(path, options, providers=[CPU], enable_fallback=enable_fallback)
 
     @property
