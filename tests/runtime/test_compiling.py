@@ -103,6 +103,7 @@ def test_a_program_that_failed_is_tried_again(
     for _ in range(2):
         with pytest.raises(RuntimeError):
             compile_missing(orders, (MIGRAPHX,), setup)
+        assert str(setup.progress) == "", "what is tried next is not this"
 
 
 def test_the_commands_that_remove_old_programs_leave_the_new_ones(

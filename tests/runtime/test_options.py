@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from face_service.errors import ProviderError
+from face_service.errors import InferenceFailed, OutOfMemory, ProviderError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import compiling, network, session
@@ -360,6 +360,52 @@ def test_others_are_never_shrunk(provider: str, every: int, load: Load, ort: Ort
     for _ in range(3):
         loaded.run(np.zeros((1, 3, 64, 64), np.float32))
     assert all(options == () for given in ort.sessions for _, options in given.runs)
+
+
+BLOB = np.zeros((1, 3, 64, 64), np.float32)
+
+
+def test_after_a_run_without_memory_the_next_one_gives_back(load: Load, ort: Ort) -> None:
+    loaded = load(CUDA)
+    (given,) = ort.sessions
+    run = given.run
+    given.run = fails  # type: ignore[method-assign]
+    with pytest.raises(OutOfMemory):
+        loaded.run(BLOB)
+    given.run = run  # type: ignore[method-assign]
+    loaded.run(BLOB)
+    loaded.run(BLOB)
+    assert [shrunk(options) for _, options in given.runs] == ["gpu:0", None]
+
+
+def fails(*_: Any) -> None:
+    raise RuntimeError("bfc_arena.cc: Failed to allocate memory for requested buffer of size 9")
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_runs_on_migraphx_take_turns_across_lanes_and_others_do_not(
+    name: str, age: Task, ort: Ort, tmp_path: Path
+) -> None:
+    setup = Setup(cache=tmp_path)
+    ours, theirs = load_networks([age, age], (name,), setup)
+    held = []
+    for given in ort.sessions:
+        given.run = lambda *_: held.append(setup.one_at_a_time.locked()) or [BLOB]  # type: ignore
+    ours.run(BLOB)
+    theirs.run(BLOB)
+    assert held == [name == MIGRAPHX] * 2
+    assert not setup.one_at_a_time.locked()
+
+
+def test_who_waits_for_a_run_that_has_hung_fails(
+    age: Task, ort: Ort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = Setup(cache=tmp_path)
+    (loaded,) = load_networks([age], (MIGRAPHX,), setup)
+    monkeypatch.setattr(network, "TURN_TIMEOUT_S", 0.01)
+    with setup.one_at_a_time, pytest.raises(InferenceFailed, match="Another run has hung"):
+        loaded.run(BLOB)
+    assert loaded.run(BLOB)
 
 
 def test_where_programs_cannot_be_kept_it_says_which_folder(

@@ -28,6 +28,10 @@ class OpenVino(Provider):
     name = "OpenVINOExecutionProvider"
     package = "onnxruntime-openvino==1.24.1"
     library = "openvino"
+    libraries = (
+        "OpenVINO is in the package; an Intel GPU wants Intel's driver (intel-opencl-icd) and "
+        "access to /dev/dri"
+    )
     known_options = frozenset(
         {
             "cache_dir", "context", "device_id", "device_luid", "device_type",
