@@ -32,6 +32,11 @@ OUT_OF_MEMORY = (
     "Failed to allocate memory for requested buffer of size 939524096"
 )
 """As it was met in microsoft/onnxruntime#22702."""
+DRIVER_TOO_OLD = (
+    "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=-1 ; "
+    "hostname=secret ; expr=cudaGetDeviceCount(&num_devices); \n"
+)
+"""As onnxruntime-gpu 1.26.0 says it."""
 
 
 def fault() -> str:
@@ -51,7 +56,7 @@ class Session(RealSession):  # type: ignore[misc, valid-type]
         Session.opened += 1
         full = fault() == "load-second" and Session.opened > 4
         if self.pretends and (full or fault() == "load"):
-            raise RuntimeError("CUDA failure 35: CUDA driver version is insufficient \n")
+            raise RuntimeError(DRIVER_TOO_OLD)
         super().__init__(path, options, providers=[CPU], enable_fallback=enable_fallback)
 
     @property

@@ -92,6 +92,7 @@ def test_with_the_cpu_in_the_list_it_falls_back_and_says_so_everywhere(
     assert health["onnx_providers"] == [CPU]
     assert health["fallback"].startswith("No configured providers available, falling back to CPU")
     assert WRONG[fault] in health["fallback"]
+    assert "secret" not in health["fallback"], "whose host it is"
     assert health["runtime"]["asked"] == [CUDA, CPU]
     assert health["runtime"]["offered"] == [CUDA, CPU]
     assert health["runtime"]["taken"] == [CPU]

@@ -19,6 +19,7 @@ from face_service.runtime.network import Network, Task, load_networks
 from face_service.runtime.placement import in_words
 from face_service.runtime.providers import CPU, PROVIDERS, Precision, Setup
 from face_service.runtime.selection import Selection, announce, choose_providers, refusal
+from face_service.runtime.session import in_public
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ModelFileOut, PackOut
 from face_service.vision.arcface import ArcFace
@@ -126,8 +127,7 @@ def try_out(engine: FaceEngine) -> None:
     except Exception as error:
         if best == CPU:  # there is nothing behind it
             raise
-        said = " ".join(str(error).split())
-        raise ProviderError(f"{best}: the first run failed: {said}") from error
+        raise ProviderError(f"{best}: the first run failed: {in_public(error)}") from error
     for name, placement in engine.placement().items():
         logger.info("%s: %s", name, in_words(placement))
         if placement and not placement.get(best):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,9 +63,10 @@ def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Pr
     except Exception as error:
         if tuple(providers) == (CPU,):  # nobody's fault but the file's
             raise
-        advice = f". {PROVIDERS[providers[0]].libraries}" if "librar" in str(error) else ""
-        said = " ".join(str(error).split())  # a line of the log, and of /health
-        raise ProviderError(f"{providers[0]} cannot load {path.name}: {said}{advice}") from error
+        libraries = PROVIDERS[providers[0]].libraries
+        advice = f". {libraries}" if libraries and "librar" in str(error) else ""
+        reason = in_public(error)
+        raise ProviderError(f"{providers[0]} cannot load {path.name}: {reason}{advice}") from error
     taken = session.get_providers()
     for name in providers:
         if name not in taken:
@@ -73,6 +75,12 @@ def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Pr
                 f"{', '.join(taken)} instead: {why_not_loaded(PROVIDERS[name])}"
             )
     return Opened(session, program.shapes, profile)
+
+
+def in_public(error: Exception) -> str:
+    """What ONNX Runtime says, on one line and without the host's name, which CUDA's errors bear:
+    /health needs no key."""
+    return " ".join(re.sub(r"; hostname=\S*", "", str(error)).split())
 
 
 def session_options(threads: int) -> Any:
