@@ -2,9 +2,10 @@
 
 ACCELERATOR names the provider. Sessions are real and compute on the CPU; what they say of
 themselves is the card's. A file that FAULT names makes them fail, as long as it is
-there: `load`, `left-out` (a library is missing), `first-run`, `on-the-cpu` (no node is taken),
-`oom` (no run fits), `oom-once` (the next large batch does not), `compile-crash`, `compile-hang`,
-`compile-fail`, `compile-slow`.
+there: `load`, `load-second` (the first lane's four networks load, the next lane's do not),
+`left-out` (a library is missing), `first-run`, `on-the-cpu` (no node is taken), `oom` (no run
+fits), `oom-once` (the next large batch does not), `compile-crash`, `compile-hang`, `compile-fail`,
+`compile-slow`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ OUT_OF_MEMORY = (
     "Failed to allocate memory for requested buffer of size 939524096"
 )
 """As it was met in microsoft/onnxruntime#22702."""
+DRIVER_TOO_OLD = (
+    "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=-1 ; "
+    "hostname=secret ; expr=cudaGetDeviceCount(&num_devices); \n"
+)
+"""As onnxruntime-gpu 1.26.0 says it."""
 
 
 def fault() -> str:
@@ -40,13 +46,17 @@ def fault() -> str:
 class Session(RealSession):  # type: ignore[misc, valid-type]
     """ONNX Runtime's CPU session under the name of the first provider it was asked for."""
 
+    opened = 0
+
     def __init__(
         self, path: Path, options: Any, providers: list[Any], enable_fallback: int = 1
     ) -> None:
         self.asked = [name for name, _ in providers]
         self.given = dict(providers)
-        if self.pretends and fault() == "load":
-            raise RuntimeError("CUDA failure 35: CUDA driver version is insufficient")
+        Session.opened += 1
+        full = fault() == "load-second" and Session.opened > 4
+        if self.pretends and (full or fault() == "load"):
+            raise RuntimeError(DRIVER_TOO_OLD)
         super().__init__(path, options, providers=[CPU], enable_fallback=enable_fallback)
 
     @property

@@ -15,7 +15,8 @@ from tests.wire import metric, settled
 
 CPU = "CPUExecutionProvider"
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
-MIGRAPHX = "MIGraphXExecutionProvider"
+MIGRAPHX, COREML = "MIGraphXExecutionProvider", "CoreMLExecutionProvider"
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Card:
@@ -99,6 +100,7 @@ def test_with_the_cpu_in_the_list_it_falls_back_and_says_so_everywhere(
     assert health["onnx_providers"] == [CPU]
     assert health["fallback"].startswith("No configured providers available, falling back to CPU")
     assert WRONG[fault] in health["fallback"]
+    assert "secret" not in health["fallback"], "whose host it is"
     assert health["runtime"]["asked"] == [CUDA, CPU]
     assert health["runtime"]["offered"] == [CUDA, CPU]
     assert health["runtime"]["taken"] == [CPU]
@@ -126,10 +128,41 @@ def test_a_card_that_computes_is_shown_as_it_is(card: Card, solvay: Path, server
     assert health["runtime"]["asked"] == ["auto"]
     assert all(set(nodes) == {CUDA} for nodes in health["runtime"]["placement"].values())
     assert len(health["runtime"]["placement"]) == 4
+    assert health["runtime"]["warnings"] == []
     loaded = with_card.client.get("/models").json()["loaded"]
     assert loaded["runtime"] == health["runtime"]
     assert metric(with_card, "face_service_provider_fallback") == 0
     assert post(with_card, solvay).json()["faces"] == post(server, solvay).json()["faces"]
+
+
+def test_a_card_with_room_for_one_lane_is_not_called_well(card: Card) -> None:
+    card.fail("load-second")
+    server = card.start(CUDA, f"{CUDA},{CPU}", LANES="2")
+    server.wait_until_ready()
+    health = server.client.get("/health").json()
+    said = "1 of 2 lanes: No configured providers available, falling back to CPU: "
+    assert health["fallback"].startswith(said)
+    assert health["onnx_providers"] == [CPU]
+    assert server.client.get("/models").json()["loaded"]["fallback"] == health["fallback"]
+    assert metric(server, "face_service_provider_fallback") == 1
+
+
+def test_what_is_wrong_though_it_computes_is_in_the_log_and_on_health(
+    card: Card, tmp_path: Path
+) -> None:
+    """Two builds of ONNX Runtime, as far as packages say; and a card that cannot be chosen."""
+    package = tmp_path / "onnxruntime_gpu-1.31.1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Name: onnxruntime-gpu\nVersion: 1.31.1\n")
+    server = card.start(COREML, "auto", DEVICE_ID="1", PYTHONPATH=f"{ROOT}:{tmp_path}")
+    server.wait_until_ready()
+    runtime = server.client.get("/health").json()["runtime"]
+    builds, device = runtime["warnings"]
+    assert "onnxruntime-gpu 1.31.1 are installed together" in builds
+    assert device.startswith("DEVICE_ID=1 has no effect: CoreMLExecutionProvider")
+    assert server.client.get("/models").json()["loaded"]["runtime"] == runtime
+    for warning in (builds, device):
+        assert f"WARNING - {warning}" in server.log()
 
 
 def test_one_card_stands_behind_another(card: Card) -> None:

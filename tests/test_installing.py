@@ -148,6 +148,7 @@ def test_the_cuda_extra_brings_the_libraries(environment: Environment) -> None:
     log = environment.pip("install --dry-run -e", ".[cuda]")
     wanted = {"cublas", "cuda-nvrtc", "cuda-runtime", "cudnn", "cufft", "curand", "nvjitlink"}
     assert set(re.findall(r"\+ nvidia-(\S+)-cu12==", log)) == wanted
+    assert re.search(r"^ \+ onnx==", log, re.MULTILINE), "PRECISION=fp16 writes networks anew"
 
 
 def test_two_extras_exclude_each_other(environment: Environment, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from face_service.packs.store import resolve
 from face_service.runtime.graph import read_input
 from face_service.runtime.network import Network, Task, load_networks
 from face_service.runtime.placement import in_words
-from face_service.runtime.providers import CPU, Precision, Setup
+from face_service.runtime.providers import CPU, PROVIDERS, Precision, Setup
 from face_service.runtime.selection import Selection, announce, choose_providers, refusal
+from face_service.runtime.session import in_public
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ModelFileOut, PackOut
 from face_service.vision.arcface import ArcFace
@@ -99,9 +100,20 @@ def first_that_works(
         asked=selection.asked,
         offered=selection.offered,
         fallback=announce(engine.info.providers, reasons),
+        warnings=(*selection.warnings, *no_card_to_choose(engine.info.providers, setup)),
         placement=engine.placement(),
     )
     return engine
+
+
+def no_card_to_choose(providers: tuple[str, ...], setup: Setup) -> tuple[str, ...]:
+    """Log where DEVICE_ID has no effect. Returns the sentence for /health, if there is one."""
+    best = PROVIDERS[providers[0]]
+    if not setup.device or best.card(setup) is not None:
+        return ()
+    said = f"DEVICE_ID={setup.device} has no effect: {best.name} cannot be told which card to use"
+    logger.warning("%s", said)
+    return (said,)
 
 
 def try_out(engine: FaceEngine) -> None:
@@ -115,7 +127,7 @@ def try_out(engine: FaceEngine) -> None:
     except Exception as error:
         if best == CPU:  # there is nothing behind it
             raise
-        raise ProviderError(f"{best}: the first run failed: {error}") from error
+        raise ProviderError(f"{best}: the first run failed: {in_public(error)}") from error
     for name, placement in engine.placement().items():
         logger.info("%s: %s", name, in_words(placement))
         if placement and not placement.get(best):

@@ -89,6 +89,7 @@ class EngineInfo:
     of false_match_rate (0..1, None: not known) of pairs of two people pass for one.
     providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
     was built with. fallback: why the best of `asked` does not compute, where it does not.
+    warnings: what is not as it was asked for, or as it should be, though it computes.
     placement: how many nodes of each network run on which provider.
     """
 
@@ -106,6 +107,7 @@ class EngineInfo:
     asked: tuple[str, ...] = ()
     offered: tuple[str, ...] = ()
     fallback: str | None = None
+    warnings: tuple[str, ...] = ()
     placement: Mapping[str, Placement] = field(default_factory=dict)
 
 

@@ -226,6 +226,10 @@ class RuntimeOut(BaseModel):
         description="By network and provider: how many nodes ONNX Runtime gave it.",
         examples=[{"det_10g.onnx": {"CUDAExecutionProvider": 151, "CPUExecutionProvider": 4}}],
     )
+    warnings: list[str] = Field(
+        description="What is not as it was asked for, or as it should be, though it computes: two "
+        "builds of ONNX Runtime at once, a DEVICE_ID that has no effect."
+    )
 
 
 class StatusResponse(BaseModel):

@@ -236,6 +236,7 @@ def test_home_is_a_tilde_and_nothing_else_is() -> None:
     assert scrubbed("in /home/al/models, /home/al", home) == "in ~/models, ~"
     assert scrubbed("/home/alice/x /home/al.old", home) == "/home/alice/x /home/al.old"
     assert scrubbed("/etc", Path("/")) == "/etc"
+    assert scrubbed("GPU=-1 ; hostname=secret ; file=x", home) == "GPU=-1 ; hostname=… ; file=x"
 
 
 def test_colours_and_bytes_that_are_no_text_are_not_printed() -> None:

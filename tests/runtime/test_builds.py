@@ -27,6 +27,17 @@ def test_several_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(installed_builds()) == ["onnxruntime", "onnxruntime-gpu"]
 
 
+def test_a_stand_in_is_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        found = {"onnxruntime": "1.20+see.onnxruntime.gpu", "onnxruntime-gpu": "1.26.0"}
+        if name in found:
+            return found[name]
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert installed_builds() == {"onnxruntime-gpu": "1.26.0"}
+
+
 def test_one_build_is_no_clash() -> None:
     assert clash({"onnxruntime": "1"}, "onnxruntime-gpu") is None
     assert clash({}, "onnxruntime-gpu") is None

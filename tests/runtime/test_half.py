@@ -49,6 +49,27 @@ def test_it_is_made_once(recogniser: Task, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "fp16").iterdir()] == [half.name]
 
 
+def test_a_converter_that_casts_a_value_twice_is_put_right(
+    recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """onnxruntime 1.26, which the extra `cuda` has, writes the detector of the starter pack so."""
+    from onnxruntime.transformers import float16
+
+    convert = float16.convert_float_to_float16
+
+    def twice(model: onnx.ModelProto, **options: bool) -> onnx.ModelProto:
+        made = convert(model, **options)
+        made.graph.node.extend([node for node in made.graph.node if node.op_type == "Cast"])
+        return made
+
+    monkeypatch.setattr(float16, "convert_float_to_float16", twice)
+    half = half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+    nodes = onnx.load(half).graph.node
+    assert len({node.name for node in nodes}) == len(nodes)
+    (network,) = load_networks([Task(half, "")], (CPU,), Setup())
+    assert network.run(np.zeros((1, 3, 112, 112), np.float32))
+
+
 def test_without_the_package_onnx_it_is_named(
     recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

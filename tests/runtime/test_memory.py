@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from face_service.errors import OutOfMemory
 from face_service.runtime import network
 from face_service.runtime.memory import is_out_of_memory
 from face_service.runtime.providers import CPU, OPENVINO
@@ -96,6 +97,9 @@ def test_python_runs_out_of_memory_as_well() -> None:
     assert is_out_of_memory(MemoryError())
 
 
+BLOB = np.zeros((1, 3, 64, 64), np.float32)
+
+
 def shrunk(options: Sequence[Any]) -> str | None:
     return options[0].get_run_config_entry(network.SHRINK) if options else None
 
@@ -103,7 +107,7 @@ def shrunk(options: Sequence[Any]) -> str | None:
 def test_a_card_gets_its_memory_back_every_so_many_runs(load: Load, ort: Ort) -> None:
     loaded = load(CUDA, device=1, shrink_every=3)
     for _ in range(6):
-        loaded.run(np.zeros((1, 3, 64, 64), np.float32))
+        loaded.run(BLOB)
     given = [shrunk(options) for _, options in ort.sessions[0].runs]
     assert given == [None, None, "gpu:1", None, None, "gpu:1"]
 
@@ -112,5 +116,29 @@ def test_a_card_gets_its_memory_back_every_so_many_runs(load: Load, ort: Ort) ->
 def test_others_are_never_shrunk(provider: str, every: int, load: Load, ort: Ort) -> None:
     loaded = load(provider, shrink_every=every)
     for _ in range(3):
-        loaded.run(np.zeros((1, 3, 64, 64), np.float32))
+        loaded.run(BLOB)
     assert [options for given in ort.sessions for _, options in given.runs] == [()] * 3
+
+
+def test_the_card_that_gets_its_memory_back_is_the_one_that_computes(load: Load, ort: Ort) -> None:
+    """ONNX Runtime fails a run that would shrink an arena it does not have."""
+    loaded = load(CUDA, shrink_every=1, overrides={CUDA: {"device_id": "2"}})
+    loaded.run(BLOB)
+    assert shrunk(ort.sessions[0].runs[0][1]) == "gpu:2"
+
+
+def test_after_a_run_without_memory_the_next_one_gives_back(load: Load, ort: Ort) -> None:
+    loaded = load(CUDA)
+    (given,) = ort.sessions
+    run = given.run
+    given.run = fails  # type: ignore[method-assign]
+    with pytest.raises(OutOfMemory):
+        loaded.run(BLOB)
+    given.run = run  # type: ignore[method-assign]
+    loaded.run(BLOB)
+    loaded.run(BLOB)
+    assert [shrunk(options) for _, options in given.runs] == ["gpu:0", None]
+
+
+def fails(*_: Any) -> None:
+    raise RuntimeError("bfc_arena.cc: Failed to allocate memory for requested buffer of size 9")

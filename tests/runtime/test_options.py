@@ -8,6 +8,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
+from face_service.errors import ProviderError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.network import Task
@@ -145,6 +146,28 @@ def test_openvino_on_an_intel_gpu(load: Load, ort: Ort, tmp_path: Path) -> None:
                 "PERFORMANCE_HINT": "LATENCY",
             }
         }
+
+
+@pytest.mark.parametrize(
+    ("said", "number", "taken"),
+    [
+        ("GPU", 0, "GPU"), ("GPU", 2, "GPU.2"), ("GPU.1", 2, "GPU.1"), ("CPU", 2, "CPU"),
+        ("NPU", 2, "NPU"),
+    ],
+)  # fmt: skip
+def test_openvino_computes_on_the_gpu_that_device_id_says(
+    said: str, number: int, taken: str, load: Load, ort: Ort
+) -> None:
+    load(OPENVINO, device=number, overrides={OPENVINO: {"device_type": said}})
+    for options in ort.options(OPENVINO):
+        assert options["device_type"] == taken
+        assert set(json.loads(options["load_config"])) == {taken.partition(".")[0]}
+
+
+@pytest.mark.parametrize("said", ["AUTO", "AUTO:GPU,CPU", "HETERO:GPU,CPU", "MULTI:GPU,CPU", "gpu"])
+def test_openvino_is_told_one_device_lest_a_gpu_be_unused_in_silence(said: str, load: Load) -> None:
+    with pytest.raises(ProviderError, match=f"device_type {said} is not one device"):
+        load(OPENVINO, overrides={OPENVINO: {"device_type": said}})
 
 
 def test_coreml(load: Load, ort: Ort) -> None:

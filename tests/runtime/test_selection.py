@@ -113,5 +113,14 @@ def test_two_builds_at_once_are_named_with_the_command_that_repairs_it(
     assert repair in caplog.text
 
 
+@pytest.mark.parametrize("asked", [(AUTO,), (CUDA, CPU), (CPU,)])
+def test_two_builds_at_once_are_told_to_whoever_asks_the_service(asked: tuple[str, ...]) -> None:
+    both = {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.31.1"}
+    (warning,) = choose(*asked, offered=(CUDA, CPU), installed=both).warnings
+    kept = "onnxruntime" if asked == (CPU,) else "onnxruntime-gpu"
+    assert warning.endswith(f"pip uninstall -y onnxruntime onnxruntime-gpu && pip install {kept}")
+    assert choose(*asked, offered=(CUDA, CPU)).warnings == ()
+
+
 def test_this_machine_has_the_cpu() -> None:
     assert choose_providers((CPU,)).attempts == ((CPU,),)

@@ -663,6 +663,11 @@ export interface components {
                     [key: string]: number;
                 };
             };
+            /**
+             * Warnings
+             * @description What is not as it was asked for, or as it should be, though it computes: two builds of ONNX Runtime at once, a DEVICE_ID that has no effect.
+             */
+            warnings: string[];
         };
         /**
          * StatusResponse

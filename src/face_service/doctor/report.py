@@ -200,9 +200,11 @@ def gigabytes(size: int) -> str:
 
 
 def scrubbed(text: str, home: Path) -> str:
-    """Without colours, without what a URL says of a user, and the home folder as ~."""
+    """Without colours, what a URL says of a user, and the host's name in an error of CUDA's; the
+    home folder as ~."""
     text = text.encode(errors="backslashreplace").decode()  # names of files that are no UTF-8
     text = USER_IN_URL.sub("…@", ESCAPES.sub("", text))
+    text = re.sub(r"hostname=\S*", "hostname=…", text)
     if home != Path(home.anchor):
         text = re.sub(rf"{re.escape(str(home))}(?![\w.-])", "~", text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -18,13 +18,13 @@ router = APIRouter(tags=["models"])
 async def models(service: Service, request: Request) -> ModelsResponse:
     """The loaded pack and the known ones: files, hashes, licences, dimension, threshold."""
     return ModelsResponse(
-        loaded=loaded_pack(service.engine.info) if service.engine else None,
+        loaded=loaded_pack(service.engine.info, service.fallback) if service.engine else None,
         known=cast(list[PackOut], request.app.state.known_packs),
     )
 
 
-def loaded_pack(info: EngineInfo) -> LoadedPackOut:
-    """What an engine is made of, as it goes over the wire."""
+def loaded_pack(info: EngineInfo, fallback: str | None) -> LoadedPackOut:
+    """What an engine is made of, as it goes over the wire. fallback: of all lanes together."""
     return LoadedPackOut(
         name=info.pack,
         licence=info.licence,
@@ -38,7 +38,7 @@ def loaded_pack(info: EngineInfo) -> LoadedPackOut:
         ],
         precision=info.precision,
         onnx_providers=list(info.providers),
-        fallback=info.fallback,
+        fallback=fallback,
         runtime=runtime_of(info),
     )
 
@@ -50,4 +50,5 @@ def runtime_of(info: EngineInfo) -> RuntimeOut:
         offered=list(info.offered),
         taken=list(info.providers),
         placement={file: dict(placement) for file, placement in info.placement.items()},
+        warnings=list(info.warnings),
     )

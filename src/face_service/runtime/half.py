@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import onnxruntime
 
 from face_service.errors import ProviderError
 
@@ -19,7 +22,7 @@ def half_precision(path: Path, sha256: str, setup: Setup) -> Path:
     ProviderError where the package `onnx` is missing.
     """
     folder = setup.cache / "fp16"
-    half = folder / f"{path.stem}-{sha256[:16]}.onnx"
+    half = folder / f"{path.stem}-{sha256[:16]}-{onnxruntime.__version__}.onnx"
     if half.exists():
         return half
     try:
@@ -31,6 +34,7 @@ def half_precision(path: Path, sha256: str, setup: Setup) -> Path:
             "pip install onnx, or set PRECISION=fp32"
         ) from error
     model = convert_float_to_float16(onnx.load(path), keep_io_types=True)
+    drop_repeated_nodes(model.graph)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, scratch = tempfile.mkstemp(dir=folder)
@@ -40,3 +44,19 @@ def half_precision(path: Path, sha256: str, setup: Setup) -> Path:
         file.write(model.SerializeToString())
     Path(scratch).replace(half)
     return half
+
+
+def drop_repeated_nodes(graph: Any) -> None:
+    """Take from a GraphProto each node that gives what an earlier one has given.
+
+    The converter of 1.26 casts a value once for every operator that keeps fp32 and takes it, under
+    one name; ONNX Runtime then refuses the network ("two nodes with same node name").
+    """
+    given: set[str] = set()
+    kept = []
+    for node in graph.node:
+        if not given.issuperset(node.output):
+            kept.append(node)
+        given.update(node.output)
+    del graph.node[:]
+    graph.node.extend(kept)

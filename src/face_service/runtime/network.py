@@ -170,7 +170,7 @@ class Network:
             return ()
         self._starved = False
         options = onnxruntime.RunOptions()
-        options.add_run_config_entry(SHRINK, f"gpu:{self._setup.device}")
+        options.add_run_config_entry(SHRINK, f"gpu:{self._provider.card(self._setup)}")
         return (options,)
 
 

@@ -25,13 +25,14 @@ class Selection:
 
     attempts: each a list for ONNX Runtime, the best first; the first provider of a list must
     compute, or the next list is tried. reasons: why providers that were asked for are in none of
-    them.
+    them. warnings: what is wrong with the installation, though it may compute.
     """
 
     asked: Providers
     offered: Providers
     attempts: tuple[Providers, ...]
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def choose_providers(
@@ -51,17 +52,14 @@ def choose_providers(
     offered = tuple(onnxruntime.get_available_providers() if offered is None else offered)
     installed = installed_builds() if installed is None else installed
     logger.info("Available ONNX providers: %s", list(offered))
-    if tuple(asked) == (AUTO,):
-        best = [name for name in AUTO_ORDER if name in offered and name != CPU]
-        return _able(
-            Selection((AUTO,), offered, (*((name, CPU) for name in best), (CPU,))), precision
-        )
-    wrong = clash(
-        installed,
-        next((PROVIDERS[name].package for name in asked if name != CPU), PROVIDERS[CPU].package),
-    )
+    wrong = clash(installed, package_for(asked, installed))
     if wrong:
         logger.warning("%s", wrong)
+    warnings = (wrong,) if wrong else ()
+    if tuple(asked) == (AUTO,):
+        best = [name for name in AUTO_ORDER if name in offered and name != CPU]
+        attempts = (*((name, CPU) for name in best), (CPU,))
+        return _able(Selection((AUTO,), offered, attempts, (), warnings), precision)
     taken = tuple(name for name in asked if name in offered)
     reasons = tuple(
         f"{name} is not in this ONNX Runtime, which offers only {', '.join(offered)}: "
@@ -70,7 +68,15 @@ def choose_providers(
         if name not in offered
     )
     attempts = tuple(taken[start:] for start in range(len(taken)))
-    return _able(Selection(tuple(asked), offered, attempts, reasons), precision)
+    return _able(Selection(tuple(asked), offered, attempts, reasons, warnings), precision)
+
+
+def package_for(asked: Sequence[str], installed: Mapping[str, str]) -> str:
+    """The package to keep of several: what has the best of `asked`. For `auto` it is what somebody
+    has installed beside the CPU's build."""
+    if tuple(asked) == (AUTO,):
+        return next((name for name in installed if name != PROVIDERS[CPU].package), "onnxruntime")
+    return next((PROVIDERS[name].package for name in asked if name != CPU), PROVIDERS[CPU].package)
 
 
 def _able(selection: Selection, precision: Precision) -> Selection:

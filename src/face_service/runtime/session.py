@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,8 +66,10 @@ def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Pr
     except Exception as error:
         if tuple(providers) == (CPU,):  # nobody's fault but the file's
             raise
-        advice = f". {PROVIDERS[providers[0]].libraries}" if "librar" in str(error) else ""
-        raise ProviderError(f"{providers[0]} cannot load {path.name}: {error}{advice}") from error
+        libraries = PROVIDERS[providers[0]].libraries
+        advice = f". {libraries}" if libraries and "librar" in str(error) else ""
+        reason = in_public(error)
+        raise ProviderError(f"{providers[0]} cannot load {path.name}: {reason}{advice}") from error
     taken = session.get_providers()
     for name in providers:
         if name not in taken:
@@ -75,6 +78,12 @@ def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Pr
                 f"{', '.join(taken)} instead: {why_not_loaded(PROVIDERS[name])}"
             )
     return Opened(session, program.shapes, witness)
+
+
+def in_public(error: Exception) -> str:
+    """What ONNX Runtime says, on one line and without the host's name, which CUDA's errors bear:
+    /health needs no key."""
+    return " ".join(re.sub(r"; hostname=\S*", "", str(error)).split())
 
 
 def session_options(threads: int) -> Any:

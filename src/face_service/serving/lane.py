@@ -104,6 +104,22 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def engines(self) -> list[FaceEngine]:
+        """Those that take work, in the order in which they came."""
+        return [lane.engine for lane in self._open]
+
+    @property
+    def fallback(self) -> str | None:
+        """Why an engine does not compute on what was asked for, if one does not.
+
+        Lanes load one after the other, and a card may have room for the first of them alone.
+        """
+        fallen = [text for engine in self.engines if (text := engine.info.fallback)]
+        if fallen and len(fallen) < len(self):
+            return f"{len(fallen)} of {len(self)} lanes: {fallen[0]}"
+        return fallen[0] if fallen else None
+
     def open(self, engine: FaceEngine, images_per_turn: int) -> None:
         """Add a lane that owns `engine` and gives it up to so many images at once."""
         lane = Lane(engine, self.line, images_per_turn, self._metrics)

@@ -101,7 +101,7 @@ class FaceService:
             decoded=lambda: self._room.held,
             lanes=lambda: len(self._lanes),
             ready=lambda: self.status == "healthy",
-            fallback=lambda: self.engine is not None and self.engine.info.fallback is not None,
+            fallback=lambda: self.fallback is not None,
         )
         self.metrics.limit.set(limits.max_queue)
 
@@ -126,6 +126,11 @@ class FaceService:
         """Seconds since the process took up its work."""
         return time.monotonic() - self._started
 
+    @property
+    def fallback(self) -> str | None:
+        """Why the provider that was asked for does not compute, in whichever lane it does not."""
+        return self._lanes.fallback
+
     def require_ready(self) -> FaceEngine:
         """The engine that answers. Raises NotReady while there is none."""
         if self.engine is None or self.status != "healthy":
@@ -138,7 +143,7 @@ class FaceService:
             for _ in range(self._limits.lanes):
                 engine = await in_daemon_thread(self._load)
                 self._lanes.open(engine, engine.images_per_turn)
-            self._take(engine)
+            self._take()
         except StartupError as error:
             self.failure = error
             raise
@@ -212,14 +217,16 @@ class FaceService:
                 pause = min(2 * pause, LONGEST_PAUSE_S)
             else:
                 self._lanes.open(engine, engine.images_per_turn)
-                self._take(engine)
+                self._take()
                 logger.warning("A new engine has taken over")
                 return
 
-    def _take(self, engine: FaceEngine) -> None:
-        info = engine.info
-        self.engine = engine
-        self._room.let_in(self._limits.ahead(engine.images_per_turn))
+    def _take(self) -> None:
+        """Speak of the engine that came last, or of one that fell back, if any did."""
+        engines = self._lanes.engines
+        self.engine = next((e for e in engines if e.info.fallback), engines[-1])
+        info = self.engine.info
+        self._room.let_in(self._limits.ahead(self.engine.images_per_turn))
         self.metrics.describe(
             pack=info.pack,
             recogniser=info.recogniser_sha256,

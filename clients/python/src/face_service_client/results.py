@@ -172,12 +172,13 @@ class Comparison(Answered):
 class Runtime:
     """What computes: execution providers that were asked for, that ONNX Runtime was built with,
     and that compute, best first. placement: by network and provider, how many of its nodes run
-    there."""
+    there. warnings: what is not as it should be, though it computes."""
 
     asked: tuple[str, ...]
     offered: tuple[str, ...]
     taken: tuple[str, ...]
     placement: Mapping[str, Mapping[str, int]]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,11 @@ class Provider:
         """`shapes`, unless the settings change them."""
         return self.shapes
 
+    def card(self, setup: Setup) -> str | None:
+        """The number of the card it computes on: DEVICE_ID, unless ONNX_PROVIDER_OPTIONS says
+        `device_id`. None where it has no use for one."""
+        return setup.overrides.get(self.name, {}).get("device_id", str(setup.device))
+
     def keeps_programs(self, setup: Setup) -> bool:
         """Whether it has a use for a folder of its own."""
         return self.compiles

@@ -23,6 +23,10 @@ class CoreMl(Provider):
     booleans = ("0", "1")
     shapes = FIXED
 
+    def card(self, setup: Setup) -> str | None:
+        """It has no option that names one: Core ML chooses."""
+        return None
+
     def keeps_programs(self, setup: Setup) -> bool:
         return True
 

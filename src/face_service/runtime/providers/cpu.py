@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..policy import DYNAMIC
-from .base import Provider
+from .base import Provider, Setup
 
 
 class Cpu(Provider):
@@ -16,3 +16,6 @@ class Cpu(Provider):
     shapes = DYNAMIC
     images_per_turn = 1
     on_gpu = False
+
+    def card(self, setup: Setup) -> str | None:
+        return None

@@ -17,6 +17,7 @@ class Cuda(Provider):
 
     name = "CUDAExecutionProvider"
     package = "onnxruntime-gpu"
+    where = ", which EXTRA=cuda ./run.sh installs with CUDA and cuDNN"
     library = "cuda"
     libraries = (
         "The extra cuda (EXTRA=cuda ./run.sh) brings CUDA and cuDNN; nvidia-smi shows the driver "

@@ -4,6 +4,9 @@ one."""
 from __future__ import annotations
 
 import json
+import re
+
+from face_service.errors import ProviderError
 
 from ..policy import BOUNDED_ON_CPU, FIXED, ShapePolicy
 from .base import Options, Program, Provider, Setup
@@ -11,6 +14,10 @@ from .base import Options, Program, Provider, Setup
 HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 """By precision. It is always said: left alone, it is OpenVINO's to choose, by version and by
 processor. "f32" leaves quantised layers in int8."""
+
+
+ONE_DEVICE = re.compile(r"(CPU|GPU|NPU)(\.\w+)?")
+"""AUTO, MULTI and HETERO choose among several: a GPU could be unused and nobody would know."""
 
 
 class OpenVino(Provider):
@@ -21,6 +28,10 @@ class OpenVino(Provider):
     name = "OpenVINOExecutionProvider"
     package = "onnxruntime-openvino==1.24.1"
     library = "openvino"
+    libraries = (
+        "OpenVINO is in the package; an Intel GPU wants Intel's driver (intel-opencl-icd) and "
+        "access to /dev/dri"
+    )
     known_options = frozenset(
         {
             "cache_dir", "context", "device_id", "device_luid", "device_type",
@@ -39,6 +50,11 @@ class OpenVino(Provider):
         twice the memory for nothing. A GPU compiles for every shape: docs/decisions/0018."""
         return self.shapes if device(setup) == "CPU" else FIXED
 
+    def card(self, setup: Setup) -> str | None:
+        """The end of `device_type`; which of several CPUs or NPUs is not DEVICE_ID's to say."""
+        kind, _, index = device(setup).partition(".")
+        return (index or "0") if kind == "GPU" else None
+
     def keeps_programs(self, setup: Setup) -> bool:
         """On a CPU, compiling is as fast as reading what was compiled."""
         return device(setup) != "CPU"
@@ -56,12 +72,25 @@ class OpenVino(Provider):
             properties["INFERENCE_NUM_THREADS"] = str(setup.threads)
         cache = {"cache_dir": str(program.folder)} if program.folder else {}
         return {
-            "device_type": device(setup),
             "load_config": json.dumps({kind: properties}),
             **cache,
         }
 
+    def options_for(self, setup: Setup, program: Program) -> dict[str, str]:
+        """`device_type` completed: what was written is the kind, DEVICE_ID says which."""
+        return {**super().options_for(setup, program), "device_type": device(setup)}
+
 
 def device(setup: Setup) -> str:
-    """What computes: "CPU", unless ONNX_PROVIDER_OPTIONS says `device_type`, such as "GPU.0"."""
-    return setup.overrides.get(OpenVino.name, {}).get("device_type", "CPU")
+    """What computes: "CPU", unless ONNX_PROVIDER_OPTIONS says `device_type`. "GPU" is the one that
+    DEVICE_ID says, "GPU.1" is that one.
+
+    Raises ProviderError for what is not one device.
+    """
+    said = setup.overrides.get(OpenVino.name, {}).get("device_type", "CPU")
+    if not ONE_DEVICE.fullmatch(said):
+        raise ProviderError(
+            f"{OpenVino.name}: device_type {said} is not one device: say CPU, GPU, GPU.1 or NPU. "
+            "What chooses among several could leave a GPU unused without a word"
+        )
+    return f"GPU.{setup.device}" if said == "GPU" and setup.device else said

@@ -1,0 +1,43 @@
+"""What runs one at a time: programs that are not safe side by side, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from face_service.errors import InferenceFailed
+from face_service.runtime import network
+from face_service.runtime.network import Task, load_networks
+from face_service.runtime.providers import PROVIDERS, Setup
+
+from .conftest import MIGRAPHX, Ort
+
+BLOB = np.zeros((1, 3, 64, 64), np.float32)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_runs_on_migraphx_take_turns_across_lanes_and_others_do_not(
+    name: str, age: Task, ort: Ort, tmp_path: Path
+) -> None:
+    setup = Setup(cache=tmp_path)
+    ours, theirs = load_networks([age, age], (name,), setup)
+    held = []
+    for given in ort.sessions:
+        given.run = lambda *_: held.append(setup.one_at_a_time.locked()) or [BLOB]  # type: ignore
+    ours.run(BLOB)
+    theirs.run(BLOB)
+    assert held == [name == MIGRAPHX] * 2
+    assert not setup.one_at_a_time.locked()
+
+
+def test_who_waits_for_a_run_that_has_hung_fails(
+    age: Task, ort: Ort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = Setup(cache=tmp_path)
+    (loaded,) = load_networks([age], (MIGRAPHX,), setup)
+    monkeypatch.setattr(network, "TURN_TIMEOUT_S", 0.01)
+    with setup.one_at_a_time, pytest.raises(InferenceFailed, match="Another run has hung"):
+        loaded.run(BLOB)
+    assert loaded.run(BLOB)
