@@ -44,6 +44,7 @@ NOT_RUN = {
     r"python -m tests\.": "the long form of tests/test_load.py and tests/test_hostile.py",
     r"scripts/openvino\.sh": "installs: tests/test_precision.py",
     r"\.openvino/bin/python .* doctor": "says what its machine has: tests/doctor/test_doctor.py",
+    r"models/\.compiled": "removes what this machine has compiled: tests/runtime/test_programs.py",
     r"face-service doctor --": "seconds each, with other options: tests/doctor/test_doctor.py",
 }
 """Commands that are not run, by what is found in them; and why, and what is tested instead."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import re
+import termios
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -114,7 +117,10 @@ def test_a_reader_that_has_stopped_holds_nobody_up() -> None:
     reading, writing = os.pipe()
     text: list[str] = []
     hand = scribe_on(writing)
-    for n in range(HELD + 5000):  # more than fits into the pipe and the queue together
+    for n in range(3000):  # more than fits into the pipe
+        say(hand, f"line {n}")
+    wait_for(lambda: waiting_in(reading) > 60_000)  # and the hand is held up
+    for n in range(3000, HELD + 5000):  # more than fits into the queue as well
         say(hand, f"line {n}")
     with os.fdopen(reading) as reader:
         read = threading.Thread(target=lambda: text.append(reader.read()))
@@ -142,6 +148,13 @@ def test_a_line_is_written_whatever_its_letters(heard: Heard, hand: Scribe) -> N
     say(hand, "naïve 顔")
     hand.close()
     assert heard.path.read_bytes().endswith(" - naïve 顔\n".encode())
+
+
+def waiting_in(pipe: int) -> int:
+    """Bytes that nobody has read yet."""
+    count = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 def wait_for(condition: Callable[[], bool], timeout: float = 10) -> None:

@@ -84,7 +84,7 @@ def load(age: Task, tmp_path: Path, ort: Ort) -> Load:
     """Loads a network; `load(CUDA, device=1)`."""
 
     def loaded(*providers: str, task: Task = age, **setup: Any) -> Network:
-        (made,) = load_networks([task], providers, Setup(cache=tmp_path, **setup))
+        (made,) = load_networks([task], providers, Setup(**{"cache": tmp_path, **setup}))
         assert ort.sessions, "nothing was told to ONNX Runtime"
         return made
 

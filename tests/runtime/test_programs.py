@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 
 from face_service.errors import ProviderError
@@ -12,6 +15,7 @@ from face_service.runtime.network import Task
 from face_service.runtime.providers import PROVIDERS
 from face_service.runtime.providers import migraphx as migraphx_module
 from face_service.runtime.providers import tensorrt as tensorrt_module
+from tests.samples import commands, samples
 
 from .conftest import COREML, MIGRAPHX, TENSORRT, Load, Ort
 
@@ -65,3 +69,35 @@ def test_where_programs_cannot_be_kept_it_says_which_folder(
         load(MIGRAPHX)
     (tmp_path / "coreml").write_text("in the way")
     load(COREML)  # compiles at every start
+
+
+def test_what_other_versions_have_compiled_goes_by_the_commands_of_the_page(
+    load: Load, ort: Ort, tmp_path: Path
+) -> None:
+    """docs/accelerators.md: all that is old, and nothing that is in use."""
+    (sample,) = (
+        sample
+        for sample in samples("bash")
+        if sample.page == "docs/accelerators.md" and "find models/.compiled" in sample.code
+    )
+    *removes_old, removes_all = commands(sample.code)[:-1]
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    compiled = tmp_path / "models" / ".compiled"
+    load(MIGRAPHX, cache=compiled)
+    kept = [Path(given["migraphx_model_cache_dir"]) for given in ort.options(MIGRAPHX)]
+    old = [path.with_name(path.name.replace(onnxruntime.__version__, "1.0.0")) for path in kept]
+    (compiled / "fp16").mkdir()
+    kept.append(compiled / "fp16" / f"scrfd-0123-{onnxruntime.__version__}.onnx")
+    old.append(compiled / "fp16" / "scrfd-0123-1.0.0.onnx")
+    for path in (*kept, *old):
+        path.touch() if path.suffix == ".onnx" else path.mkdir(parents=True, exist_ok=True)
+
+    def run(command: str) -> None:
+        shell = ["bash", "-o", "pipefail", "-ec", command]
+        subprocess.run(shell, cwd=tmp_path, check=True, capture_output=True)
+
+    run("\n".join(removes_old))
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in old)
+    run(removes_all)
+    assert not compiled.exists()

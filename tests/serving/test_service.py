@@ -178,7 +178,7 @@ def test_what_is_logged_beside_the_event_loop_belongs_to_its_request() -> None:
 def test_a_failure_while_looking_after_the_engines_does_not_end_it(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("face_service.serving.service.WATCH_S", 0.01)
+    monkeypatch.setattr("face_service.serving.keeper.WATCH_S", 0.01)
     service, looks = FaceService(FakeEngine, Limits()), []
 
     def no_thread_to_be_had(_: float) -> tuple[int, int]:
@@ -202,8 +202,8 @@ def test_a_failure_while_looking_after_the_engines_does_not_end_it(
 
 
 def test_a_process_that_gets_no_new_engine_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("face_service.serving.service.WATCH_S", 0.01)
-    monkeypatch.setattr("face_service.serving.service.FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr("face_service.serving.keeper.WATCH_S", 0.01)
+    monkeypatch.setattr("face_service.serving.keeper.FIRST_PAUSE_S", 0.0)
     loads: list[int] = []
 
     def load() -> FakeEngine:
@@ -229,9 +229,9 @@ def test_a_process_that_gets_no_new_engine_ends(monkeypatch: pytest.MonkeyPatch)
 def test_an_engine_lost_while_another_is_replaced_is_not_overlooked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("face_service.serving.service.WATCH_S", 0.01)
-    monkeypatch.setattr("face_service.serving.service.FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr("face_service.serving.service.LONGEST_PAUSE_S", 0.01)
+    monkeypatch.setattr("face_service.serving.keeper.WATCH_S", 0.01)
+    monkeypatch.setattr("face_service.serving.keeper.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("face_service.serving.keeper.LONGEST_PAUSE_S", 0.01)
     loads: list[int] = []
 
     def load() -> FakeEngine:
@@ -261,7 +261,7 @@ def test_an_engine_lost_while_another_is_replaced_is_not_overlooked(
 
 
 def test_every_lane_gets_an_engine_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("face_service.serving.service.WATCH_S", 0.01)
+    monkeypatch.setattr("face_service.serving.keeper.WATCH_S", 0.01)
 
     async def live() -> None:
         service = FaceService(FakeEngine, Limits(lanes=3))

@@ -1,9 +1,8 @@
-"""The service behind the routes: loads the engines, decodes, hands images to the lanes."""
+"""The service behind the routes: decodes, hands images to the lanes."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -23,14 +22,14 @@ from face_service.errors import (
 )
 from face_service.face_engine import EngineInfo, FaceEngine, Job, Options
 from face_service.metrics import Metrics
-from face_service.runtime.memory import give_back
 from face_service.runtime.threads import step_back
 from face_service.stages import StageTimes
 from face_service.vision.image import Checked, check, decode_checked
 
 from .admission import Admission
 from .answers import Analysis, Answer, as_request_error, groups
-from .lane import Lanes, in_daemon_thread
+from .keeper import Keeper
+from .lane import Lanes
 from .line import Outcome
 from .room import Room
 
@@ -39,18 +38,6 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
-
-WATCH_S = 0.25
-"""How often the lanes are looked after, in seconds."""
-GIVE_BACK_EVERY = 40
-"""Looks between two that give freed memory back: ten seconds."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
-"""Between attempts to load an engine anew."""
-MAX_ATTEMPTS = 10
-"""Over two and a half minutes. A driver can be in a state that only a new process gets out of."""
-MAX_STALLED = 3
-"""Engines given up with a thread inside before the process ends: their memory cannot be had
-back, and a driver that hung so often is not cured by another engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +67,20 @@ class FaceService:
         metrics: Metrics | None = None,
         progress: Callable[[], str] = str,
     ) -> None:
-        self._load = load
         self._progress = progress
         self._limits = limits
         self._decoders = ThreadPoolExecutor(
             limits.decoders, thread_name_prefix="decode", initializer=step_back
         )
         self._started = time.monotonic()
-        self._stalled = 0
         self.admission = Admission(limits.max_queue)
         self.metrics = metrics or Metrics()
         self._lanes = Lanes(self.metrics)
+        self._keeper = Keeper(
+            load, self._lanes, limits.lanes, limits.stall_timeout, self.metrics, self._use
+        )
         self._room = Room(limits.max_decoded_bytes, self.metrics)
         self.engine: FaceEngine | None = None
-        self.failure: StartupError | None = None
         self.draining = False
         self.metrics.watch(
             inside=lambda: self.admission.inside,
@@ -115,6 +102,11 @@ class FaceService:
         if self.engine is None:
             return "starting"
         return "healthy" if len(self._lanes) else "recovering"
+
+    @property
+    def failure(self) -> StartupError | None:
+        """Why there will be no engine any more."""
+        return self._keeper.failure
 
     @property
     def progress(self) -> str | None:
@@ -139,94 +131,18 @@ class FaceService:
 
     async def start(self) -> None:
         """Load the engines. What stops that ends up in `failure` and is raised."""
-        try:
-            for _ in range(self._limits.lanes):
-                engine = await in_daemon_thread(self._load)
-                self._lanes.open(engine, engine.images_per_turn)
-            self._take()
-        except StartupError as error:
-            self.failure = error
-            raise
-        except Exception as error:
-            self.failure = StartupError(f"the models cannot be loaded: {error}")
-            raise self.failure from error
+        await self._keeper.start()
 
     async def watch(self) -> None:
         """Replace engines that break or hang, for as long as the service runs.
 
-        Raises StartupError once so many have hung that only a new process helps.
+        Raises StartupError where only a new process helps.
         """
-        restoring: asyncio.Task[None] | None = None
-        try:
-            for turn in itertools.count(1):
-                await asyncio.sleep(WATCH_S)
-                try:
-                    if turn % GIVE_BACK_EVERY == 0:
-                        await in_daemon_thread(give_back)
-                    self._give_up_lost()
-                    if restoring and restoring.done():
-                        ended, restoring = restoring, None
-                        ended.result()
-                    # Beside the watch: loading may take for ever, and other engines break too.
-                    if restoring is None and len(self._lanes) < self._limits.lanes:
-                        restoring = asyncio.create_task(self._restore())
-                except StartupError:
-                    raise
-                except Exception:  # nobody else looks after the engines
-                    logger.exception("Looking after the engines failed, and goes on")
-        finally:
-            if restoring:
-                restoring.cancel()
+        await self._keeper.watch()
 
-    def _give_up_lost(self) -> None:
-        broken, stalled = self._lanes.remove_lost(self._limits.stall_timeout)
-        self._stalled += stalled
-        self.metrics.engines_lost.labels("broken").inc(broken)
-        self.metrics.engines_lost.labels("stalled").inc(stalled)
-        if stalled:
-            logger.error(
-                "No network has finished for %.0f s: the engine is given up",
-                self._limits.stall_timeout,
-            )
-        if self._stalled >= MAX_STALLED:
-            self.failure = StartupError(
-                f"{self._stalled} engines have hung: this process ends so that a new one "
-                "can take over; look at the drivers and at the machine's load"
-            )
-            raise self.failure
-
-    async def _restore(self) -> None:
-        while len(self._lanes) < self._limits.lanes:
-            await self._replace_engine()
-
-    async def _replace_engine(self) -> None:
-        """Raises StartupError after MAX_ATTEMPTS in vain, if no other engine works."""
-        pause = FIRST_PAUSE_S
-        for attempt in itertools.count(1):
-            try:
-                engine = await in_daemon_thread(self._load)
-            except Exception as error:
-                if attempt >= MAX_ATTEMPTS and not len(self._lanes):
-                    self.failure = StartupError(
-                        f"no new engine after {attempt} attempts: this process ends so that a new "
-                        f"one can take over; at last: {error}"
-                    )
-                    raise self.failure from error
-                logger.exception("No new engine; the next attempt is in %.0f s", pause)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
-            else:
-                self._lanes.open(engine, engine.images_per_turn)
-                self._take()
-                logger.warning("A new engine has taken over")
-                return
-
-    def _take(self) -> None:
-        """Speak of the engine that came last, or of one that fell back, if any did."""
-        engines = self._lanes.engines
-        self.engine = next((e for e in engines if e.info.fallback), engines[-1])
-        info = self.engine.info
-        self._room.let_in(self._limits.ahead(self.engine.images_per_turn))
+    def _use(self, engine: FaceEngine) -> None:
+        info, self.engine = engine.info, engine
+        self._room.let_in(self._limits.ahead(engine.images_per_turn))
         self.metrics.describe(
             pack=info.pack,
             recogniser=info.recogniser_sha256,
