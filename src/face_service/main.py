@@ -13,7 +13,7 @@ from face_service.app import create_app
 from face_service.config import Settings, load_settings
 from face_service.errors import StartupError
 from face_service.logs import configure_logging
-from face_service.runtime.memory import keep_large_blocks_apart
+from face_service.runtime.memory import share_one_heap
 from face_service.server import KEEP_ALIVE_S, Server, bounded_protocol
 from face_service.serving.lane import is_inside_a_network
 
@@ -25,7 +25,7 @@ SEND_TIMEOUT_S = 5
 
 def serve(settings: Settings) -> int:
     """Serve until a signal says to stop. Returns the exit status: 1 if the start failed."""
-    keep_large_blocks_apart()
+    share_one_heap()
     failures: list[StartupError] = []
 
     def stop(error: StartupError) -> None:

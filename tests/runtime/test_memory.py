@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,40 +18,58 @@ from face_service.runtime.providers import CPU, OPENVINO
 
 from .conftest import CUDA, MIGRAPHX, Load, Ort
 
-RESIDENT = """
+GIVE_BACK = """
 from pathlib import Path
-from face_service.runtime.memory import give_back, keep_large_blocks_apart
+from face_service.runtime.memory import give_back
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
-def given_back(size, count):
-    blocks = [bytearray(size) for _ in range(count)]
-    pin = bytearray(60_000)  # at the end of the heap: what lies before it cannot be cut off
-    before = resident()
-    del blocks
-    return pin, before
-"""
-SMALL = f"""{RESIDENT}
-pin, before = given_back(60_000, 2000)
-kept = resident()
+blocks = [bytearray(60_000) for _ in range(2000)]
+pin = bytearray(60_000)  # at the end of the heap: what lies before it cannot be cut off
+del blocks
+before = resident()
 give_back()
-print(kept - resident())
-"""
-LARGE = f"""{RESIDENT}
-keep_large_blocks_apart()
-learnt = bytearray(31_000_000)
-del learnt  # glibc learns from it
-pin, before = given_back(6_000_000, 20)
 print(before - resident())
+"""
+HEAPS = """
+import ctypes, sys, threading
+from face_service.runtime.memory import share_one_heap
+
+if sys.argv[2:]:
+    share_one_heap()
+blocks, all_there = [], threading.Barrier(4)
+
+def allocate():
+    blocks.append(bytearray(60_000))
+    all_there.wait()
+
+threads = [threading.Thread(target=allocate) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps and gives back")
-@pytest.mark.parametrize("program", [SMALL, LARGE], ids=["small, when asked", "large, at once"])
-def test_what_is_freed_is_given_back(program: str) -> None:
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+def test_what_glibc_keeps_is_given_back() -> None:
+    done = subprocess.run([sys.executable, "-c", GIVE_BACK], capture_output=True, text=True)
     assert float(done.stdout) > 50, done
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has a heap for every thread")
+def test_threads_share_one_heap(tmp_path: Path) -> None:
+    def heaps(*shared: str) -> int:
+        out = tmp_path / "heaps.xml"
+        subprocess.run([sys.executable, "-c", HEAPS, out, *shared], check=True)
+        return out.read_text().count("<heap nr=")
+
+    assert heaps() > 1
+    assert heaps("shared") == 1
 
 
 @pytest.mark.parametrize(

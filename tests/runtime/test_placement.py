@@ -24,7 +24,7 @@ GROWTH = """
 import sys
 from pathlib import Path
 import numpy as np
-from face_service.runtime.memory import give_back, keep_large_blocks_apart
+from face_service.runtime.memory import give_back, share_one_heap
 from face_service.runtime.network import Task, load_networks
 from face_service.runtime.providers import CPU, Setup
 
@@ -34,7 +34,7 @@ def resident_after(runs):
     give_back()
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
-keep_large_blocks_apart()
+share_one_heap()
 (network,) = load_networks([Task(Path(sys.argv[1]), "")], (CPU,), Setup(threads=2))
 blob = np.zeros((1, 3, 112, 112), np.float32)
 states = [resident_after(300) for _ in range(4)]

@@ -7,22 +7,20 @@ import re
 import sys
 from collections.abc import Callable
 
-LARGE = 4 << 20
-"""Bytes. Above it numpy asks for huge pages, so that a new block costs little; below it lies what
-the detector is shown, 2.9 MB of 1,440 pages that are used again and again."""
-M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
 """glibc's malloc.h."""
 
 
-def keep_large_blocks_apart() -> None:
-    """Have glibc map every block of LARGE bytes for itself, so that it is gone once it is freed.
+def share_one_heap() -> None:
+    """Have all threads that begin from now on take memory from the heap of the main one.
 
-    By itself glibc raises the bound to the largest block that was ever freed, up to 32 MB. Then
-    images lie among small blocks in the heaps of several threads, and those only grow.
+    By itself glibc gives heaps to threads. An image is decoded in one thread and freed in another,
+    so that each heap comes to hold as much as all of them need, and what lies free in one is taken
+    from the system anew for the other.
     """
     mallopt = of_glibc("mallopt")
     if mallopt:
-        mallopt(M_MMAP_THRESHOLD, LARGE)
+        mallopt(M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
