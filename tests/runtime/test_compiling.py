@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import pytest
 from filelock import FileLock
 
@@ -104,40 +103,6 @@ def test_a_program_that_failed_is_tried_again(
         with pytest.raises(RuntimeError):
             compile_missing(orders, (MIGRAPHX,), setup)
         assert str(setup.progress) == "", "what is tried next is not this"
-
-
-def test_the_commands_that_remove_old_programs_leave_the_new_ones(
-    starter: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "accelerators.md").read_text()
-    commands = [line for line in page.splitlines() if line.startswith("find models/.compiled")]
-    assert len(commands) == 2
-    cache = tmp_path / "models" / ".compiled"
-    model = starter.models[Role.AGE]
-
-    def folders() -> set[Path]:
-        made = orders_for(
-            model.path, model.sha256, read_input(model.path), [(1, 3, 64, 64), (2, 3, 64, 64)],
-            PROVIDERS["MIGraphXExecutionProvider"], Setup(cache=cache),
-        )  # fmt: skip
-        return {order.program.folder for order in made if order.program.folder}
-
-    kept = folders()
-    with monkeypatch.context() as patch:
-        patch.setattr(onnxruntime, "__version__", "1.2.3")
-        old = folders()
-    driver = cache / "driver" / "a" / "b" / "c"
-    driver.mkdir(parents=True)
-    halves = [cache / "fp16" / f"det-0-{name}.onnx" for name in (onnxruntime.__version__, "1.2.3")]
-    halves[0].parent.mkdir()
-    for path in (*halves, *(folder / COMPLETE for folder in kept | old)):
-        path.touch()
-    script = f"version={onnxruntime.__version__}\n" + "\n".join(commands)
-    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True)
-    assert all((folder / COMPLETE).exists() for folder in kept)
-    assert not any(folder.exists() for folder in old)
-    assert driver.exists()
-    assert [path.exists() for path in halves] == [True, False]
 
 
 def test_the_child_compiles_what_it_is_told(orders: list[Order], setup: Setup) -> None:

@@ -86,6 +86,7 @@ def test_what_other_versions_have_compiled_goes_by_the_commands_of_the_page(
     load(MIGRAPHX, cache=compiled)
     kept = [Path(given["migraphx_model_cache_dir"]) for given in ort.options(MIGRAPHX)]
     old = [path.with_name(path.name.replace(onnxruntime.__version__, "1.0.0")) for path in kept]
+    kept.append(compiled / "driver" / "gfx1100" / "3.4.0" / "kernels")  # MIOpen's own
     (compiled / "fp16").mkdir()
     kept.append(compiled / "fp16" / f"scrfd-0123-{onnxruntime.__version__}.onnx")
     old.append(compiled / "fp16" / "scrfd-0123-1.0.0.onnx")
