@@ -151,7 +151,9 @@ class Lanes:
         Returns how many of each.
         """
         broken = [lane for lane in self._open if lane.broken]
-        stalled = [lane for lane in self._open if lane.stalled_for() > stall_timeout]
+        stalled = [
+            lane for lane in self._open if not lane.broken and lane.stalled_for() > stall_timeout
+        ]
         for lane in (*broken, *stalled):
             lane.give_up()
             self._open.remove(lane)
