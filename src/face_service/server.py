@@ -77,8 +77,7 @@ def bounded_protocol(max_connections: int) -> type[HttpToolsProtocol]:
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if not self._between_bodies:
-                self._end_after(LINGER_S)
+            self._linger()
 
         def shutdown(self) -> None:
             if self.cycle is None:  # a request may be on its way: it is owed an answer
@@ -93,6 +92,7 @@ def bounded_protocol(max_connections: int) -> type[HttpToolsProtocol]:
         def resume_writing(self) -> None:
             super().resume_writing()
             self._stop_timer()
+            self._linger()
 
         def send_400_response(self, msg: str) -> None:
             self._refuse("400 Bad Request", "The request is not valid HTTP/1.1")
@@ -121,6 +121,11 @@ def bounded_protocol(max_connections: int) -> type[HttpToolsProtocol]:
                 f"connection: close\r\n\r\n{body}".encode()
             )
             self.transport.close()
+
+        def _linger(self) -> None:
+            """Wait no longer than a while for a body that nobody wants any more."""
+            if not self._between_bodies and self.cycle.response_complete:
+                self._end_after(LINGER_S)
 
         def _end_after(self, seconds: float) -> None:
             self._stop_timer()
