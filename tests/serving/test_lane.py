@@ -49,7 +49,7 @@ class FakeEngine:
 
 
 async def ask(lanes: Lanes, *jobs: object) -> list[Outcome]:
-    return await lanes.run(list(jobs), StageTimes())
+    return await lanes.run(list(jobs), StageTimes(), [])
 
 
 async def queued(count: int) -> None:
@@ -116,7 +116,7 @@ def test_cancelled_before_its_turn_never_reaches_the_engine(images_per_turn: int
         first = asyncio.create_task(ask(lanes, "first"))
         await asyncio.to_thread(engine.entered.wait, 10)
         times = StageTimes()
-        second = asyncio.create_task(lanes.run(["second"], times))
+        second = asyncio.create_task(lanes.run(["second"], times, []))
         third = asyncio.create_task(ask(lanes, "third"))
         await queued(3)
         second.cancel()

@@ -106,3 +106,24 @@ def test_pixels_wait_for_room_as_well_and_time_tells() -> None:
     first, second = asyncio.run(run())
     assert "queue" not in first
     assert second["queue"] > 0
+
+
+def test_pixels_keep_their_room_while_an_engine_has_them_though_nobody_waits_for_it() -> None:
+    engine = Held()
+
+    async def run() -> list[int]:
+        service = FaceService(lambda: engine, LIMITS)
+        await service.start()
+        request = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
+        while service._room.held == 0 or not service._lanes._open[0]._turn:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+        computing = service._room.held
+        engine.may.set()
+        while service._room.held:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        service.close()
+        return [computing, service._room.held]
+
+    assert asyncio.run(asyncio.wait_for(run(), 30)) == [10 * 10 * 3, 0]

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from face_service.errors import EngineLost
 from face_service.face_engine import FaceEngine, Job
@@ -126,13 +126,17 @@ class Lanes:
         self._open.append(lane)
         lane.start()
 
-    async def run(self, jobs: Sequence[Job], times: StageTimes) -> list[Outcome]:
+    async def run(
+        self, jobs: Sequence[Job], times: StageTimes, users: list[Future[Any]]
+    ) -> list[Outcome]:
         """The outcome of each job, once their turn has come; `times` learns how long it took.
 
-        If the caller is cancelled before that, they never reach an engine.
+        If the caller is cancelled before that, they never reach an engine. `users` gets the future
+        that is done when the jobs are needed no more, cancelled or not.
         """
         # Times of its own: a lane that computes for nobody any more still writes to them.
         work = Work(jobs, StageTimes())
+        users.append(work.future)
         self.line.put(work)
         try:
             outcomes = await asyncio.wrap_future(work.future)

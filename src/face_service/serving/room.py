@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from face_service.metrics import Metrics
 from face_service.stages import StageTimes
@@ -24,6 +26,7 @@ class Room:
         self._bytes = Budget(size)
         self._turns = Budget(0)
         self._metrics = metrics
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def size(self) -> int:
@@ -45,10 +48,15 @@ class Room:
         self._turns.size = requests
 
     @asynccontextmanager
-    async def take(self, size: int, times: StageTimes) -> AsyncIterator[None]:
+    async def take(self, size: int, times: StageTimes) -> AsyncIterator[list[Future[Any]]]:
         """Have room for `size` bytes of a request for the length of the block; `times` learns how
-        long it was waited for. First come, first served."""
+        long it was waited for. First come, first served.
+
+        Gives a list for the futures of what works on the pixels. Where one of them is not done at
+        the end of the block, for the request was cancelled, its room is kept until it is.
+        """
         started, waited = time.perf_counter(), False
+        users: list[Future[Any]] = []
         async with AsyncExitStack() as held:
             try:
                 for budget, amount in ((self._turns, 1), (self._bytes, size)):
@@ -60,4 +68,16 @@ class Room:
             finally:
                 if waited:
                     times.add("queue", started, time.perf_counter())
-            yield
+            try:
+                yield users
+            finally:
+                if not all(user.done() for user in users):
+                    leaving = asyncio.create_task(leave(held.pop_all(), users))
+                    self._leaving.add(leaving)
+                    leaving.add_done_callback(self._leaving.discard)
+
+
+async def leave(held: AsyncExitStack, users: Sequence[Future[Any]]) -> None:
+    """Give back what is held once nobody uses it any more."""
+    async with held:
+        await asyncio.wait([asyncio.wrap_future(user) for user in users])

@@ -6,11 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from face_service import __version__
 from face_service.errors import (
@@ -153,11 +153,11 @@ class FaceService:
 
     async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that takes milliseconds on a decoding thread, not on the event loop."""
-        loop = asyncio.get_running_loop()
+        return await asyncio.wrap_future(self._submit(call, *args, **kwargs))
+
+    def _submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         here = copy_context()  # what is logged there belongs to this request
-        return await loop.run_in_executor(
-            self._decoders, partial(here.run, partial(call, *args, **kwargs))
-        )
+        return self._decoders.submit(here.run, partial(call, *args, **kwargs))
 
     async def analyse(self, data: bytes, options: Options, times: StageTimes) -> Analysis:
         """Decode an image and find its faces. Raises RequestError."""
@@ -195,8 +195,9 @@ class FaceService:
                 fitting[place] = item
         for places in groups(fitting, self._room.size):
             images = [fitting[place] for place in places]
-            async with self._room.take(sum(image.decoded_bytes for image in images), times):
-                found = await self._analyse_group(engine, images, options, times)
+            size = sum(image.decoded_bytes for image in images)
+            async with self._room.take(size, times) as users:
+                found = await self._analyse_group(engine, images, options, times, users)
             answers.update(zip(places, found, strict=True))
         return engine.info, [answers[place] for place in range(len(files))]
 
@@ -206,17 +207,18 @@ class FaceService:
         images: Sequence[Checked],
         options: Options,
         times: StageTimes,
+        users: list[Future[Any]],
     ) -> list[Answer]:
         def prepare(image: Checked) -> Job:
             return engine.prepare(decode_checked(image), options)
 
+        users += [self._submit(prepare, image) for image in images]
         with times.measure("decode"):
             prepared = await asyncio.gather(
-                *(self.beside(prepare, image) for image in images),
-                return_exceptions=True,
+                *map(asyncio.wrap_future, users), return_exceptions=True
             )
         jobs = [job for job in prepared if isinstance(job, Job)]
-        outcomes = iter(await self._run(jobs, times) if jobs else ())
+        outcomes = iter(await self._run(jobs, times, users) if jobs else ())
         answers: list[Answer] = []
         for item in prepared:
             outcome = next(outcomes) if isinstance(item, Job) else item
@@ -227,10 +229,12 @@ class FaceService:
                 answers.append(as_request_error(outcome))
         return answers
 
-    async def _run(self, jobs: Sequence[Job], times: StageTimes) -> list[Outcome]:
+    async def _run(
+        self, jobs: Sequence[Job], times: StageTimes, users: list[Future[Any]]
+    ) -> list[Outcome]:
         started, turn = time.perf_counter(), StageTimes()
         try:
-            outcomes = await self._lanes.run(jobs, turn)
+            outcomes = await self._lanes.run(jobs, turn, users)
         finally:
             times.include(turn)
         busy = time.perf_counter() - started - turn.get("queue", 0.0) / 1e3
