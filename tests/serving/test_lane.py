@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -129,6 +130,23 @@ def test_cancelled_before_its_turn_never_reaches_the_engine(images_per_turn: int
 
     asyncio.run(run())
     assert engine.batches == [["first"], ["third"]]
+
+
+def test_a_lane_that_broke_long_ago_is_removed_once_and_its_engine_released() -> None:
+    engine, released = FakeEngine(), []
+    engine.release = lambda: released.append(True)
+
+    async def run() -> tuple[int, int]:
+        lanes = Lanes(Metrics())
+        lanes.open(engine, images_per_turn=1)
+        (lane,) = lanes._open
+        lane.broken, lane._busy_since = True, time.monotonic() - 60
+        lost = lanes.remove_lost(stall_timeout=1)
+        assert len(lanes) == 0
+        return lost
+
+    assert asyncio.run(run()) == (1, 0)
+    assert released == [True]
 
 
 def test_two_lanes_work_side_by_side_with_an_engine_each() -> None:

@@ -17,6 +17,7 @@ from face_service.errors import (
     StartupError,
 )
 from face_service.face_engine import Face, Job, Options
+from face_service.serving import keeper
 from face_service.serving.answers import Analysis
 from face_service.serving.service import FaceService, Limits
 from face_service.stages import StageTimes
@@ -53,6 +54,13 @@ class FakeEngine:
         if any(job.image.shape[1] == POISON for job in jobs):
             raise RuntimeError("the network cannot take this")
         return [[] for _ in jobs]
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keeper that looks often and hardly pauses."""
+    for name in ("WATCH_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
+        monkeypatch.setattr(keeper, name, 0.01)
 
 
 def image(width: int) -> bytes:
@@ -175,10 +183,10 @@ def test_what_is_logged_beside_the_event_loop_belongs_to_its_request() -> None:
     assert asyncio.run(run()) == {"request_id": "frame-17"}
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_failure_while_looking_after_the_engines_does_not_end_it(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("face_service.serving.keeper.WATCH_S", 0.01)
     service, looks = FaceService(FakeEngine, Limits()), []
 
     def no_thread_to_be_had(_: float) -> tuple[int, int]:
@@ -201,9 +209,8 @@ def test_a_failure_while_looking_after_the_engines_does_not_end_it(
     assert "can't start new thread" in caplog.text
 
 
-def test_a_process_that_gets_no_new_engine_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("face_service.serving.keeper.WATCH_S", 0.01)
-    monkeypatch.setattr("face_service.serving.keeper.FIRST_PAUSE_S", 0.0)
+@pytest.mark.usefixtures("hurried")
+def test_a_process_that_gets_no_new_engine_ends() -> None:
     loads: list[int] = []
 
     def load() -> FakeEngine:
@@ -226,12 +233,8 @@ def test_a_process_that_gets_no_new_engine_ends(monkeypatch: pytest.MonkeyPatch)
     assert isinstance(service.failure, StartupError)
 
 
-def test_an_engine_lost_while_another_is_replaced_is_not_overlooked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("face_service.serving.keeper.WATCH_S", 0.01)
-    monkeypatch.setattr("face_service.serving.keeper.FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr("face_service.serving.keeper.LONGEST_PAUSE_S", 0.01)
+@pytest.mark.usefixtures("hurried")
+def test_an_engine_lost_while_another_is_replaced_is_not_overlooked() -> None:
     loads: list[int] = []
 
     def load() -> FakeEngine:
@@ -260,8 +263,8 @@ def test_an_engine_lost_while_another_is_replaced_is_not_overlooked(
     assert service.failure is not None
 
 
-def test_every_lane_gets_an_engine_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("face_service.serving.keeper.WATCH_S", 0.01)
+@pytest.mark.usefixtures("hurried")
+def test_every_lane_gets_an_engine_again() -> None:
 
     async def live() -> None:
         service = FaceService(FakeEngine, Limits(lanes=3))
