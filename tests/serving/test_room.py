@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
+import pytest
+
+from face_service.errors import InvalidImage
 from face_service.face_engine import Face, Job, Options
 from face_service.metrics import Metrics
 from face_service.serving.room import Room
@@ -127,3 +131,33 @@ def test_pixels_keep_their_room_while_an_engine_has_them_though_nobody_waits_for
         return [computing, service._room.held]
 
     assert asyncio.run(asyncio.wait_for(run(), 30)) == [10 * 10 * 3, 0]
+
+
+def test_what_fails_when_nobody_waits_for_it_any_more_is_no_news(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Failing(Held):
+        def prepare(self, pixels: object, options: Options) -> Job:
+            self.prepared += 1
+            self.may.wait(60)
+            raise InvalidImage("damaged")
+
+    engine = Failing()
+
+    async def run() -> None:
+        service = FaceService(lambda: engine, LIMITS)
+        await service.start()
+        request = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
+        while not engine.prepared:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+        assert service._room.held == 10 * 10 * 3
+        engine.may.set()
+        while service._room.held:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        service.close()
+        gc.collect()
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+    assert not [record for record in caplog.records if record.name == "asyncio"]

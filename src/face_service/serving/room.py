@@ -80,4 +80,4 @@ class Room:
 async def leave(held: AsyncExitStack, users: Sequence[Future[Any]]) -> None:
     """Give back what is held once nobody uses it any more."""
     async with held:
-        await asyncio.wait([asyncio.wrap_future(user) for user in users])
+        await asyncio.gather(*map(asyncio.wrap_future, users), return_exceptions=True)
