@@ -25,7 +25,6 @@ SEND_TIMEOUT_S = 5
 
 def serve(settings: Settings) -> int:
     """Serve until a signal says to stop. Returns the exit status: 1 if the start failed."""
-    share_one_heap()
     failures: list[StartupError] = []
 
     def stop(error: StartupError) -> None:
@@ -62,6 +61,7 @@ def serve(settings: Settings) -> int:
 
 def main(**overrides: Any) -> int:
     """Read the settings and serve. A bad setting is one line on stderr and status 1."""
+    share_one_heap()  # before the first thread begins
     try:
         settings = load_settings(**overrides)
     except StartupError as error:

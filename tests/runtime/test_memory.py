@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from face_service.errors import OutOfMemory
 from face_service.runtime import network
 from face_service.runtime.memory import is_out_of_memory
 from face_service.runtime.providers import CPU, OPENVINO
+from tests.server import Server
 
 from .conftest import CUDA, MIGRAPHX, Load, Ort
 
@@ -70,6 +72,32 @@ def test_threads_share_one_heap(tmp_path: Path) -> None:
 
     assert heaps() > 1
     assert heaps("shared") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has a heap for every thread")
+@pytest.mark.parametrize("variables", [{}, {"LOG_FORMAT": "json"}])
+def test_a_server_has_one_heap(
+    variables: dict[str, str], start_server: Callable[..., Server], six_faces: Path
+) -> None:
+    server = start_server(**variables)
+    server.wait_until_ready()
+    assert server.client.post("/detect", files={"file": six_faces.read_bytes()}).status_code == 200
+
+    assert heaps_of_threads(server.process.pid) == []
+    server.stop()
+
+
+def heaps_of_threads(pid: int) -> list[str]:
+    """What glibc reserves: to a multiple of 64 MB, closed from where the heap ends (`---p`)."""
+    maps = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    return [
+        " ".join(rest)
+        for heap, rest in itertools.pairwise(maps)
+        if heap[1] == "rw-p"
+        and rest[1] == "---p"
+        and heap[0].split("-")[1] == rest[0].split("-")[0]
+        and int(rest[0].split("-")[1], 16) % (64 << 20) == 0
+    ]
 
 
 @pytest.mark.parametrize(

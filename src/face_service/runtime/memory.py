@@ -12,11 +12,12 @@ M_ARENA_MAX = -8
 
 
 def share_one_heap() -> None:
-    """Have all threads that begin from now on take memory from the heap of the main one.
+    """Have all threads take memory from the heap of the main one. To be called before another
+    thread begins: a heap that exists goes on being handed out.
 
     By itself glibc gives heaps to threads. An image is decoded in one thread and freed in another,
     so that each heap comes to hold as much as all of them need, and what lies free in one is taken
-    from the system anew for the other.
+    from the system anew for the other; `give_back` cannot return the end of such a heap.
     """
     mallopt = of_glibc("mallopt")
     if mallopt:
