@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -54,7 +53,6 @@ class Results:
     variables: dict[str, str]
     starts: dict[str, list[float]] = field(default_factory=dict)
     cells: list[dict[str, Any]] = field(default_factory=list)
-    bare: dict[int, dict[str, Any]] = field(default_factory=dict)
     peak_rss_mb: dict[str, float | None] = field(default_factory=dict)
 
     def add(self, cell: Cell, subject: str, rounds: list[Round]) -> None:
@@ -124,36 +122,26 @@ class Comparison:
                 subjects["loop"] = loop
             for faces in dict.fromkeys(cell.faces for cell in cells):
                 images = [frame(faces, seed) for seed in range(FRAMES)]
-                with opponents.bare(self.folder, self.variables, self.python, images) as bare:
-                    for name in subjects:  # every canvas and batch size once
-                        subjects[name].measure(images, Plan(1, len(images), 60))
-                    for cell in (cell for cell in cells if cell.faces == faces):
-                        self.measure_cell(cell, subjects, images, bare)
+                for name in subjects:  # every canvas and batch size once
+                    subjects[name].measure(images, Plan(1, len(images), 60))
+                for cell in (cell for cell in cells if cell.faces == faces):
+                    self.measure_cell(cell, subjects, images)
             self.results.peak_rss_mb = {
                 name: subject.peak_rss_mb() for name, subject in subjects.items()
             }
 
     def measure_cell(
-        self, cell: Cell, subjects: dict[str, Subject], images: Sequence[bytes], bare: Any
+        self, cell: Cell, subjects: dict[str, Subject], images: Sequence[bytes]
     ) -> None:
         """Rounds of everybody, in turn; who comes first changes from round to round."""
         plan = Plan(cell.clients, MANY, self.arguments.seconds)
         here = [name for name in subjects if name != "loop" or cell.clients == 1]
         rounds: dict[str, list[Round]] = {name: [] for name in here}
-        limits = []
         for turn in range(self.arguments.rounds if cell.main else FEW_ROUNDS):
             for name in here if turn % 2 == 0 else reversed(here):
                 rounds[name].append(subjects[name].measure(images, plan))
-                if name == "ours" and cell.main and cell.clients > 1:
-                    limits.append(bare.run(self.arguments.seconds).throughput)
         for name in here:
             self.results.add(cell, name, rounds[name])
-        if limits:
-            self.results.bare[cell.faces] = {
-                "images_per_second": statistics.median(limits),
-                "runs": bare.recipe.calls,
-                "rounds": limits,
-            }
 
 
 def cells_of(faces: Sequence[int], clients: Sequence[int]) -> list[Cell]:

@@ -19,7 +19,7 @@ def of(results: dict[str, Any]) -> str:
     """Every table there is something for."""
     rows = {(row["faces"], row["clients"], row["subject"]): row for row in results["cells"]}
     parts = [against_naive(rows), against_loop(rows)]
-    parts += [against_bare(rows, results["bare"]), cost(rows), stages(rows)]
+    parts += [cost(rows), stages(rows)]
     parts.append(start_and_memory(results))
     title = " ".join([f"Pack {results['pack']}", *map("=".join, results["variables"].items())])
     return "\n\n".join([title, *(part for part in parts if part)])
@@ -79,22 +79,6 @@ def against_loop(rows: dict[Any, Row]) -> str:
     return table(
         "| faces | loop, frames/s | loop, p50 ms | ours, 1 client, p50 ms | ratio "
         "| throughput, ours with 4 clients / loop |",
-        lines,
-    )
-
-
-def against_bare(rows: dict[Any, Row], bare: dict[Any, Row]) -> str:
-    """How much of what the networks allow is left for requests."""
-    lines = []
-    for faces, limit in bare.items():
-        ours, rate = rows[int(faces), 4, "ours"], limit["images_per_second"]
-        runs = ", ".join(f"{count} of {shape}" for shape, count in limit["runs"].items())
-        lines.append(
-            f"| {faces} | {rate:.2f} | {1e3 / rate:.0f} | {ours['throughput']:.2f} "
-            f"| **{ours['throughput'] / rate:.1%}** | {runs} |"
-        )
-    return table(
-        "| faces | bare limit, images/s | ms | ours, 4 clients | share | runs for 4 images |",
         lines,
     )
 

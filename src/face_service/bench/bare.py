@@ -119,6 +119,7 @@ class BareProcess:
 
     def __init__(self, process: subprocess.Popen[str], images: Sequence[bytes]) -> None:
         self._stdin, self._stdout = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
+        self.pid = process.pid
         order = {"images": [base64.b64encode(image).decode() for image in images]}
         self.recipe = Recipe(**self._ask(order))
 
