@@ -34,7 +34,7 @@ from face_service.runtime.threads import available_cpus
 from face_service.schemas import ErrorResponse, explain
 from face_service.serving.service import FaceService, Limits
 from face_service.tracing import trace_request
-from face_service.vision.image import silence_decoders
+from face_service.vision.image import set_up_opencv
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        silence_decoders()
+        set_up_opencv()
         warn_if_open(settings)
         # Beside the server, not before it: /health must answer while a pack is downloaded.
         running = asyncio.create_task(run())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -172,3 +174,30 @@ def test_pixels_are_limited_before_decoding(
 def test_the_format_comes_from_the_bytes() -> None:
     assert sniff(encode(np.zeros((8, 8, 3), np.uint8), "WEBP")) == "WEBP"
     assert sniff(b"RIFF....AVI LIST") is None
+
+
+SHRINKING = """
+import os
+import cv2, numpy as np
+from face_service.vision.image import set_up_opencv
+
+image = np.zeros((3000, 4000, 3), np.uint8)
+
+def threads_begun():
+    before = len(os.listdir("/proc/self/task"))
+    cv2.resize(image, (640, 480))
+    return len(os.listdir("/proc/self/task")) - before
+
+set_up_opencv()
+begun = threads_begun()
+cv2.setNumThreads(4)
+print(begun, threads_begun())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_opencv_shrinks_on_the_thread_it_is_called_on() -> None:
+    done = subprocess.run([sys.executable, "-c", SHRINKING], capture_output=True, text=True)
+    begun, otherwise = map(int, done.stdout.split())
+    assert begun == 0
+    assert otherwise > 0

@@ -44,10 +44,10 @@ def quantize(
     from face_service.packs import store
     from face_service.quantization.pack import Trial, quantize_pack
     from face_service.runtime.threads import available_cpus
-    from face_service.vision.image import silence_decoders
+    from face_service.vision.image import set_up_opencv
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    silence_decoders()
+    set_up_opencv()
     settings = load_settings()
     mirror = str(settings.model_mirror) if settings.model_mirror else None
     made = quantize_pack(

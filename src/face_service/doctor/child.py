@@ -119,9 +119,9 @@ def trial(order: dict[str, Any]) -> dict[str, Any]:
     from face_service.doctor.storage import here
     from face_service.face_engine import Options
     from face_service.runtime.precision import require_precision
-    from face_service.vision.image import decode, silence_decoders
+    from face_service.vision.image import decode, set_up_opencv
 
-    silence_decoders()
+    set_up_opencv()
     providers, precision = tuple(order["providers"]), order["precision"]
     require_precision(providers[0], precision)
     settings = load_settings(insightface_model=order["model"])

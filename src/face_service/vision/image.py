@@ -172,6 +172,8 @@ ROTATIONS: Mapping[int, Callable[[Image], NDArray[Any]]] = MappingProxyType(
 """What brings a picture of each EXIF orientation upright."""
 
 
-def silence_decoders() -> None:
-    """Keep OpenCV from writing a line to stderr for every broken image somebody sends."""
+def set_up_opencv() -> None:
+    """Keep OpenCV from writing a line to stderr for every broken image somebody sends, and from
+    shrinking an image on threads of its own, which get in the way of the networks'."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    cv2.setNumThreads(1)
