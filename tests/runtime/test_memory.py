@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -88,16 +87,17 @@ def test_a_server_has_one_heap(
 
 
 def heaps_of_threads(pid: int) -> list[str]:
-    """What glibc reserves: to a multiple of 64 MB, closed from where the heap ends (`---p`)."""
-    maps = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
-    return [
-        " ".join(rest)
-        for heap, rest in itertools.pairwise(maps)
-        if heap[1] == "rw-p"
-        and rest[1] == "---p"
-        and heap[0].split("-")[1] == rest[0].split("-")[0]
-        and int(rest[0].split("-")[1], 16) % (64 << 20) == 0
-    ]
+    """What glibc reserves: 64 MB from a multiple of 64 MB, closed (`---p`) where the heap ends."""
+    size = 64 << 20
+    opened, closed = set(), set()
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        bounds, rights = line.split()[:2]
+        begin, end = (int(bound, 16) for bound in bounds.split("-"))
+        if rights == "rw-p" and begin % size == 0:
+            opened.add(begin)
+        if rights == "---p" and end % size == 0:
+            closed.add(end - size)
+    return [hex(begin) for begin in opened & closed]
 
 
 @pytest.mark.parametrize(
