@@ -1,14 +1,17 @@
 """Few clients and many on one server, in turn: more of them must cost nothing but waiting.
 
-    .venv/bin/python -m benchmarks.concurrency [--clients 4 32] [--rounds 5] [--seconds 10]
+    .venv/bin/python -m benchmarks.concurrency [--clients 4 32] [--rounds 12] [--seconds 8]
 
-The frames have one face each. Every line is a number of clients: the median of its rounds, and
-p99 against what the queue implies, so many clients times the time between two answers.
+The frames have one face each. Every line is a number of clients: the median of its rounds, the
+median and quartiles of each round's throughput against the first number's in that round, and p99
+against what the queue implies, so many clients times the time between two answers.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import opponents
@@ -39,25 +42,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pack", type=Path, default=ROOT / ".oracle/packs/standin")
     parser.add_argument("--clients", type=int, nargs="+", default=[4, 32])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=10, help="per round and clients")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=8, help="per round and clients")
     arguments = parser.parse_args()
     measured = measure(
         arguments.pack.resolve(), arguments.clients, arguments.rounds, arguments.seconds
     )
-    rows = [median_round(rounds) for rounds in measured]
     print(
         table(
-            "| clients | requests/s | against the first | p50 ms | p99 ms "
+            "| clients | requests/s | against the first | quartiles | p50 ms | p99 ms "
             "| p99 / (clients × time an answer) |",
             (
-                f"| {clients} | {row.throughput:.2f} "
-                f"| **{row.throughput / rows[0].throughput:.3f}×** "
-                f"| {row.p50:.0f} | {row.p99:.0f} "
-                f"| {row.p99 / 1e3 * row.throughput / clients:.2f} |"
-                for clients, row in zip(arguments.clients, rows, strict=True)
+                line(clients, rounds, measured[0])
+                for clients, rounds in zip(arguments.clients, measured, strict=True)
             ),
         )
+    )
+
+
+def line(clients: int, rounds: Sequence[Round], first: Sequence[Round]) -> str:
+    """What so many clients had, next to what the first number of them had."""
+    row = median_round(rounds)
+    low, middle, high = statistics.quantiles(
+        (one.throughput / other.throughput for one, other in zip(rounds, first, strict=True)), n=4
+    )
+    return (
+        f"| {clients} | {row.throughput:.2f} | **{middle:.3f}×** | {low:.3f}× to {high:.3f}× "
+        f"| {row.p50:.0f} | {row.p99:.0f} | {row.p99 / 1e3 * row.throughput / clients:.2f} |"
     )
 
 

@@ -5,7 +5,7 @@
 
 Both take turns of a few seconds; a share is that of two turns next to each other, and the table
 has the median and the quartiles. The second table says on which threads of the server a request
-costs its CPU time; without `nice` decoders (they are on Linux only) there is none.
+costs its CPU time. Needs Linux, whose /proc knows.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from benchmarks.frames import ROOT, SHARED
-from face_service.bench.bare import bare_process
+from face_service.bench.bare import BareProcess, bare_process
 from face_service.bench.client import Client, request_of
 from face_service.bench.load import Load, Plan, run_apart
 from face_service.bench.report import percentile
@@ -193,7 +193,7 @@ def insightface_loop(folder: Path) -> Iterator[Loop]:
 @contextmanager
 def bare(
     folder: Path, variables: Mapping[str, str], python: str, images: Sequence[bytes]
-) -> Iterator[Any]:
+) -> Iterator[BareProcess]:
     """The bare limit of this service on these images."""
     with bare_process(settings(folder, variables), images, python) as process:
         yield process

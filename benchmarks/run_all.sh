@@ -30,7 +30,7 @@ if [[ -x .openvino/bin/python ]]; then
 else
   echo "No .openvino (scripts/openvino.sh makes it): its tables stay as they are." >&2
 fi
-step concurrency benchmarks.concurrency --rounds 10 --seconds 8
+step concurrency benchmarks.concurrency
 step limit benchmarks.limit
 step arrivals benchmarks.arrivals --seconds 6
 step mixed benchmarks.mixed

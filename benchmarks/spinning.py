@@ -1,29 +1,38 @@
 """What ONNX Runtime's threads should do between runs, and how many lanes: bare networks.
 
-.venv/bin/python -m benchmarks.spinning [--rounds 3]
+    .venv/bin/python -m benchmarks.spinning [--rounds 5] [--busy 0 1 2]
+
+A column is a number of faces and of other processes that want a processor each.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
 from benchmarks.frames import ROOT
+from benchmarks.tables import table
 
 PACK = ROOT / ".oracle/packs/standin"
 STOP = {"session.force_spinning_stop": "1"}
 NO_SPIN = {"session.intra_op.allow_spinning": "0"}
+BRIEFLY = "session.intra_op.spin_duration_us"
 # lanes, threads of each, entries of the session's configuration
 SETTINGS: dict[str, tuple[int, int, dict[str, str]]] = {
     "2 threads, defaults": (1, 2, {}),
     "2 threads, force_spinning_stop": (1, 2, STOP),
     "2 threads, allow_spinning=0": (1, 2, NO_SPIN),
+    **{f"2 threads, spin_duration_us={us}": (1, 2, {BRIEFLY: str(us)}) for us in (2, 10, 100)},
     "2 lanes of 1 thread": (2, 1, STOP),
 }
 RUNS = 5
@@ -68,23 +77,48 @@ def rate(lanes: list[LaneOfNetworks], faces: int) -> float:
     return RUNS * len(lanes) / (time.perf_counter() - started)
 
 
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """So many other processes that compute all the time."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def main() -> None:
     """Print frames per second by setting, the settings in turn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
     lanes = {
         name: [LaneOfNetworks(threads, entries) for _ in range(count)]
         for name, (count, threads, entries) in SETTINGS.items()
     }
-    print("| | no face | 1 face |\n|---|---|---|")
     rates: dict[str, list[float]] = {name: [] for name in SETTINGS}
-    for faces in (0, 1):
-        turns = [{name: rate(own, faces) for name, own in lanes.items()} for _ in range(rounds)]
+    columns = [(others, faces) for others in arguments.busy for faces in (0, 1)]
+    for others, faces in columns:
+        with busy(others):
+            turns = [
+                {name: rate(own, faces) for name, own in lanes.items()}
+                for _ in range(arguments.rounds)
+            ]
         for name in SETTINGS:
             rates[name].append(statistics.median(turn[name] for turn in turns))
-    for name, (none, one) in rates.items():
-        print(f"| {name} | {none:.1f} | {one:.1f} |")
+    heads = (f"{others} busy, {faces} face{'s' * (not faces)}" for others, faces in columns)
+    print(
+        table(
+            f"| | {' | '.join(heads)} |",
+            (
+                f"| {name} | {' | '.join(f'{one:.1f}' for one in row)} |"
+                for name, row in rates.items()
+            ),
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from face_service.face_engine import FaceEngine, Options, select
 from face_service.routes.rendering import render_face
 from face_service.schemas import DetectOptions
 from face_service.serving.answers import Analysis
+from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import Image
 from face_service.vision.scrfd import Detections
 
@@ -46,6 +49,28 @@ def test_the_size_filter_measures_what_is_inside_and_comes_before_the_count() ->
     boxes = found((0, 0, 50, 50), (170, 10, 260, 90), (60, 0, 120, 45))
     chosen = select(boxes, IMAGE, Options(min_face_size=40, max_faces=2))
     assert chosen.bboxes[:, 0].tolist() == [0, 60]
+
+
+def test_what_is_left_out_is_not_embedded(
+    engine: FaceEngine, six_faces_image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[int] = []
+    embed = ArcFace.embed
+
+    def counted(recogniser: ArcFace, crops: Sequence[Image]) -> NDArray[np.float32]:
+        embedded.append(len(crops))
+        return embed(recogniser, crops)
+
+    monkeypatch.setattr(ArcFace, "embed", counted)
+    for options in (
+        Options(),
+        Options(max_faces=2),
+        Options(min_score=1),
+        Options(min_face_size=10_000),
+        Options(embeddings=False),
+    ):
+        engine.faces_of(six_faces_image, options)
+    assert embedded == [6, 2]
 
 
 class CoincidingLandmarks:

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from face_service.face_engine import FaceEngine, Options
-from face_service.vision.arcface import ArcFace
-from face_service.vision.blob import Image
-from face_service.vision.image import decode
 from tests.server import Server
 
 from .conftest import assert_error, faces_of, post, post_batch
@@ -36,28 +30,6 @@ def test_min_face_size_counts_the_shorter_side(server: Server, group: bytes) -> 
     limit = sorted(sides)[14]
     kept = faces_of(server, group, min_face_size=limit)
     assert len(kept) == sum(side >= limit for side in sides)
-
-
-def test_filters_act_before_embedding(
-    engine: FaceEngine, group: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    embedded: list[int] = []
-    embed = ArcFace.embed
-
-    def counted(recogniser: ArcFace, crops: Sequence[Image]) -> NDArray[np.float32]:
-        embedded.append(len(crops))
-        return embed(recogniser, crops)
-
-    monkeypatch.setattr(ArcFace, "embed", counted)
-    image = decode(group, 50_000_000)
-    for options in (
-        Options(),
-        Options(max_faces=2),
-        Options(min_score=1),
-        Options(embeddings=False),
-    ):
-        engine.faces_of(image, options)
-    assert embedded == [29, 2]
 
 
 def test_embedding_formats(server: Server, group: bytes) -> None:
