@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from face_service.bench.server import Address, running
-from tests.hostile import mutations
+from tests.hostile.pictures import mutations
 from tests.images import encode
 
 CLIENTS = 6

@@ -17,7 +17,7 @@ from benchmarks.mixed import State
 
 from face_service.bench.client import Client, request_of
 from face_service.bench.server import running
-from tests.hostile import mutations
+from tests.hostile.pictures import mutations
 
 CLIENTS = 4
 STEPS = 10

@@ -41,7 +41,7 @@ NOT_RUN = {
     r"face-service evaluate": "720 photos: tests/test_verification.py has some of them",
     r"face-service bench": "many seconds of load: tests/cli/test_bench.py",
     r"(python -m |^)benchmarks[./]": "minutes; figures in the page: tests/bench/test_load.py",
-    r"python -m tests\.": "the long form of tests/test_load.py and tests/test_hostile.py",
+    r"python -m tests\.": "the long form of tests/test_load.py and tests/hostile",
     r"scripts/openvino\.sh": "installs: tests/test_precision.py",
     r"\.openvino/bin/python .* doctor": "says what its machine has: tests/doctor/test_doctor.py",
     r"models/\.compiled": "removes what this machine has compiled: tests/runtime/test_programs.py",

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from face_service.server import MAX_HEADER_BYTES
-from tests.hostile import lying_headers, mutations, png_bomb
+from tests.hostile.pictures import lying_headers, mutations, png_bomb
 from tests.images import encode
 from tests.server import Server
 from tests.wire import metric, settled
