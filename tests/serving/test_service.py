@@ -17,7 +17,7 @@ from face_service.errors import (
     StartupError,
 )
 from face_service.face_engine import Face, Job, Options
-from face_service.serving import keeper
+from face_service.serving import supervisor
 from face_service.serving.answers import Analysis
 from face_service.serving.service import FaceService, Limits
 from face_service.stages import StageTimes
@@ -60,7 +60,7 @@ class FakeEngine:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A keeper that looks often and hardly pauses."""
     for name in ("WATCH_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
-        monkeypatch.setattr(keeper, name, 0.01)
+        monkeypatch.setattr(supervisor, name, 0.01)
 
 
 def image(width: int) -> bytes:

@@ -28,10 +28,10 @@ from face_service.vision.image import Checked, check, decode_checked
 
 from .admission import Admission
 from .answers import Analysis, Answer, as_request_error, groups
-from .keeper import Keeper
-from .lane import Lanes
-from .line import Outcome
-from .room import Room
+from .decode_gate import Room
+from .queue import Outcome
+from .supervisor import Keeper
+from .worker import Lanes
 
 logger = logging.getLogger(__name__)
 

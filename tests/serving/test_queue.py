@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from face_service.serving.line import Line, Work
+from face_service.serving.queue import Line, Work
 from face_service.stages import StageTimes
 
 

@@ -11,7 +11,7 @@ import pytest
 from face_service.errors import InvalidImage
 from face_service.face_engine import Face, Job, Options
 from face_service.metrics import Metrics
-from face_service.serving.room import Room
+from face_service.serving.decode_gate import Room
 from face_service.serving.service import FaceService, Limits
 from face_service.stages import StageTimes
 

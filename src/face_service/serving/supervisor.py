@@ -12,7 +12,7 @@ from face_service.face_engine import FaceEngine
 from face_service.metrics import Metrics
 from face_service.runtime.memory import give_back
 
-from .lane import Lanes, in_daemon_thread
+from .worker import Lanes, in_daemon_thread
 
 logger = logging.getLogger(__name__)
 

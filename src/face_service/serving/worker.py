@@ -15,7 +15,7 @@ from face_service.face_engine import FaceEngine, Job
 from face_service.metrics import Metrics
 from face_service.stages import StageTimes
 
-from .line import Line, Outcome, Work
+from .queue import Line, Outcome, Work
 from .validation import validate
 
 logger = logging.getLogger(__name__)

@@ -9,15 +9,15 @@ import time
 import pytest
 
 from face_service.metrics import Metrics
-from face_service.serving.lane import Lanes
-from face_service.serving.line import Outcome
+from face_service.serving.queue import Outcome
+from face_service.serving.worker import Lanes
 from face_service.stages import StageTimes
 
 
 @pytest.fixture(autouse=True)
 def answers_need_no_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fake answers here are no faces; tests/serving/test_validation.py is about those."""
-    monkeypatch.setattr("face_service.serving.lane.validate", lambda _: None)
+    monkeypatch.setattr("face_service.serving.worker.validate", lambda _: None)
 
 
 class FakeEngine:
