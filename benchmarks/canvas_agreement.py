@@ -165,7 +165,7 @@ def shown(box: Box, scene: Scene) -> float:
 def look(scrfd: Scrfd, scene: Scene, milliseconds: list[float]) -> Detections:
     """Everything above FLOOR. NMS goes by descending score, so what is above MIN_SCORE is
     the same as if it had been alone."""
-    views = scrfd.prepare(scene.image)
+    views = scrfd.preprocess(scene.image)
     started = time.perf_counter()
     found = scrfd.detect(views, FLOOR)
     milliseconds.append((time.perf_counter() - started) * 1e3)

@@ -55,7 +55,7 @@ def close(seed: int, head: Head, height: float) -> Scene:
 
 def passes(scrfd: Scrfd, scene: Scene, times: dict[str, list[float]]) -> dict[str, bool]:
     """Whether the face is found by the canvas alone, by the close-up alone, by both."""
-    small, full = scrfd.prepare(scene.image)
+    small, full = scrfd.preprocess(scene.image)
     seen = {}
     for name, view in (("close-up", small), ("canvas", full)):
         started = time.perf_counter()

@@ -71,14 +71,14 @@ class Eyes:
     def photo(self, path: Path) -> tuple[Photo, Landmarks]:
         """A photo of one person, and the landmarks of the face nearest to its middle."""
         image = cv2.imread(str(path))
-        found = self._find.detect(self._find.prepare(image))
+        found = self._find.detect(self._find.preprocess(image))
         middle = np.array(image.shape[1::-1]) / 2
         index = int(np.abs(found.landmarks.mean(axis=1) - middle).sum(axis=1).argmin())
         return Photo(image, found.bboxes[index]), found.landmarks[index]
 
     def look(self, image: Image, expected: NDArray[np.floating]) -> Seen | None:
         """The face whose landmarks are nearest to `expected` [5, 2]; None if there is none."""
-        found = self._find.detect(self._find.prepare(image))
+        found = self._find.detect(self._find.preprocess(image))
         if not len(found):
             return None
         off = np.linalg.norm(found.landmarks - expected, axis=2).mean(axis=1)

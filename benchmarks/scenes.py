@@ -17,7 +17,7 @@ from face_service.runtime.providers import CPU, Setup
 from face_service.verification import main_face
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import Detections, Scrfd
+from face_service.vision.scrfd import Detections, DetectorPreprocessor, Scrfd
 
 Box = NDArray[np.float32]
 """float32 [4]: x1, y1, x2, y2 in pixels, not clipped."""
@@ -52,7 +52,7 @@ def detector(name: str, canvases: tuple[Size, ...], closeup: Size | None = None)
     """One of the official detectors of ../shared/models."""
     task = Task(SHARED / "models" / f"{name}.onnx", sha256="")
     (network,) = load_networks([task], (CPU,), Setup(THREADS))
-    return Scrfd(network, canvases, closeup)
+    return Scrfd(network, DetectorPreprocessor(canvases, closeup))
 
 
 def read_heads() -> list[Head]:
@@ -65,7 +65,7 @@ def read_heads() -> list[Head]:
 def read_head(find: Scrfd, path: Path) -> Head:
     """One photo. The mask keeps the head and lets the people behind it go."""
     photo = cv2.imread(str(path))
-    found = find.detect(find.prepare(photo))
+    found = find.detect(find.preprocess(photo))
     boxes = [Candidate(box) for box in found.bboxes]
     x1, y1, x2, y2 = box = main_face(boxes, photo).bbox  # type: ignore[type-var]
     y, x = np.mgrid[: photo.shape[0], : photo.shape[1]].astype(np.float32)

@@ -26,7 +26,7 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
 from face_service.vision.canvas import Size, allowed_canvases
 from face_service.vision.quality import QualityLimits
-from face_service.vision.scrfd import CLOSEUP, Scrfd
+from face_service.vision.scrfd import CLOSEUP, DetectorPreprocessor, Scrfd
 
 logger = logging.getLogger("face_service.face_engine")
 
@@ -63,6 +63,7 @@ def load_engine(settings: Settings, setup: Setup | None = None) -> FaceEngine:
         setup or setup_of(settings),
         quality_limits(settings),
     )
+    engine.max_faces = settings.max_faces
     logger.info(
         "FaceEngine initialized with model: %s (%d threads, warm after %.1f s)",
         pack.name,
@@ -160,7 +161,10 @@ def build_engine(
     recognition = pack.models[Role.RECOGNITION]
     return FaceEngine(
         describe(pack, providers, setup.threads, setup.precision),
-        Scrfd(detecting, *looks, pack.models[Role.DETECTION].normalization),
+        Scrfd(
+            detecting,
+            DetectorPreprocessor(*looks, pack.models[Role.DETECTION].normalization),
+        ),
         ArcFace(by_role[Role.RECOGNITION], recognition.normalization),
         attribute_reader(pack, by_role),
         [detecting, *networks],

@@ -12,6 +12,7 @@ from pydantic import AnyHttpUrl, Field, ValidationError, ValidationInfo, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from face_service.errors import StartupError
+from face_service.runtime.policy import MAX_FACES
 from face_service.runtime.providers import AUTO, CPU, PROVIDERS, Precision
 from face_service.vision.quality import QualityLimits
 
@@ -138,6 +139,9 @@ class Settings(BaseSettings):
     )
     max_decoded_mb: float = Field(
         512, gt=0, le=100_000, description="Most decoded pixels in memory at once, in MB."
+    )
+    max_faces: int = Field(
+        MAX_FACES, ge=1, le=10_000, description="Most faces of an image that are answered."
     )
     max_queue: int = Field(
         64, ge=1, le=10_000, description="Most requests inside at once; one more gets a 429."

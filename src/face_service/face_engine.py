@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from face_service.runtime.network import Network
 from face_service.runtime.placement import Placement
+from face_service.runtime.policy import MAX_BATCH, MAX_FACES
 from face_service.runtime.providers import images_per_turn
 from face_service.stages import StageTimes
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
 from face_service.vision.arcface import ArcFace
-from face_service.vision.attributes import AttributeReader, Attributes, Gender
+from face_service.vision.attributes import AttributeReader, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
 from face_service.vision.quality import Quality, QualityLimits, assess
-from face_service.vision.scrfd import MIN_SCORE, NO_DETECTIONS, Detections, Scrfd, View
+from face_service.vision.scrfd import (
+    MIN_SCORE,
+    DetectedFace,
+    Detections,
+    DetectorInput,
+    DetectorPreprocessor,
+    Scrfd,
+    merge,
+    suppress,
+)
 
 Embedding = NDArray[np.float32]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +122,31 @@ class EngineInfo:
     placement: Mapping[str, Placement] = field(default_factory=dict)
 
 
-class Job(NamedTuple):
-    """An image, what the detector will look at, and what is wanted of it."""
+class PreparedImage(NamedTuple):
+    """An image (uint8 [height, width, 3], BGR), what the detector will look at, and what is
+    wanted of it."""
 
     image: Image
-    views: list[View]
+    inputs: list[DetectorInput]
     options: Options
 
 
+class Found(NamedTuple):
+    """The faces that pass the filters, by descending score, and how many more would have been
+    there without MAX_FACES."""
+
+    faces: list[DetectedFace]
+    omitted: int
+
+
 class FaceEngine:
-    """Finds, embeds and describes faces. Knows neither HTTP nor threads: `prepare` may run
-    anywhere, `analyse` on one thread at a time."""
+    """Finds, embeds and describes faces. Knows neither HTTP nor threads: one thread at a time.
+
+    Work is done in pieces, so that memory does not depend on the number of faces and whoever runs
+    it can do something else in between, or stop: `detect` and `describe` are generators that pause
+    between two networks. `max_batch_images`: images that are worth computing together.
+    `piece`: faces that `describe` should be given at once. `max_faces`: most faces of an image.
+    """
 
     def __init__(
         self,
@@ -133,12 +158,19 @@ class FaceEngine:
         limits: QualityLimits,
     ) -> None:
         self.info = info
-        self.images_per_turn = images_per_turn(info.providers)
+        self.max_batch_images = images_per_turn(info.providers)
+        self.piece = max(MAX_BATCH, recogniser.network.policy.batches[-1])
+        self.max_faces = MAX_FACES
         self._detector = detector
         self._recogniser = recogniser
         self._attributes = attributes
         self._networks = networks
         self._limits = limits
+
+    @property
+    def preprocessor(self) -> DetectorPreprocessor:
+        """What makes the detector's inputs; goes on working when the engine is gone."""
+        return self._detector.preprocessor
 
     def last_progress(self) -> float:
         """When a network last finished a run, on time.monotonic(). For any thread."""
@@ -149,149 +181,126 @@ class FaceEngine:
         return {network.name: network.placement for network in self._networks}
 
     def release(self) -> None:
-        """Let go of the networks and the memory they hold. Nothing may be analysed any more."""
+        """Let go of the networks and the memory they hold. Nothing may be computed any more."""
         for network in self._networks:
             network.release()
 
-    def prepare(self, image: Image, options: Options) -> Job:
-        """Shrink an image (uint8 [height, width, 3], BGR) to what the detector looks at."""
-        return Job(image, self._detector.prepare(image), options)
-
-    def analyse(self, jobs: Sequence[Job], times: StageTimes) -> list[list[Face]]:
-        """Every face of each image, by descending score; one batch for the faces of all."""
+    def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
+        """The faces of an image that pass its filters. Pauses between two passes."""
+        image, inputs, options = prepared
+        passes: list[Detections] = []
+        for view in inputs[:-1]:
+            with times.measure("detect"):
+                passes.append(self._detector.candidates(view, options.min_score))
+            yield
         with times.measure("detect"):
-            found = [self._detect(job) for job in jobs]
+            passes += [self._detector.candidates(one, options.min_score) for one in inputs[-1:]]
+            return select(suppress(merge(passes)), image, options, self.max_faces)
+
+    def describe(
+        self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
+    ) -> Generator[None, None, list[Face]]:
+        """What is wanted to know of faces, at most `piece` of them, which may be of several
+        images. Pauses between two networks."""
         with times.measure("align"):
-            crops = [
-                [align_face(job.image, landmarks) for landmarks in faces.landmarks]
-                for job, faces in zip(jobs, found, strict=True)
-            ]
+            crops = [align_face(face.image, face.landmarks) for face in faces]
         with times.measure("quality"):
             qualities = [
-                self._assess(job, faces, cut)
-                for job, faces, cut in zip(jobs, found, crops, strict=True)
+                assess(crop, face.bbox, face.score, face.landmarks, face.image.shape, self._limits)
+                if crop is not None and options.quality
+                else None
+                for crop, face in zip(crops, faces, strict=True)
             ]
         with times.measure("embed"):
-            embeddings = self._embed(jobs, crops)
+            wanted = [crop for crop in crops if crop is not None] if options.embeddings else []
+            rows = iter(self._recogniser.embed(wanted) if wanted else ())
+            embeddings = [next(rows, None) if crop is not None else None for crop in crops]
+        if wanted:
+            yield
         with times.measure("attributes"):
-            attributes = self._describe(jobs, found)
+            reader = self._attributes if faces and options.attributes else None
+            attributes = reader.read(faces) if reader else [None] * len(faces)
         return [
-            assemble(*parts)
-            for parts in zip(found, crops, qualities, embeddings, attributes, strict=True)
-        ]
-
-    def faces_of(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
-        """`prepare` and `analyse` for a single image."""
-        return self.analyse([self.prepare(image, options)], StageTimes())[0]
-
-    def _detect(self, job: Job) -> Detections:
-        return select(
-            self._detector.detect(job.views, job.options.min_score), job.image, job.options
-        )
-
-    def _assess(
-        self, job: Job, faces: Detections, crops: Sequence[Image | None]
-    ) -> list[Quality | None]:
-        """The quality of each face; None where there is no crop or nobody asked."""
-        return [
-            assess(crop, bbox, float(score), landmarks, job.image.shape, self._limits)
-            if crop is not None and job.options.quality
-            else None
-            for crop, bbox, score, landmarks in zip(
-                crops, faces.bboxes, faces.scores, faces.landmarks, strict=True
+            Face(
+                bbox=face.bbox,
+                score=face.score,
+                landmarks=face.landmarks,
+                embedding=embedding,
+                age=described.age if described else None,
+                gender=described.gender if described else None,
+                quality=quality,
+                error="landmarks are degenerate" if crop is None else None,
+            )
+            for face, crop, quality, embedding, described in zip(
+                faces, crops, qualities, embeddings, attributes, strict=True
             )
         ]
 
-    def _embed(
-        self, jobs: Sequence[Job], crops: Sequence[Sequence[Image | None]]
-    ) -> list[list[Embedding | None]]:
-        """One embedding per crop; None where there is no crop or none was asked for."""
-        wanted = [
-            [crop if job.options.embeddings else None for crop in faces]
-            for job, faces in zip(jobs, crops, strict=True)
-        ]
-        batch = [crop for faces in wanted for crop in faces if crop is not None]
-        rows = iter(self._recogniser.embed(batch) if batch else ())
-        return [[None if crop is None else next(rows) for crop in faces] for faces in wanted]
-
-    def _describe(
-        self, jobs: Sequence[Job], found: Sequence[Detections]
-    ) -> list[list[Attributes | None]]:
-        """Age and gender per face; None where they were not asked for or cannot be had."""
-        asked = [
-            (job.image, faces if job.options.attributes else NO_DETECTIONS)
-            for job, faces in zip(jobs, found, strict=True)
-        ]
-        some = any(len(faces) for _, faces in asked)
-        answers = iter(self._attributes.read(asked) if self._attributes and some else ())
+    def predict(self, prepared: PreparedImage, times: StageTimes) -> list[Face]:
+        """`detect` and `describe` for one image, without a pause."""
+        faces, _ = finish(self.detect(prepared, times))
+        pieces = (faces[i : i + self.piece] for i in range(0, len(faces), self.piece))
         return [
-            [next(answers, None) if job.options.attributes else None for _ in faces.scores]
-            for job, faces in zip(jobs, found, strict=True)
+            face
+            for piece in pieces
+            for face in finish(self.describe(piece, prepared.options, times))
         ]
+
+    def faces_of(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
+        """Every face of an image (uint8 [height, width, 3], BGR), by descending score."""
+        inputs = self.preprocessor.preprocess(image)
+        return self.predict(PreparedImage(image, inputs, options), StageTimes())
 
     def warm_up(self) -> None:
         """Run every network on all it may be given at once, so that the first request is as fast
         as the tenth, and memory is taken now and not in the middle of the night."""
-        for size in self._detector.canvases:
-            self._see_nothing(size)
+        for size in self.preprocessor.canvases:
+            self._warm_up_detector(size)
         for faces in sorted({n for network in self._networks for n in network.warm_batches}):
-            self._describe_nobody(faces)
+            self._warm_up_face_networks(faces)
 
     def self_test(self) -> None:
         """Run every network once, on nothing. Raises what they raise."""
-        self._see_nothing(self._detector.canvases[-1])
-        self._describe_nobody(1)
+        self._warm_up_detector(self.preprocessor.canvases[-1])
+        self._warm_up_face_networks(1)
 
-    def _see_nothing(self, size: Size) -> None:
+    def _warm_up_detector(self, size: Size) -> None:
         image = np.zeros((size.height, size.width, 3), np.uint8)
-        self._detector.detect(self._detector.prepare(image))
+        self._detector.detect(self._detector.preprocess(image))
 
-    def _describe_nobody(self, faces: int) -> None:
+    def _warm_up_face_networks(self, faces: int) -> None:
         crop = np.zeros((ARCFACE_SIZE, ARCFACE_SIZE, 3), np.uint8)
         self._recogniser.embed([crop] * faces)
         if self._attributes:
-            side = ARCFACE_SIZE
-            found = Detections(
-                bboxes=np.array([[0, 0, side, side]] * faces, np.float32),
-                scores=np.ones(faces, np.float32),
-                landmarks=np.stack([ARCFACE_TEMPLATE] * faces),
-            )
-            self._attributes.read([(crop, found)])
+            box = np.array([0, 0, ARCFACE_SIZE, ARCFACE_SIZE], np.float32)
+            self._attributes.read([DetectedFace(crop, box, 1.0, ARCFACE_TEMPLATE)] * faces)
 
 
-def assemble(
-    found: Detections,
-    crops: Sequence[Image | None],
-    qualities: Sequence[Quality | None],
-    embeddings: Sequence[Embedding | None],
-    attributes: Sequence[Attributes | None],
-) -> list[Face]:
-    """What each network said of the faces of one image, face by face."""
-    return [
-        Face(
-            bbox=found.bboxes[i],
-            score=float(found.scores[i]),
-            landmarks=found.landmarks[i],
-            embedding=embeddings[i],
-            age=described.age if described else None,
-            gender=described.gender if described else None,
-            quality=qualities[i],
-            error="landmarks are degenerate" if crops[i] is None else None,
-        )
-        for i, described in enumerate(attributes)
-    ]
+def finish(work: Generator[None, None, T]) -> T:
+    """Run a generator to its end without a pause. Returns what it returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return cast(T, end.value)
 
 
-def select(found: Detections, image: Image, options: Options) -> Detections:
-    """The faces that pass the size filter, then the best `max_faces` of them.
+def select(found: Detections, image: Image, options: Options, max_faces: int) -> Found:
+    """The faces that pass the size filter, then the best `options.max_faces` of them, and at
+    most `max_faces`.
 
     A box of which nothing lies inside the image passes none: the detector saw it on the black
     of its canvas.
     """
     boxes = clip(found.bboxes, image.shape[1], image.shape[0])
     sides = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    fitting = (sides > 0) & (sides >= options.min_face_size)
-    return found.take(np.flatnonzero(fitting)[: options.max_faces])
+    fitting = np.flatnonzero((sides > 0) & (sides >= options.min_face_size))
+    wanted = fitting[: options.max_faces]
+    faces = [
+        DetectedFace(image, found.bboxes[i], float(found.scores[i]), found.landmarks[i])
+        for i in wanted[:max_faces]
+    ]
+    return Found(faces, len(wanted) - len(faces))
 
 
 def clip(bboxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from face_service.errors import StartupError
 from face_service.logs import configure_logging
 from face_service.runtime.memory import share_one_heap
 from face_service.server import KEEP_ALIVE_S, Server, bounded_protocol
-from face_service.serving.worker import is_inside_a_network
+from face_service.serving.threads import is_inside_a_network
 
 logger = logging.getLogger("face_service.main")
 

@@ -66,7 +66,7 @@ class Metrics:
         )
         self.rejected = self._counter("rejected", "Turned away before the body was read.", "why")
         self.cancelled = self._counter(
-            "cancelled", "Given up because the client had gone, by where it was.", "where"
+            "cancelled", "Given up before there was an answer.", "where", "why"
         )
         self.expired = self._counter("expired", "Given up because the deadline had passed.")
         self.failed = self._counter("failed", "Images that inference failed on.")
@@ -86,11 +86,13 @@ class Metrics:
         )
         for counter, values in (
             (self.rejected, WHY_REJECTED),
-            (self.cancelled, ("waiting", "computing")),
             (self.engines_lost, ("broken", "stalled")),
         ):
             for value in values:
                 counter.labels(value)
+        for where in ("waiting", "computing"):
+            for why in ("client", "deadline"):
+                self.cancelled.labels(where, why)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"face_service_{name}", text, labels, registry=self.registry)
@@ -137,7 +139,10 @@ class Metrics:
 GAUGES = {
     "inside": ("requests_inside", "Requests being read, waiting or computed."),
     "queued": ("queue_depth", "Requests that wait for an engine."),
-    "decoded": ("decoded_bytes", "Decoded pixels in memory, in bytes."),
+    "decoded": (
+        "decoded_bytes",
+        "Decoded pixels in memory, and what the detector is shown of them, in bytes.",
+    ),
     "lanes": ("engines", "Engines that work."),
     "fallback": (
         "provider_fallback",

@@ -132,10 +132,22 @@ class ModelUsed(BaseModel):
     precision: str = Field(examples=["fp32"])
 
 
+FacesOmitted = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="How many more faces pass the filters than MAX_FACES lets the answer have; "
+        "those that the option max_faces leaves out do not count.",
+        examples=[0],
+    ),
+]
+
+
 class DetectResponse(BaseModel):
     """Every face of an image, by descending score."""
 
     faces: list[FaceOut]
+    faces_omitted: FacesOmitted
     processing_time_ms: float = Field(examples=[45.23])
     image_width: int = Field(examples=[1920])
     image_height: int = Field(examples=[1080])
@@ -147,6 +159,7 @@ class ComparedImage(BaseModel):
     """One of the two images, its faces by descending score."""
 
     faces: list[FaceOut]
+    faces_omitted: FacesOmitted
     image_width: int
     image_height: int
 
@@ -194,6 +207,7 @@ class FileResult(BaseModel):
     file: str | None = Field(description="The name it was sent under.", examples=["frame-17.jpg"])
     status: int = Field(description="The status this file alone would have had.", examples=[200])
     faces: list[FaceOut]
+    faces_omitted: FacesOmitted
     image_width: int | None
     image_height: int | None
     error: ErrorResponse | None

@@ -55,11 +55,10 @@ async def analyse_files(
     """What becomes of each file, in order, within the limits of the service: None for one
     that lies in a folder and is no image.
 
-    So many are under way that there is always one to compute: every lane has a full turn in
-    hand and the next in line, while the files after these are read and decoded.
+    So many are under way that there is always one to compute: every worker has a full batch in
+    hand and the next in the queue, while the files after these are read and decoded.
     """
-    engine, limits = service.require_ready(), limits_of(settings)
-    ahead = limits.ahead(engine.images_per_turn)
+    ahead = service.ahead
     max_bytes = int(settings.max_body_mb * 1e6)
     under_way: deque[tuple[File, asyncio.Task[Outcome | None]]] = deque()
 

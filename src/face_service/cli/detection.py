@@ -110,7 +110,7 @@ async def detect(
     """The work of `run`: a file counts in `tally` once it is written."""
     drawings = drawing_paths(output.drawings, files) if output.drawings else {}
     async with started(settings) as service:
-        info = service.require_ready().info
+        info = service.require_ready()
         with opened(output, info, options, tally) as (write, done):
             rest = [file for file in files if file.name not in done]
             tally.before = len(files) - len(rest)

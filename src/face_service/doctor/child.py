@@ -164,17 +164,19 @@ def as_json(face: Face) -> dict[str, Any]:
 
 def milliseconds(engine: FaceEngine, image: Image) -> dict[str, Any]:
     """Medians: of the detector, and of the recogniser by number of faces in a batch."""
-    from face_service.face_engine import Options
+    from face_service.face_engine import Options, PreparedImage
     from face_service.stages import StageTimes
 
     detector: list[float] = []
     recogniser: dict[int, list[float]] = {}
     for batch in BATCHES:
-        job = engine.prepare(image, Options(max_faces=batch, attributes=False, quality=False))
+        options = Options(max_faces=batch, attributes=False, quality=False)
+        inputs = engine.preprocessor.preprocess(image)
+        prepared = PreparedImage(image, inputs, options)
         end = time.monotonic() + RUNS_S
         for _ in range(MOST_RUNS):
             times = StageTimes()
-            (faces,) = engine.analyse([job], times)
+            faces = engine.predict(prepared, times)
             detector.append(times["detect"])
             if len(faces) == batch:
                 recogniser.setdefault(batch, []).append(times["embed"])

@@ -21,7 +21,7 @@ from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, Image, to_blob
 from face_service.vision.canvas import Size, letterbox
 from face_service.vision.image import decode
-from face_service.vision.scrfd import Scrfd
+from face_service.vision.scrfd import DetectorPreprocessor, Scrfd
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Calibration:
     def canvases(self, detector: Scrfd) -> Iterator[Blob]:
         """Inputs of the detector, float32 [1, 3, height, width], one at a time."""
         for scene in scenes(self.photos[::2]):
-            for view in detector.prepare(scene):
+            for view in detector.preprocess(scene):
                 yield view.blob
 
     def held_out(self) -> Iterator[Image]:
@@ -74,7 +74,8 @@ def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
 
     task, looks = detector_task(pack, canvases)
     (network,) = load_networks([task], (CPU,), Setup(threads))
-    return Scrfd(network, *looks, pack.models[Role.DETECTION].normalization)
+    normalization = pack.models[Role.DETECTION].normalization
+    return Scrfd(network, DetectorPreprocessor(*looks, normalization))
 
 
 def calibrate(folder: Path, detector: Scrfd) -> Calibration:
@@ -90,7 +91,7 @@ def calibrate(folder: Path, detector: Scrfd) -> Calibration:
         except RequestError as error:
             logger.warning("%s is left out: %s", path, error)
             continue
-        faces = detector.detect(detector.prepare(image))
+        faces = detector.detect(detector.preprocess(image))
         photos.append(path)
         with_faces += len(faces) > 0
         crops += [align_face(image, landmarks) for landmarks in faces.landmarks]

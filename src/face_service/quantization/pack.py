@@ -123,7 +123,7 @@ def disputed_faces(images: Iterable[Image], reference: Scrfd, detector: Scrfd) -
     """Clear faces that only one of two detectors finds, per clear face of the reference."""
     disputed = clear = 0
     for image in images:
-        views = reference.prepare(image)
+        views = reference.preprocess(image)
         expected, found = reference.detect(views), detector.detect(views)
         sure, new = clear_faces(expected), clear_faces(found)
         clear += len(sure)

@@ -15,6 +15,7 @@ from starlette.types import Message, Receive
 
 from face_service.errors import DeadlinePassed, NotReady, Overloaded
 from face_service.record import CLIENT_GONE
+from face_service.serving.cancelling import DEADLINE, Reason
 
 from .deps import get_service, get_settings
 
@@ -52,22 +53,24 @@ class GuardedRoute(APIRoute):
 async def attend(request: Request, handle: Handler, seconds: float) -> Response:
     """Handle a request for as long as its client waits, at most `seconds`.
 
-    Cancelling is what ends the work, wherever it is: reading, decoding, or in line, where
-    it is dropped and never reaches an engine. Raises DeadlinePassed.
+    Cancelling is what ends the work: what waits never reaches an engine, and what is computed
+    ends before the next network. Raises DeadlinePassed.
     """
     wire = Wire(request.receive)
     work = asyncio.create_task(handle(Request(request.scope, wire.receive)))
     gone = asyncio.create_task(wire.gone())
+    reason: Reason = "client"
     try:
         await asyncio.wait({work, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if wire.left:  # asked first: a handler that was still reading has failed of it
             return Response(status_code=CLIENT_GONE)
         if work.done():
             return work.result()
+        reason = DEADLINE
         raise DeadlinePassed(f"There was no answer within {seconds:g} s")
     finally:
-        for task in (work, gone):
-            task.cancel()
+        work.cancel(reason)
+        gone.cancel()
         await asyncio.gather(work, gone, return_exceptions=True)
 
 

@@ -26,7 +26,7 @@ async def health(service: Service, settings: Configured, response: Response) -> 
     if service.status != "healthy":
         response.status_code = 503
         response.headers["Retry-After"] = "2"
-    info = service.engine.info if service.engine else None
+    info = service.info
     return HealthResponse(
         status=service.status,
         version=__version__,

@@ -18,7 +18,7 @@ router = APIRouter(tags=["models"])
 async def models(service: Service, request: Request) -> ModelsResponse:
     """The loaded pack and the known ones: files, hashes, licences, dimension, threshold."""
     return ModelsResponse(
-        loaded=loaded_pack(service.engine.info, service.fallback) if service.engine else None,
+        loaded=loaded_pack(service.info, service.fallback) if service.info else None,
         known=cast(list[PackOut], request.app.state.known_packs),
     )
 

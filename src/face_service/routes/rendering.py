@@ -26,6 +26,7 @@ def render(
     """A DetectResponse."""
     content = {
         "faces": render_faces(analysis, options),
+        "faces_omitted": analysis.faces_omitted,
         "processing_time_ms": round(elapsed_ms, 2),
         "image_width": analysis.width,
         "image_height": analysis.height,
@@ -85,6 +86,7 @@ def comparison_fields(
         **{
             name: {
                 "faces": render_faces(analysis, options),
+                "faces_omitted": analysis.faces_omitted,
                 "image_width": analysis.width,
                 "image_height": analysis.height,
             }
@@ -120,9 +122,16 @@ def render_result(
     """The faces of one file of a batch, or its error."""
     if isinstance(answer, RequestError):
         error = {"detail": str(answer), "code": answer.code, "request_id": request_id}
-        return {"faces": [], "image_width": None, "image_height": None, "error": error}
+        return {
+            "faces": [],
+            "faces_omitted": 0,
+            "image_width": None,
+            "image_height": None,
+            "error": error,
+        }
     return {
         "faces": render_faces(answer, options),
+        "faces_omitted": answer.faces_omitted,
         "image_width": answer.width,
         "image_height": answer.height,
         "error": None,

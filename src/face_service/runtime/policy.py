@@ -15,6 +15,10 @@ MAX_BATCH = 8
 """Crops in one run on a CPU at most. A batch spares a fifth of the time of a face and costs about
 20 MB of activations a face, which stay taken: 8 at once through a ResNet-50 hold 160 MB."""
 
+MAX_FACES = 512
+"""Default of the setting of that name. A crowd has tens of faces; a `min_score` of 0 finds a
+thousand and more in any picture, and each would cost as much as a face."""
+
 IMAGES_PER_TURN = 16
 """Images that an accelerator is given at once, at most."""
 

@@ -1,1 +1,1 @@
-"""Who runs when."""
+"""Admission, decoding, the queue, workers and their supervision. Entry point: `service.FaceService`."""

@@ -11,7 +11,7 @@ from face_service.errors import Overloaded
 
 LONGEST_RETRY_S = 60
 SMOOTHING = 0.2
-"""Weight of the newest request in the moving average of how long one takes the lanes."""
+"""Weight of the newest request in the moving average of how long one keeps an engine busy."""
 
 
 class Admission:
@@ -45,8 +45,8 @@ class Admission:
             if not self.inside:
                 self._empty.set()
 
-    def took(self, seconds: float) -> None:
-        """Learn how long a request kept a lane busy."""
+    def record_service_time(self, seconds: float) -> None:
+        """Learn how long a request kept an engine busy."""
         if self._seconds_each:
             seconds = SMOOTHING * seconds + (1 - SMOOTHING) * self._seconds_each
         self._seconds_each = seconds
@@ -55,6 +55,6 @@ class Admission:
         """Whole seconds until half of those inside will have been answered, 1 to 60."""
         return max(1, min(LONGEST_RETRY_S, math.ceil(self.inside * self._seconds_each / 2)))
 
-    async def emptied(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until nobody is inside."""
         await self._empty.wait()

@@ -1,4 +1,4 @@
-"""What becomes of an image: the faces in it, or what its caller is told instead."""
+"""Result of one image: an Analysis, or the RequestError its caller gets."""
 
 from __future__ import annotations
 
@@ -7,37 +7,63 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from face_service.errors import InferenceFailed, RequestError
-from face_service.face_engine import EngineInfo, Face
+from face_service.face_engine import EngineInfo, Face, PreparedImage
 from face_service.vision.image import Checked
+
+from .queue import Outcome
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The faces of one image, its size in pixels, and what found them."""
+    """The faces of one image, its size in pixels, and what found them.
+
+    faces_omitted: how many faces MAX_FACES cost.
+    """
 
     info: EngineInfo
     faces: list[Face]
     width: int
     height: int
+    faces_omitted: int = 0
 
 
 Answer = Analysis | RequestError
 
 
-def groups(images: Mapping[int, Checked], size: int) -> list[list[int]]:
-    """The places of images in order, in as few groups as can be whose pixels fit into `size`
-    bytes."""
-    found: list[list[int]] = []
-    room = 0
+@dataclass(slots=True)
+class Part:
+    """Images of a request that are decoded and computed together: their places in the request,
+    and the bytes they take decoded, with what the detector is shown."""
+
+    places: list[int]
+    size: int
+
+
+def parts(
+    images: Mapping[int, Checked], overhead: int, max_images: int, max_size: int
+) -> list[Part]:
+    """The places of images in order, in as few parts as can be that hold at most `max_images`,
+    and of bytes, `overhead` for each image included, at most `max_size` unless it is one image."""
+    found: list[Part] = []
     for place, image in images.items():
-        if not found or image.decoded_bytes > room:
-            found.append([])
-            room = size
-        found[-1].append(place)
-        room -= image.decoded_bytes
+        size = image.decoded_bytes + overhead
+        last = found[-1] if found else None
+        if last and len(last.places) < max_images and last.size + size <= max_size:
+            last.places.append(place)
+            last.size += size
+        else:
+            found.append(Part([place], size))
     return found
+
+
+def as_answer(image: PreparedImage, outcome: Outcome) -> Answer:
+    """What an engine made of an image, for its caller."""
+    if isinstance(outcome, Exception):
+        return as_request_error(outcome)
+    height, width = image.image.shape[:2]
+    return Analysis(outcome.info, outcome.faces, width, height, outcome.omitted)
 
 
 def as_request_error(error: object) -> RequestError:

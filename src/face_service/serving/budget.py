@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 
 class Budget:
     """So many of anything, shared first come, first served. Belongs to one event loop.
 
     Nobody overtakes: who wants much waits until there is room for it, and those who want little
-    and came later wait behind, or it would wait for ever.
+    and came later wait behind, or it would wait for ever. Who wants more than there is at all
+    waits until nothing is held, and is then the only one. `size` may change at any time.
     """
 
     def __init__(self, size: int) -> None:
@@ -25,19 +24,9 @@ class Budget:
         """How many wait for their share."""
         return sum(not turn.cancelled() for _, turn in self._waiting)
 
-    @asynccontextmanager
-    async def hold(self, amount: int) -> AsyncIterator[bool]:
-        """Hold `amount`, at most `size`, for the length of the block. Gives whether it waited."""
-        if amount > self.size:
-            raise ValueError(f"{amount} will never fit into a budget of {self.size}")
-        waited = await self._acquire(amount)
-        try:
-            yield waited
-        finally:
-            self._release(amount)
-
-    async def _acquire(self, amount: int) -> bool:
-        if not self._waiting and self.held + amount <= self.size:
+    async def acquire(self, amount: int) -> bool:
+        """Hold `amount` until it is released. Returns whether it had to wait."""
+        if not self._waiting and self._fits(amount):
             self.held += amount
             return False
         turn = asyncio.get_running_loop().create_future()
@@ -45,21 +34,26 @@ class Budget:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was given, and nobody is there to take it
-                self._release(amount)
-            self._admit()
+            if turn.cancelled():
+                self._admit()
+            else:  # it was given, and nobody is there to take it
+                self.release(amount)
             raise
         return True
 
-    def _release(self, amount: int) -> None:
+    def release(self, amount: int) -> None:
+        """Give `amount` back."""
         self.held -= amount
         self._admit()
+
+    def _fits(self, amount: int) -> bool:
+        return not self.held or self.held + amount <= self.size
 
     def _admit(self) -> None:
         while self._waiting:
             amount, turn = self._waiting[0]
             if not turn.cancelled():
-                if self.held + amount > self.size:
+                if not self._fits(amount):
                     return
                 self.held += amount
                 turn.set_result(None)

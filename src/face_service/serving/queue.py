@@ -1,94 +1,166 @@
-"""The line of requests that wait for a lane."""
+"""The queue of requests that wait for an engine."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
-from face_service.face_engine import Face, Job
+from face_service.face_engine import EngineInfo, Face, PreparedImage
 from face_service.stages import StageTimes
 
-Outcome = list[Face] | Exception
-"""What became of a job: its faces, or why there are none."""
+UNINTERRUPTED = 16
+"""Runs of networks that a new entry gets before others have theirs: about 50 faces. Ordinary
+requests are then served one after the other, which is what makes their mean latency least."""
+
+
+class Predicted(NamedTuple):
+    """The faces of an image, how many MAX_FACES cost, and what computed them."""
+
+    info: EngineInfo
+    faces: list[Face]
+    omitted: int
+
+
+Outcome = Predicted | Exception
+"""What became of an image: its faces, or why there are none."""
+
+
+class Prediction(NamedTuple):
+    """What an engine made of an entry: an outcome for each image, how long each stage took, and
+    the entry's share of the engine's time, in seconds."""
+
+    outcomes: list[Outcome]
+    times: StageTimes
+    seconds: float
+
+
+def no_callback() -> None:
+    """For an entry whose owner need not know."""
 
 
 @dataclass(slots=True, eq=False)
-class Work:
-    """The jobs of one request. Whoever resolves it first has the word; the rest is dropped."""
+class QueueEntry:
+    """Images that are computed together: those of a request, or a part of them.
 
-    jobs: Sequence[Job]
-    times: StageTimes
-    future: Future[list[Outcome]] = field(default_factory=Future)
+    The first call of `resolve` or `fail` wins; later ones are ignored. allowance: runs of networks
+    that it gets without interruption; 0 for what continues a request that had some before.
+    on_suspended: called on the worker's thread, once, if the entry takes longer than that.
+    abandoned: nobody waits for the outcome any more, though a worker has begun. began: when it did,
+    on time.perf_counter().
+    """
+
+    images: Sequence[PreparedImage]
+    allowance: int = UNINTERRUPTED
+    on_suspended: Callable[[], None] = no_callback
+    future: Future[Prediction] = field(default_factory=Future)
     submitted: float = field(default_factory=time.perf_counter)
+    began: float | None = None
+    abandoned: bool = False
 
-    def resolve(self, outcomes: list[Outcome]) -> None:
-        """Give the request its answer, unless it has one."""
+    def resolve(self, prediction: Prediction) -> None:
+        """Answer, unless there is an answer."""
         try:
-            self.future.set_result(outcomes)
-        except InvalidStateError:  # a lane that was given up on has come to life again
+            self.future.set_result(prediction)
+        except InvalidStateError:  # a worker that was given up has come to life again
             return
 
     def fail(self, error: Exception) -> None:
-        """Answer every job with `error`, unless there is an answer."""
-        self.resolve([error] * len(self.jobs))
+        """Answer every image with `error`, unless there is an answer."""
+        outcomes: list[Outcome] = [error] * len(self.images)
+        self.resolve(Prediction(outcomes, StageTimes(), 0.0))
 
 
-class Line:
-    """Work in order of arrival. Any thread may call anything."""
+class Consumer:
+    """What one worker has taken from the queue and not answered yet. Once `closed`, which happens
+    under the queue's lock, it is given nothing more."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Work] = deque()
+        self.entries: list[QueueEntry] = []
+        self.closed = False
+
+    def forget_answered(self) -> None:
+        """Let go of entries that have their answer, and of their images. For the worker alone."""
+        self.entries = [entry for entry in self.entries if not entry.future.done()]
+
+
+class RequestQueue:
+    """Entries in order of arrival. Any thread may call anything."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[QueueEntry] = deque()
         self._changed = threading.Condition()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, work: Work) -> None:
-        """Join the end of the line."""
+    @property
+    def requests(self) -> int:
+        """How many requests wait of which nothing has been computed yet."""
         with self._changed:
-            self._waiting.append(work)
+            return sum(entry.allowance > 0 for entry in self._waiting)
+
+    def append(self, entry: QueueEntry) -> None:
+        """Join the end of the queue."""
+        with self._changed:
+            self._waiting.append(entry)
             self._changed.notify()
 
-    def drop(self, work: Work) -> bool:
-        """Leave the line, images and all. False if a lane has taken the work already."""
+    def cancel(self, entry: QueueEntry) -> Literal["waiting", "computing"]:
+        """Nobody wants the outcome any more. Returns how far it was: what was waiting leaves the
+        queue and never reaches an engine; what is being computed ends before the next network."""
         with self._changed:
-            try:
-                self._waiting.remove(work)
-            except ValueError:
-                return False
-            return True
+            entry.abandoned = True
+            entry.future.cancel()
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+        return "waiting" if entry.future.cancelled() else "computing"
 
-    def take(self, images: int) -> list[Work]:
-        """Wait for the first in line, and take those that wait behind it as well, as long as
-        they hold no more than `images` together. Empty once the line is closed and served.
+    def next_batch(self, images: int, consumer: Consumer, wait: bool) -> list[QueueEntry]:
+        """Take the first entry, and those behind it that may be computed with it, as long as they
+        hold no more than `images` together.
 
-        Work that was cancelled meanwhile is left out: it never reaches an engine.
+        Without `wait`, empty where there is none; else empty once the queue is closed and served.
+        Always empty for a consumer that is closed. What was cancelled meanwhile is left out.
         """
         with self._changed:
-            while True:
-                while not self._waiting and not self._closed:
-                    self._changed.wait()
-                if not self._waiting:
-                    return []
-                if turn := self._take_turn(images):
-                    return turn
+            while not consumer.closed:
+                if batch := self._take(images):
+                    consumer.entries += batch
+                    return batch
+                if self._closed or not wait:
+                    break
+                self._changed.wait()
+            return []
 
-    def _take_turn(self, images: int) -> list[Work]:
-        turn: list[Work] = []
-        while self._waiting and (not turn or images >= len(self._waiting[0].jobs)):
-            work = self._waiting.popleft()
-            if work.future.set_running_or_notify_cancel():
-                turn.append(work)
-                images -= len(work.jobs)
-        return turn
+    def _take(self, images: int) -> list[QueueEntry]:
+        batch: list[QueueEntry] = []
+        while self._waiting:
+            entry = self._waiting[0]
+            alike = not batch or entry.allowance == batch[0].allowance
+            if batch and not (alike and len(entry.images) <= images):
+                break
+            self._waiting.popleft()
+            if entry.future.set_running_or_notify_cancel():
+                entry.began = time.perf_counter()
+                batch.append(entry)
+                images -= len(entry.images)
+        return batch
+
+    def close_consumer(self, consumer: Consumer) -> list[QueueEntry]:
+        """Give a consumer nothing more. Returns what it has taken and not answered."""
+        with self._changed:
+            consumer.closed = True
+            self._changed.notify_all()
+            return list(consumer.entries)
 
     def close(self) -> None:
-        """Take no more turns than there is work for."""
+        """Hand out what is in the queue, and then nothing more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

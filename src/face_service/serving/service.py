@@ -1,4 +1,4 @@
-"""The service behind the routes: decodes, hands images to the lanes."""
+"""The service behind the routes: checks, decodes, hands images to the workers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from face_service import __version__
 from face_service.errors import (
@@ -20,24 +21,33 @@ from face_service.errors import (
     RequestError,
     StartupError,
 )
-from face_service.face_engine import EngineInfo, FaceEngine, Job, Options
+from face_service.face_engine import EngineInfo, FaceEngine, Options, PreparedImage
 from face_service.metrics import Metrics
 from face_service.runtime.threads import step_back
 from face_service.stages import StageTimes
 from face_service.vision.image import Checked, check, decode_checked
+from face_service.vision.scrfd import DetectorPreprocessor
 
 from .admission import Admission
-from .answers import Analysis, Answer, as_request_error, groups
-from .decode_gate import Room
-from .queue import Outcome
-from .supervisor import Keeper
-from .worker import Lanes
+from .answers import Analysis, Answer, Part, as_answer, as_request_error, parts
+from .decode_gate import DecodeGate, Reservation
+from .queue import UNINTERRUPTED, QueueEntry
+from .supervisor import EngineSupervisor
+from .worker import WorkerPool
 
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
+
+CHECKED_AT_ONCE = 1_000_000
+"""Bytes of an image whose header is read on the event loop, which takes tens of microseconds:
+less than to hand it to a thread."""
+PART_IMAGES = 8
+"""Images of a request that are computed together, if their faces fill one run of the recogniser."""
+PARTS_UNDER_WAY = 2
+"""Parts of a request: one is computed while the next is decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +61,17 @@ class Limits:
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
 
-    def ahead(self, images_per_turn: int) -> int:
-        """Requests that are worth decoding: a turn of every lane, the next one of each, and what
+    def ahead(self, batch_images: int) -> int:
+        """Images that are worth decoding: a batch of every worker, the next one of each, and what
         is being decoded."""
-        return self.decoders + 2 * self.lanes * images_per_turn
+        return self.decoders + 2 * self.lanes * batch_images
+
+    def part(self, batch_images: int) -> tuple[int, int]:
+        """Images and bytes that a part of a request may have. Larger ones are faster where an
+        engine likes many images at once, and take memory everywhere."""
+        if batch_images == 1:
+            return PART_IMAGES, self.max_decoded_bytes // 16
+        return batch_images, self.max_decoded_bytes // 4
 
 
 class FaceService:
@@ -75,18 +92,27 @@ class FaceService:
         self._started = time.monotonic()
         self.admission = Admission(limits.max_queue)
         self.metrics = metrics or Metrics()
-        self._lanes = Lanes(self.metrics)
-        self._keeper = Keeper(
-            load, self._lanes, limits.lanes, limits.stall_timeout, self.metrics, self._use
+        self._headers = ThreadPoolExecutor(1, thread_name_prefix="header")
+        self._workers = WorkerPool(self.metrics)
+        self._supervisor = EngineSupervisor(
+            load,
+            self._workers,
+            limits.lanes,
+            limits.stall_timeout,
+            self.metrics,
+            self._on_engine_ready,
         )
-        self._room = Room(limits.max_decoded_bytes, self.metrics)
-        self.engine: FaceEngine | None = None
+        self._gate = DecodeGate(limits.max_decoded_bytes, self.metrics)
+        self._preprocessor: DetectorPreprocessor | None = None
+        self._part = limits.part(1)
+        self.info: EngineInfo | None = None
+        self.ahead = 1
         self.draining = False
         self.metrics.watch(
             inside=lambda: self.admission.inside,
-            queued=lambda: self._room.waiting + len(self._lanes.line),
-            decoded=lambda: self._room.held,
-            lanes=lambda: len(self._lanes),
+            queued=lambda: self._gate.waiting + self._workers.queue.requests,
+            decoded=lambda: self._gate.held,
+            lanes=lambda: len(self._workers),
             ready=lambda: self.status == "healthy",
             fallback=lambda: self.fallback is not None,
         )
@@ -99,14 +125,14 @@ class FaceService:
             return "draining"
         if self.failure is not None:
             return "failed"
-        if self.engine is None:
+        if self.info is None:
             return "starting"
-        return "healthy" if len(self._lanes) else "recovering"
+        return "healthy" if len(self._workers) else "recovering"
 
     @property
     def failure(self) -> StartupError | None:
         """Why there will be no engine any more."""
-        return self._keeper.failure
+        return self._supervisor.failure
 
     @property
     def progress(self) -> str | None:
@@ -120,29 +146,31 @@ class FaceService:
 
     @property
     def fallback(self) -> str | None:
-        """Why the provider that was asked for does not compute, in whichever lane it does not."""
-        return self._lanes.fallback
+        """Why the provider that was asked for does not compute, for whichever worker it does not."""
+        return self._workers.fallback
 
-    def require_ready(self) -> FaceEngine:
-        """The engine that answers. Raises NotReady while there is none."""
-        if self.engine is None or self.status != "healthy":
+    def require_ready(self) -> EngineInfo:
+        """What answers. Raises NotReady while nothing does."""
+        if self.info is None or self.status != "healthy":
             raise NotReady(f"The service is {self.status}, try again in a moment")
-        return self.engine
+        return self.info
 
     async def start(self) -> None:
         """Load the engines. What stops that ends up in `failure` and is raised."""
-        await self._keeper.start()
+        await self._supervisor.start()
 
     async def watch(self) -> None:
         """Replace engines that break or hang, for as long as the service runs.
 
         Raises StartupError where only a new process helps.
         """
-        await self._keeper.watch()
+        await self._supervisor.watch()
 
-    def _use(self, engine: FaceEngine) -> None:
-        info, self.engine = engine.info, engine
-        self._room.let_in(self._limits.ahead(engine.images_per_turn))
+    def _on_engine_ready(self, engine: FaceEngine) -> None:
+        info, images = engine.info, engine.max_batch_images
+        self.info, self._preprocessor = info, engine.preprocessor
+        self.ahead, self._part = self._limits.ahead(images), self._limits.part(images)
+        self._gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * self._limits.lanes)
         self.metrics.describe(
             pack=info.pack,
             recogniser=info.recogniser_sha256,
@@ -169,90 +197,126 @@ class FaceService:
     async def analyse_many(
         self, files: Sequence[bytes], options: Options, times: StageTimes
     ) -> tuple[EngineInfo, list[Answer]]:
-        """Decode images side by side and find their faces.
+        """Decode images and find their faces, a few of them at a time.
 
-        All of them go through the lane in one turn, or in as few as MAX_DECODED_MB allows.
         Returns what answered, and an answer per image. An image that fails costs only
         itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
         Answers while draining or recovering too: who was admitted before is not turned away.
         Raises NotReady before the start and after the end.
         """
-        engine = self.engine
-        if engine is None:
+        info, preprocessor = self.info, self._preprocessor
+        if info is None or preprocessor is None:
             raise NotReady(f"The service is {self.status}, try again in a moment")
-        checked = await asyncio.gather(
-            *(self.beside(check, data, self._limits.max_pixels) for data in files),
-            return_exceptions=True,
-        )
-        answers: dict[int, Answer] = {}
-        fitting: dict[int, Checked] = {}
-        for place, item in enumerate(checked):
-            if isinstance(item, BaseException):
-                answers[place] = as_request_error(item)
-            elif item.decoded_bytes > self._room.size:
-                answers[place] = ImageTooLarge("The decoded image is larger than MAX_DECODED_MB")
-            else:
-                fitting[place] = item
-        for places in groups(fitting, self._room.size):
-            images = [fitting[place] for place in places]
-            size = sum(image.decoded_bytes for image in images)
-            async with self._room.take(size, times) as users:
-                found = await self._analyse_group(engine, images, options, times, users)
-            answers.update(zip(places, found, strict=True))
-        return engine.info, [answers[place] for place in range(len(files))]
+        answers: list[Answer | Checked] = [await self._check(data) for data in files]
+        fitting = {n: image for n, image in enumerate(answers) if isinstance(image, Checked)}
+        prepared = partial(prepare, preprocessor, options)
+        under_way = asyncio.Semaphore(PARTS_UNDER_WAY)
 
-    async def _analyse_group(
-        self,
-        engine: FaceEngine,
-        images: Sequence[Checked],
-        options: Options,
-        times: StageTimes,
-        users: list[Future[Any]],
-    ) -> list[Answer]:
-        def prepare(image: Checked) -> Job:
-            return engine.prepare(decode_checked(image), options)
+        async def analyse(number: int, part: Part) -> float:
+            async with under_way, self._reserve(number, part, times) as reservation:
+                images = [fitting[place] for place in part.places]
+                allowance = 0 if number else UNINTERRUPTED
+                found, seconds = await self._analyse_part(
+                    images, prepared, reservation, allowance, times
+                )
+            for place, answer in zip(part.places, found, strict=True):
+                answers[place] = answer
+            return seconds
 
-        users += [self._submit(prepare, image) for image in images]
-        with times.measure("decode"):
-            prepared = await asyncio.gather(
-                *map(asyncio.wrap_future, users), return_exceptions=True
-            )
-        jobs = [job for job in prepared if isinstance(job, Job)]
-        outcomes = iter(await self._run(jobs, times, users) if jobs else ())
-        answers: list[Answer] = []
-        for item in prepared:
-            outcome = next(outcomes) if isinstance(item, Job) else item
-            if isinstance(item, Job) and isinstance(outcome, list):
-                height, width = item.image.shape[:2]
-                answers.append(Analysis(engine.info, outcome, width, height))
-            else:
-                answers.append(as_request_error(outcome))
-        return answers
+        divided = parts(fitting, preprocessor.max_bytes, *self._part)
+        busy = await asyncio.gather(*(analyse(n, part) for n, part in enumerate(divided)))
+        if divided:
+            self.admission.record_service_time(sum(busy) / self._limits.lanes)
+        return info, [answer for answer in answers if not isinstance(answer, Checked)]
 
-    async def _run(
-        self, jobs: Sequence[Job], times: StageTimes, users: list[Future[Any]]
-    ) -> list[Outcome]:
-        started, turn = time.perf_counter(), StageTimes()
+    async def _check(self, data: bytes) -> Checked | RequestError:
+        """Read the header of an image: milliseconds, and never behind one that is decoded."""
         try:
-            outcomes = await self._lanes.run(jobs, turn, users)
+            if len(data) <= CHECKED_AT_ONCE:
+                image = check(data, self._limits.max_pixels)
+            else:
+                checking = self._headers.submit(check, data, self._limits.max_pixels)
+                image = await asyncio.wrap_future(checking)
+        except Exception as error:
+            return as_request_error(error)
+        if image.decoded_bytes > self._gate.size:
+            return ImageTooLarge("The decoded image is larger than MAX_DECODED_MB")
+        return image
+
+    def _reserve(
+        self, number: int, part: Part, times: StageTimes
+    ) -> AbstractAsyncContextManager[Reservation]:
+        """Room for a part of a request. What the later ones wait for is mostly the earlier."""
+        if number == 0:
+            return self._gate.reserve(len(part.places), part.size, times)
+        return self._gate.reserve_next(part.size, StageTimes())
+
+    async def _analyse_part(
+        self,
+        images: Sequence[Checked],
+        prepared: Callable[[Checked], PreparedImage],
+        reservation: Reservation,
+        allowance: int,
+        times: StageTimes,
+    ) -> tuple[list[Answer], float]:
+        """Decode images and find their faces. Returns an answer for each, and how many seconds
+        they took an engine."""
+        futures = [self._submit(prepared, image) for image in images]
+        for future in futures:
+            reservation.keep_until(future)
+        with times.measure("decode"):
+            decoded = await asyncio.gather(
+                *map(asyncio.wrap_future, futures), return_exceptions=True
+            )
+        entry = QueueEntry(
+            [image for image in decoded if isinstance(image, PreparedImage)],
+            allowance,
+            on_suspended=partial(
+                call_on_loop, asyncio.get_running_loop(), reservation.release_slots
+            ),
+        )
+        if not entry.images:
+            return [as_request_error(error) for error in decoded], 0.0
+        reservation.keep_until(entry.future)
+        try:
+            outcomes, stages, seconds = await self._workers.run(entry)
         finally:
-            times.include(turn)
-        busy = time.perf_counter() - started - turn.get("queue", 0.0) / 1e3
-        self.admission.took(busy / self._limits.lanes)
-        self.metrics.failed.inc(sum(isinstance(outcome, Exception) for outcome in outcomes))
-        self.metrics.out_of_memory.inc(sum(isinstance(item, OutOfMemory) for item in outcomes))
-        return outcomes
+            if allowance:
+                times.add("queue", entry.submitted, entry.began or time.perf_counter())
+        times.include(stages)
+        self.metrics.failed.inc(sum(isinstance(one, Exception) for one in outcomes))
+        self.metrics.out_of_memory.inc(sum(isinstance(one, OutOfMemory) for one in outcomes))
+        remaining = iter(outcomes)
+        return [
+            as_answer(image, next(remaining))
+            if isinstance(image, PreparedImage)
+            else as_request_error(image)
+            for image in decoded
+        ], seconds
 
     async def drain(self, grace: float) -> None:
         """Take nothing more; return once everything accepted has its answer, and not before
         `grace` seconds, in which those who ask are told."""
         self.draining = True
         await asyncio.sleep(grace)
-        await self.admission.emptied()
+        await self.admission.wait_idle()
 
     def close(self) -> None:
-        """Stop both kinds of threads, once the lanes have done what they have."""
+        """Stop all threads, once the workers have done what they have."""
         self.draining = True
-        self.engine = None
-        self._lanes.close(self._limits.stall_timeout)
+        self.info = None
+        self._workers.close(self._limits.stall_timeout)
+        self._headers.shutdown(wait=False, cancel_futures=True)
         self._decoders.shutdown(wait=False, cancel_futures=True)
+
+
+def prepare(preprocessor: DetectorPreprocessor, options: Options, image: Checked) -> PreparedImage:
+    """Decode an image and shrink it to what the detector looks at."""
+    pixels = decode_checked(image)
+    return PreparedImage(pixels, preprocessor.preprocess(pixels), options)
+
+
+def call_on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Have an event loop call something, from a thread that may outlive it."""
+    with suppress(RuntimeError):  # it is closed
+        loop.call_soon_threadsafe(call)

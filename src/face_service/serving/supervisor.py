@@ -1,10 +1,12 @@
-"""Keeper: an engine for every lane, and another one where one breaks or hangs."""
+"""The supervisor: an engine for every worker, and another one where one breaks or hangs."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
 
 from face_service.errors import StartupError
@@ -12,12 +14,13 @@ from face_service.face_engine import FaceEngine
 from face_service.metrics import Metrics
 from face_service.runtime.memory import give_back
 
-from .worker import Lanes, in_daemon_thread
+from .threads import run_in_daemon_thread
+from .worker import WorkerPool
 
 logger = logging.getLogger(__name__)
 
 WATCH_S = 0.25
-"""How often the lanes are looked after, in seconds."""
+"""How often the workers are looked after, in seconds."""
 GIVE_BACK_EVERY = 40
 """Looks between two that give freed memory back: ten seconds."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
@@ -25,41 +28,43 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 MAX_ATTEMPTS = 10
 """Over two and a half minutes. A driver can be in a state that only a new process gets out of."""
 MAX_STALLED = 3
-"""Engines given up with a thread inside before the process ends: their memory cannot be had
-back, and a driver that hung so often is not cured by another engine."""
+STALLED_WITHIN_S = 3600.0
+"""Engines given up with a thread inside, within so many seconds, before the process ends: their
+memory cannot be had back, and a driver that hung so often is not cured by another engine."""
 
 
-class Keeper:
-    """Loads `wanted` engines, opens a lane for each, and looks after them.
+class EngineSupervisor:
+    """Loads `wanted` engines, adds a worker for each, and looks after them.
 
-    An engine has hung when none of its networks has finished for `stall_timeout` seconds. `taken`
-    is told of the engine that the service shall speak of. `failure`: why there will be none.
+    An engine has hung when none of its networks has finished for `stall_timeout` seconds.
+    `on_engine_ready` is called with the engine that /health reports whenever that changes: the
+    newest, or any that fell back. `failure`: why there will be none.
     """
 
     def __init__(
         self,
         load: Callable[[], FaceEngine],
-        lanes: Lanes,
+        workers: WorkerPool,
         wanted: int,
         stall_timeout: float,
         metrics: Metrics,
-        taken: Callable[[FaceEngine], None],
+        on_engine_ready: Callable[[FaceEngine], None],
     ) -> None:
         self.failure: StartupError | None = None
         self._load = load
-        self._lanes = lanes
+        self._workers = workers
         self._wanted = wanted
         self._stall_timeout = stall_timeout
         self._metrics = metrics
-        self._taken = taken
-        self._stalled = 0
+        self._on_engine_ready = on_engine_ready
+        self._stalls: deque[float] = deque()
 
     async def start(self) -> None:
         """Load the engines. What stops that ends up in `failure` and is raised."""
         try:
-            engines = [await in_daemon_thread(self._load) for _ in range(self._wanted)]
+            engines = [await run_in_daemon_thread(self._load) for _ in range(self._wanted)]
             for engine in engines:
-                self._open(engine)
+                self._add_worker(engine)
         except StartupError as error:
             self.failure = error
             raise
@@ -74,17 +79,17 @@ class Keeper:
         """
         restoring: asyncio.Task[None] | None = None
         try:
-            for turn in itertools.count(1):
+            for look in itertools.count(1):
                 await asyncio.sleep(WATCH_S)
                 try:
-                    if turn % GIVE_BACK_EVERY == 0:
-                        await in_daemon_thread(give_back)
-                    self._give_up_lost()
+                    if look % GIVE_BACK_EVERY == 0:
+                        await run_in_daemon_thread(give_back)
+                    self._remove_failed()
                     if restoring and restoring.done():
                         ended, restoring = restoring, None
                         ended.result()
                     # Beside the watch: loading may take for ever, and other engines break too.
-                    if restoring is None and len(self._lanes) < self._wanted:
+                    if restoring is None and len(self._workers) < self._wanted:
                         restoring = asyncio.create_task(self._restore())
                 except StartupError:
                     raise
@@ -94,25 +99,28 @@ class Keeper:
             if restoring:
                 restoring.cancel()
 
-    def _give_up_lost(self) -> None:
-        broken, stalled = self._lanes.remove_lost(self._stall_timeout)
-        self._stalled += stalled
+    def _remove_failed(self) -> None:
+        broken, stalled = self._workers.remove_failed(self._stall_timeout)
         self._metrics.engines_lost.labels("broken").inc(broken)
         self._metrics.engines_lost.labels("stalled").inc(stalled)
-        if stalled:
-            logger.error(
-                "No network has finished for %.0f s: the engine is given up",
-                self._stall_timeout,
-            )
-        if self._stalled >= MAX_STALLED:
+        if not stalled:
+            return
+        logger.error(
+            "No network has finished for %.0f s: the engine is given up", self._stall_timeout
+        )
+        now = time.monotonic()
+        self._stalls.extend([now] * stalled)
+        while now - self._stalls[0] > STALLED_WITHIN_S:
+            self._stalls.popleft()
+        if len(self._stalls) >= MAX_STALLED:
             self.failure = StartupError(
-                f"{self._stalled} engines have hung: this process ends so that a new one "
+                f"{len(self._stalls)} engines have hung: this process ends so that a new one "
                 "can take over; look at the drivers and at the machine's load"
             )
             raise self.failure
 
     async def _restore(self) -> None:
-        while len(self._lanes) < self._wanted:
+        while len(self._workers) < self._wanted:
             await self._replace_engine()
 
     async def _replace_engine(self) -> None:
@@ -120,9 +128,9 @@ class Keeper:
         pause = FIRST_PAUSE_S
         for attempt in itertools.count(1):
             try:
-                engine = await in_daemon_thread(self._load)
+                engine = await run_in_daemon_thread(self._load)
             except Exception as error:
-                if attempt >= MAX_ATTEMPTS and not len(self._lanes):
+                if attempt >= MAX_ATTEMPTS and not len(self._workers):
                     self.failure = StartupError(
                         f"no new engine after {attempt} attempts: this process ends so that a new "
                         f"one can take over; at last: {error}"
@@ -132,11 +140,10 @@ class Keeper:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
             else:
-                self._open(engine)
+                self._add_worker(engine)
                 logger.warning("A new engine has taken over")
                 return
 
-    def _open(self, engine: FaceEngine) -> None:
-        """Speak of the engine that came last, or of one that fell back, if any did."""
-        self._lanes.open(engine, engine.images_per_turn)
-        self._taken(next((e for e in self._lanes.engines if e.info.fallback), engine))
+    def _add_worker(self, engine: FaceEngine) -> None:
+        self._workers.add(engine)
+        self._on_engine_ready(next((e for e in self._workers.engines if e.info.fallback), engine))

@@ -13,15 +13,14 @@ NORM_TOLERANCE = 1e-3
 """A float32 vector of 512 that was divided by its norm is within 1e-6 of 1."""
 
 
-def validate(answers: Sequence[Sequence[Face]]) -> None:
-    """Raise InferenceFailed unless every face of every image is fit to leave.
+def validate(faces: Sequence[Face]) -> None:
+    """Raise InferenceFailed unless every face is fit to leave.
 
     Boxes and landmarks are finite, scores from 0 to 1, embeddings finite and of norm 1.
     """
-    for faces in answers:
-        for face in faces:
-            if fault := fault_of(face):
-                raise InferenceFailed(f"Inference gave a face with {fault}")
+    for face in faces:
+        if fault := fault_of(face):
+            raise InferenceFailed(f"Inference gave a face with {fault}")
 
 
 def fault_of(face: Face) -> str | None:

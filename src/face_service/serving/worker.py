@@ -1,4 +1,4 @@
-"""Lanes: threads that own an engine each and take work in order."""
+"""Workers: threads that own an engine each and compute what is in the queue."""
 
 from __future__ import annotations
 
@@ -6,202 +6,216 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from collections import deque
 
 from face_service.errors import EngineLost
-from face_service.face_engine import FaceEngine, Job
+from face_service.face_engine import FaceEngine
 from face_service.metrics import Metrics
-from face_service.stages import StageTimes
 
-from .queue import Line, Outcome, Work
-from .validation import validate
+from .batch import Batch
+from .cancelling import reason_of
+from .queue import Consumer, Prediction, QueueEntry, RequestQueue
+from .threads import WORKER
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-LANE, BESIDE = "lane", "beside"
-"""Names of threads."""
+LONGEST_LOOK_S = 1.0
+"""Seconds between two looks that count at most: who looks later was stopped itself."""
 
 
-class Lane:
-    """A thread, the engine it owns, and what it is doing.
+class StallClock:
+    """Seconds without progress, counted from look to look.
 
-    The threads are daemons: an inference that hangs does not keep alive a process that was
-    told to stop.
+    A process that was stopped (SIGSTOP, a frozen cgroup, a migration) cannot look, and its engines
+    cannot get on: that time is not counted.
     """
 
-    def __init__(
-        self, engine: FaceEngine, line: Line, images_per_turn: int, metrics: Metrics
-    ) -> None:
+    def __init__(self) -> None:
+        self._looked = time.monotonic()
+        self._seen: object = None
+        self._seconds = 0.0
+
+    def look(self, progress: object) -> float:
+        """Seconds since `progress` last changed; 0 where it is None: nothing to do."""
+        now = time.monotonic()
+        elapsed, self._looked = min(now - self._looked, LONGEST_LOOK_S), now
+        if progress is None or progress != self._seen:
+            self._seen, self._seconds = progress, 0.0
+        else:
+            self._seconds += elapsed
+        return self._seconds
+
+
+class EngineWorker:
+    """A thread, the engine it owns, and what it is computing.
+
+    An entry runs without interruption for its allowance. What takes longer is suspended: from then
+    on newcomers go first, and after each of them (always, where there are none) one run of a
+    network of a suspended batch follows, in turn. A newcomer waits for one such run, and nobody
+    waits for ever.
+
+    broken: the engine fails on an image that is known to be good. The threads are daemons: an
+    inference that hangs does not keep alive a process that was told to stop.
+    """
+
+    def __init__(self, engine: FaceEngine, queue: RequestQueue, metrics: Metrics) -> None:
         self.engine = engine
         self.broken = False
-        self._line = line
+        self._queue = queue
         self._metrics = metrics
-        self._images_per_turn = images_per_turn
-        self._turn: list[Work] = []
-        self._busy_since: float | None = None
-        self._given_up = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name=LANE, daemon=True)
+        self._consumer = Consumer()
+        self._suspended: deque[Batch] = deque()
+        self._runs = 0
+        self._stall = StallClock()
+        self._thread = threading.Thread(target=self._serve, name=WORKER, daemon=True)
 
     def start(self) -> None:
-        """Begin to take work."""
+        """Begin to take entries."""
         self._thread.start()
 
     def stalled_for(self) -> float:
-        """Seconds since the engine last finished a network, 0 while there is nothing to do."""
-        since = self._busy_since
-        if since is None:
-            return 0.0
-        return time.monotonic() - max(since, self.engine.last_progress())
+        """Seconds without progress, of those between the calls of this method; 0 while there is
+        nothing to do. For one thread."""
+        busy = self._consumer.entries and not self.broken
+        return self._stall.look((self._runs, self.engine.last_progress()) if busy else None)
 
     def join(self, stall_timeout: float) -> None:
         """Wait until the thread has ended, or its engine has stalled."""
         while self._thread.is_alive() and self.stalled_for() <= stall_timeout:
             self._thread.join(0.1)
 
-    def give_up(self) -> None:
-        """Answer for a thread that does not. What it still computes is dropped."""
-        self._given_up.set()
-        for work in self._turn:
-            work.fail(EngineLost("Inference did not end, try again later"))
+    def abandon(self) -> None:
+        """Fail what the worker has in hand; it is given nothing more, and what it still computes
+        is dropped. If its thread comes back one day, it releases the engine."""
+        for entry in self._queue.close_consumer(self._consumer):
+            entry.fail(EngineLost("Inference did not end, try again later"))
 
     def _serve(self) -> None:
-        while not self._given_up.is_set() and self._take():
-            if not self._compute() and not is_sound(self.engine):
-                self.broken = True
+        while self._serve_next():
+            pass
+        if self._consumer.closed and not self.broken:
+            self.engine.release()
+
+    def _serve_next(self) -> bool:
+        """Compute a newcomer, then one run of what takes longer. False when that is all."""
+        entries = self._queue.next_batch(
+            self.engine.max_batch_images, self._consumer, wait=not self._suspended
+        )
+        if entries:
+            self._begin(entries)
+        elif not self._suspended:
+            return False
+        if self._suspended and self._may_go_on:
+            self._resume()
+        return self._may_go_on
+
+    @property
+    def _may_go_on(self) -> bool:
+        return not (self.broken or self._consumer.closed)
+
+    def _begin(self, entries: list[QueueEntry]) -> None:
+        batch = Batch(self.engine, entries)
+        self._metrics.images.observe(sum(len(entry.images) for entry in entries))
+        for _ in range(entries[0].allowance):
+            if not self._advance(batch):
                 return
-            self._turn, self._busy_since = [], None
+        self._suspended.append(batch)
+        for entry in entries:
+            entry.on_suspended()
 
-    def _compute(self) -> bool:
-        """Serve the turn. False if the engine failed on any of it."""
-        self._metrics.images.observe(sum(len(work.jobs) for work in self._turn))
-        outcomes = serve_turn(self.engine, self._turn)
-        found = [outcome for outcome in outcomes if isinstance(outcome, list)]
-        self._metrics.batches.observe(sum(map(len, found)))
-        return len(found) == len(outcomes)
+    def _resume(self) -> None:
+        batch = self._suspended.popleft()
+        if self._advance(batch):
+            self._suspended.append(batch)
 
-    def _take(self) -> bool:
-        """Wait for work. Only `_turn` holds it, so that its images go when it is served."""
-        self._turn = self._line.take(self._images_per_turn)
-        self._busy_since = time.monotonic() if self._turn else None
-        return bool(self._turn)
+    def _advance(self, batch: Batch) -> bool:
+        """One run of a network. False if nothing must follow."""
+        more = batch.advance()
+        self._runs += 1
+        if batch.failed and not is_sound(self.engine):
+            self.broken = True
+        if more and self._may_go_on:
+            return True
+        self._metrics.batches.observe(batch.faces)
+        self._consumer.forget_answered()
+        return False
 
 
-class Lanes:
-    """Runs jobs on engines, first come, first served.
+class WorkerPool:
+    """Runs entries on engines, first come, first served.
 
-    One lane is right on a CPU: its networks use every core, and two runs at once on one
+    One worker is right on a CPU: its networks use every core, and two runs at once on one
     session are slower than one after the other (14 → 11 faces/s on 2 cores).
     """
 
     def __init__(self, metrics: Metrics) -> None:
-        self.line = Line()
+        self.queue = RequestQueue()
         self._metrics = metrics
-        self._open: list[Lane] = []
+        self._workers: list[EngineWorker] = []
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._workers)
 
     @property
     def engines(self) -> list[FaceEngine]:
-        """Those that take work, in the order in which they came."""
-        return [lane.engine for lane in self._open]
+        """Those that work, in the order in which they came."""
+        return [worker.engine for worker in self._workers]
 
     @property
     def fallback(self) -> str | None:
         """Why an engine does not compute on what was asked for, if one does not.
 
-        Lanes load one after the other, and a card may have room for the first of them alone.
+        Engines load one after the other, and a card may have room for the first of them alone.
         """
         fallen = [text for engine in self.engines if (text := engine.info.fallback)]
         if fallen and len(fallen) < len(self):
             return f"{len(fallen)} of {len(self)} lanes: {fallen[0]}"
         return fallen[0] if fallen else None
 
-    def open(self, engine: FaceEngine, images_per_turn: int) -> None:
-        """Add a lane that owns `engine` and gives it up to so many images at once."""
-        lane = Lane(engine, self.line, images_per_turn, self._metrics)
-        self._open.append(lane)
-        lane.start()
+    def add(self, engine: FaceEngine) -> None:
+        """Add a worker that owns `engine`."""
+        worker = EngineWorker(engine, self.queue, self._metrics)
+        self._workers.append(worker)
+        worker.start()
 
-    async def run(
-        self, jobs: Sequence[Job], times: StageTimes, users: list[Future[Any]]
-    ) -> list[Outcome]:
-        """The outcome of each job, once their turn has come; `times` learns how long it took.
+    async def run(self, entry: QueueEntry) -> Prediction:
+        """What becomes of an entry, once it was its turn.
 
-        If the caller is cancelled before that, they never reach an engine. `users` gets the future
-        that is done when the jobs are needed no more, cancelled or not.
+        If the caller is cancelled before that, it never reaches an engine; if later, it ends
+        before the next network. `entry.future` is done when its images are needed no more.
         """
-        # Times of its own: a lane that computes for nobody any more still writes to them.
-        work = Work(jobs, StageTimes())
-        users.append(work.future)
-        self.line.put(work)
+        self.queue.append(entry)
         try:
-            outcomes = await asyncio.wrap_future(work.future)
-        except asyncio.CancelledError:
-            waiting = self.line.drop(work)
-            self._metrics.cancelled.labels("waiting" if waiting else "computing").inc()
-            if waiting:
-                times.add("queue", work.submitted, time.perf_counter())
+            return await asyncio.wrap_future(entry.future)
+        except asyncio.CancelledError as cancelled:
+            where = self.queue.cancel(entry)
+            self._metrics.cancelled.labels(where, reason_of(cancelled)).inc()
             raise
-        times.include(work.times)
-        return outcomes
 
-    def remove_lost(self, stall_timeout: float) -> tuple[int, int]:
-        """Give up lanes whose engine broke, or has not moved for `stall_timeout` seconds.
+    def remove_failed(self, stall_timeout: float) -> tuple[int, int]:
+        """Abandon workers whose engine broke, or has not moved for `stall_timeout` seconds.
 
-        Returns how many of each.
+        Returns how many of each. To be called again and again.
         """
-        broken = [lane for lane in self._open if lane.broken]
-        stalled = [
-            lane for lane in self._open if not lane.broken and lane.stalled_for() > stall_timeout
-        ]
-        for lane in (*broken, *stalled):
-            lane.give_up()
-            self._open.remove(lane)
-        for lane in broken:  # a thread may still be inside the others
-            lane.engine.release()
+        stalled = [worker for worker in self._workers if worker.stalled_for() > stall_timeout]
+        broken = [worker for worker in self._workers if worker.broken]
+        for worker in (*broken, *stalled):
+            worker.abandon()
+            self._workers.remove(worker)
+        for worker in broken:  # a thread may still be inside the others
+            worker.engine.release()
         return len(broken), len(stalled)
 
     def close(self, stall_timeout: float) -> None:
-        """End the lanes after the work that is already in line, and wait for that, but not for
+        """End the workers after what is already in the queue, and wait for that, but not for
         an engine that has not moved for `stall_timeout` seconds.
 
         A process must not end while a network runs: the run comes back into an interpreter
         that is gone, and aborts.
         """
-        self.line.close()
-        for lane in self._open:
-            lane.join(stall_timeout)
-
-
-def serve_turn(engine: FaceEngine, turn: Sequence[Work]) -> list[Outcome]:
-    """Run the jobs of several requests as one batch and give each request its own.
-
-    Returns what became of each job, in order.
-    """
-    started, times = time.perf_counter(), StageTimes()
-    results = analyse_each(engine, [job for work in turn for job in work.jobs], times)
-    outcomes = iter(results)
-    for work in turn:
-        work.times.add("queue", work.submitted, started)
-        work.times.include(times)
-        work.resolve([next(outcomes) for _ in work.jobs])
-    return results
-
-
-def analyse_each(engine: FaceEngine, jobs: Sequence[Job], times: StageTimes) -> list[Outcome]:
-    """Analyse jobs as one batch; if that fails, one by one, to lose only the guilty."""
-    try:
-        faces = engine.analyse(jobs, times)
-        validate(faces)
-        return list(faces)
-    except Exception as error:
-        if len(jobs) == 1:
-            return [error]
-        return [analyse_each(engine, [job], times)[0] for job in jobs]
+        self.queue.close()
+        for worker in self._workers:
+            worker.join(stall_timeout)
 
 
 def is_sound(engine: FaceEngine) -> bool:
@@ -212,26 +226,3 @@ def is_sound(engine: FaceEngine) -> bool:
         logger.exception("The engine fails on an empty image as well: it is replaced")
         return False
     return True
-
-
-async def in_daemon_thread(call: Callable[[], T]) -> T:
-    """Call something long on a thread that does not hold up the end of the process."""
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            result = call()
-        except BaseException as error:
-            if future.set_running_or_notify_cancel():
-                future.set_exception(error)
-        else:
-            if future.set_running_or_notify_cancel():
-                future.set_result(result)
-
-    threading.Thread(target=run, name=BESIDE, daemon=True).start()
-    return await asyncio.wrap_future(future)
-
-
-def is_inside_a_network() -> bool:
-    """Whether a thread may still be where only ONNX Runtime can end it: loading, or hung."""
-    return any(thread.name in (LANE, BESIDE) for thread in threading.enumerate())

@@ -14,7 +14,7 @@ from face_service.runtime.network import Network
 
 from .alignment import Affine, crop
 from .blob import Image, Normalization, to_blob
-from .scrfd import Detections
+from .scrfd import DetectedFace
 
 Gender = Literal["M", "F"]
 
@@ -33,14 +33,10 @@ class Attributes(NamedTuple):
     gender: Gender
 
 
-Faces = Sequence[tuple[Image, Detections]]
-"""Images with the faces found in each."""
-
-
 class AttributeReader(Protocol):
-    """Anything that reads age and gender: one answer a face, all faces in one batch."""
+    """Anything that reads age and gender: one answer a face, in order, all cut out at once."""
 
-    def read(self, faces: Faces) -> list[Attributes]: ...
+    def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +47,8 @@ class GenderAge:
     normalization: Normalization
     size: int = 96
 
-    def read(self, faces: Faces) -> list[Attributes]:
-        crops = [
-            crop(image, box_matrix(box, self.size), self.size)
-            for image, found in faces
-            for box in found.bboxes
-        ]
+    def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
+        crops = [crop(face.image, box_matrix(face.bbox, self.size), self.size) for face in faces]
         (answers,) = self.network.run_batched(to_blob(crops, self.normalization))
         return [
             Attributes(int(np.round(row[2] * 100)), "M" if np.argmax(row[:2]) else "F")
@@ -74,7 +66,7 @@ class AgeAndGender:
     age_size: int = 64
     gender_size: int = 32
 
-    def read(self, faces: Faces) -> list[Attributes]:
+    def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
         ages = self._classify(self.age, faces, self.age_size) @ AGE_WEIGHTS
         genders = self._classify(self.gender, faces, self.gender_size).argmax(axis=1)
         return [
@@ -82,12 +74,10 @@ class AgeAndGender:
             for age, male in zip(ages, genders, strict=True)
         ]
 
-    def _classify(self, network: Network, faces: Faces, size: int) -> NDArray[np.float32]:
-        chips = [
-            face_chip(image, landmarks, size)
-            for image, found in faces
-            for landmarks in found.landmarks
-        ]
+    def _classify(
+        self, network: Network, faces: Sequence[DetectedFace], size: int
+    ) -> NDArray[np.float32]:
+        chips = [face_chip(face.image, face.landmarks, size) for face in faces]
         (probabilities,) = network.run_batched(to_blob(chips, self.normalization))
         return probabilities
 

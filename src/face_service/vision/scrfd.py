@@ -63,7 +63,19 @@ NO_DETECTIONS = Detections(
 )
 
 
-class View(NamedTuple):
+class DetectedFace(NamedTuple):
+    """One detection and the image it was found in (uint8 [height, width, 3], BGR).
+
+    bbox float32 [4], score 0..1, landmarks float32 [5, 2], as in `Detections`.
+    """
+
+    image: Image
+    bbox: Floats
+    score: float
+    landmarks: Floats
+
+
+class DetectorInput(NamedTuple):
     """An image as one pass of the detector sees it: float32 [1, 3, height, width]."""
 
     blob: Blob
@@ -72,38 +84,56 @@ class View(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Scrfd:
-    """A detector that looks at an image on the smallest of `canvases` that does it justice,
-    the first of which is the full one, and before that, for close faces, on `closeup`.
+class DetectorPreprocessor:
+    """Shrinks images to what the detector looks at. A value: needs no session, any thread may
+    use it.
 
-    On a canvas of 640 a face that fills the picture is larger than any anchor: where its box is
-    1.8 times as high as the frame, 0 to 2.5 % are found, on one of 128 all of them
-    (docs/decisions/0009-canvases.md).
+    An image goes on the smallest of `canvases` that does it justice, the first of which is the
+    full one, and before that, for close faces, on `closeup`. On a canvas of 640 a face that fills
+    the picture is larger than any anchor: where its box is 1.8 times as high as the frame, 0 to
+    2.5 % are found, on one of 128 all of them (docs/decisions/0009-canvases.md).
     """
 
-    network: Network
     canvases: tuple[Size, ...]
     closeup: Size | None = None
     normalization: Normalization = SCRFD_NORMALIZATION
 
-    def prepare(self, image: Image) -> list[View]:
-        """What the network will look at. Needs no session: any thread may do it."""
+    @property
+    def max_bytes(self) -> int:
+        """Bytes that the inputs made of one image take at most: float32, three channels."""
+        sizes = (self.canvases[0], *([self.closeup] if self.closeup else []))
+        return sum(size.width * size.height * 3 * 4 for size in sizes)
+
+    def preprocess(self, image: Image) -> list[DetectorInput]:
+        """What the network will look at; empty where a side of the image would vanish."""
         sizes = [smallest(image, self.canvases)]
         if self.closeup:
             sizes.insert(0, self.closeup)  # the order of InsightFace's "Auto"
         return [
-            View(to_blob([canvas.pixels], self.normalization), size, canvas.scale)
+            DetectorInput(to_blob([canvas.pixels], self.normalization), size, canvas.scale)
             for size in sizes
             if (canvas := letterbox(image, size))
         ]
 
-    def detect(self, views: Sequence[View], min_score: float = MIN_SCORE) -> Detections:
-        """Every face of a prepared image whose score is at least `min_score`."""
-        found = [
-            decode_scrfd(self.network.run(view.blob), view.size, min_score, view.scale)
-            for view in views
-        ]
-        return suppress(merge(found))
+
+@dataclass(frozen=True, slots=True)
+class Scrfd:
+    """A detector, and what prepares images for it."""
+
+    network: Network
+    preprocessor: DetectorPreprocessor
+
+    def preprocess(self, image: Image) -> list[DetectorInput]:
+        """`DetectorPreprocessor.preprocess`."""
+        return self.preprocessor.preprocess(image)
+
+    def candidates(self, view: DetectorInput, min_score: float = MIN_SCORE) -> Detections:
+        """One run of the network: boxes by descending score, none suppressed yet."""
+        return decode_scrfd(self.network.run(view.blob), view.size, min_score, view.scale)
+
+    def detect(self, inputs: Sequence[DetectorInput], min_score: float = MIN_SCORE) -> Detections:
+        """Every face of a preprocessed image whose score is at least `min_score`."""
+        return suppress(merge([self.candidates(view, min_score) for view in inputs]))
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,149 @@
+"""A batch: entries that an engine computes together, one run of a network after the other."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from itertools import islice
+
+from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
+from face_service.stages import StageTimes
+from face_service.vision.scrfd import DetectedFace
+
+from .queue import Outcome, Predicted, Prediction, QueueEntry
+from .validation import validate
+
+STAGES = ("detect", "align", "quality", "embed", "attributes")
+"""What an engine measures."""
+
+
+class ImageTask:
+    """An image on its way: `pending` faces are found and not described."""
+
+    def __init__(self, entry: QueueEntry, image: PreparedImage) -> None:
+        self.entry = entry
+        self.image = image
+        self.pending: deque[DetectedFace] = deque()
+        self.described: list[Face] = []
+        self.omitted = 0
+        self.outcome: Outcome | None = None
+
+    @property
+    def options(self) -> Options:
+        """What is wanted of the image."""
+        return self.image.options
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a reason to go on."""
+        return self.outcome is None and not self.entry.abandoned
+
+
+class Batch:
+    """Computes entries on an engine whenever `advance` is called.
+
+    An image that fails costs only itself: a run that held faces of several is repeated for each.
+    Every entry is answered as soon as all its images are. failed: whether an image failed during
+    the last call of `advance`. faces: how many have been described.
+    """
+
+    def __init__(self, engine: FaceEngine, entries: Sequence[QueueEntry]) -> None:
+        self.entries = entries
+        self.failed = False
+        self.faces = 0
+        self._engine = engine
+        self._times = StageTimes()
+        self._seconds = 0.0
+        self._images = sum(len(entry.images) for entry in entries)
+        self._tasks = [ImageTask(entry, image) for entry in entries for image in entry.images]
+        self._work = self._run()
+
+    def advance(self) -> bool:
+        """Go on until the next network has run. False once there is nothing left to do."""
+        self.failed = False
+        started = time.perf_counter()
+        if any(task.wanted for task in self._tasks):
+            next(self._work, None)
+        self._seconds += time.perf_counter() - started
+        self._answer()
+        return bool(self._tasks)
+
+    def _run(self) -> Iterator[None]:
+        for task in self._tasks:
+            if task.wanted:
+                yield from self._detect(task)
+                yield
+        while piece := self._next_piece():
+            yield from self._describe(piece)
+            yield
+
+    def _detect(self, task: ImageTask) -> Iterator[None]:
+        try:
+            faces, omitted = yield from self._engine.detect(task.image, self._times)
+        except Exception as error:
+            self._fail(task, error)
+        else:
+            task.pending.extend(faces)
+            task.omitted = omitted
+            self._finish(task)
+
+    def _next_piece(self) -> list[tuple[ImageTask, DetectedFace]]:
+        """The next faces that may be described together, of one image or several."""
+        tasks = [task for task in self._tasks if task.wanted and task.pending]
+        pairs = (
+            (task, task.pending.popleft())
+            for task in tasks
+            if task.options == tasks[0].options
+            for _ in range(len(task.pending))
+        )
+        return list(islice(pairs, self._engine.piece))
+
+    def _describe(
+        self, piece: Sequence[tuple[ImageTask, DetectedFace]]
+    ) -> Generator[None, None, None]:
+        faces, options = [face for _, face in piece], piece[0][0].options
+        tasks = list(dict.fromkeys(task for task, _ in piece))
+        try:
+            described = yield from self._engine.describe(faces, options, self._times)
+            validate(described)
+        except Exception as error:
+            if len(tasks) == 1:
+                self._fail(tasks[0], error)
+                return
+            for task in tasks:
+                yield from self._describe([pair for pair in piece if pair[0] is task])
+            return
+        self.faces += len(described)
+        for (task, _), face in zip(piece, described, strict=True):
+            task.described.append(face)
+        for task in tasks:
+            self._finish(task)
+
+    def _finish(self, task: ImageTask) -> None:
+        if not task.pending and task.outcome is None:
+            task.outcome = Predicted(self._engine.info, task.described, task.omitted)
+
+    def _fail(self, task: ImageTask, error: Exception) -> None:
+        task.outcome = error
+        self.failed = True
+
+    def _answer(self) -> None:
+        """Answer the entries that are complete, and forget their images."""
+        for entry in {task.entry: None for task in self._tasks}:
+            outcomes = [task.outcome for task in self._tasks if task.entry is entry]
+            complete = [outcome for outcome in outcomes if outcome is not None]
+            if len(complete) == len(outcomes) or entry.abandoned:
+                self._tasks = [task for task in self._tasks if task.entry is not entry]
+                share = self._seconds * len(entry.images) / self._images
+                times = self._times_so_far()
+                entry.resolve(Prediction(complete, times, share))
+
+    def _times_so_far(self) -> StageTimes:
+        times = StageTimes()
+        times.include(self._times)
+        now = time.perf_counter()
+        for stage in STAGES:  # every stage has a time, where there were no faces as well
+            if stage not in times:
+                times.add(stage, now, now)
+        return times

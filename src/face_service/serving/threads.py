@@ -1,0 +1,37 @@
+"""Threads that do not hold up the end of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+WORKER, LOADER = "worker", "loader"
+"""Names of threads that may be inside ONNX Runtime; `is_inside_a_network` recognises them."""
+
+
+async def run_in_daemon_thread(call: Callable[[], T]) -> T:
+    """Call something long on a daemon thread of its own."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = call()
+        except BaseException as error:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+        else:
+            if future.set_running_or_notify_cancel():
+                future.set_result(result)
+
+    threading.Thread(target=run, name=LOADER, daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+def is_inside_a_network() -> bool:
+    """Whether a thread may still be where only ONNX Runtime can end it: loading, or hung."""
+    return any(thread.name in (WORKER, LOADER) for thread in threading.enumerate())
