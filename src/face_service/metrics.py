@@ -141,7 +141,7 @@ GAUGES = {
     "queued": ("queue_depth", "Requests that wait for an engine."),
     "decoded": (
         "decoded_bytes",
-        "Decoded pixels in memory, and what the detector is shown of them, in bytes.",
+        "Pixels in memory, and what the detector sees of them.",
     ),
     "lanes": ("engines", "Engines that work."),
     "fallback": (

@@ -1,1 +1,1 @@
-"""Admission, decoding, the queue, workers and their supervision. Entry point: `service.FaceService`."""
+"""Admission, queue, workers and their supervision. Entry point: `service.FaceService`."""

@@ -1,0 +1,176 @@
+"""The pipeline of a request: check, reserve, decode, preprocess, predict."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
+from typing import Protocol
+
+from face_service.errors import ImageTooLarge, OutOfMemory, RequestError
+from face_service.face_engine import FaceEngine, Options, PreparedImage
+from face_service.metrics import Metrics
+from face_service.stages import StageTimes
+from face_service.vision.image import Checked, check, decode_checked
+
+from .answers import Answer, Part, as_answer, as_request_error, parts
+from .decode_gate import DecodeGate, Reservation
+from .queue import UNINTERRUPTED, QueueEntry
+from .worker import WorkerPool
+
+CHECKED_AT_ONCE = 1_000_000
+"""Bytes of an image whose header is read on the event loop: it takes tens of microseconds, less
+than to hand it to a thread."""
+PART_IMAGES = 8
+"""Images that are computed together on a CPU: one face in each fill a run of the recogniser."""
+PARTS_UNDER_WAY = 2
+"""Parts of a request: one is computed while the next is decoded."""
+
+
+class Submit(Protocol):
+    """Runs a call on a decoding thread."""
+
+    def __call__(
+        self, call: Callable[[Checked], PreparedImage], image: Checked, /
+    ) -> Future[PreparedImage]: ...
+
+
+class ImagePipeline:
+    """Takes the images of a request through decoding and the engines.
+
+    A request is divided into parts, of which two are under way: memory does not depend on how many
+    images it has. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        submit: Submit,
+        gate: DecodeGate,
+        workers: WorkerPool,
+        max_pixels: int,
+        metrics: Metrics,
+    ) -> None:
+        self._submit = submit
+        self._gate = gate
+        self._workers = workers
+        self._max_pixels = max_pixels
+        self._metrics = metrics
+        self._headers = ThreadPoolExecutor(1, thread_name_prefix="header")
+
+    def configure(self, engine: FaceEngine) -> None:
+        """Prepare images for engines like this one. To be called before `analyse`."""
+        self._preprocessor = engine.preprocessor
+        # A larger part is faster where many images are computed at once, and takes memory anywhere.
+        self._max_images = max(PART_IMAGES, engine.max_batch_images)
+        self._max_part = self._gate.size // (16 if engine.max_batch_images == 1 else 4)
+
+    def close(self) -> None:
+        """Stop reading headers."""
+        self._headers.shutdown(wait=False, cancel_futures=True)
+
+    async def analyse(
+        self, files: Sequence[bytes], options: Options, times: StageTimes
+    ) -> tuple[list[Answer], float]:
+        """An answer for each image, and how many seconds they took an engine."""
+        answers: list[Answer | Checked] = [await self._check(data) for data in files]
+        fitting = {n: image for n, image in enumerate(answers) if isinstance(image, Checked)}
+        under_way = asyncio.Semaphore(PARTS_UNDER_WAY)
+
+        async def analyse(number: int, part: Part) -> float:
+            async with under_way, self._reserve(number, part, times) as reservation:
+                images = [fitting[place] for place in part.places]
+                decoded = await self._decode(images, options, reservation, times)
+                allowance = 0 if number else UNINTERRUPTED
+                found, seconds = await self._predict(decoded, allowance, reservation, times)
+            for place, answer in zip(part.places, found, strict=True):
+                answers[place] = answer
+            return seconds
+
+        divided = parts(fitting, self._preprocessor.max_bytes, self._max_images, self._max_part)
+        seconds = await asyncio.gather(*(analyse(n, part) for n, part in enumerate(divided)))
+        return [answer for answer in answers if not isinstance(answer, Checked)], sum(seconds)
+
+    async def _check(self, data: bytes) -> Checked | RequestError:
+        """Read the header of an image: never behind one that is decoded."""
+        try:
+            if len(data) <= CHECKED_AT_ONCE:
+                image = check(data, self._max_pixels)
+            else:
+                checking = self._headers.submit(check, data, self._max_pixels)
+                image = await asyncio.wrap_future(checking)
+        except Exception as error:
+            return as_request_error(error)
+        if image.decoded_bytes > self._gate.size:
+            return ImageTooLarge("The decoded image is larger than MAX_DECODED_MB")
+        return image
+
+    def _reserve(
+        self, number: int, part: Part, times: StageTimes
+    ) -> AbstractAsyncContextManager[Reservation]:
+        if number == 0:
+            return self._gate.reserve(len(part.places), part.size, times)
+        # What the later parts wait for is the earlier ones: that is no time in a queue.
+        return self._gate.reserve_next(part.size, StageTimes())
+
+    async def _decode(
+        self,
+        images: Sequence[Checked],
+        options: Options,
+        reservation: Reservation,
+        times: StageTimes,
+    ) -> list[PreparedImage | BaseException]:
+        """Decode and preprocess images side by side."""
+        preprocessor = self._preprocessor
+
+        def prepare(image: Checked) -> PreparedImage:
+            pixels = decode_checked(image)
+            return PreparedImage(pixels, preprocessor.preprocess(pixels), options)
+
+        futures = [self._submit(prepare, image) for image in images]
+        for future in futures:
+            reservation.keep_until(future)
+        with times.measure("decode"):
+            return await asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
+
+    async def _predict(
+        self,
+        decoded: Sequence[PreparedImage | BaseException],
+        allowance: int,
+        reservation: Reservation,
+        times: StageTimes,
+    ) -> tuple[list[Answer], float]:
+        """An answer for each image, and how many seconds they took an engine."""
+        loop = asyncio.get_running_loop()
+        entry = QueueEntry(
+            [image for image in decoded if isinstance(image, PreparedImage)],
+            allowance,
+            on_suspended=partial(call_on_loop, loop, reservation.release_slots),
+        )
+        if not entry.images:
+            return [as_request_error(error) for error in decoded], 0.0
+        reservation.keep_until(entry.future)
+        try:
+            outcomes, stages, seconds = await self._workers.run(entry)
+        finally:
+            if allowance:
+                times.add("queue", entry.submitted, entry.began or time.perf_counter())
+        times.include(stages)
+        self._metrics.failed.inc(sum(isinstance(one, Exception) for one in outcomes))
+        self._metrics.out_of_memory.inc(sum(isinstance(one, OutOfMemory) for one in outcomes))
+        remaining = iter(outcomes)
+        answers = [
+            as_answer(image, next(remaining))
+            if isinstance(image, PreparedImage)
+            else as_request_error(image)
+            for image in decoded
+        ]
+        return answers, seconds
+
+
+def call_on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Have an event loop call something, from a thread that may outlive it."""
+    with suppress(RuntimeError):  # it is closed
+        loop.call_soon_threadsafe(call)
