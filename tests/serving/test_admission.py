@@ -39,7 +39,7 @@ def test_a_failing_request_gives_its_room_back() -> None:
 )
 def test_retry_after_follows_the_queue(inside: int, seconds: float, expected: int) -> None:
     admission = Admission(inside)
-    admission.took(seconds)
+    admission.record_service_time(seconds)
     admission.inside = inside
     assert admission.retry_after() == expected
 
@@ -55,7 +55,7 @@ def test_drained_means_nobody_is_inside() -> None:
 
         requests = [asyncio.create_task(request()) for _ in range(2)]
         await asyncio.sleep(0)
-        await admission.emptied()
+        await admission.wait_idle()
         events.append("emptied")
         await asyncio.gather(*requests)
         return events
@@ -66,7 +66,7 @@ def test_drained_means_nobody_is_inside() -> None:
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.integers(0, 10), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 4))),
+        st.tuples(st.integers(0, 12), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 4))),
         max_size=25,
     )
 )
@@ -79,11 +79,14 @@ def test_the_budget_is_never_exceeded_and_always_returned(
         budget, order = Budget(10), []
 
         async def hold(number: int, amount: int, rounds: int) -> None:
-            async with budget.hold(amount):
+            await budget.acquire(amount)
+            try:
                 order.append(number)
-                assert budget.held <= budget.size
+                assert budget.held <= max(budget.size, amount)
                 for _ in range(rounds):
                     await asyncio.sleep(0)
+            finally:
+                budget.release(amount)
 
         async def cancel(task: asyncio.Task[None], rounds: int) -> None:
             for _ in range(rounds):
@@ -108,10 +111,34 @@ def test_the_budget_is_never_exceeded_and_always_returned(
     asyncio.run(run())
 
 
-def test_what_never_fits_is_refused_at_once() -> None:
-    async def run() -> None:
-        async with Budget(10).hold(11):
-            pass
+def test_what_is_larger_than_the_budget_goes_alone() -> None:
+    async def run() -> list[int]:
+        budget, seen = Budget(10), []
+        await budget.acquire(3)
+        large, small = (asyncio.create_task(budget.acquire(amount)) for amount in (11, 1))
+        await asyncio.sleep(0)
+        seen.append(budget.held)
+        budget.release(3)
+        await large
+        await asyncio.sleep(0)
+        seen.append(budget.held)
+        budget.release(11)
+        await small
+        return [*seen, budget.held]
 
-    with pytest.raises(ValueError, match="never fit"):
-        asyncio.run(run())
+    assert asyncio.run(asyncio.wait_for(run(), 10)) == [3, 11, 1]
+
+
+def test_a_budget_that_shrinks_keeps_nobody_waiting_for_ever() -> None:
+    """Where an accelerator's engine is replaced by one on the CPU, fewer images are decoded."""
+
+    async def run() -> None:
+        budget = Budget(40)
+        await budget.acquire(40)
+        waiting = asyncio.create_task(budget.acquire(16))
+        await asyncio.sleep(0)
+        budget.size = 4
+        budget.release(40)
+        assert await waiting
+
+    asyncio.run(asyncio.wait_for(run(), 10))

@@ -1,4 +1,4 @@
-"""The line, whatever happens in whatever order: every request resolves exactly once."""
+"""The queue and the workers, whatever happens in whatever order: every request resolves once."""
 
 from __future__ import annotations
 
@@ -8,118 +8,156 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from face_service.serving.queue import Line, Work
+from face_service.serving.batch import Batch
+from face_service.serving.queue import Consumer, Prediction, QueueEntry, RequestQueue
 from face_service.stages import StageTimes
 
+from .engines import POISON, FakeEngine, entry, prepared
 
-class LineMachine(RuleBasedStateMachine):
-    """Requests arrive, go away, expire, are computed, fail, hang and come back to life, while
-    the line is closed at any time."""
+
+class QueueMachine(RuleBasedStateMachine):
+    """Requests arrive, go away, expire, are computed run by run, fail, hang and come back to
+    life, while workers are abandoned and the queue is closed at any time."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = Line()
-        self.admitted: list[Work] = []
+        self.queue = RequestQueue()
+        self.consumer = Consumer()
+        self.engine = FakeEngine(lambda faces: faces if faces != POISON else 0)
+        self.admitted: list[QueueEntry] = []
         self.resolved: dict[int, int] = {}
-        self.turns: list[list[Work]] = []
-        self.dropped: list[Work] = []
-        self.taken: list[Work] = []
+        self.batches: list[Batch] = []
+        self.dropped: list[QueueEntry] = []
+        self.taken: list[QueueEntry] = []
         self.closed = False
 
-    @rule(images=st.integers(1, 4))
-    def arrive(self, images: int) -> None:
-        work = Work([object()] * images, StageTimes())
-        self.admitted.append(work)
-        work.future.add_done_callback(
-            lambda _: self.resolved.update({id(work): self.resolved.get(id(work), 0) + 1})
-        )
-        self.line.put(work)
-
-    @rule(data=st.data(), leave_the_line=st.booleans())
-    def client_goes_or_deadline_passes(self, data: st.DataObject, leave_the_line: bool) -> None:
-        if not self.admitted:
+    @rule(
+        faces=st.lists(st.integers(0, 20) | st.just(POISON), min_size=1, max_size=4),
+        allowance=st.sampled_from((0, 4)),
+    )
+    def arrive(self, faces: list[int], allowance: int) -> None:
+        if self.closed:
             return
-        work = data.draw(st.sampled_from(self.admitted))
-        before_dispatch = work.future.cancel()
-        if before_dispatch and work not in self.dropped:
-            self.dropped.append(work)
-        if leave_the_line:
-            assert not (self.line.drop(work) and work in self.taken)
+        one = QueueEntry([prepared(count) for count in faces], allowance)
+        self.admitted.append(one)
+        one.future.add_done_callback(
+            lambda _: self.resolved.update({id(one): self.resolved.get(id(one), 0) + 1})
+        )
+        self.queue.append(one)
 
-    @precondition(lambda self: len(self.line) or self.closed)
+    @precondition(lambda self: self.admitted)
+    @rule(data=st.data())
+    def client_goes_or_deadline_passes(self, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from(self.admitted))
+        done, taken = one.future.done(), one in self.taken
+        where = self.queue.cancel(one)
+        if not done:
+            assert where == ("computing" if taken else "waiting")
+        self.dropped.append(one)
+
     @rule(images=st.integers(1, 8))
-    def a_lane_takes_a_turn(self, images: int) -> None:
-        if not self.closed and all(work in self.dropped for work in self.line._waiting):
-            return  # it would wait, rightly
-        turn = self.line.take(images)
-        assert all(work not in self.dropped for work in turn), "cancelled work reached an engine"
-        assert len(turn) == 1 or sum(len(work.jobs) for work in turn) <= images
-        order = [self.admitted.index(work) for work in self.taken + turn]
+    def a_worker_looks_for_work(self, images: int) -> None:
+        batch = self.queue.next_batch(images, self.consumer, wait=False)
+        assert all(one not in self.dropped for one in batch), "cancelled work reached an engine"
+        assert len(batch) <= 1 or sum(len(one.images) for one in batch) <= images
+        assert len({one.allowance for one in batch}) <= 1
+        order = [self.admitted.index(one) for one in self.taken + batch]
         assert order == sorted(order), "somebody was overtaken"
-        self.taken += turn
-        if turn:
-            self.turns.append(turn)
+        self.taken += batch
+        if batch:
+            self.batches.append(Batch(self.engine, batch))
 
-    @precondition(lambda self: self.turns)
-    @rule(data=st.data(), fails=st.booleans(), stays=st.booleans())
-    def a_turn_ends(self, data: st.DataObject, fails: bool, stays: bool) -> None:
-        """`stays`: the engine was given up and answers a second time, later."""
-        turn = data.draw(st.sampled_from(self.turns))
-        for work in turn:
-            if fails:
-                work.fail(RuntimeError("the engine failed"))
-            else:
-                work.resolve([[] for _ in work.jobs])
-        if not stays:
-            self.turns.remove(turn)
+    @precondition(lambda self: self.batches)
+    @rule(data=st.data())
+    def a_network_runs(self, data: st.DataObject) -> None:
+        batch = data.draw(st.sampled_from(self.batches))
+        wanted = any(not one.abandoned and not one.future.done() for one in batch.entries)
+        before = len(self.engine.runs)
+        more = batch.advance()
+        assert len(self.engine.runs) - before <= (1 if wanted else 0), "computed for nobody"
+        if not more:
+            self.batches.remove(batch)
+            assert all(one.future.done() for one in batch.entries)
+        self.consumer.forget_answered()
+
+    @rule()
+    def the_worker_is_abandoned(self) -> None:
+        """Its batches may still be computed, and answer a second time."""
+        for one in self.queue.close_consumer(self.consumer):
+            one.fail(RuntimeError("the engine hung"))
+        assert self.queue.next_batch(8, self.consumer, wait=True) == []
+        self.consumer = Consumer()
 
     @rule()
     def drain(self) -> None:
-        self.line.close()
+        self.queue.close()
         self.closed = True
 
     @invariant()
     def nobody_is_answered_twice(self) -> None:
         assert all(count == 1 for count in self.resolved.values())
 
+    @invariant()
+    def what_is_taken_and_not_answered_is_in_somebodys_hands(self) -> None:
+        for one in self.taken:
+            assert one.future.done() or one in self.consumer.entries
+
     def teardown(self) -> None:
-        self.line.close()
-        while turn := self.line.take(8):
-            self.turns.append(turn)
-        for turn in self.turns:
-            for work in turn:
-                work.resolve([[] for _ in work.jobs])
-        assert all(work.future.done() for work in self.admitted), "somebody was forgotten"
-        assert all(self.resolved[id(work)] == 1 for work in self.admitted)
-        assert len(self.line) == 0
+        self.queue.close()
+        while batch := self.queue.next_batch(8, self.consumer, wait=True):
+            self.batches.append(Batch(self.engine, batch))
+        for batch in self.batches:
+            while batch.advance():
+                pass
+        assert all(one.future.done() for one in self.admitted), "somebody was forgotten"
+        assert all(self.resolved[id(one)] == 1 for one in self.admitted)
+        assert len(self.queue) == 0
+        for one in self.admitted:
+            if not one.future.cancelled() and not one.abandoned:
+                self.check(one)
+
+    def check(self, one: QueueEntry) -> None:
+        """Each image has its own faces, or the failure that is its own."""
+        for image, outcome in zip(one.images, one.future.result().outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                assert image.image == POISON or "hung" in str(outcome)
+            else:
+                assert [face.age for face in outcome.faces] == [image.image] * image.image
 
 
-TestLine = LineMachine.TestCase
-TestLine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestQueue = QueueMachine.TestCase
+TestQueue.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
 def test_every_request_resolves_once_with_real_threads() -> None:
-    line, answered = Line(), []
-    works = [Work([object()], StageTimes()) for _ in range(400)]
-    for work in works:
-        work.future.add_done_callback(lambda future: answered.append(future.cancelled()))
+    queue, answered = RequestQueue(), []
+    entries = [entry(n) for n in range(400)]
+    for one in entries:
+        one.future.add_done_callback(lambda future: answered.append(future.cancelled()))
 
-    def lane() -> None:
-        while turn := line.take(3):
-            for work in turn:
-                work.resolve([[]])
+    def work() -> None:
+        consumer = Consumer()
+        while batch := queue.next_batch(3, consumer, wait=True):
+            for one in batch:
+                one.resolve(Prediction([], StageTimes(), 0.0))
 
-    threads = [threading.Thread(target=lane) for _ in range(3)]
+    threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for number, work in enumerate(works):
-        line.put(work)
+    for number, one in enumerate(entries):
+        queue.append(one)
         if number % 3 == 0:
-            work.future.cancel()
-            line.drop(work)
-    line.close()
+            queue.cancel(one)
+    queue.close()
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()
-    assert len(answered) == len(works)
-    assert all(work.future.done() for work in works)
+    assert len(answered) == len(entries)
+    assert all(one.future.done() for one in entries)
+
+
+def test_requests_of_which_nothing_is_computed_yet_are_counted() -> None:
+    queue = RequestQueue()
+    for one in (entry(1), entry(2, allowance=0), entry(3)):
+        queue.append(one)
+    assert (len(queue), queue.requests) == (3, 2)

@@ -1,56 +1,45 @@
-"""Lanes: in order, each answer to its own asker, cancelled work never run, batches formed."""
+"""Workers: in order, each answer to its own asker, cancelled work never run, batches formed;
+newcomers before what takes long, and neither starves."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-import time
+from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from face_service.errors import EngineLost, InferenceFailed
+from face_service.face_engine import Options
 from face_service.metrics import Metrics
-from face_service.serving.queue import Outcome
-from face_service.serving.worker import Lanes
-from face_service.stages import StageTimes
+from face_service.serving.cancelling import DEADLINE
+from face_service.serving.queue import UNINTERRUPTED, Outcome, QueueEntry, RequestQueue
+from face_service.serving.worker import EngineWorker, StallClock, WorkerPool
+from tests.wire import settled
+
+from .engines import POISON, FakeEngine, Unsound, entry, prepared
 
 
-@pytest.fixture(autouse=True)
-def answers_need_no_faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fake answers here are no faces; tests/serving/test_validation.py is about those."""
-    monkeypatch.setattr("face_service.serving.worker.validate", lambda _: None)
+def pool_of(*engines: FakeEngine, batch: int = 1) -> WorkerPool:
+    pool = WorkerPool(Metrics())
+    for engine in engines:
+        engine.max_batch_images = batch
+        pool.add(engine)
+    return pool
 
 
-class FakeEngine:
-    """Answers each job with itself; notes every batch; waits at `gate`; fails on "poison"."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[object]] = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.entered = threading.Event()
-        self.inside = self.most_inside = 0
-
-    def last_progress(self) -> float:
-        return 0.0
-
-    def self_test(self) -> None:
-        pass
-
-    def analyse(self, jobs: list[object], times: StageTimes) -> list[list[object]]:
-        self.inside += 1
-        self.most_inside = max(self.most_inside, self.inside)
-        self.entered.set()
-        self.gate.wait(10)
-        self.batches.append(list(jobs))
-        self.inside -= 1
-        if "poison" in jobs:
-            raise RuntimeError("cannot be computed")
-        times["detect"] = 1.0
-        return [[job] for job in jobs]
+async def ask(pool: WorkerPool, *names: object) -> list[Outcome]:
+    return (await pool.run(entry(*names))).outcomes
 
 
-async def ask(lanes: Lanes, *jobs: object) -> list[Outcome]:
-    return await lanes.run(list(jobs), StageTimes(), [])
+def ages(outcomes: list[Outcome]) -> list[list[object] | type[Exception]]:
+    """The names of the images, as their faces say them."""
+    return [
+        type(outcome) if isinstance(outcome, Exception) else [face.age for face in outcome.faces]
+        for outcome in outcomes
+    ]
 
 
 async def queued(count: int) -> None:
@@ -60,119 +49,457 @@ async def queued(count: int) -> None:
 
 
 def test_work_runs_in_order_and_one_at_a_time() -> None:
-    engine = FakeEngine()
+    engine = FakeEngine(lambda _: 1)
 
     async def run() -> list[list[Outcome]]:
-        lanes = Lanes(Metrics())
-        lanes.open(engine, images_per_turn=1)
-        return await asyncio.gather(*(ask(lanes, n) for n in range(200)))
+        pool = pool_of(engine)
+        return await asyncio.gather(*(ask(pool, n) for n in range(200, 400)))
 
-    assert asyncio.run(run()) == [[[n]] for n in range(200)]
-    assert engine.batches == [[n] for n in range(200)], "a CPU lane forms no batches"
+    assert [ages(outcomes) for outcomes in asyncio.run(run())] == [[[n]] for n in range(200, 400)]
+    assert engine.detected == list(range(200, 400))
     assert engine.most_inside == 1
 
 
-def test_what_waits_is_taken_in_one_turn_where_the_provider_likes_it() -> None:
-    engine = FakeEngine()
+def test_what_waits_is_taken_in_one_batch_where_the_provider_likes_it() -> None:
+    engine = FakeEngine(lambda _: 1)
     engine.gate.clear()
 
     async def run() -> list[list[Outcome]]:
-        lanes = Lanes(Metrics())
-        lanes.open(engine, images_per_turn=4)
-        first = asyncio.create_task(ask(lanes, "a"))
+        pool = pool_of(engine, batch=4)
+        first = asyncio.create_task(ask(pool, "a"))
         await asyncio.to_thread(engine.entered.wait, 10)
-        rest = [asyncio.create_task(ask(lanes, *name)) for name in ("b", "cd", "e", "f", "g")]
+        rest = [asyncio.create_task(ask(pool, *name)) for name in ("b", "cd", "e", "f", "g")]
         await queued(3)
         engine.gate.set()
         return [await first, *(await asyncio.gather(*rest))]
 
-    answers = asyncio.run(run())
-    assert engine.batches == [["a"], ["b", "c", "d", "e"], ["f", "g"]]
+    answers = [ages(outcomes) for outcomes in asyncio.run(run())]
+    embedded = [names for kind, names in engine.runs if kind == "embed"]
+    assert embedded == [["a"], ["b", "c", "d", "e"], ["f", "g"]]
     assert answers == [[["a"]], [["b"]], [["c"], ["d"]], [["e"]], [["f"]], [["g"]]]
 
 
-def test_a_poisoned_job_costs_only_itself() -> None:
-    engine = FakeEngine()
+def test_faces_are_described_in_pieces_across_the_images_of_a_batch() -> None:
+    faces = {"a": 5, "b": 0, "c": 13}
+    engine = FakeEngine(lambda name: faces[name])
 
     async def run() -> list[Outcome]:
-        lanes = Lanes(Metrics())
-        lanes.open(engine, images_per_turn=1)
-        return await ask(lanes, 1, 2, "poison", 4, 5, 6, 7, 8)
+        return await ask(pool_of(engine), *faces)
 
-    outcomes = asyncio.run(run())
-    assert isinstance(outcomes[2], RuntimeError)
-    assert [outcome for outcome in outcomes if isinstance(outcome, list)] == [
-        [1], [2], [4], [5], [6], [7], [8],
+    assert ages(asyncio.run(run())) == [["a"] * 5, [], ["c"] * 13]
+    pieces = [names for kind, names in engine.runs if kind == "embed"]
+    assert pieces == [["a"] * 5 + ["c"] * 3, ["c"] * 8, ["c"] * 2]
+
+
+def test_only_faces_of_which_the_same_is_wanted_are_described_together() -> None:
+    engine = FakeEngine(lambda _: 2)
+
+    async def run() -> None:
+        pool = pool_of(engine)
+        images = [prepared(1), prepared(2, Options(attributes=False)), prepared(3)]
+        assert ages((await pool.run(QueueEntry(images))).outcomes) == [[1, 1], [2, 2], [3, 3]]
+
+    asyncio.run(run())
+    assert [names for kind, names in engine.runs if kind == "embed"] == [[1, 1, 3, 3], [2, 2]]
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_a_poisoned_image_costs_only_itself_and_only_its_run_is_repeated(batch: int) -> None:
+    """Eight images of two faces, of which the third fails where it is embedded: the run that it
+    shared with three others is repeated, and nothing else."""
+
+    class Poisoned(FakeEngine):
+        def run(self, kind: str, names: list[object]) -> None:
+            super().run(kind, [n for n in names if kind == "embed" or n != POISON])
+
+    engine = Poisoned(lambda _: 2)
+
+    async def run() -> list[Outcome]:
+        return await ask(pool_of(engine, batch=batch), 1, 2, POISON, 4, 5, 6, 7, 8)
+
+    found = ages(asyncio.run(run()))
+    assert found == [RuntimeError if n == 3 else [n, n] for n in range(1, 9)]
+    embedded = [names for kind, names in engine.runs if kind == "embed"]
+    shared = [1, 1, 2, 2, POISON, POISON, 4, 4]
+    assert embedded == [
+        shared, [1, 1], [2, 2], [POISON] * 2, [4, 4], [5, 5, 6, 6, 7, 7, 8, 8],
     ]  # fmt: skip
+    assert len([kind for kind, _ in engine.runs if kind == "detect"]) == 8, "none twice"
 
 
-@pytest.mark.parametrize("images_per_turn", [1, 8])
-def test_cancelled_before_its_turn_never_reaches_the_engine(images_per_turn: int) -> None:
-    engine = FakeEngine()
+def test_an_image_that_cannot_be_looked_at_costs_only_itself() -> None:
+    engine = FakeEngine(lambda _: 1)
+
+    async def run() -> list[Outcome]:
+        return await ask(pool_of(engine), 1, POISON, 3)
+
+    assert ages(asyncio.run(run())) == [[1], RuntimeError, [3]]
+
+
+def test_a_face_that_is_not_a_number_never_leaves() -> None:
+    """`validate` is what a worker does with every face, not a function that stands alone."""
+
+    class Nan(FakeEngine):
+        def describe(self, *arguments: object) -> object:
+            faces = yield from super().describe(*arguments)
+            return [
+                replace(face, embedding=np.full(512, np.nan, np.float32)) if face.age == 2 else face
+                for face in faces
+            ]
+
+    async def run() -> list[Outcome]:
+        return await ask(pool_of(Nan(lambda _: 1)), 1, 2, 3)
+
+    assert ages(asyncio.run(run())) == [[1], InferenceFailed, [3]]
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_cancelled_before_its_turn_never_reaches_the_engine(batch: int) -> None:
+    engine = FakeEngine(lambda _: 1)
     engine.gate.clear()
 
     async def run() -> None:
-        lanes = Lanes(Metrics())
-        lanes.open(engine, images_per_turn)
-        first = asyncio.create_task(ask(lanes, "first"))
+        pool = pool_of(engine, batch=batch)
+        first = asyncio.create_task(ask(pool, 1))
         await asyncio.to_thread(engine.entered.wait, 10)
-        times = StageTimes()
-        second = asyncio.create_task(lanes.run(["second"], times, []))
-        third = asyncio.create_task(ask(lanes, "third"))
+        second = asyncio.create_task(ask(pool, 2))
+        third = asyncio.create_task(ask(pool, 3))
         await queued(3)
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
-        assert list(times) == ["queue"], "how long it waited in vain is known"
         engine.gate.set()
-        assert await first == [["first"]]
-        assert await third == [["third"]]
+        assert ages(await first) == [[1]]
+        assert ages(await third) == [[3]]
+        assert counted(pool, "waiting", "client") == 1
 
     asyncio.run(run())
-    assert engine.batches == [["first"], ["third"]]
+    assert engine.detected == [1, 3]
 
 
-def test_a_lane_that_broke_long_ago_is_removed_once_and_its_engine_released() -> None:
-    engine, released = FakeEngine(), []
-    engine.release = lambda: released.append(True)
-
-    async def run() -> tuple[int, int]:
-        lanes = Lanes(Metrics())
-        lanes.open(engine, images_per_turn=1)
-        (lane,) = lanes._open
-        lane.broken, lane._busy_since = True, time.monotonic() - 60
-        lost = lanes.remove_lost(stall_timeout=1)
-        assert len(lanes) == 0
-        return lost
-
-    assert asyncio.run(run()) == (1, 0)
-    assert released == [True]
-
-
-def test_two_lanes_work_side_by_side_with_an_engine_each() -> None:
-    both, engines = threading.Barrier(2), [FakeEngine(), FakeEngine()]
-    for engine in engines:
-        engine.gate.wait = lambda _: both.wait(10)  # passes only if the other is inside too
+@pytest.mark.parametrize(("message", "why"), [(None, "client"), (DEADLINE, "deadline")])
+@pytest.mark.parametrize("before", [1, 2, 3, 4, 9])
+def test_what_is_abandoned_ends_before_the_next_network(
+    message: str | None, why: str, before: int
+) -> None:
+    """Of 8 images of 12 faces, cancelled in the middle of one of their runs."""
+    engine = FakeEngine(lambda _: 12)
 
     async def run() -> None:
-        lanes = Lanes(Metrics())
-        for engine in engines:
-            lanes.open(engine, images_per_turn=1)
-        await asyncio.gather(ask(lanes, 1), ask(lanes, 2))
+        pool = pool_of(engine)
+        cancelled = threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def cancel() -> None:
+            if len(engine.runs) == before:
+                loop.call_soon_threadsafe(asking.cancel, message)
+                assert cancelled.wait(10)
+
+        engine.after_run = cancel
+        mine = entry(*range(8))
+        asking = asyncio.create_task(pool.run(mine))
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert counted(pool, "computing", why) == 1
+        cancelled.set()
+        await asyncio.wrap_future(mine.future)  # so that its pixels may go
+        assert ages(await ask(pool, 50)) == [[50] * 12]
 
     asyncio.run(run())
-    assert sorted(batch for engine in engines for batch in engine.batches) == [[1], [2]]
+    kinds = [names for _, names in engine.runs if 50 not in names]
+    assert len(kinds) == before, "it went on for nobody"
 
 
-@pytest.mark.parametrize("images_per_turn", [1, 3])
-def test_closing_finishes_what_is_in_line(images_per_turn: int) -> None:
-    async def run() -> list[list[Outcome]]:
-        lanes = Lanes(Metrics())
-        for _ in range(2):
-            lanes.open(FakeEngine(), images_per_turn)
-        pending = [asyncio.create_task(ask(lanes, n)) for n in range(7)]
+def test_of_a_batch_only_what_is_abandoned_is_left_out() -> None:
+    engine = FakeEngine(lambda _: 8)
+    engine.gate.clear()
+
+    async def run() -> list[Outcome]:
+        pool = pool_of(engine, batch=3)
+        blocker = asyncio.create_task(ask(pool, 0))
+        await asyncio.to_thread(engine.entered.wait, 10)
+        tasks = [asyncio.create_task(ask(pool, n)) for n in (1, 2, 3)]
         await queued(3)
-        lanes.close(stall_timeout=1)
+        reached = threading.Event()
+
+        def hold() -> None:
+            if engine.detected[-1] == 1 and not reached.is_set():
+                engine.gate.clear()
+                reached.set()
+
+        engine.after_run = hold
+        engine.gate.set()
+        await asyncio.to_thread(reached.wait, 10)
+        tasks[1].cancel()
+        await asyncio.gather(tasks[1], return_exceptions=True)
+        engine.gate.set()
+        await blocker
+        return [*await tasks[0], *await tasks[2]]
+
+    assert ages(asyncio.run(run())) == [[1] * 8, [3] * 8]
+    assert [names[0] for kind, names in engine.runs if kind == "embed"] == [0, 1, 3]
+
+
+def counted(pool: WorkerPool, where: str, why: str) -> float:
+    labels = {"where": where, "why": why}
+    value = pool._metrics.registry.get_sample_value("face_service_cancelled_total", labels)
+    return value or 0.0
+
+
+def beside(engine: FakeEngine, long: list[QueueEntry], start_at: int, newcomers: int) -> list[str]:
+    """What ran when: "long" or the newcomer's number, where `newcomers` come one after the other
+    as soon as the long ones have had `start_at` runs."""
+    queue = RequestQueue()
+    started = threading.Event()
+    worker = EngineWorker(engine, queue, Metrics())
+
+    def come() -> None:
+        if len(engine.runs) == start_at:
+            for number in range(newcomers):
+                queue.append(entry(f"new {number}"))
+            started.set()
+
+    engine.after_run = come
+    for one in long:
+        queue.append(one)
+    worker.start()
+    assert started.wait(30)
+    queue.close()
+    worker._thread.join(30)
+    assert not worker._thread.is_alive()
+    assert all(one.future.result().outcomes for one in long)
+    return [str(names[0]) for _, names in engine.runs]
+
+
+def long_or_short(name: object) -> int:
+    return 2 if str(name).startswith("new") else 500
+
+
+def test_a_newcomer_waits_for_one_run_of_what_takes_long() -> None:
+    """Beside a photo with 500 faces: 127 runs."""
+    order = beside(FakeEngine(long_or_short), [entry("long")], start_at=40, newcomers=1)
+    assert order[40:44] == ["new 0", "new 0", "new 0", "long"]
+    assert order.count("long") == 1 + 2 * 63
+
+
+def test_neither_newcomers_nor_what_takes_long_starve() -> None:
+    order = beside(FakeEngine(long_or_short), [entry("long")], start_at=40, newcomers=30)
+    then = order[40 : 40 + 4 * 30]
+    assert then == [name for n in range(30) for name in (*[f"new {n}"] * 3, "long")]
+
+
+def test_several_that_take_long_go_on_in_turn() -> None:
+    long = [entry("long a"), entry("long b")]
+    order = beside(FakeEngine(long_or_short), long, start_at=60, newcomers=2)
+    assert order[:UNINTERRUPTED] == ["long a"] * UNINTERRUPTED
+    assert order[60:68] == [
+        "new 0", "new 0", "new 0", "long b", "new 1", "new 1", "new 1", "long a",
+    ]  # fmt: skip
+
+
+def test_ordinary_requests_are_not_interrupted() -> None:
+    """29 faces, as in a photo of a conference: nine runs, and the next one's nine."""
+    engine = FakeEngine(lambda _: 29)
+    photos = [entry(n) for n in range(6)]
+    order = beside(engine, photos, start_at=3, newcomers=0)
+    assert order == [str(n) for n in range(6) for _ in range(9)]
+
+
+def test_what_continues_a_request_waits_for_newcomers_at_once() -> None:
+    """The later parts of a batch of files: every run of theirs may be followed by a newcomer."""
+    parts = [entry("long", allowance=0)]
+    order = beside(FakeEngine(long_or_short), parts, start_at=2, newcomers=1)
+    assert order[:5] == ["long", "long", "new 0", "new 0", "new 0"]
+
+
+def test_a_suspended_entry_says_so_once() -> None:
+    said: list[str] = []
+    long = entry("long", on_suspended=lambda: said.append("long"))
+    short = entry("new", on_suspended=lambda: said.append("new"))
+    beside(FakeEngine(long_or_short), [long, short], start_at=1, newcomers=0)
+    assert said == ["long"]
+
+
+def test_the_time_of_a_batch_is_shared_by_its_requests() -> None:
+    """`Retry-After` is told from how long each request kept the engine busy."""
+    engine = FakeEngine()
+    engine.gate.clear()
+
+    async def run() -> list[float]:
+        pool = pool_of(engine, batch=16)
+        blocker = asyncio.create_task(ask(pool, 0))
+        await asyncio.to_thread(engine.entered.wait, 10)
+        tasks = [asyncio.create_task(pool.run(entry(n))) for n in range(1, 17)]
+        await queued(3)
+        engine.after_run = lambda: threading.Event().wait(0.01)
+        engine.gate.set()
+        await blocker
+        return [prediction.seconds for prediction in await asyncio.gather(*tasks)]
+
+    shares = asyncio.run(run())
+    assert min(shares[-1:]) >= 0.01, "the last one is answered when all 16 have been looked at"
+    assert sum(shares) < 16 * 16 * 0.01 * 0.9, "each was charged for all"
+
+
+def test_a_worker_whose_engine_breaks_takes_nothing_more() -> None:
+    engine = Unsound(lambda _: 1)
+
+    async def run() -> None:
+        pool = pool_of(engine)
+        assert ages(await ask(pool, POISON)) == [RuntimeError]
+        (worker,) = pool._workers
+        await asyncio.to_thread(worker._thread.join, 10)
+        waiting = asyncio.create_task(ask(pool, 7))
+        await queued(3)
+        assert pool.remove_failed(stall_timeout=60) == (1, 0)
+        assert (len(pool), engine.released) == (0, 1)
+        pool.add(FakeEngine(lambda _: 1))
+        assert ages(await waiting) == [[7]]
+
+    asyncio.run(run())
+    assert engine.detected == [POISON]
+
+
+def test_what_is_suspended_on_an_engine_that_breaks_is_answered() -> None:
+    engine = Unsound(lambda name: 500 if name == "long" else 1)
+    poisoned = threading.Event()
+
+    async def run() -> None:
+        pool = pool_of(engine)
+        loop = asyncio.get_running_loop()
+
+        def poison() -> None:
+            if len(engine.runs) == 30:
+                pool.queue.append(entry(POISON))
+                poisoned.set()
+
+        engine.after_run = poison
+        long = asyncio.create_task(ask(pool, "long"))
+        await loop.run_in_executor(None, poisoned.wait, 10)
+        (worker,) = pool._workers
+        await loop.run_in_executor(None, worker._thread.join, 10)
+        pool.remove_failed(stall_timeout=60)
+        assert ages(await long) == [EngineLost]
+
+    asyncio.run(run())
+
+
+class Hung(FakeEngine):
+    """Never comes back from a run, until it is told to."""
+
+    def __init__(self, faces_in: Callable[[object], int] = lambda _: 0) -> None:
+        super().__init__(faces_in)
+        self.gate.clear()
+
+
+def hang(pool: WorkerPool) -> None:
+    """Look at the workers until one is found to have hung."""
+    settled(lambda: pool.remove_failed(stall_timeout=0.05) == (0, 1))
+
+
+def test_an_abandoned_worker_that_comes_back_ends_and_releases_its_engine() -> None:
+    hung, other = Hung(lambda _: 1), FakeEngine(lambda _: 1)
+
+    async def run() -> None:
+        pool = pool_of(hung)
+        (worker,) = pool._workers
+        lost = asyncio.create_task(ask(pool, 1))
+        await asyncio.to_thread(hung.entered.wait, 10)
+        waiting = asyncio.create_task(ask(pool, 2))
+        await queued(3)
+        await asyncio.to_thread(hang, pool)
+        assert ages(await lost) == [EngineLost]
+        assert hung.released == 0, "a thread is inside"
+        hung.gate.set()
+        await asyncio.to_thread(worker._thread.join, 10)
+        assert not worker._thread.is_alive()
+        assert hung.released == 1
+        pool.add(other)
+        assert ages(await waiting) == [[2]]
+
+    asyncio.run(run())
+    assert hung.runs == [("detect", [1])]
+    assert other.detected == [2]
+
+
+def test_a_worker_that_is_abandoned_while_it_waits_takes_nothing() -> None:
+    """The moment between the look at a worker and the end of its stall: it waits in the queue."""
+    idle, other = FakeEngine(lambda _: 1), FakeEngine(lambda _: 1)
+
+    async def run() -> None:
+        pool = pool_of(idle)
+        (worker,) = pool._workers
+        worker.abandon()
+        pool._workers.remove(worker)
+        waiting = asyncio.create_task(ask(pool, 2))
+        await queued(3)
+        await asyncio.to_thread(worker._thread.join, 10)
+        assert not worker._thread.is_alive()
+        pool.add(other)
+        assert ages(await waiting) == [[2]]
+
+    asyncio.run(run())
+    assert idle.runs == []
+
+
+def test_a_process_that_was_stopped_has_not_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("face_service.serving.worker.time.monotonic", lambda: now)
+    clock = StallClock()
+    assert clock.look("a run") == 0
+    now += 3600  # SIGSTOP, a frozen cgroup, a migration
+    assert clock.look("a run") <= 1
+    for _ in range(80):
+        now += 0.25
+        stalled = clock.look("a run")
+    assert stalled >= 20, "one that hangs is found all the same"
+    assert clock.look("the next") == 0
+    now += 0.25
+    assert clock.look(None) == 0, "nothing to do"
+
+
+def test_progress_between_runs_is_seen() -> None:
+    """A piece without a network in it, as `embedding_format=none&attributes=false` asks for."""
+    engine = FakeEngine(lambda _: 100)
+    queue = RequestQueue()
+    worker = EngineWorker(engine, queue, Metrics())
+    seen: list[float] = []
+    engine.after_run = lambda: seen.append(worker.stalled_for())
+    engine.last_progress = lambda: 0.0
+    clock = iter(range(0, 100_000, 1))
+    worker._stall._looked = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("face_service.serving.worker.time.monotonic", lambda: next(clock))
+        queue.append(entry("long"))
+        worker.start()
+        queue.close()
+        worker._thread.join(30)
+    assert len(seen) == 1 + 2 * 13
+    assert max(seen) <= 1, "every run is progress"
+
+
+def test_two_workers_work_side_by_side_with_an_engine_each() -> None:
+    both, engines = threading.Barrier(2), [FakeEngine(), FakeEngine()]
+    for engine in engines:
+        engine.after_run = lambda: both.wait(10)  # passes only if the other is inside too
+
+    async def run() -> None:
+        pool = pool_of(*engines)
+        await asyncio.gather(ask(pool, 1), ask(pool, 2))
+
+    asyncio.run(run())
+    assert sorted(name for engine in engines for name in engine.detected) == [1, 2]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_closing_finishes_what_is_in_the_queue(batch: int) -> None:
+    async def run() -> list[list[Outcome]]:
+        pool = pool_of(FakeEngine(lambda n: 100 * n), FakeEngine(lambda n: 100 * n), batch=batch)
+        pending = [asyncio.create_task(ask(pool, n)) for n in range(7)]
+        await queued(3)
+        pool.close(stall_timeout=10)
         return await asyncio.gather(*pending)
 
-    assert asyncio.run(run()) == [[[n]] for n in range(7)]
+    assert [ages(outcomes) for outcomes in asyncio.run(run())] == [
+        [[n] * 100 * n] for n in range(7)
+    ]

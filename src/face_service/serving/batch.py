@@ -37,7 +37,7 @@ class ImageTask:
     @property
     def wanted(self) -> bool:
         """Whether there is a reason to go on."""
-        return self.outcome is None and not self.entry.abandoned
+        return self.outcome is None and self.entry.wanted
 
 
 class Batch:
@@ -112,6 +112,7 @@ class Batch:
                 self._fail(tasks[0], error)
                 return
             for task in tasks:
+                yield
                 yield from self._describe([pair for pair in piece if pair[0] is task])
             return
         self.faces += len(described)
@@ -133,7 +134,7 @@ class Batch:
         for entry in {task.entry: None for task in self._tasks}:
             outcomes = [task.outcome for task in self._tasks if task.entry is entry]
             complete = [outcome for outcome in outcomes if outcome is not None]
-            if len(complete) == len(outcomes) or entry.abandoned:
+            if len(complete) == len(outcomes) or not entry.wanted:
                 self._tasks = [task for task in self._tasks if task.entry is not entry]
                 share = self._seconds * len(entry.images) / self._images
                 times = self._times_so_far()

@@ -62,6 +62,11 @@ class QueueEntry:
     began: float | None = None
     abandoned: bool = False
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for the outcome, and has none yet."""
+        return not self.abandoned and not self.future.done()
+
     def resolve(self, prediction: Prediction) -> None:
         """Answer, unless there is an answer."""
         try:
