@@ -1,21 +1,25 @@
-"""Room: few are decoded ahead, however many wait; who leaves while waiting never is."""
+"""The decode gate: few are decoded ahead, however many wait; who leaves while waiting never is."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from face_service.errors import InvalidImage
-from face_service.face_engine import Face, Job, Options
+from face_service.face_engine import Options
 from face_service.metrics import Metrics
-from face_service.serving.decode_gate import Room
+from face_service.serving.decode_gate import DecodeGate
+from face_service.serving.queue import UNINTERRUPTED
 from face_service.serving.service import FaceService, Limits
 from face_service.stages import StageTimes
+from face_service.vision.scrfd import DetectorInput
 
-from .test_service import FakeEngine, image
+from .engines import FakeEngine
+from .test_service import image
 
 LIMITS = Limits(lanes=1, decoders=2)
 AHEAD = 4
@@ -26,18 +30,20 @@ class Held(FakeEngine):
     """Finds nothing once it may; knows how many images were prepared and not yet computed."""
 
     def __init__(self) -> None:
-        self.may = threading.Event()
-        self.prepared = self.computed = self.most = 0
+        super().__init__()
+        self.gate.clear()
+        self.prepared = self.most = 0
 
-    def prepare(self, pixels: object, options: Options) -> Job:
+    @property
+    def preprocessor(self) -> Held:
+        return self
+
+    max_bytes = 0
+
+    def preprocess(self, _: object) -> list[DetectorInput]:
         self.prepared += 1
-        self.most = max(self.most, self.prepared - self.computed)
-        return super().prepare(pixels, options)
-
-    def analyse(self, jobs: list[Job], times: StageTimes) -> list[list[Face]]:
-        self.may.wait(60)
-        self.computed += len(jobs)
-        return super().analyse(jobs, times)
+        self.most = max(self.most, self.prepared - len(self.runs))
+        return []
 
 
 def test_of_twenty_that_wait_few_are_decoded() -> None:
@@ -50,19 +56,19 @@ def test_of_twenty_that_wait_few_are_decoded() -> None:
         requests = [
             asyncio.create_task(service.analyse(image(10), Options(), each)) for each in times
         ]
-        while engine.prepared < AHEAD or service._room.waiting < 16:  # noqa: ASYNC110
+        while engine.prepared < AHEAD or service._gate.waiting < 16:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         assert service.metrics.registry.get_sample_value("face_service_queue_depth") == 19
-        engine.may.set()
+        engine.gate.set()
         await asyncio.gather(*requests)
         service.close()
         return times
 
     times = asyncio.run(run())
-    assert engine.computed == 20
+    assert len(engine.runs) == 20
     assert engine.most == AHEAD
     # Who waited to be decoded and then to be computed was in two queues.
-    queues = [[each.stage for each in one.intervals if each.stage != "decode"] for one in times]
+    queues = [[each.stage for each in one.intervals if each.stage == "queue"] for one in times]
     assert queues == [["queue"]] * AHEAD + [["queue", "queue"]] * 16
 
 
@@ -76,35 +82,35 @@ def test_who_leaves_while_waiting_is_never_decoded() -> None:
             asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
             for _ in range(20)
         ]
-        while service._room.waiting < 16:  # noqa: ASYNC110
+        while service._gate.waiting < 16:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for request in requests[AHEAD:-1]:
             request.cancel()
-        engine.may.set()
+        engine.gate.set()
         await asyncio.gather(*requests, return_exceptions=True)
         service.close()
-        labels = {"where": "waiting"}
+        labels = {"where": "waiting", "why": "client"}
         return service.metrics.registry.get_sample_value("face_service_cancelled_total", labels)
 
     assert asyncio.run(run()) == 15
     assert engine.prepared == AHEAD + 1
 
 
-def test_pixels_wait_for_room_as_well_and_time_tells() -> None:
+def test_pixels_wait_for_memory_as_well_and_time_tells() -> None:
     async def run() -> tuple[StageTimes, StageTimes]:
-        room, first, second = Room(10, Metrics()), StageTimes(), StageTimes()
-        room.let_in(4)
+        gate, first, second = DecodeGate(10, Metrics()), StageTimes(), StageTimes()
+        gate.set_concurrency(4, 1)
 
         async def after() -> None:
-            async with room.take(5, second):
-                assert room.held == 5
+            async with gate.reserve(1, 5, second):
+                assert gate.held == 5
 
-        async with room.take(6, first):
+        async with gate.reserve(1, 6, first):
             waits = asyncio.create_task(after())
             await asyncio.sleep(0.01)
-            assert (room.held, room.waiting) == (6, 1)
+            assert (gate.held, gate.waiting) == (6, 1)
         await waits
-        assert (room.held, room.waiting) == (0, 0)
+        assert (gate.held, gate.waiting) == (0, 0)
         return first, second
 
     first, second = asyncio.run(run())
@@ -119,16 +125,16 @@ def test_pixels_keep_their_room_while_an_engine_has_them_though_nobody_waits_for
         service = FaceService(lambda: engine, LIMITS)
         await service.start()
         request = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
-        while service._room.held == 0 or not service._lanes._open[0]._turn:  # noqa: ASYNC110
+        while service._gate.held == 0 or not engine.entered.is_set():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
-        computing = service._room.held
-        engine.may.set()
-        while service._room.held:  # noqa: ASYNC110
+        computing = service._gate.held
+        engine.gate.set()
+        while service._gate.held:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         service.close()
-        return [computing, service._room.held]
+        return [computing, service._gate.held]
 
     assert asyncio.run(asyncio.wait_for(run(), 30)) == [10 * 10 * 3, 0]
 
@@ -137,9 +143,9 @@ def test_what_fails_when_nobody_waits_for_it_any_more_is_no_news(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Failing(Held):
-        def prepare(self, pixels: object, options: Options) -> Job:
+        def preprocess(self, _: object) -> list[DetectorInput]:
             self.prepared += 1
-            self.may.wait(60)
+            self.gate.wait(60)
             raise InvalidImage("damaged")
 
     engine = Failing()
@@ -152,12 +158,142 @@ def test_what_fails_when_nobody_waits_for_it_any_more_is_no_news(
             await asyncio.sleep(0.01)
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
-        assert service._room.held == 10 * 10 * 3
-        engine.may.set()
-        while service._room.held:  # noqa: ASYNC110
+        assert service._gate.held == 10 * 10 * 3
+        engine.gate.set()
+        while service._gate.held:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         service.close()
         gc.collect()
 
     asyncio.run(asyncio.wait_for(run(), 30))
     assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+class Long(FakeEngine):
+    """A picture of 40 pixels' width shows 500 faces, of 41 pixels' 20; any other shows none."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda width: {40: 500, 41: 20}.get(width, 0))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+
+
+def test_what_takes_long_keeps_its_memory_and_gives_its_slot_back() -> None:
+    """Or as many of those as there are slots would have everybody else wait for them to end."""
+    engine = Long()
+
+    async def run() -> None:
+        service = FaceService(lambda: engine, LIMITS)
+        await service.start()
+        held = threading.Semaphore(0)
+        engine.after_run = lambda: engine.runs[-1][1][0] == 40 and held.acquire(timeout=30)
+        long = [
+            asyncio.create_task(service.analyse(image(40), Options(), StageTimes()))
+            for _ in range(AHEAD)
+        ]
+        await until(lambda: service._gate._new.held == AHEAD)
+        for _ in range(AHEAD):
+            held.release(UNINTERRUPTED)
+        await until(lambda: service._gate._new.held < AHEAD)
+        newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
+        for _ in range(2 * UNINTERRUPTED * AHEAD):
+            held.release()
+            await asyncio.sleep(0)
+        await newcomer
+        each = 10 * 40 * 3 + engine.preprocessor.max_bytes
+        assert service._gate.held == AHEAD * each, "nobody's pixels have gone"
+        held.release(10**6)
+        await asyncio.gather(*long)
+        assert service._gate.held == 0
+        service.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_their_way() -> None:
+    """32 photos with 20 faces each, eight of which fit into a part of the request."""
+    engine = Held()
+    engine.faces_in = lambda width: 20 if width == 41 else 0
+
+    async def run() -> None:
+        service = FaceService(lambda: engine, LIMITS)
+        await service.start()
+        batch = asyncio.create_task(service.analyse_many([image(41)] * 32, Options(), StageTimes()))
+        await until(lambda: engine.prepared == 16)
+        await asyncio.sleep(0.1)
+        assert engine.prepared == 16, "one part is computed, the next is decoded"
+        assert service._gate.held == 16 * 10 * 41 * 3
+        arrived: list[int] = []
+
+        def arrive() -> None:
+            if len(engine.runs) == UNINTERRUPTED + 5:
+                arrived.append(len(engine.runs))
+                engine.entered.clear()
+                engine.gate.clear()
+
+        engine.after_run = arrive
+        engine.gate.set()
+        await until(lambda: bool(arrived) and not engine.gate.is_set())
+        newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
+        await until(lambda: service._workers.queue.requests == 1)
+        engine.gate.set()
+        await newcomer
+        names = [names[0] for _, names in engine.runs]
+        assert names.index(7) <= arrived[0] + 2, "behind the run that it met, and one more"
+        _, answers = await batch
+        assert [len(answer.faces) for answer in answers] == [20] * 32
+        assert [answer.width for answer in answers] == [41] * 32
+        service.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    assert engine.most <= 16 + AHEAD
+
+
+def test_of_a_batch_whose_client_has_gone_nothing_more_is_decoded_or_computed() -> None:
+    engine = Held()
+    engine.faces_in = lambda _: 20
+
+    async def run() -> int:
+        service = FaceService(lambda: engine, LIMITS)
+        await service.start()
+        batch = asyncio.create_task(service.analyse_many([image(41)] * 32, Options(), StageTimes()))
+        await until(lambda: engine.prepared == 16 and engine.entered.is_set())
+        batch.cancel()
+        await asyncio.gather(batch, return_exceptions=True)
+        engine.gate.set()
+        await until(lambda: service._gate.held == 0)
+        value = service.metrics.registry.get_sample_value
+        counted = [
+            value("face_service_cancelled_total", {"where": where, "why": "client"})
+            for where in ("computing", "waiting")
+        ]
+        assert counted == [1, 1], "the part that was computed, and the one behind it"
+        service.close()
+        return len(engine.runs)
+
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == 1
+    assert engine.prepared == 16
+
+
+def test_what_the_detector_is_shown_is_counted_too() -> None:
+    """32 thumbnails are 10 kB of pixels, and 5 MB each as the detector sees them."""
+    engine = Held()
+    engine.max_bytes = 5_000_000
+
+    async def run() -> int:
+        service = FaceService(lambda: engine, LIMITS)
+        await service.start()
+        batch = asyncio.create_task(service.analyse_many([image(7)] * 32, Options(), StageTimes()))
+        await until(lambda: engine.prepared == 12)
+        await asyncio.sleep(0.1)
+        held = service._gate.held
+        engine.gate.set()
+        await batch
+        service.close()
+        return held
+
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == 12 * (5_000_000 + 10 * 7 * 3)
+    assert engine.prepared == 32

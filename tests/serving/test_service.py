@@ -16,49 +16,19 @@ from face_service.errors import (
     RequestError,
     StartupError,
 )
-from face_service.face_engine import Face, Job, Options
+from face_service.face_engine import Options
 from face_service.serving import supervisor
 from face_service.serving.answers import Analysis
 from face_service.serving.service import FaceService, Limits
 from face_service.stages import StageTimes
 from tests.images import encode
 
-POISON = 123
-
-
-class FakeEngine:
-    """Fails on any batch that holds an image of POISON pixels' width; else finds no faces."""
-
-    info = SimpleNamespace(
-        pack="fake",
-        recogniser_sha256="0",
-        precision="fp32",
-        providers=("FakeProvider",),
-        fallback=None,
-    )
-    images_per_turn = 1
-
-    def last_progress(self) -> float:
-        return 0.0
-
-    def release(self) -> None:
-        pass
-
-    def self_test(self) -> None:
-        pass
-
-    def prepare(self, image: np.ndarray, options: Options) -> Job:
-        return Job(image, [], options)
-
-    def analyse(self, jobs: list[Job], times: StageTimes) -> list[list[Face]]:
-        if any(job.image.shape[1] == POISON for job in jobs):
-            raise RuntimeError("the network cannot take this")
-        return [[] for _ in jobs]
+from .engines import POISON, FakeEngine, Unsound
 
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A keeper that looks often and hardly pauses."""
+    """A supervisor that looks often and hardly pauses."""
     for name in ("WATCH_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
         monkeypatch.setattr(supervisor, name, 0.01)
 
@@ -138,14 +108,10 @@ def test_a_start_that_fails_says_why(error: Exception) -> None:
 
 
 def test_the_metrics_name_the_engine_that_computes_now() -> None:
-    class Broken(FakeEngine):
-        def self_test(self) -> None:
-            raise RuntimeError("the network cannot take that either")
-
     class Another(FakeEngine):
         info = SimpleNamespace(**{**vars(FakeEngine.info), "providers": ("AnotherProvider",)})
 
-    engines = [Broken(), Another()]
+    engines = [Unsound(), Another()]
 
     async def run() -> None:
         service = FaceService(lambda: engines.pop(0), Limits(max_pixels=10_000, decoders=1))
@@ -197,7 +163,7 @@ def test_a_failure_while_looking_after_the_engines_does_not_end_it(
 
     async def watch() -> None:
         await service.start()
-        monkeypatch.setattr(service._lanes, "remove_lost", no_thread_to_be_had)
+        monkeypatch.setattr(service._workers, "remove_failed", no_thread_to_be_had)
         watching = asyncio.create_task(service.watch())
         while len(looks) < 3 and not watching.done():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -222,7 +188,7 @@ def test_a_process_that_gets_no_new_engine_ends() -> None:
     async def live() -> FaceService:
         service = FaceService(load, Limits())
         await service.start()
-        service._lanes._open[0].broken = True
+        service._workers._workers[0].broken = True
         with pytest.raises(StartupError, match=r"no new engine after 10 attempts.*CUDA failure"):
             await service.watch()
         return service
@@ -246,7 +212,7 @@ def test_an_engine_lost_while_another_is_replaced_is_not_overlooked() -> None:
     async def live() -> FaceService:
         service = FaceService(load, Limits(lanes=2))
         await service.start()
-        first, second = service._lanes._open
+        first, second = service._workers._workers
         watching = asyncio.create_task(service.watch())
         first.broken = True
         async with asyncio.timeout(10):
@@ -264,17 +230,17 @@ def test_an_engine_lost_while_another_is_replaced_is_not_overlooked() -> None:
 
 
 @pytest.mark.usefixtures("hurried")
-def test_every_lane_gets_an_engine_again() -> None:
+def test_every_worker_gets_an_engine_again() -> None:
 
     async def live() -> None:
         service = FaceService(FakeEngine, Limits(lanes=3))
         await service.start()
         watching = asyncio.create_task(service.watch())
-        before = list(service._lanes._open)
-        for lane in before:
-            lane.broken = True
+        before = list(service._workers._workers)
+        for worker in before:
+            worker.broken = True
         async with asyncio.timeout(10):
-            while len(service._lanes) < 3 or set(before) & set(service._lanes._open):  # noqa: ASYNC110
+            while len(service._workers) < 3 or set(before) & set(service._workers._workers):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert service.status == "healthy"
         watching.cancel()
