@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from face_service.face_engine import FaceEngine, Options, select
+from face_service import face_engine
+from face_service.face_engine import FaceEngine, Options, PreparedImage, finish, select
 from face_service.routes.rendering import render_face
+from face_service.runtime.network import Network
+from face_service.runtime.policy import MAX_BATCH
 from face_service.schemas import DetectOptions
 from face_service.serving.answers import Analysis
+from face_service.stages import StageTimes
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import Image
-from face_service.vision.scrfd import Detections
+from face_service.vision.canvas import Size
+from face_service.vision.image import decode
+from face_service.vision.scrfd import Detections, DetectorPreprocessor
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
 
@@ -41,14 +48,87 @@ def test_a_box_with_nothing_inside_the_image_is_no_face(
     outside: tuple[float, float, float, float],
 ) -> None:
     inside, cut = (10, 10, 60, 70), (150, 80, 260, 190)
-    chosen = select(found(inside, outside, cut), IMAGE, Options())
-    assert chosen.bboxes.tolist() == [list(inside), list(cut)]
+    chosen = select(found(inside, outside, cut), IMAGE, Options(), 512)
+    assert [face.bbox.tolist() for face in chosen.faces] == [list(inside), list(cut)]
+    assert chosen.omitted == 0
 
 
 def test_the_size_filter_measures_what_is_inside_and_comes_before_the_count() -> None:
     boxes = found((0, 0, 50, 50), (170, 10, 260, 90), (60, 0, 120, 45))
-    chosen = select(boxes, IMAGE, Options(min_face_size=40, max_faces=2))
-    assert chosen.bboxes[:, 0].tolist() == [0, 60]
+    chosen = select(boxes, IMAGE, Options(min_face_size=40, max_faces=2), 512)
+    assert [face.bbox[0] for face in chosen.faces] == [0, 60]
+
+
+@pytest.mark.parametrize(
+    ("max_faces", "options", "kept", "omitted"),
+    [
+        pytest.param(10, Options(), 6, 0, id="fewer than it"),
+        pytest.param(6, Options(), 6, 0, id="as many"),
+        pytest.param(4, Options(), 4, 2, id="more"),
+        pytest.param(4, Options(max_faces=3), 3, 0, id="the caller wants fewer"),
+        pytest.param(4, Options(max_faces=5), 4, 1, id="the caller wants more, not all"),
+        pytest.param(4, Options(max_faces=90), 4, 2, id="the caller wants all"),
+        pytest.param(2, Options(min_face_size=40), 2, 1, id="after the size filter"),
+    ],
+)
+def test_max_faces_keeps_the_best_and_says_how_many_it_cost(
+    max_faces: int, options: Options, kept: int, omitted: int
+) -> None:
+    small, large = (10, 10, 30, 30), (50, 10, 95, 60)
+    boxes = found(large, small, large, small, large, small)
+    chosen = select(boxes, IMAGE, options, max_faces)
+    assert (len(chosen.faces), chosen.omitted) == (kept, omitted)
+    scores = [face.score for face in chosen.faces]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] == boxes.scores[0]
+
+
+def test_nothing_is_aligned_or_embedded_beyond_max_faces(
+    engine: FaceEngine, six_faces_image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aligned: list[int] = []
+    monkeypatch.setattr(engine, "max_faces", 4)
+    monkeypatch.setattr(face_engine, "align_face", lambda *_: aligned.append(1))
+    faces = engine.faces_of(six_faces_image, Options(attributes=False))
+    assert (len(faces), len(aligned)) == (4, 4)
+
+
+def test_no_blob_holds_more_than_a_piece(
+    engine: FaceEngine, solvay: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """29 faces: a blob of all of them at once would be 4 MB, and of 30,000 4 GB."""
+    rows: list[int] = []
+    run_batched = Network.run_batched
+
+    def counted(network: Network, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        rows.append(len(blob))
+        return run_batched(network, blob)
+
+    monkeypatch.setattr(Network, "run_batched", counted)
+    assert len(engine.faces_of(decode(solvay.read_bytes(), 10**8))) == 29
+    assert engine.piece == MAX_BATCH
+    assert sorted(set(rows)) == [5, 8]
+
+
+def test_a_run_of_a_network_is_followed_by_a_pause(
+    engine: FaceEngine, solvay: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In which somebody else may have the engine, or the work may end. The pair of networks for
+    age and gender, hardly larger than a detector's layer, counts as one."""
+    image = decode(solvay.read_bytes(), 10**8)
+    times = StageTimes()
+    inputs = engine.preprocessor.preprocess(image)
+    found = finish(engine.detect(PreparedImage(image, inputs, Options()), times))
+    describing = engine.describe(found.faces[:8], Options(), times)
+    next(describing)
+    assert list(times) == ["detect", "align", "quality", "embed"]
+    with pytest.raises(StopIteration) as end:
+        next(describing)
+    assert len(end.value.value) == 8
+    looks = engine.detect(PreparedImage(image, inputs * 2, Options()), times)
+    next(looks)
+    with pytest.raises(StopIteration):
+        next(looks)
 
 
 def test_what_is_left_out_is_not_embedded(
@@ -76,10 +156,9 @@ def test_what_is_left_out_is_not_embedded(
 class CoincidingLandmarks:
     """A detector whose one face has all five landmarks in one place."""
 
-    def prepare(self, image: Image) -> list[Image]:
-        return [image]
+    preprocessor = DetectorPreprocessor((Size(640, 640),))
 
-    def detect(self, views: list[Image], min_score: float) -> Detections:
+    def candidates(self, view: object, min_score: float) -> Detections:
         return replace(found((20, 10, 80, 90)), landmarks=np.full((1, 5, 2), 50, np.float32))
 
 

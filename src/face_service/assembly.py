@@ -88,7 +88,11 @@ def first_that_works(
     for providers in selection.attempts:
         try:
             engine = build_engine(pack, canvases, providers, setup=setup, limits=limits)
-            try_out(engine)
+            try:
+                try_out(engine)
+            except ProviderError:
+                engine.release()  # before the next one takes as much memory
+                raise
         except ProviderError as error:
             logger.warning("%s does not work here: %s", providers[0], error)
             reasons.append(str(error))

@@ -20,6 +20,7 @@ from face_service.errors import InvalidImage, StartupError
 from face_service.face_engine import FaceEngine, Options
 from face_service.schemas import DetectOptions
 from face_service.serving.answers import Analysis
+from face_service.serving.threads import WORKER
 from tests.wire import settled
 
 SETTINGS = Settings(_env_file=None)
@@ -37,13 +38,24 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def prepare(self, image: Any, options: Options) -> Any:
-        self.prepared.append(image.shape[0])
-        return self._engine.prepare(image, options)
+    def release(self) -> None:
+        """The engine is that of all tests."""
 
-    def analyse(self, *arguments: Any) -> Any:
+    @property
+    def preprocessor(self) -> Any:
+        return self
+
+    @property
+    def max_bytes(self) -> int:
+        return self._engine.preprocessor.max_bytes
+
+    def preprocess(self, image: Any) -> Any:
+        self.prepared.append(image.shape[0])
+        return self._engine.preprocessor.preprocess(image)
+
+    def detect(self, *arguments: Any) -> Any:
         self.before_analysis()
-        return self._engine.analyse(*arguments)
+        return (yield from self._engine.detect(*arguments))
 
 
 @pytest.fixture
@@ -119,7 +131,7 @@ def test_engines_that_hang_again_and_again_end_it(watched: Watched, crops: Path)
         asyncio.run(read(find_files([crops]), settings))
     never.set()
     for thread in threading.enumerate():
-        if thread.name == "lane":  # which would go on while the interpreter ends
+        if thread.name == WORKER:  # which would go on while the interpreter ends
             thread.join(60)
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from face_service.assembly import Canvases, build_engine
-from face_service.face_engine import FaceEngine, Options
+from face_service.face_engine import FaceEngine
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.runtime import compiling
@@ -76,7 +76,7 @@ def test_only_shapes_that_were_foreseen(
 ) -> None:
     detector, recogniser, attributes = engine._networks
     canvases = {(size.height, size.width) for size in (*allowed_canvases(640), CLOSEUP)}
-    for view in engine.prepare(np.zeros((height, width, 3), np.uint8), Options()).views:
+    for view in engine.preprocessor.preprocess(np.zeros((height, width, 3), np.uint8)):
         detector.run(view.blob)
     for count in filter(None, faces):
         for network in (recogniser, attributes):
