@@ -60,7 +60,7 @@ def test_json_is_what_the_server_says(run, server: Server, solvay: Path) -> None
     result = run("detect", solvay, "--json")
     answer = json.loads(result.stdout)
     served = server.client.post("/detect", files={"file": solvay.read_bytes()}).json()
-    for key in ("faces", "image_width", "image_height", "model"):
+    for key in ("faces", "faces_omitted", "image_width", "image_height", "model"):
         assert answer[key] == served[key], key
     assert (answer["file"], answer["error"]) == (str(solvay), None)
     assert answer["options"] == DetectOptions().model_dump()

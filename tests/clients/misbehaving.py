@@ -39,6 +39,7 @@ DETECTION = {
         }
     ],
     "processing_time_ms": 1.5,
+    "faces_omitted": 3,
     "image_width": 640,
     "image_height": 480,
     "model": {"pack": "scripted", "recogniser": "00", "precision": "fp32"},

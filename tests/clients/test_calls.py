@@ -23,6 +23,7 @@ def test_an_answer_is_read(connect: Connect, misbehaving: Misbehaving) -> None:
     assert (face.det_score, face.age, face.gender, face.error) == (0.75, 30, "F", None)
     assert (face.quality, face.usable, face.reasons) == (None, None, None)
     assert (found.image_width, found.image_height, found.model.pack) == (640, 480, "scripted")
+    assert found.faces_omitted == 3
     assert found.stages == {"decode": 1.25, "detect": 2.5}
     assert seen[0].headers["Authorization"] == "Bearer secret"
     assert seen[0].headers["X-Request-ID"] == "mine"

@@ -52,6 +52,7 @@ def test_faces_are_those_of_the_wire(connect: Connect, server: Server, solvay: P
     found = connect(server.url).detect(solvay, request_id="test-of-the-client")
     raw = server.client.post("/detect", files={"file": solvay.read_bytes()}).json()
     assert (found.image_width, found.image_height) == (3000, 2171)
+    assert found.faces_omitted == 0
     assert found.model.pack == raw["model"]["pack"]
     assert found.request_id == "test-of-the-client"
     assert set(found.stages) >= {"decode", "detect", "embed"}

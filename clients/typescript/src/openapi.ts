@@ -247,6 +247,12 @@ export interface components {
         ComparedImage: {
             /** Faces */
             faces: components["schemas"]["FaceOut"][];
+            /**
+             * Faces Omitted
+             * @description How many more faces pass the filters than MAX_FACES lets the answer have; those that the option max_faces leaves out do not count.
+             * @example 0
+             */
+            faces_omitted: number;
             /** Image Width */
             image_width: number;
             /** Image Height */
@@ -284,6 +290,12 @@ export interface components {
         DetectResponse: {
             /** Faces */
             faces: components["schemas"]["FaceOut"][];
+            /**
+             * Faces Omitted
+             * @description How many more faces pass the filters than MAX_FACES lets the answer have; those that the option max_faces leaves out do not count.
+             * @example 0
+             */
+            faces_omitted: number;
             /**
              * Processing Time Ms
              * @example 45.23
@@ -410,6 +422,12 @@ export interface components {
             status: number;
             /** Faces */
             faces: components["schemas"]["FaceOut"][];
+            /**
+             * Faces Omitted
+             * @description How many more faces pass the filters than MAX_FACES lets the answer have; those that the option max_faces leaves out do not count.
+             * @example 0
+             */
+            faces_omitted: number;
             /** Image Width */
             image_width: number | null;
             /** Image Height */

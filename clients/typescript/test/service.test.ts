@@ -27,6 +27,7 @@ test('faces are those of the wire', async () => {
   assert.equal(found.request_id, 'test-of-the-client');
   assert.equal(found.faces.length, 29);
   assert.deepEqual([found.image_width, found.image_height], [3000, 2171]);
+  assert.equal(found.faces_omitted, 0);
   for (const [index, face] of found.faces.entries()) {
     const { embedding, ...rest } = face;
     const { embedding: numbers, ...rawRest } = raw.faces[index];

@@ -176,11 +176,18 @@ def as_json(outcome: Outcome, options: DetectOptions) -> dict[str, Any]:
     """The fields of an answer of POST /detect/batch."""
     if isinstance(outcome, RequestError):
         error = {"detail": str(outcome), "code": outcome.code}
-        return {"image_width": None, "image_height": None, "faces": [], "error": error}
+        return {
+            "image_width": None,
+            "image_height": None,
+            "faces": [],
+            "faces_omitted": 0,
+            "error": error,
+        }
     return {
         "image_width": outcome.width,
         "image_height": outcome.height,
         "faces": render_faces(outcome, options),
+        "faces_omitted": outcome.faces_omitted,
         "error": None,
     }
 

@@ -86,11 +86,15 @@ class ModelUsed:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The faces of one image, best score first, and its size in pixels."""
+    """The faces of one image, best score first, and its size in pixels.
+
+    faces_omitted: how many more there were than the service's MAX_FACES lets an answer have.
+    """
 
     faces: tuple[Face, ...]
     image_width: int
     image_height: int
+    faces_omitted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +109,23 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Detection(Answered):
-    """The faces of one image, best score first, and its size in pixels."""
+    """The faces of one image, best score first, and its size in pixels.
+
+    faces_omitted: how many more there were than the service's MAX_FACES lets an answer have.
+    """
 
     faces: tuple[Face, ...]
     image_width: int
     image_height: int
+    faces_omitted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """One file of a batch: its faces, or the error that it alone would have been."""
+    """One file of a batch: its faces, or the error that it alone would have been.
+
+    faces_omitted: how many more there were than the service's MAX_FACES lets an answer have.
+    """
 
     file: str | None
     status: int
@@ -122,6 +133,7 @@ class FileResult:
     image_width: int | None
     image_height: int | None
     error: ErrorAnswer | None
+    faces_omitted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
