@@ -15,6 +15,7 @@ from face_service.errors import StartupError
 from face_service.logs import configure_logging
 from face_service.runtime.memory import share_one_heap
 from face_service.server import KEEP_ALIVE_S, Server, bounded_protocol
+from face_service.serving.decoders import is_decoding
 from face_service.serving.lane import is_inside_a_network
 
 logger = logging.getLogger("face_service.main")
@@ -52,7 +53,7 @@ def serve(settings: Settings) -> int:
     for failure in failures:  # last, where a person looks first
         logger.error("The service cannot start: %s", failure)
     status = 1 if failures or not server.started else 0
-    if is_inside_a_network():
+    if is_inside_a_network() or is_decoding():
         # It would come back into an interpreter that is gone, and abort the process.
         logging.shutdown()
         os._exit(status)

@@ -6,15 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from face_service import __version__
 from face_service.errors import (
-    ImageTooLarge,
     NotReady,
     OutOfMemory,
     RequestError,
@@ -22,12 +19,12 @@ from face_service.errors import (
 )
 from face_service.face_engine import EngineInfo, FaceEngine, Job, Options
 from face_service.metrics import Metrics
-from face_service.runtime.threads import step_back
 from face_service.stages import StageTimes
 from face_service.vision.image import Checked, check, decode_checked
 
 from .admission import Admission
 from .answers import Analysis, Answer, as_request_error, groups
+from .decoders import DecodePool
 from .keeper import Keeper
 from .lane import Lanes
 from .line import Outcome
@@ -69,12 +66,10 @@ class FaceService:
     ) -> None:
         self._progress = progress
         self._limits = limits
-        self._decoders = ThreadPoolExecutor(
-            limits.decoders, thread_name_prefix="decode", initializer=step_back
-        )
         self._started = time.monotonic()
         self.admission = Admission(limits.max_queue)
         self.metrics = metrics or Metrics()
+        self._decoders = DecodePool(limits.decoders, limits.stall_timeout, self.metrics)
         self._lanes = Lanes(self.metrics)
         self._keeper = Keeper(
             load, self._lanes, limits.lanes, limits.stall_timeout, self.metrics, self._use
@@ -87,6 +82,7 @@ class FaceService:
             queued=lambda: self._room.waiting + len(self._lanes.line),
             decoded=lambda: self._room.held,
             lanes=lambda: len(self._lanes),
+            decoders=lambda: len(self._decoders),
             ready=lambda: self.status == "healthy",
             fallback=lambda: self.fallback is not None,
         )
@@ -101,12 +97,12 @@ class FaceService:
             return "failed"
         if self.engine is None:
             return "starting"
-        return "healthy" if len(self._lanes) else "recovering"
+        return "healthy" if len(self._lanes) and self._decoders.complete else "recovering"
 
     @property
     def failure(self) -> StartupError | None:
-        """Why there will be no engine any more."""
-        return self._keeper.failure
+        """Why there will be no engine any more, or nobody to decode for it."""
+        return self._keeper.failure or self._decoders.failure
 
     @property
     def progress(self) -> str | None:
@@ -134,11 +130,11 @@ class FaceService:
         await self._keeper.start()
 
     async def watch(self) -> None:
-        """Replace engines that break or hang, for as long as the service runs.
+        """Replace engines and decode threads that break or hang, for as long as the service runs.
 
         Raises StartupError where only a new process helps.
         """
-        await self._keeper.watch()
+        await asyncio.gather(self._keeper.watch(), self._decoders.watch())
 
     def _use(self, engine: FaceEngine) -> None:
         info, self.engine = engine.info, engine
@@ -153,11 +149,7 @@ class FaceService:
 
     async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that takes milliseconds on a decoding thread, not on the event loop."""
-        return await asyncio.wrap_future(self._submit(call, *args, **kwargs))
-
-    def _submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        here = copy_context()  # what is logged there belongs to this request
-        return self._decoders.submit(here.run, partial(call, *args, **kwargs))
+        return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 
     async def analyse(self, data: bytes, options: Options, times: StageTimes) -> Analysis:
         """Decode an image and find its faces. Raises RequestError."""
@@ -189,13 +181,11 @@ class FaceService:
         for place, item in enumerate(checked):
             if isinstance(item, BaseException):
                 answers[place] = as_request_error(item)
-            elif item.decoded_bytes > self._room.size:
-                answers[place] = ImageTooLarge("The decoded image is larger than MAX_DECODED_MB")
             else:
                 fitting[place] = item
         for places in groups(fitting, self._room.size):
             images = [fitting[place] for place in places]
-            size = sum(image.decoded_bytes for image in images)
+            size = min(sum(image.decoded_bytes for image in images), self._room.size)
             async with self._room.take(size, times) as users:
                 found = await self._analyse_group(engine, images, options, times, users)
             answers.update(zip(places, found, strict=True))
@@ -212,7 +202,7 @@ class FaceService:
         def prepare(image: Checked) -> Job:
             return engine.prepare(decode_checked(image), options)
 
-        users += [self._submit(prepare, image) for image in images]
+        users += [self._decoders.submit(prepare, image) for image in images]
         with times.measure("decode"):
             prepared = await asyncio.gather(
                 *map(asyncio.wrap_future, users), return_exceptions=True
@@ -255,4 +245,4 @@ class FaceService:
         self.draining = True
         self.engine = None
         self._lanes.close(self._limits.stall_timeout)
-        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._decoders.close()
