@@ -33,7 +33,7 @@ class Header(NamedTuple):
 def sized(width: int, height: int, pixel_bytes: float) -> Header:
     """A header of so many bytes a pixel.
 
-    What OpenCV 4.14 takes was measured at 12 megapixels, beside the body:
+    What OpenCV 4.14 takes beside the body was measured:
     `python -m benchmarks.decoding_memory`. Its pixels are 3 bytes each, and a second copy of them
     is made for all but what `decode_jpeg` reads.
     """
