@@ -141,7 +141,7 @@ class Metrics:
 GAUGES = {
     "inside": ("requests_inside", "Requests being read, waiting or computed."),
     "queued": ("queue_depth", "Requests that wait for an engine."),
-    "decoded": ("decoded_bytes", "Decoded pixels in memory, in bytes."),
+    "decoded": ("decoded_bytes", "Memory that decoding takes, in bytes."),
     "lanes": ("engines", "Engines that work."),
     "decoders": ("decoders", "Decode threads that work."),
     "fallback": (

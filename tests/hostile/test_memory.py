@@ -120,6 +120,6 @@ def test_a_picture_that_takes_more_than_the_budget_goes_alone() -> None:
     """MAX_DECODED_MB has room for the pixels of an image of MAX_IMAGE_PIXELS, and need not have
     for what decoding it takes."""
     image = check(encode(np.zeros((100, 100, 3), np.uint8), "PNG"), 10_000)
-    assert image.decoded_bytes == 60_000
+    assert image.decoded_bytes == 70_000
     assert groups({0: image, 1: image, 2: image}, 30_000) == [[0], [1], [2]]
-    assert groups({0: image, 1: image, 2: image}, 120_000) == [[0, 1], [2]]
+    assert groups({0: image, 1: image, 2: image}, 140_000) == [[0, 1], [2]]

@@ -59,13 +59,13 @@ def read_png(data: bytes) -> Header:
     width, height = struct.unpack_from(">II", data, 16)
     if data[12:16] != b"IHDR":
         raise InvalidImage("The PNG header is damaged or cut short")
-    return sized(width, height, 6)
+    return sized(width, height, 7)
 
 
 def read_gif(data: bytes) -> Header:
     """The logical screen (GIF89a, 18): OpenCV paints the first frame on it."""
     width, height = struct.unpack_from("<HH", data, 6)
-    return sized(width, height, 10)
+    return sized(width, height, 13)
 
 
 def read_bmp(data: bytes) -> Header:
@@ -76,7 +76,7 @@ def read_bmp(data: bytes) -> Header:
     if size != 12 and size < 36:
         raise InvalidImage("The BMP header is of an unknown kind")
     width, height = struct.unpack_from(form, data, 18)
-    return sized(width, abs(height), 6)
+    return sized(width, abs(height), 7)
 
 
 def read_webp(data: bytes) -> Header:
@@ -85,15 +85,15 @@ def read_webp(data: bytes) -> Header:
     if chunk == b"VP8 ":
         start, width, height = struct.unpack_from("<3sHH", data, 23)
         if start == b"\x9d\x01\x2a":
-            return sized(width & 0x3FFF, height & 0x3FFF, 6)
+            return sized(width & 0x3FFF, height & 0x3FFF, 7)
     elif chunk == b"VP8L":
         signature, sizes = struct.unpack_from("<BI", data, 20)
         if signature == 0x2F:
-            return sized((sizes & 0x3FFF) + 1, (sizes >> 14 & 0x3FFF) + 1, 7)
+            return sized((sizes & 0x3FFF) + 1, (sizes >> 14 & 0x3FFF) + 1, 11)
     elif chunk == b"VP8X":
         animated = data[20] & 0x02
         width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
-        return sized(width, height, 11 if animated else 7)
+        return sized(width, height, 12 if animated else 11)
     raise InvalidImage("The WEBP header is damaged or cut short")
 
 
@@ -103,7 +103,7 @@ def read_tiff(data: bytes) -> Header:
     directory = read_directory(data)
     stored = directory.pixel_bytes
     pixels = max(directory.width * directory.height, directory.tile_pixels)
-    decoding = pixels * (6 + max(4.0, stored) + stored)
+    decoding = pixels * (8 + max(4.0, stored) + stored)
     return Header(directory.width, directory.height, int(decoding))
 
 
@@ -112,7 +112,7 @@ def read_jpeg(data: bytes) -> Header:
     they are kept, are gone."""
     frame = read_frame(data)
     copies = 6 if frame.orientation > 1 or frame.components == 4 else 3
-    decoding = max(3 + frame.coefficients, copies)
+    decoding = max(4 + frame.coefficients if frame.coefficients else 3, copies)
     return sized(frame.width, frame.height, decoding)._replace(frame=frame)
 
 
