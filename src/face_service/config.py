@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         50_000_000, ge=1, le=1_000_000_000, description="Most pixels an image may have."
     )
     max_decoded_mb: float = Field(
-        512, gt=0, le=100_000, description="Most decoded pixels in memory at once, in MB."
+        512, gt=0, le=100_000, description="Most memory that decoding takes at once, in MB."
     )
     max_faces: int = Field(
         MAX_FACES, ge=1, le=10_000, description="Most faces of an image that are answered."
@@ -153,7 +153,10 @@ class Settings(BaseSettings):
         30, gt=0, le=3600, description="Seconds a request may take before it gets a 504."
     )
     stall_timeout_s: float = Field(
-        20, gt=0, le=3600, description="Seconds one network may run before its engine is replaced."
+        20,
+        gt=0,
+        le=3600,
+        description="Seconds one network, or decoding one image, may take before it is replaced.",
     )
     drain_grace_s: float = Field(
         1, ge=0, le=300, description="Seconds of 503 after SIGTERM before the port is closed."

@@ -7,6 +7,7 @@ FaceServiceError
 └── RequestError            a request cannot be answered; an error knows its status and its code
     ├── InvalidRequest      400
     │   └── InvalidImage    400
+    │       └── DecodingStalled 400
     ├── Unauthorized        401
     ├── ImageTooLarge       413
     ├── Overloaded          429
@@ -61,6 +62,13 @@ class InvalidImage(InvalidRequest):
     """The bytes are not an image this service reads."""
 
     code = "invalid_image"
+
+
+class DecodingStalled(InvalidImage):
+    """A decoder was inside this image for STALL_TIMEOUT_S and has been replaced.
+
+    An error of the image's and none that is tried again: the next decoder would hang in it, too.
+    """
 
 
 class Unauthorized(RequestError):

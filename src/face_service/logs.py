@@ -21,21 +21,20 @@ from structlog.typing import EventDict, Processor
 
 from face_service.config import LogFormat
 from face_service.scribe import Scribe
+from face_service.stderr import STDERR
 from face_service.tracing import add_trace_id
 
 logger = logging.getLogger(__name__)
 
-STDERR = 2
 INDENT = "\n    "
 """Begins what belongs to the line above it; a line of the log itself begins with its time."""
 
 
-def configure_logging(level: str, form: LogFormat) -> None:
-    """Log to stderr: this service from `level` on, its libraries from INFO on at the earliest.
-
-    At DEBUG, libraries write down what they read: the tags of an image, say.
+def configure_logging(level: str, form: LogFormat, file: int = STDERR) -> None:
+    """Log to `file`, a descriptor: this service from `level` on, its libraries from INFO on at
+    the earliest. At DEBUG, libraries write down what they read.
     """
-    scribe = Scribe(STDERR)
+    scribe = Scribe(file)
     scribe.setFormatter(formatter(form))
     logging.basicConfig(
         level=max(logging.getLevelNamesMapping()[level], logging.INFO),

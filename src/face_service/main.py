@@ -15,7 +15,9 @@ from face_service.errors import StartupError
 from face_service.logs import configure_logging
 from face_service.runtime.memory import share_one_heap
 from face_service.server import KEEP_ALIVE_S, Server, bounded_protocol
+from face_service.serving.decoders import is_decoding
 from face_service.serving.threads import is_inside_a_network
+from face_service.stderr import captured_stderr
 
 logger = logging.getLogger("face_service.main")
 
@@ -51,12 +53,7 @@ def serve(settings: Settings) -> int:
         failures.append(StartupError(f"port {settings.port} of {settings.host} cannot be had"))
     for failure in failures:  # last, where a person looks first
         logger.error("The service cannot start: %s", failure)
-    status = 1 if failures or not server.started else 0
-    if is_inside_a_network():
-        # It would come back into an interpreter that is gone, and abort the process.
-        logging.shutdown()
-        os._exit(status)
-    return status
+    return 1 if failures or not server.started else 0
 
 
 def main(**overrides: Any) -> int:
@@ -67,8 +64,14 @@ def main(**overrides: Any) -> int:
     except StartupError as error:
         print(error, file=sys.stderr)
         return 1
-    configure_logging(settings.log_level, settings.log_format)
-    return serve(settings)
+    with captured_stderr() as stderr:
+        configure_logging(settings.log_level, settings.log_format, stderr)
+        status = serve(settings)
+    if is_inside_a_network() or is_decoding():
+        # It would come back into an interpreter that is gone, and abort the process.
+        logging.shutdown()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

@@ -71,6 +71,9 @@ class Metrics:
         self.expired = self._counter("expired", "Given up because the deadline had passed.")
         self.failed = self._counter("failed", "Images that inference failed on.")
         self.engines_lost = self._counter("engines_lost", "Engines given up.", "why")
+        self.decoders_lost = self._counter(
+            "decoders_lost", "Decode threads that ended, or were given up inside an image.", "why"
+        )
         self.out_of_memory = self._counter(
             "out_of_memory", "Images that memory did not suffice for, in halves neither."
         )
@@ -87,6 +90,7 @@ class Metrics:
         for counter, values in (
             (self.rejected, WHY_REJECTED),
             (self.engines_lost, ("broken", "stalled")),
+            (self.decoders_lost, ("ended", "stalled")),
         ):
             for value in values:
                 counter.labels(value)
@@ -139,11 +143,9 @@ class Metrics:
 GAUGES = {
     "inside": ("requests_inside", "Requests being read, waiting or computed."),
     "queued": ("queue_depth", "Requests that wait for an engine."),
-    "decoded": (
-        "decoded_bytes",
-        "Pixels in memory, and what the detector sees of them.",
-    ),
+    "decoded": ("decoded_bytes", "Memory that decoding takes, in bytes."),
     "lanes": ("engines", "Engines that work."),
+    "decoders": ("decoders", "Decode threads that work."),
     "fallback": (
         "provider_fallback",
         "1 where the execution provider that was asked for does not compute.",

@@ -318,15 +318,24 @@ class ModelsResponse(BaseModel):
     known: list[PackOut]
 
 
+MAX_ERRORS = 10
+MAX_NAME = 100
+"""Characters of a name."""
+
+
 def explain(errors: Sequence[Any], skip: int = 0) -> str:
     """pydantic's errors in words: where, and what is wrong there.
 
-    `skip`: leading parts of the place that a caller does not know, as `query` or `body`.
+    `skip`: leading parts of the place that a caller does not know, as `query` or `body`. What was
+    sent does not come back whole: names are cut at MAX_NAME, errors at MAX_ERRORS.
     """
-    return "; ".join(_sentence(error, skip) for error in errors)
+    sentences = [_sentence(error, skip) for error in errors[:MAX_ERRORS]]
+    if len(errors) > MAX_ERRORS:
+        sentences.append(f"and {len(errors) - MAX_ERRORS} more")
+    return "; ".join(sentences)
 
 
 def _sentence(error: Any, skip: int) -> str:
-    where = ".".join(str(part) for part in error["loc"][skip:])
+    where = ".".join(str(part)[:MAX_NAME] for part in error["loc"][skip:])
     message = "is not a known option" if error["type"] == "extra_forbidden" else error["msg"]
     return f"{where}: {message}" if where else str(message)

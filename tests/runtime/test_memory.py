@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import pytest
 
 from face_service.errors import OutOfMemory
 from face_service.runtime import network
-from face_service.runtime.memory import is_out_of_memory
+from face_service.runtime.memory import give_back, is_out_of_memory, share_one_heap
 from face_service.runtime.providers import CPU, OPENVINO
 from tests.server import Server
 
@@ -98,6 +99,15 @@ def heaps_of_threads(pid: int) -> list[str]:
         if rights == "---p" and end % size == 0:
             closed.add(end - size)
     return [hex(begin) for begin in opened & closed]
+
+
+def test_a_c_library_that_cannot_be_asked_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    def static(_: object) -> None:
+        raise OSError("Dynamic loading not supported")
+
+    monkeypatch.setattr(ctypes, "CDLL", static)
+    share_one_heap()
+    give_back()
 
 
 @pytest.mark.parametrize(

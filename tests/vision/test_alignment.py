@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from face_service.vision.alignment import ARCFACE_TEMPLATE, align_face, similarity
+from face_service.vision.alignment import (
+    ARCFACE_TEMPLATE,
+    TOO_LONG,
+    align_face,
+    crop,
+    crop_of_long,
+    similarity,
+)
 from face_service.vision.attributes import EYE_CENTERS, box_matrix, face_chip
 
 
@@ -76,3 +84,50 @@ def test_eyes_lie_where_the_chip_wants_them(scale: float) -> None:
 
 def test_coinciding_eyes_give_a_chip_not_a_crash() -> None:
     assert not face_chip(np.ones((9, 9, 3), np.uint8), np.zeros((5, 2), np.float32), 32).any()
+
+
+SIDES = [(300, 400), (31, 500), (700, 20), (1, 1)]
+
+
+@pytest.mark.parametrize("sides", SIDES, ids=str)
+def test_a_crop_from_a_part_is_the_crop_to_the_bit(sides: tuple[int, int]) -> None:
+    """Inside, half outside and beside the picture, turned, mirrored, shrunk and grown."""
+    chance = np.random.default_rng(sum(sides))
+    image = chance.integers(0, 256, (*sides, 3), np.uint8)
+    for n in range(1000):
+        angle = chance.uniform(0, 2 * np.pi) if n % 4 else chance.integers(4) * np.pi / 2
+        scale = 10 ** chance.uniform(-1.5, 1.2) if n % 5 else 1.0
+        size = int(chance.choice((32, 64, 96, 112)))
+        turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        turn[1] *= 1 if n % 7 else -1
+        centre = chance.uniform(-0.3, 1.3, 2) * sides[::-1]
+        matrix = np.column_stack([turn, size / 2 - turn @ centre])
+        direct = cv2.warpAffine(image, matrix, (size, size), borderValue=0.0)
+        assert np.array_equal(crop_of_long(image, matrix, size), direct), matrix
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("length", [TOO_LONG - 1, TOO_LONG, 33_000, 65_500])
+def test_a_long_picture_has_the_crops_of_its_parts(axis: int, length: int) -> None:
+    chance = np.random.default_rng(length)
+    part = chance.integers(0, 256, (200, 200, 3), np.uint8)
+    image = np.zeros((length, 200, 3) if axis == 0 else (200, length, 3), np.uint8)
+    start = length - 200
+    image[(slice(start, None),) if axis == 0 else (slice(None), slice(start, None))] = part
+    offset = np.array([0, start] if axis == 0 else [start, 0])
+    landmarks = (ARCFACE_TEMPLATE * 1.3 + 21).astype(np.float32)
+    matrix = similarity(landmarks, ARCFACE_TEMPLATE)
+    assert matrix is not None
+    shifted = matrix.copy()
+    shifted[:, 2] -= matrix[:, :2] @ offset
+    assert np.array_equal(crop(image, shifted, 112), crop(part, matrix, 112))
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [np.zeros((2, 3)), np.full((2, 3), 1e-9), np.eye(2, 3) * 1e-9, np.eye(2, 3) * 1e30],
+    ids=["zeros", "singular", "far", "near"],
+)
+def test_a_matrix_that_makes_no_sense_is_a_crop_too(matrix: np.ndarray) -> None:
+    image = np.zeros((4, TOO_LONG + 9, 3), np.uint8)
+    assert crop(image, matrix, 112).shape == (112, 112, 3)

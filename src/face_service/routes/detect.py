@@ -19,7 +19,7 @@ from face_service.schemas import (
 from face_service.serving.answers import Analysis
 from face_service.serving.service import FaceService
 
-from .bodies import parse_embedding_request
+from .bodies import parse_embedding_request, read_body
 from .deps import ImageBytes, ImageFiles, OptionsQuery, Record, Service
 from .guard import GuardedRoute
 from .rendering import render, render_batch
@@ -108,8 +108,8 @@ async def extract_embedding(
 
     An option in the body wins over the query parameter of its name.
     """
-    body, image = await service.beside(parse_embedding_request, await request.body())
-    given = body.model_dump(exclude={"image_base64"}, exclude_unset=True)
+    # Of body and text nothing is kept: the image alone waits for its turn.
+    given, image = await service.beside(parse_embedding_request, await read_body(request))
     return await answer(service, image, options.model_copy(update=given), record)
 
 

@@ -33,7 +33,12 @@ def give_back() -> None:
 
 def of_glibc(name: str) -> Callable[..., int] | None:
     """A function of the C library, None where it has none of that name: not glibc, not Linux."""
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+    if sys.platform != "linux":
+        return None
+    try:
+        return getattr(ctypes.CDLL(None), name, None)
+    except OSError:  # an interpreter that is linked statically
+        return None
 
 
 OUT_OF_MEMORY = re.compile(

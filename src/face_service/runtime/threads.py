@@ -6,9 +6,13 @@ import math
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+"""The groups of this process, a line each: `number:controllers:/path` (cgroups(7))."""
 
 NICENESS = 10
 """A tenth of a lane's share of a processor that both want: docs/decisions/0012."""
@@ -17,9 +21,9 @@ NICENESS = 10
 def available_cpus(cgroup: Path = CGROUP) -> int:
     """Processors this process may use, at least 1.
 
-    The smaller of the scheduler's affinity mask and the container's quota (cgroup v2
-    `cpu.max`, v1 `cpu.cfs_quota_us`), rounded up. ONNX Runtime's own default counts the
-    host's cores, which makes a container with a quota of 2 on 64 cores crawl.
+    The smaller of the scheduler's affinity mask and the quota of a container or of a systemd
+    service (cgroup v2 `cpu.max`, v1 `cpu.cfs_quota_us`), rounded up. ONNX Runtime's own default
+    counts the host's cores, which makes a container with a quota of 2 on 64 cores crawl.
     """
     cpus, quota = allowed_cpus(), cpu_quota(cgroup)
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
@@ -33,14 +37,41 @@ def allowed_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def cpu_quota(cgroup: Path = CGROUP) -> float | None:
-    """The container's CPU quota in processors, None where there is none."""
+def cpu_quota(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> float | None:
+    """The CPU quota in processors, None where there is none: the least of the groups that this
+    process is in, from its own up to the root of what is mounted."""
+    quotas = (quota_of(group) for group in groups(cgroup, membership))
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def groups(cgroup: Path, membership: Path) -> Iterator[Path]:
+    """The folders of this process's groups: v2's, and those of v1's cpu controller.
+
+    In a container they lie at the root, whatever path the host knows them by; on a host, a service
+    of systemd lies some levels below it.
+    """
+    yield from (cgroup, cgroup / "cpu")
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = membership.read_text().splitlines()
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        mounted = cgroup / "cpu" if "cpu" in controllers.split(",") else cgroup
+        if (mounted == cgroup and controllers) or ".." in path.split("/"):
+            continue
+        here = Path(path.lstrip("/"))
+        yield from (mounted / group for group in (here, *here.parents))
+
+
+def quota_of(group: Path) -> float | None:
+    """The quota of one group in processors, None where it has none."""
     try:
-        quota, period = (cgroup / "cpu.max").read_text().split()
+        quota, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text()
-            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text()
+            quota = (group / "cpu.cfs_quota_us").read_text()
+            period = (group / "cpu.cfs_period_us").read_text()
         except OSError:
             return None
     try:
@@ -54,7 +85,12 @@ def step_back() -> None:
     """Let the lanes go first: on Linux, make the calling thread a nicer one.
 
     A network's threads wait for each other at every layer, so a decoder that interrupts one
-    of them holds up all. When the lanes have nothing to do, decoding is as fast as ever.
+    of them holds up all. When the lanes have nothing to do, decoding is as fast as ever. Where the
+    process is nicer already it stays so, and where the system forbids it nothing changes.
     """
     if sys.platform == "linux":  # elsewhere a niceness belongs to a process
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        with suppress(OSError):
+            os.setpriority(
+                os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread))
+            )

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from face_service.errors import InferenceFailed, RequestError
+from face_service.errors import InferenceFailed, OutOfMemory, RequestError
 from face_service.face_engine import EngineInfo, Face, PreparedImage
-from face_service.vision.image import Checked
+from face_service.runtime.memory import is_out_of_memory
+from face_service.vision.image import NO_MEMORY, Checked
 
 from .queue import Outcome
 
@@ -72,5 +73,8 @@ def as_request_error(error: object) -> RequestError:
         logger.error("%s", error)
     if isinstance(error, RequestError):
         return error
+    if isinstance(error, Exception) and is_out_of_memory(error):
+        logger.error("%s", error)
+        return OutOfMemory(NO_MEMORY)
     logger.error("Inference failed", exc_info=error if isinstance(error, Exception) else None)
     return InferenceFailed("Inference failed, try again later")

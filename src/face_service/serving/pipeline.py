@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import Protocol
 
-from face_service.errors import ImageTooLarge, OutOfMemory, RequestError
+from face_service.errors import OutOfMemory, RequestError
 from face_service.face_engine import FaceEngine, Options, PreparedImage
 from face_service.metrics import Metrics
 from face_service.stages import StageTimes
@@ -97,15 +97,10 @@ class ImagePipeline:
         """Read the header of an image: never behind one that is decoded."""
         try:
             if len(data) <= CHECKED_AT_ONCE:
-                image = check(data, self._max_pixels)
-            else:
-                checking = self._headers.submit(check, data, self._max_pixels)
-                image = await asyncio.wrap_future(checking)
+                return check(data, self._max_pixels)
+            return await asyncio.wrap_future(self._headers.submit(check, data, self._max_pixels))
         except Exception as error:
             return as_request_error(error)
-        if image.decoded_bytes > self._gate.size:
-            return ImageTooLarge("The decoded image is larger than MAX_DECODED_MB")
-        return image
 
     def _reserve(
         self, number: int, part: Part, times: StageTimes

@@ -6,10 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, ParamSpec, TypeVar
 
 from face_service import __version__
@@ -20,12 +17,12 @@ from face_service.errors import (
 )
 from face_service.face_engine import EngineInfo, FaceEngine, Options
 from face_service.metrics import Metrics
-from face_service.runtime.threads import step_back
 from face_service.stages import StageTimes
 
 from .admission import Admission
 from .answers import Analysis, Answer
 from .decode_gate import DecodeGate
+from .decoders import DecodePool
 from .pipeline import PARTS_UNDER_WAY, ImagePipeline
 from .supervisor import EngineSupervisor
 from .worker import WorkerPool
@@ -61,12 +58,10 @@ class FaceService:
     ) -> None:
         self._progress = progress
         self._limits = limits
-        self._decoders = ThreadPoolExecutor(
-            limits.decoders, thread_name_prefix="decode", initializer=step_back
-        )
         self._started = time.monotonic()
         self.admission = Admission(limits.max_queue)
         self.metrics = metrics or Metrics()
+        self._decoders = DecodePool(limits.decoders, limits.stall_timeout, self.metrics)
         self._workers = WorkerPool(self.metrics)
         self._supervisor = EngineSupervisor(
             load,
@@ -78,7 +73,7 @@ class FaceService:
         )
         self._gate = DecodeGate(limits.max_decoded_bytes, self.metrics)
         self._pipeline = ImagePipeline(
-            self._submit, self._gate, self._workers, limits.max_pixels, self.metrics
+            self._decoders.submit, self._gate, self._workers, limits.max_pixels, self.metrics
         )
         self.info: EngineInfo | None = None
         self.ahead = 1
@@ -88,6 +83,7 @@ class FaceService:
             queued=lambda: self._gate.waiting + self._workers.queue.requests,
             decoded=lambda: self._gate.held,
             lanes=lambda: len(self._workers),
+            decoders=lambda: len(self._decoders),
             ready=lambda: self.status == "healthy",
             fallback=lambda: self.fallback is not None,
         )
@@ -102,12 +98,12 @@ class FaceService:
             return "failed"
         if self.info is None:
             return "starting"
-        return "healthy" if len(self._workers) else "recovering"
+        return "healthy" if len(self._workers) and self._decoders.complete else "recovering"
 
     @property
     def failure(self) -> StartupError | None:
-        """Why there will be no engine any more."""
-        return self._supervisor.failure
+        """Why there will be no engine any more, or nobody to decode for it."""
+        return self._supervisor.failure or self._decoders.failure
 
     @property
     def progress(self) -> str | None:
@@ -135,11 +131,11 @@ class FaceService:
         await self._supervisor.start()
 
     async def watch(self) -> None:
-        """Replace engines that break or hang, for as long as the service runs.
+        """Replace engines and decode threads that break or hang, for as long as the service runs.
 
         Raises StartupError where only a new process helps.
         """
-        await self._supervisor.watch()
+        await asyncio.gather(self._supervisor.watch(), self._decoders.watch())
 
     def _on_engine_ready(self, engine: FaceEngine) -> None:
         info = self.info = engine.info
@@ -157,11 +153,7 @@ class FaceService:
 
     async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that takes milliseconds on a decoding thread, not on the event loop."""
-        return await asyncio.wrap_future(self._submit(call, *args, **kwargs))
-
-    def _submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        here = copy_context()  # what is logged there belongs to this request
-        return self._decoders.submit(here.run, partial(call, *args, **kwargs))
+        return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 
     async def analyse(self, data: bytes, options: Options, times: StageTimes) -> Analysis:
         """Decode an image and find its faces. Raises RequestError."""
@@ -201,4 +193,4 @@ class FaceService:
         self.info = None
         self._workers.close(self._limits.stall_timeout)
         self._pipeline.close()
-        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._decoders.close()

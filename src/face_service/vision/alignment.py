@@ -23,6 +23,11 @@ ARCFACE_TEMPLATE = np.array(
 )
 """Where the landmarks of a 112×112 crop lie: `utils/face_align.py` of insightface 2.1."""
 
+TOO_LONG = 32_767
+"""A side that `cv2.warpAffine` does not take: it counts in 16 bits (opencv/opencv#26860)."""
+MARGIN = 4
+"""Pixels around what a crop looks at. Bilinear interpolation reaches for one."""
+
 Affine = NDArray[np.float64]
 """float64 [2, 3], image pixels to crop pixels."""
 
@@ -59,7 +64,40 @@ def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> Affi
 
 def crop(image: Image, matrix: Affine, size: int) -> Image:
     """The `size`×`size` crop that `matrix` describes: bilinear, black outside the image."""
+    if max(image.shape[:2]) >= TOO_LONG:
+        return crop_of_long(image, matrix, size)
     return cast(Image, cv2.warpAffine(image, matrix, (size, size), borderValue=0.0))
+
+
+def crop_of_long(image: Image, matrix: Affine, size: int) -> Image:
+    """`crop` from the part of the image that `matrix` looks at, bit by bit the same: what is
+    subtracted is a whole number of pixels, and of the steps of 1/32 in which OpenCV interpolates.
+
+    Of a part that is too long itself the middle is taken.
+    """
+    inverse = inverted(matrix)
+    corners = inverse @ np.array([[0, 0, size, size], [0, size, 0, size], [1, 1, 1, 1]])
+    spans = []
+    for side, seen in zip((image.shape[1], image.shape[0]), corners, strict=True):
+        low, high = np.clip((seen.min() - MARGIN, seen.max() + MARGIN), 0, side).astype(int)
+        excess = max(0, int(high - low) - TOO_LONG + 1)
+        spans.append(slice(low + excess // 2, high - (excess + 1) // 2))
+    across, down = spans
+    part = image[down, across]
+    if not part.size:
+        return np.zeros((size, size, 3), np.uint8)
+    inverse[:, 2] -= across.start, down.start
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cast(Image, cv2.warpAffine(part, inverse, (size, size), flags=flags, borderValue=0.0))
+
+
+def inverted(matrix: Affine) -> Affine:
+    """The inverse, in the order of steps of OpenCV's `invertAffine`; zeros where there is none."""
+    (a, b, x), (c, d, y) = matrix
+    determinant = a * d - b * c
+    scale = 1 / determinant if determinant else 0.0
+    a, b, c, d = d * scale, -b * scale, -c * scale, a * scale
+    return np.array([[a, b, -a * x - b * y], [c, d, -c * x - d * y]])
 
 
 def align_face(image: Image, landmarks: NDArray[np.float32]) -> Image | None:

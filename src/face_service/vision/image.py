@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
-import PIL.Image
 import simplejpeg
 from numpy.typing import NDArray
 
-from face_service.errors import ImageTooLarge, InvalidImage
+from face_service.errors import ImageTooLarge, InvalidImage, OutOfMemory
 
 from .blob import Image
+from .headers import Header, read_header
+from .jpeg import MAX_SCANS, count_scans
 
 logger = logging.getLogger(__name__)
 
 HEAD = 12
 """How many of the first bytes tell the format."""
-EXIF_ORIENTATION = 0x0112
+CUT_SHORT = "Premature end of JPEG file"
+"""What libjpeg-turbo says where a file ends before its last marker. OpenCV refuses those, too."""
+NO_MEMORY = "There is no memory for this image now, try again later"
 SUPPORTED = "Supported: JPEG, PNG, WebP, BMP, TIFF, GIF"
 
 
 def sniff(data: bytes | memoryview) -> str | None:
     """Name the format from the first bytes, never from a file name or a declared type.
 
-    Returns Pillow's name of the format (`JPEG`, `PNG`, `WEBP`, `BMP`, `TIFF`, `GIF`), or
+    Returns the name of the format (`JPEG`, `PNG`, `WEBP`, `BMP`, `TIFF`, `GIF`), or
     None for anything else.
     """
     head = bytes(data[:HEAD])
@@ -50,44 +50,6 @@ def sniff(data: bytes | memoryview) -> str | None:
     return None
 
 
-class Header(NamedTuple):
-    """What an image says of itself before any pixel is decoded."""
-
-    width: int
-    height: int
-    mode: str  # Pillow's: L, RGB, CMYK, …
-    orientation: int  # EXIF: 1 as it is … 8; of a JPEG, else 1
-
-
-def read_header(data: bytes, image_format: str) -> Header:
-    """Read the header of an image of `image_format`.
-
-    Raises InvalidImage if it cannot be read as that.
-    """
-    try:
-        with warnings.catch_warnings():
-            # Pillow's own size limit warns; ours is the one that decides.
-            warnings.simplefilter("ignore")
-            with PIL.Image.open(io.BytesIO(data), formats=[image_format]) as header:
-                orientation = read_orientation(header) if image_format == "JPEG" else 1
-                return Header(*header.size, header.mode, orientation)
-    except PIL.Image.DecompressionBombError as error:
-        raise ImageTooLarge(f"The {image_format} image has far too many pixels") from error
-    except Exception as error:  # Pillow's parsers raise whatever their structs raise
-        raise InvalidImage(f"The {image_format} header is damaged or cut short") from error
-
-
-def read_orientation(header: PIL.Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or the EXIF data are damaged."""
-    if "exif" not in header.info:
-        return 1
-    try:
-        orientation = header.getexif().get(EXIF_ORIENTATION, 1)
-    except Exception:  # as above; a picture is not worse for what is written beside it
-        return 1
-    return orientation if orientation in ROTATIONS else 1
-
-
 class Checked(NamedTuple):
     """An image whose format is supported and whose size is allowed, not yet decoded."""
 
@@ -97,8 +59,8 @@ class Checked(NamedTuple):
 
     @property
     def decoded_bytes(self) -> int:
-        """What its pixels will take."""
-        return self.header.width * self.header.height * 3
+        """The most memory that decoding will take, an estimate from above."""
+        return self.header.decoding_bytes
 
 
 def decode(data: bytes, max_pixels: int) -> Image:
@@ -133,28 +95,60 @@ def decode_checked(image: Checked) -> Image:
     EXIF orientation is applied, alpha dropped, grey and CMYK become BGR, 16 bits become
     8, of an animation the first frame is taken.
 
-    Raises InvalidImage for what is not a whole image.
+    Raises InvalidImage for what is not a whole image, OutOfMemory where the machine has no room
+    for it.
     """
-    data, image_format, header = image
-    if image_format == "JPEG" and header.mode in ("RGB", "L"):
-        # OpenCV has the last word: it forgives what harms no pixel.
-        with suppress(ValueError):
-            return decode_jpeg(data, header.orientation)
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        pixels = decode_pixels(image)
+    except MemoryError as error:
+        raise OutOfMemory(NO_MEMORY) from error
+    if pixels is not None:
+        return pixels
+    if not is_allocatable(image.decoded_bytes):  # then it is no fault of the image's
+        raise OutOfMemory(NO_MEMORY)
+    raise InvalidImage(f"The {image.image_format} image is damaged, cut short, or of an odd kind")
+
+
+def decode_pixels(image: Checked) -> Image | None:
+    """None for what a decoder refuses. Raises MemoryError, and InvalidImage for what none sees."""
+    data, image_format, header = image
+    if header.frame:
+        if count_scans(data, header.frame) > MAX_SCANS:
+            raise InvalidImage(f"The JPEG has more than {MAX_SCANS} scans")
+        if header.frame.components in (1, 3):
+            try:
+                return decode_jpeg(data, header.frame.orientation)
+            except ValueError as error:
+                if str(error) == CUT_SHORT:
+                    return None
+                # OpenCV has the last word: it forgives what harms no pixel.
+    try:
+        return cast("Image | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
     except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(str(error)) from error
         logger.debug("OpenCV refused a %s: %s", image_format, error)
-        pixels = None
-    if pixels is None:
-        raise InvalidImage(f"The {image_format} image is damaged, cut short, or of an odd kind")
-    return cast(Image, pixels)
+        return None
+
+
+def is_allocatable(size: int) -> bool:
+    """Whether the system would give so many bytes now. They are not touched."""
+    try:
+        np.empty(size, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def decode_jpeg(data: bytes, orientation: int) -> Image:
     """The pixels OpenCV would give, from libjpeg-turbo called directly: half the time of
     12 megapixels, which OpenCV copies row by row. Raises ValueError at the least oddity."""
-    image = simplejpeg.decode_jpeg(data, "BGR")
-    return cast(Image, ROTATIONS[orientation](image))
+    return cast(Image, ROTATIONS[orientation](simplejpeg.decode_jpeg(data, "BGR")))
+
+
+def turned_over(image: NDArray[Any]) -> NDArray[Any]:
+    """An image turned by 180°, in place."""
+    return cv2.flip(image, -1, image)
 
 
 ROTATIONS: Mapping[int, Callable[[Image], NDArray[Any]]] = MappingProxyType(
@@ -165,7 +159,7 @@ ROTATIONS: Mapping[int, Callable[[Image], NDArray[Any]]] = MappingProxyType(
         4: lambda image: cv2.flip(image, 0),
         5: cv2.transpose,
         6: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
-        7: lambda image: cv2.flip(cv2.transpose(image), -1),
+        7: lambda image: turned_over(cv2.transpose(image)),
         8: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
     }
 )

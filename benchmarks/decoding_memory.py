@@ -1,0 +1,79 @@
+"""What decoding takes beside the body, and what it is charged with, in bytes a pixel.
+
+.venv/bin/python -m benchmarks.decoding_memory [--megapixels 4]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from face_service.runtime.memory import give_back, share_one_heap
+from face_service.vision.image import check, decode_checked, set_up_opencv
+from tests.images import encode, every_dress, rotated
+
+SIDES = (4, 3)
+MARGIN_MB = 2.0
+"""For what a decoder takes whatever the size of the picture."""
+
+
+def memory(name: str) -> int:
+    """A value of /proc/self/status in bytes."""
+    text = Path("/proc/self/status").read_text()
+    return int(text.split(f"{name}:")[1].split()[0]) * 1024
+
+
+def pictures(megapixels: float) -> Iterator[tuple[str, bytes]]:
+    """A picture of so many pixels in every format and colour model."""
+    unit = (megapixels * 1e6 / (SIDES[0] * SIDES[1])) ** 0.5
+    size = (int(SIDES[0] * unit), int(SIDES[1] * unit))
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    image = cv2.resize(noise, size, interpolation=cv2.INTER_CUBIC)
+    yield from every_dress(image).items()
+    for orientation in (3, 6, 7):
+        yield f"jpeg turned {orientation}", rotated(image, orientation, "JPEG")
+    yield "jpeg progressive 4:4:4", encode(image, "JPEG", progressive=True, subsampling=0)
+    yield "jpeg progressive turned", rotated(image, 6, "JPEG", progressive=True)
+    yield "jpeg cmyk progressive", encode(image, "JPEG", "CMYK", progressive=True)
+    yield "png turned", rotated(image, 6, "PNG")
+    yield "tiff turned", rotated(image, 6, "TIFF")
+    yield "webp turned", rotated(image, 6, "WEBP")
+    for mode in ("1", "L", "P", "RGBA"):
+        yield f"tiff {mode}", encode(image, "TIFF", mode)
+
+
+def measure(data: bytes) -> tuple[float, float]:
+    """Bytes a pixel that decoding takes at most, and those it is charged with."""
+    image = check(data, 10**9)
+    give_back()
+    Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+    before = memory("VmRSS")
+    decode_checked(image)
+    pixels = image.header.width * image.header.height
+    taken = max(0.0, memory("VmHWM") - before - MARGIN_MB * 1e6)
+    return taken / pixels, image.decoded_bytes / pixels
+
+
+def main() -> int:
+    """Print a line a picture. Status 1 if one takes more than it is charged with."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--megapixels", type=float, default=4)
+    megapixels = parser.parse_args().megapixels
+    share_one_heap()
+    set_up_opencv()
+    for _, data in pictures(0.01):  # what every decoder takes once
+        decode_checked(check(data, 10**9))
+    over = False
+    for name, data in pictures(megapixels):
+        taken, charged = measure(data)
+        over |= taken > charged
+        print(f"{name:26} {taken:5.1f} {charged:5.1f}{' MORE' * (taken > charged)}", flush=True)
+    return int(over)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

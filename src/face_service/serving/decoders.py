@@ -1,0 +1,224 @@
+"""The decode pool: threads that decode images, watched as engines are."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from face_service.errors import DecodingStalled, NotReady, StartupError
+from face_service.metrics import Metrics
+from face_service.runtime.threads import step_back
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+DECODE = "decode"
+"""Name of threads."""
+WATCH_S = 0.25
+"""How often the threads are looked after, in seconds."""
+MAX_STALLED, WITHIN_S = 3, 3600.0
+"""Threads given up inside an image within so many seconds before the process ends: each keeps a
+processor and the memory of its image, and neither can be had back."""
+JOIN_S = 1.0
+"""For idle threads to end."""
+
+
+class Task(NamedTuple):
+    """A call, and the future of what it returns."""
+
+    call: Callable[[], Any]
+    future: Future[Any]
+
+
+class Decoder:
+    """A thread that takes tasks, and the task it is doing.
+
+    A daemon: an image that takes hours does not keep alive a process that was told to stop.
+    """
+
+    def __init__(
+        self,
+        tasks: SimpleQueue[Task | None],
+        clock: Callable[[], float],
+        initializer: Callable[[], None],
+    ) -> None:
+        self._tasks = tasks
+        self._clock = clock
+        self._initializer = initializer
+        self._doing: tuple[float, Task] | None = None
+        self._given_up = False
+        self.thread = threading.Thread(target=self._run, name=DECODE, daemon=True)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is doing nothing."""
+        return self._doing is None
+
+    def busy_for(self) -> float:
+        """Seconds since its task began, 0 while it has none."""
+        doing = self._doing
+        return self._clock() - doing[0] if doing else 0.0
+
+    def give_up(self, error: Exception) -> None:
+        """Fail the task with `error`. What the thread still does is dropped, and it ends."""
+        self._given_up = True
+        if doing := self._doing:
+            with suppress(InvalidStateError):  # done in this moment
+                doing[1].future.set_exception(error)
+
+    def _run(self) -> None:
+        try:
+            self._initializer()
+        except Exception as error:
+            logger.error("A decode thread cannot run: %s", error, extra={"kind": {}})
+            return
+        while not self._given_up and (task := self._tasks.get()):
+            if task.future.set_running_or_notify_cancel():
+                self._doing = (self._clock(), task)
+                perform(task)
+                self._doing = None
+            del task  # its image goes now, not when the next one comes
+
+
+def perform(task: Task) -> None:
+    """Call what is to be called. A future that has failed meanwhile stays so."""
+    with suppress(InvalidStateError):
+        try:
+            result = task.call()
+        except BaseException as error:
+            task.future.set_exception(error)
+        else:
+            task.future.set_result(result)
+
+
+class DecodePool:
+    """`threads` threads that decode, another one where one ends or hangs.
+
+    One has hung when it has been inside one image for `stall_timeout` seconds. Time in which the
+    process stood still does not count. `failure`: why only a new process helps.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        stall_timeout: float,
+        metrics: Metrics | None = None,
+        initializer: Callable[[], None] = step_back,
+    ) -> None:
+        self.failure: StartupError | None = None
+        self._threads = threads
+        self._stall_timeout = stall_timeout
+        self._metrics = metrics or Metrics()
+        self._initializer = initializer
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._decoders: list[Decoder] = []
+        self._stalled: deque[float] = deque(maxlen=MAX_STALLED)
+        self._overslept = 0.0
+        self._closed = False
+        self._fill()
+
+    def __len__(self) -> int:
+        """Threads that work."""
+        return sum(
+            decoder.thread.is_alive() and decoder.busy_for() <= self._stall_timeout
+            for decoder in self._decoders
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every thread works."""
+        return len(self) == self._threads
+
+    def submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have something called on a thread of the pool, in the context of the caller.
+
+        The future fails with DecodingStalled if it does not end. Raises NotReady after `close`.
+        """
+        if self._closed:
+            raise NotReady("The service is draining, try again in a moment")
+        future: Future[T] = Future()
+        here = copy_context()  # what is logged there belongs to this request
+        self._tasks.put(Task(partial(here.run, partial(call, *args, **kwargs)), future))
+        return future
+
+    async def watch(self) -> None:
+        """Replace threads that end or hang, for ever.
+
+        Raises StartupError once so many have hung that only a new process helps.
+        """
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(WATCH_S)
+            self.look_after(time.monotonic() - before - WATCH_S)
+
+    def look_after(self, overslept: float = 0.0) -> None:
+        """Replace threads that have ended or hung. `overslept`: seconds for which the watch, and
+        so maybe the process, stood still."""
+        self._overslept += overslept
+        if self._closed:
+            return
+        ended = [decoder for decoder in self._decoders if not decoder.thread.is_alive()]
+        stalled = [
+            decoder for decoder in self._decoders if decoder.busy_for() > self._stall_timeout
+        ]
+        for decoder in stalled:
+            decoder.give_up(
+                DecodingStalled(f"The image could not be decoded within {self._stall_timeout:g} s")
+            )
+            self._stalled.append(time.monotonic())
+            logger.error(
+                "A decoder has been inside one image for %.0f s: it is given up",
+                self._stall_timeout,
+            )
+        self._metrics.decoders_lost.labels("ended").inc(len(ended))
+        self._metrics.decoders_lost.labels("stalled").inc(len(stalled))
+        self._decoders = [one for one in self._decoders if one not in (*ended, *stalled)]
+        if len(self._stalled) == MAX_STALLED and (time.monotonic() - self._stalled[0] <= WITHIN_S):
+            self.failure = StartupError(
+                f"{MAX_STALLED} decoders have hung within an hour: this process ends so that a "
+                "new one can take over"
+            )
+            raise self.failure
+        self._fill()
+
+    def close(self) -> None:
+        """End the threads. Who is inside an image is not waited for."""
+        self._closed = True
+        with suppress(Empty):
+            while task := self._tasks.get_nowait():
+                task.future.cancel()
+        for _ in self._decoders:
+            self._tasks.put(None)
+        until = time.monotonic() + JOIN_S
+        for decoder in self._decoders:
+            while decoder.thread.is_alive() and decoder.idle and time.monotonic() < until:
+                decoder.thread.join(0.01)
+
+    def _clock(self) -> float:
+        return time.monotonic() - self._overslept
+
+    def _fill(self) -> None:
+        while len(self._decoders) < self._threads:
+            decoder = Decoder(self._tasks, self._clock, self._initializer)
+            try:
+                decoder.thread.start()
+            except RuntimeError as error:  # the system gives no more; the watch tries again
+                logger.error("No decode thread: %s", error, extra={"kind": {}})
+                return
+            self._decoders.append(decoder)
+
+
+def is_decoding() -> bool:
+    """Whether a thread may still be inside an image."""
+    return any(thread.name == DECODE for thread in threading.enumerate())

@@ -1,0 +1,144 @@
+"""What a JPEG says of itself before its scans: size, components, EXIF orientation; and how many
+scans there are. ITU-T T.81, annex B; EXIF 2.32, 4.6."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from face_service.errors import InvalidImage
+
+MAX_SEGMENTS = 1000
+"""Looked at before the first scan: 65 MB of ICC profile and XMP, at 65,533 bytes a segment. Ten to
+fifty are usual."""
+MAX_GAP = 65_536
+"""Bytes that are no segment, looked through for the next one."""
+MAX_SCANS = 100
+"""Scans of one picture: what libtiff allows by default (tif_jpeg.c). An encoder writes 6 to 12.
+Every scan goes through all coefficients: without a bound a file of 150 KB takes a minute, and one
+of 32 MB hours."""
+WINDOW = 1 << 20
+"""Bytes that are searched in one call, which holds the interpreter's lock."""
+
+MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+"""The next marker, in a scan or before it: stuffed zeros, restarts and fill bytes are none."""
+FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+SCAN, END, APP1, TEM = 0xDA, 0xD9, 0xE1, 0x01
+EXIF = b"Exif\x00\x00"
+ORIENTATION = 0x0112
+INLINE = {3: "H", 4: "I"}
+"""Of a TIFF's types those an orientation may have: SHORT, LONG."""
+
+
+class Frame(NamedTuple):
+    """The frame header of a JPEG, and what was written in front of its first scan."""
+
+    width: int
+    height: int
+    components: int
+    coefficients: float
+    """Bytes a pixel that hold the coefficients while scans are put together; 0 if one is all."""
+    orientation: int
+    scans_at: int
+    """Where the first scan begins."""
+
+
+def read_frame(data: bytes) -> Frame:
+    """Walk over the segments up to the first scan.
+
+    Raises InvalidImage where no frame and scan come within MAX_SEGMENTS; struct.error and
+    IndexError where the data end.
+    """
+    frame: tuple[int, int, int, float] | None = None
+    multiple, orientation, at = False, 0, 2
+    for _ in range(MAX_SEGMENTS):
+        found = MARKER.search(data, at, at + MAX_GAP)
+        if not found:
+            break
+        code, at = found[1][0], found.end()
+        if code == TEM:
+            continue
+        length = data[at] << 8 | data[at + 1]
+        if code in FRAMES:
+            frame, multiple = frame_of(data, at), code in PROGRESSIVE
+        elif code == APP1 and not orientation and data.startswith(EXIF, at + 2):
+            orientation = orientation_of(data[at + 2 + len(EXIF) : at + length])
+        elif code == SCAN and frame:
+            width, height, components, coefficients = frame
+            multiple |= data[at + 2] < components
+            held = coefficients if multiple else 0.0
+            return Frame(width, height, components, held, orientation or 1, at + length)
+        elif code in (SCAN, END):
+            break
+        at += length
+    raise InvalidImage("The JPEG header is damaged, cut short, or far too long")
+
+
+def frame_of(data: bytes, at: int) -> tuple[int, int, int, float]:
+    """Width, height, components, and the coefficients' bytes a pixel, of a frame header."""
+    height, width, components = struct.unpack_from(">HHB", data, at + 3)
+    factors = [data[at + 9 + 3 * n] for n in range(components)]
+    sampling = [(factor >> 4, factor & 15) for factor in factors]
+    largest = max((h for h, _ in sampling), default=0) * max((v for _, v in sampling), default=0)
+    if not largest:
+        raise InvalidImage("The JPEG header is damaged: its components have no samples")
+    samples = sum(h * v for h, v in sampling) / largest
+    return width, height, components, 2 * samples  # 16 bits each
+
+
+def orientation_of(exif: bytes) -> int:
+    """The orientation in the first directory of an EXIF block, 1 to 8; 1 where it is damaged or
+    has none. Nothing else is read: a picture is not worse for what is written beside it."""
+    order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(exif[:4])
+    try:
+        if order is None:
+            return 1
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        (entries,) = struct.unpack_from(order + "H", exif, start)
+        for entry in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, kind, count = struct.unpack_from(order + "HHI", exif, entry)
+            if tag == ORIENTATION:
+                if count != 1 or kind not in INLINE:
+                    return 1
+                (value,) = struct.unpack_from(order + INLINE[kind], exif, entry + 8)
+                return int(value) if 1 <= value <= 8 else 1
+    except struct.error:  # beyond its end
+        pass
+    return 1
+
+
+def count_scans(data: bytes, frame: Frame) -> int:
+    """The scans of a JPEG, or MAX_SCANS + 1 if there are more."""
+    if not frame.coefficients:
+        return 1  # a decoder stops behind it
+    # Bytes that look like the beginning of a scan are quickly counted, and hardly ever too many.
+    most = sum(
+        data.count(b"\xff\xda", at, at + WINDOW + 1)
+        for at in range(frame.scans_at, len(data), WINDOW)
+    )
+    if most < MAX_SCANS:
+        return 1 + most
+    scans = 1
+    for code in markers(data, frame.scans_at):
+        if code == END:
+            break
+        scans += code == SCAN
+        if scans > MAX_SCANS:
+            break
+    return scans
+
+
+def markers(data: bytes, at: int) -> Iterator[int]:
+    """The markers from `at` on, what lies between them passed over as a decoder does."""
+    while at < len(data):
+        found = MARKER.search(data, at, at + WINDOW + 1)
+        if not found:
+            at += WINDOW
+            continue
+        at = found.end()
+        yield (code := found[1][0])
+        if code != TEM:
+            at += int.from_bytes(data[at : at + 2])
