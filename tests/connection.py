@@ -1,4 +1,4 @@
-"""One connection without sockets or waiting: a client, a transport and a clock that a test moves."""
+"""One connection without sockets or waiting: a client, a transport, a clock that a test moves."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from face_service.app import create_app
 from face_service.config import Settings, load_settings
 from face_service.errors import StartupError
 from face_service.logs import configure_logging
+from face_service.protocol import BoundedProtocol
 from face_service.runtime.memory import share_one_heap
 from face_service.server import Server, affordable_connections
-from face_service.protocol import BoundedProtocol
 from face_service.serving.lane import is_inside_a_network
 
 logger = logging.getLogger("face_service.main")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given, settings
@@ -40,8 +41,10 @@ def test_a_failing_request_gives_its_room_back() -> None:
 def test_retry_after_follows_the_queue(inside: int, seconds: float, expected: int) -> None:
     admission = Admission(inside)
     admission.took(seconds)
-    admission.inside = inside
-    assert admission.retry_after() == expected
+    with ExitStack() as stack:
+        for _ in range(inside):
+            stack.enter_context(admission.admit())
+        assert admission.retry_after() == expected
 
 
 def test_drained_means_nobody_is_inside() -> None:

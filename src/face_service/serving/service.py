@@ -47,6 +47,7 @@ class Limits:
     lanes: int = 1
     decoders: int = 1
     max_queue: int = 64
+    max_body_bytes: int = 512_000_000
     max_pixels: int = 50_000_000
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
@@ -73,7 +74,7 @@ class FaceService:
             limits.decoders, thread_name_prefix="decode", initializer=step_back
         )
         self._started = time.monotonic()
-        self.admission = Admission(limits.max_queue)
+        self.admission = Admission(limits.max_queue, limits.max_body_bytes)
         self.metrics = metrics or Metrics()
         self._lanes = Lanes(self.metrics)
         self._keeper = Keeper(
@@ -84,6 +85,7 @@ class FaceService:
         self.draining = False
         self.metrics.watch(
             inside=lambda: self.admission.inside,
+            bodies=lambda: self.admission.body_bytes,
             queued=lambda: self._room.waiting + len(self._lanes.line),
             decoded=lambda: self._room.held,
             lanes=lambda: len(self._lanes),
