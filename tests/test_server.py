@@ -176,7 +176,7 @@ import asyncio, subprocess, sys, tempfile  # Python's own differ there
 for name in ("uvloop", "resource", "fcntl", "termios", "pwd", "grp"):
     sys.modules[name] = None
 import os
-for name in ("setpriority", "getpriority", "sched_getaffinity", "getuid", "geteuid"):
+for name in ("setpriority", "getpriority", "sched_getaffinity"):
     if hasattr(os, name):
         delattr(os, name)
 import face_service.main
