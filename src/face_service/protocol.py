@@ -321,10 +321,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unanswered and not self._unanswered[0].response_complete:
             self._unanswered.clear()  # the application gave up in the middle of an answer
             self.transport.hang_up()
+        elif self._in_body and self._dropped is None and not self.pipeline:
+            self.flow.resume_reading()
         elif self._dropped is not None or self.pipeline or self.flow.read_paused:
             self._drop_input()
-        elif self._in_body:
-            self.flow.resume_reading()
         else:
             self.transport.hang_up()
         self._rearm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterable
@@ -45,6 +46,20 @@ def talk(server: Server, *pieces: bytes, pause: float = 0, end: bool = True) -> 
         except ConnectionResetError:
             pass
         return received
+
+
+def receive(connection: socket.socket) -> Answer:
+    """The next answer on a connection that stays open."""
+    received = b""
+    while True:
+        data = connection.recv(65536)
+        assert data, received
+        received += data
+        head, end, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        if end and length and len(body) >= int(length[1]):
+            (answer,) = answers(received)
+            return answer
 
 
 def answers(received: bytes, heads: Iterable[int] = ()) -> list[Answer]:

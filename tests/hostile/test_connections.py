@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.hostile.sockets import answers, talk
+from tests.hostile.sockets import answers, receive, talk
 from tests.images import encode
 from tests.server import Server
 from tests.wire import metric, settled
@@ -110,16 +110,16 @@ def test_a_refusal_is_read_although_more_was_sent(target: Server) -> None:
     for _ in range(5):
         with connect(target) as connection:
             connection.sendall(b"nonsense\r\n\r\n" + bytes(900_000))
-            (answer,) = answers(connection.recv(65536))
+            answer = receive(connection)
         assert answer.status == 400
 
 
 def test_a_connection_goes_on_after_an_early_answer(target: Server) -> None:
     with connect(target) as connection:
         connection.sendall(post(bytes(10_000_000)))
-        (early,) = answers(connection.recv(65536))
+        early = receive(connection)
         connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
-        (next_,) = answers(connection.recv(65536))
+        next_ = receive(connection)
     assert (early.status, next_.status) == (413, 200)
 
 
@@ -152,7 +152,7 @@ def test_slow_uploads_give_way_to_whoever_is_ready(
     for connection in dripping:
         connection.settimeout(0.05)
         with contextlib.suppress(TimeoutError):
-            (answer,) = answers(connection.recv(65536))
+            answer = receive(connection)
             assert (answer.status, answer.json["code"]) == (429, "overloaded")
             assert int(answer.headers["retry-after"]) >= 1
             evicted += 1
@@ -188,7 +188,7 @@ def test_bodies_have_a_budget_that_is_asked_before_they_are_read(
             holder.sendall(head)
             settled(lambda: metric(server, "face_service_body_bytes") == number * 5e6)  # noqa: B023
         third.sendall(head)
-        (answer,) = answers(third.recv(65536))
+        answer = receive(third)
         assert (answer.status, answer.json["code"]) == (429, "overloaded")
         assert int(answer.headers["retry-after"]) >= 1
     settled(lambda: metric(server, "face_service_body_bytes") == 0)
