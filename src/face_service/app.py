@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware import Middleware
 
 from face_service import __version__
 from face_service.assembly import known_packs, load_engine, setup_of
@@ -23,6 +23,9 @@ from face_service.middleware import (
     REQUEST_ID_HEADER,
     ApiKeys,
     BodyLimit,
+    Cors,
+    Failures,
+    HeadAsGet,
     Observe,
     RequestId,
     error_response,
@@ -94,6 +97,10 @@ def create_app(
         generate_unique_id_function=operation_id,
         docs_url=None,  # FastAPI's own pages load their scripts from the internet
         redoc_url=None,
+        # A redirect would go to the host and scheme that the client's headers claim, and send
+        # its photo and key along.
+        redirect_slashes=False,
+        servers=[{"url": "."}],  # wherever the document is, behind a prefix as well
         # Traces alone: metrics and log are ours, and a span for every dependency tells nobody
         # anything. They begin where OTEL_EXPORTER_OTLP_ENDPOINT says where to send them.
         telemetry={
@@ -114,7 +121,8 @@ def create_app(
     if settings.metrics:
         app.include_router(metrics.router)
     add_error_handlers(app)
-    add_middleware(app, settings, service, add_pages(app, settings.demo))
+    pages = add_pages(app, settings.demo)
+    app.user_middleware[:0] = middleware_of(settings, service, OPEN_PATHS | pages)
     return app
 
 
@@ -124,6 +132,7 @@ def limits_of(settings: Settings) -> Limits:
         lanes=settings.lanes,
         decoders=available_cpus(),
         max_queue=settings.max_queue,
+        max_body_bytes=int(settings.max_bodies_mb * 1e6),
         max_pixels=settings.max_image_pixels,
         max_decoded_bytes=int(settings.max_decoded_mb * 1e6),
         stall_timeout=settings.stall_timeout_s,
@@ -140,29 +149,33 @@ def warn_if_open(settings: Settings) -> None:
         )
 
 
-def add_middleware(
-    app: FastAPI, settings: Settings, service: FaceService, pages: frozenset[str]
-) -> None:
-    """What wraps every request; the last one added is the first that a request meets."""
-    app.add_middleware(BodyLimit, max_bytes=int(settings.max_body_mb * 1e6))
-    if settings.api_keys:
-        app.add_middleware(ApiKeys, hashes=settings.api_keys, open_paths=OPEN_PATHS | pages)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER],
-            expose_headers=[REQUEST_ID_HEADER, "Retry-After", "Server-Timing"],
-        )
+def middleware_of(
+    settings: Settings, service: FaceService, open_paths: frozenset[str]
+) -> list[Middleware]:
+    """What wraps every request, from the first that a request meets to the last."""
 
     def tell(record: RequestRecord) -> None:
         service.metrics.count(record)
         trace_request(record)
         record.log()
 
-    app.add_middleware(Observe, tell=tell, closing=lambda: service.draining)
-    app.add_middleware(RequestId)
+    cors = Middleware(
+        Cors,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER],
+        expose_headers=[REQUEST_ID_HEADER, "Retry-After", "Server-Timing"],
+    )
+    keys = Middleware(ApiKeys, hashes=settings.api_keys, open_paths=open_paths)
+    return [
+        Middleware(RequestId),
+        Middleware(HeadAsGet),
+        Middleware(Observe, tell=tell, closing=lambda: service.draining),
+        *([cors] if settings.cors_origins else []),
+        Middleware(Failures),
+        *([keys] if settings.api_keys else []),
+        Middleware(BodyLimit, max_bytes=int(settings.max_body_mb * 1e6)),
+    ]
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -131,6 +131,12 @@ class Settings(BaseSettings):
     max_body_mb: float = Field(
         32, gt=0, le=1024, description="Largest request body, in MB (10^6 bytes)."
     )
+    max_bodies_mb: float = Field(
+        512,
+        gt=0,
+        le=100_000,
+        description="Most bytes of bodies of requests inside, in MB; one more gets a 429.",
+    )
     max_batch_files: int = Field(
         32, ge=1, le=1000, description="Most files one POST /detect/batch may hold."
     )
@@ -206,6 +212,14 @@ class Settings(BaseSettings):
         least = info.data.get("quality_min_brightness", 0)
         if value <= least:
             raise ValueError(f"above {least:g}, which is QUALITY_MIN_BRIGHTNESS, up to 1")
+        return value
+
+    @field_validator("max_bodies_mb")
+    @classmethod
+    def _one_body_fits(cls, value: float, info: ValidationInfo) -> float:
+        largest = info.data.get("max_body_mb", 0)
+        if value < largest:
+            raise ValueError(f"at least {largest:g}, which is MAX_BODY_MB, at most 100,000")
         return value
 
     @field_validator("max_decoded_mb")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
@@ -13,8 +14,9 @@ from face_service.app import create_app
 from face_service.config import Settings, load_settings
 from face_service.errors import StartupError
 from face_service.logs import configure_logging
+from face_service.protocol import BoundedProtocol
 from face_service.runtime.memory import share_one_heap
-from face_service.server import KEEP_ALIVE_S, Server, bounded_protocol
+from face_service.server import Server, affordable_connections
 from face_service.serving.decoders import is_decoding
 from face_service.serving.threads import is_inside_a_network
 from face_service.stderr import captured_stderr
@@ -34,16 +36,26 @@ def serve(settings: Settings) -> int:
         server.should_exit = True
 
     app = create_app(settings, on_failure=stop)
+    max_connections = affordable_connections(settings.max_connections)
+
+    def refused() -> None:
+        app.state.service.metrics.connections_refused.inc()
+        logger.warning(
+            "A connection was refused: %d are open, the most there may be (MAX_CONNECTIONS)",
+            max_connections,
+            extra={"kind": {"code": "too_many_connections"}},
+        )
+
+    protocol = partial(BoundedProtocol, max_connections=max_connections, on_refused=refused)
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(settings.max_connections),
+        http=cast(type[BoundedProtocol], protocol),
         ws="none",
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SEND_TIMEOUT_S,
     )
     server = Server(config, lambda: app.state.service.drain(settings.drain_grace_s))

@@ -77,6 +77,9 @@ class Metrics:
         self.out_of_memory = self._counter(
             "out_of_memory", "Images that memory did not suffice for, in halves neither."
         )
+        self.connections_refused = self._counter(
+            "connections_refused", "Connections closed at once: MAX_CONNECTIONS were open."
+        )
         self.limit = self._gauge("requests_inside_limit", "Most requests inside: MAX_QUEUE.")
         self.info = self._gauge(
             "model_info",
@@ -143,6 +146,7 @@ class Metrics:
 GAUGES = {
     "inside": ("requests_inside", "Requests being read, waiting or computed."),
     "queued": ("queue_depth", "Requests that wait for an engine."),
+    "bodies": ("body_bytes", "Bytes of bodies that requests inside hold or may still send."),
     "decoded": ("decoded_bytes", "Memory that decoding takes, in bytes."),
     "lanes": ("engines", "Engines that work."),
     "decoders": ("decoders", "Decode threads that work."),

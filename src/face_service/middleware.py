@@ -1,4 +1,4 @@
-"""What wraps every request: an id, a count, safe headers, a key, a limit on the body."""
+"""What wraps every request: id, HEAD, a count, safe headers, CORS, a key, a limit on the body."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from face_service.errors import ImageTooLarge, RequestError, Unauthorized
+from face_service.errors import ImageTooLarge, InvalidRequest, RequestError, Unauthorized
 from face_service.record import UNKNOWN_ENDPOINT, RequestRecord
 from face_service.stages import StageTimes
 
@@ -66,11 +67,28 @@ CONTENT_SECURITY_POLICY = (
 """On every page that brings none of its own (`routes/pages.py` does)."""
 
 
+class HeadAsGet:
+    """Answers HEAD as GET without the body (RFC 9110, 9.3.2), wherever there is a GET."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if "body" in message else message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_head)
+
+
 class Observe:
     """Tells of every request once it has its answer, and adds the headers every answer has.
 
-    An error that nobody expected becomes a 500 here. While `closing` says so, connections are
-    closed after their answer, so that clients go elsewhere before the port is closed.
+    While `closing` says so, connections are closed after their answer, so that clients go
+    elsewhere before the port is closed.
     """
 
     def __init__(
@@ -104,19 +122,14 @@ class Observe:
                 if self.closing():
                     headers["Connection"] = "close"
             else:
-                record.bytes_out += len(message.get("body", b""))
+                if record.method != "HEAD":
+                    record.bytes_out += len(message.get("body", b""))
                 if not message.get("more_body"):  # told before the caller knows
                     self._end(record, scope, status)
             await send(message)
 
         try:
             await self.app(scope, receive, send_safely)
-        except Exception as error:
-            record.error = error
-            if status is not None:  # half an answer is out: the server closes the connection
-                raise
-            failure = RequestError("The service failed on this request")
-            await error_response(scope, failure)(scope, receive, send_safely)
         finally:
             self._end(record, scope, None)
 
@@ -129,6 +142,48 @@ class Observe:
 def server_timing(times: StageTimes) -> str:
     """The stages as a Server-Timing header, in milliseconds."""
     return ", ".join(f"{stage};dur={ms:.2f}" for stage, ms in times.items())
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, whose refusal of a preflight has the one error shape."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope) if scope["type"] == "http" else {}
+        asked = {"origin", "access-control-request-method"} <= set(headers.keys())
+        if asked and scope["method"] == "OPTIONS":
+            response = self.preflight_response(Headers(scope=scope))
+            if response.status_code != 200:
+                error = InvalidRequest(bytes(response.body).decode())
+                refusal = error_response(scope, error, {"Vary": response.headers["vary"]})
+                await refusal(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+class Failures:
+    """Turns an error that nobody expected into a 500. Inside of CORS, or no page could read it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            scope["state"]["record"].error = error
+            if started:  # half an answer is out: the server closes the connection
+                raise
+            failure = RequestError("The service failed on this request")
+            await error_response(scope, failure)(scope, receive, send)
 
 
 class ApiKeys:

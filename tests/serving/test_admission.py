@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from face_service.errors import Overloaded
-from face_service.serving.admission import Admission
+from face_service.serving.admission import SLOW_BYTES_PER_S, Admission, Place
 from face_service.serving.budget import Budget
 
 
@@ -40,8 +42,10 @@ def test_a_failing_request_gives_its_room_back() -> None:
 def test_retry_after_follows_the_queue(inside: int, seconds: float, expected: int) -> None:
     admission = Admission(inside)
     admission.record_service_time(seconds)
-    admission.inside = inside
-    assert admission.retry_after() == expected
+    with ExitStack() as stack:
+        for _ in range(inside):
+            stack.enter_context(admission.admit())
+        assert admission.retry_after() == expected
 
 
 def test_drained_means_nobody_is_inside() -> None:
@@ -142,3 +146,54 @@ def test_a_budget_that_shrinks_keeps_nobody_waiting_for_ever() -> None:
         assert await waiting
 
     asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_bodies_have_a_budget_and_give_back_what_they_did_not_need() -> None:
+    admission = Admission(10, max_body_bytes=100)
+    with admission.admit(60) as place:
+        with pytest.raises(Overloaded, match="bodies"), admission.admit(60):
+            pass
+        place.received = 20
+        place.body_read()
+        place.body_read()
+        with admission.admit(60), admission.admit(20):
+            assert admission.body_bytes == 100
+    assert (admission.inside, admission.body_bytes) == (0, 0)
+
+
+def aged(place: Place, seconds: float, received: int) -> Place:
+    place.since -= seconds
+    place.received = received
+    return place
+
+
+def test_slow_uploads_give_way_slowest_first_and_no_more_than_needed() -> None:
+    admission, lost = Admission(4, max_body_bytes=100), list[str]()
+    with ExitStack() as stack:
+        for name, seconds, received in (
+            ("young", 1, 0),
+            ("fast", 10, 20 * SLOW_BYTES_PER_S),
+            ("slow", 10, 1000),
+            ("slowest", 10, 1),
+        ):
+            place = aged(stack.enter_context(admission.admit(25)), seconds, received)
+            place.on_evicted = partial(lost.append, name)
+        stack.enter_context(admission.admit(25))
+        assert lost == ["slowest"]
+        with pytest.raises(Overloaded), admission.admit(100):
+            pass
+        assert lost == ["slowest"], "nobody loses a place for nothing"
+        stack.enter_context(admission.admit(25))
+        assert lost == ["slowest", "slow"]
+        with pytest.raises(Overloaded), admission.admit(0):
+            pass
+        assert (admission.inside, admission.body_bytes) == (4, 100)
+    assert (admission.inside, admission.body_bytes) == (0, 0)
+
+
+def test_a_body_that_is_there_is_not_slow_however_long_it_waits() -> None:
+    admission = Admission(1)
+    with admission.admit(5) as place:
+        aged(place, 60, 5).body_read()
+        with pytest.raises(Overloaded), admission.admit():
+            pass

@@ -15,6 +15,7 @@ from starlette.types import Message, Receive
 
 from face_service.errors import DeadlinePassed, NotReady, Overloaded
 from face_service.record import CLIENT_GONE
+from face_service.serving.admission import Place
 from face_service.serving.cancelling import DEADLINE, Reason
 
 from .deps import get_service, get_settings
@@ -31,12 +32,14 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             service = await get_service(request)
-            seconds = (await get_settings(request)).request_timeout_s
-            metrics = service.metrics
+            settings = await get_settings(request)
+            size = expected_size(request, int(settings.max_body_mb * 1e6))
+            metrics, admission = service.metrics, service.admission
             try:
                 service.require_ready()
-                with service.admission.admit():
-                    return await attend(request, handle, seconds)
+                with admission.admit(size) as place:
+                    seconds = settings.request_timeout_s
+                    return await attend(request, handle, seconds, place)
             except NotReady:
                 metrics.rejected.labels(service.status).inc()
                 raise
@@ -50,20 +53,33 @@ class GuardedRoute(APIRoute):
         return guarded
 
 
-async def attend(request: Request, handle: Handler, seconds: float) -> Response:
+def expected_size(request: Request, limit: int) -> int:
+    """Bytes of a request's body, before any of it is read: at most `limit`, which is also what an
+    undeclared length is taken for."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal():
+        return min(int(declared), limit)
+    return limit if "transfer-encoding" in request.headers else 0
+
+
+async def attend(request: Request, handle: Handler, seconds: float, place: Place) -> Response:
     """Handle a request for as long as its client waits, at most `seconds`.
 
     Cancelling is what ends the work: what waits never reaches an engine, and what is computed
-    ends before the next network. Raises DeadlinePassed.
+    ends before the next network. Raises DeadlinePassed, and Overloaded where the place was given
+    to another request.
     """
-    wire = Wire(request.receive)
+    wire = Wire(request.receive, place)
     work = asyncio.create_task(handle(Request(request.scope, wire.receive)))
     gone = asyncio.create_task(wire.gone())
     reason: Reason = "client"
+    place.on_evicted = work.cancel
     try:
         await asyncio.wait({work, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if wire.left:  # asked first: a handler that was still reading has failed of it
             return Response(status_code=CLIENT_GONE)
+        if place.evicted:
+            raise Overloaded("The body arrived slowly, and others needed its place", 1)
         if work.done():
             return work.result()
         reason = DEADLINE
@@ -75,10 +91,14 @@ async def attend(request: Request, handle: Handler, seconds: float) -> Response:
 
 
 class Wire:
-    """`receive` for a handler, which also tells when the client has gone."""
+    """`receive` for a handler, which also tells when the client has gone.
 
-    def __init__(self, receive: Receive) -> None:
+    `place` learns how much of the body is there.
+    """
+
+    def __init__(self, receive: Receive, place: Place) -> None:
         self._receive = receive
+        self._place = place
         self._body_read = asyncio.Event()
         self._gone = asyncio.Event()
 
@@ -95,7 +115,9 @@ class Wire:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._gone.set()
+        self._place.received += len(message.get("body", b""))
         if not message.get("more_body"):
+            self._place.body_read()
             self._body_read.set()
         return message
 

@@ -44,6 +44,16 @@ class Assets(StaticFiles):
         response.headers["Cache-Control"] = "no-cache"
         return response
 
+    async def whole(self, name: str, request: Request) -> Response:
+        """The file of a name. A Range is ignored (RFC 9110, 14.2), good or bad: Starlette refuses
+        a bad one in plain text."""
+        request.scope["headers"] = [
+            item for item in request.scope["headers"] if item[0] != b"range"
+        ]
+        response = await self.get_response(name, request.scope)
+        response.headers["Accept-Ranges"] = "none"
+        return response
+
     def names(self) -> Iterator[str]:
         """Every file that is served, as it is written in an address."""
         for folder in map(Path, self.all_directories):
@@ -75,7 +85,7 @@ def page(assets: Assets, name: str, policy: str) -> Callable[[Request], Awaitabl
     """A handler that answers with one file, under a content security policy."""
 
     async def handler(request: Request) -> Response:
-        response = await assets.get_response(name, request.scope)
+        response = await assets.whole(name, request)
         response.headers["Content-Security-Policy"] = policy
         return response
 
@@ -86,6 +96,6 @@ def files(assets: Assets) -> Callable[[Request, str], Awaitable[Response]]:
     """A handler that answers with the file of a name."""
 
     async def handler(request: Request, name: str) -> Response:
-        return await assets.get_response(name, request.scope)
+        return await assets.whole(name, request)
 
     return handler

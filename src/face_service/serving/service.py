@@ -41,6 +41,7 @@ class Limits:
     lanes: int = 1
     decoders: int = 1
     max_queue: int = 64
+    max_body_bytes: int = 512_000_000
     max_pixels: int = 50_000_000
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
@@ -59,7 +60,7 @@ class FaceService:
         self._progress = progress
         self._limits = limits
         self._started = time.monotonic()
-        self.admission = Admission(limits.max_queue)
+        self.admission = Admission(limits.max_queue, limits.max_body_bytes)
         self.metrics = metrics or Metrics()
         self._decoders = DecodePool(limits.decoders, limits.stall_timeout, self.metrics)
         self._workers = WorkerPool(self.metrics)
@@ -80,6 +81,7 @@ class FaceService:
         self.draining = False
         self.metrics.watch(
             inside=lambda: self.admission.inside,
+            bodies=lambda: self.admission.body_bytes,
             queued=lambda: self._gate.waiting + self._workers.queue.requests,
             decoded=lambda: self._gate.held,
             lanes=lambda: len(self._workers),

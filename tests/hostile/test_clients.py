@@ -1,0 +1,128 @@
+"""Clients as people use them: every one sees the status of every answer, three times in a row."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.clients.workshop import Workshop, install
+from tests.server import Server
+
+HERE = Path(__file__).with_name("clients")
+KEY = "key-of-these-tests"
+TIMES = 3
+
+CASES: dict[str, tuple[str, str, str, str | None, int]] = {
+    # method, path, key, file, status
+    "get": ("GET", "/health", "", None, 200),
+    "head": ("HEAD", "/health", "", None, 200),
+    "photo": ("POST", "/detect", KEY, "photo", 200),
+    "too large": ("POST", "/detect", KEY, "large", 413),
+    "no key": ("POST", "/detect", "wrong", "large", 401),
+    "wrong method": ("POST", "/health", "", "large", 405),
+    "a slash too many": ("POST", "/detect/", KEY, "large", 404),
+}
+
+
+def curl(*options: str) -> Callable[..., list[str]]:
+    def command(method: str, url: str, key: str, file: str | None) -> list[str]:
+        how = ["-I"] if method == "HEAD" else ["-X", method]
+        data = ["--data-binary", f"@{file}"] if file else []
+        # A new curl for each: one that repeats an address writes the body into the status.
+        sent = ["-H", f"X-API-Key: {key}", "-H", "Content-Type: image/jpeg"]
+        line = ["curl", "-sS", *options, *how, "-o", "/dev/null", "-w", "%{http_code}\n",
+                *sent, *data, url]  # fmt: skip
+        script = '"$@" && "$@" && "$@"'
+        return ["bash", "-c", script, "curl", *line]
+
+    return command
+
+
+def script(*start: str) -> Callable[..., list[str]]:
+    def command(method: str, url: str, key: str, file: str | None) -> list[str]:
+        return [*start, method, url, key, *([file] if file else [])]
+
+    return command
+
+
+ASK_PY, ASK_MJS = str(HERE / "ask.py"), str(HERE / "ask.mjs")
+CLIENTS = {
+    "curl": curl(),
+    "curl --http2": curl("--http2"),
+    "curl -0": curl("-0"),
+    "curl, close": curl("-H", "Connection: close"),
+    "curl, no Expect": curl("-H", "Expect:"),
+    "java": script("java", str(HERE / "Ask.java"), "HTTP_2"),
+    "java, HTTP/1.1": script("java", str(HERE / "Ask.java"), "HTTP_1_1"),
+    "node fetch": script("node", ASK_MJS, "fetch"),
+    "node http": script("node", ASK_MJS, "keep"),
+    "node http, close": script("node", ASK_MJS, "close"),
+    "bun fetch": script("bun", ASK_MJS, "fetch"),
+    "urllib": script(sys.executable, ASK_PY, "urllib"),
+    "http.client": script(sys.executable, ASK_PY, "http.client"),
+    "httpx": script(sys.executable, ASK_PY, "httpx"),
+    "httpx, close": script(sys.executable, ASK_PY, "close"),
+    "go": script("go", "keep"),
+    "go, close": script("go", "close"),
+}
+
+
+@pytest.fixture(scope="module")
+def target(start_server: Callable[..., Server]) -> Server:
+    server = start_server(MAX_BODY_MB="8", API_KEYS=hashlib.sha256(KEY.encode()).hexdigest())
+    server.wait_until_ready()
+    return server
+
+
+@pytest.fixture(scope="module")
+def files(six_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    large = tmp_path_factory.mktemp("files") / "large"
+    large.write_bytes(bytes(20_000_000))
+    return {"photo": str(six_faces), "large": str(large)}
+
+
+@pytest.fixture(scope="module")
+def bun() -> str:
+    workshop: Workshop = install()
+    return workshop.tool("bun")
+
+
+@pytest.fixture(scope="module")
+def go(tmp_path_factory: pytest.TempPathFactory) -> str:
+    if shutil.which("go") is None:
+        pytest.skip("go is not installed: Debian's package golang-go")
+    folder = tmp_path_factory.mktemp("go")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GO111MODULE": "off"}
+    built = folder / "ask"
+    subprocess.run(
+        ["go", "build", "-o", built, HERE / "ask.go"], env=environment, check=True, timeout=300
+    )
+    return str(built)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_every_client_sees_every_status(
+    target: Server,
+    files: dict[str, str],
+    client: str,
+    case: tuple[str, str, str, str | None, int],
+    request: pytest.FixtureRequest,
+) -> None:
+    method, path, key, file, status = case
+    command = CLIENTS[client](method, target.url + path, key, files[file] if file else None)
+    if command[0] in ("go", "bun"):
+        command[0] = request.getfixturevalue(command[0])
+    else:
+        program = "curl" if command[0] == "bash" else command[0]
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == [str(status)] * TIMES, done.stdout + done.stderr

@@ -1,0 +1,217 @@
+"""Connections that are held, left, broken or abused: an end, and an answer for whoever reads."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from tests.hostile.sockets import answers, receive, talk
+from tests.images import encode
+from tests.server import Server
+from tests.wire import metric, settled
+
+
+@pytest.fixture(scope="module")
+def target(start_server: Callable[..., Server]) -> Iterator[Server]:
+    server = start_server(MAX_BODY_MB="8")
+    server.wait_until_ready()
+    yield server
+    assert server.process.poll() is None, server.log()
+    assert server.stop() == 0
+    assert "Traceback" not in server.log(), "something came as a surprise"
+
+
+@pytest.fixture(scope="module")
+def photo(solvay: object) -> bytes:
+    """Solvay 1927 at 1200×868: a second of work."""
+    return encode(cv2.resize(cv2.imread(str(solvay)), (1200, 868)), "JPEG", quality=60)
+
+
+@pytest.fixture(scope="module")
+def small() -> bytes:
+    return encode(np.zeros((64, 64, 3), np.uint8), "JPEG")
+
+
+def post(body: bytes, length: int | None = None, *headers: bytes) -> bytes:
+    lines = [b"POST /detect HTTP/1.1", b"host: x", b"content-type: image/jpeg", *headers,
+             b"content-length: %d" % (len(body) if length is None else length)]  # fmt: skip
+    return b"\r\n".join([*lines, b"", body])
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=25)
+
+
+def test_who_leaves_behind_two_requests_is_noticed_for_both(
+    start_server: Callable[..., Server], photo: bytes
+) -> None:
+    server = start_server()
+    server.wait_until_ready()
+    with connect(server) as busy:
+        busy.sendall(post(photo))
+        settled(lambda: metric(server, "face_service_requests_inside") == 1)
+        leavers = [connect(server) for _ in range(10)]
+        for leaver in leavers:
+            leaver.sendall(post(photo) * 2)
+        settled(lambda: metric(server, "face_service_requests_inside") == 11)
+        for leaver in leavers:
+            leaver.close()
+        settled(lambda: metric(server, "face_service_requests_inside") <= 1)
+    settled(lambda: metric(server, "face_service_requests_inside") == 0)
+    assert metric(server, "face_service_requests_total", status="500") == 0
+    assert metric(server, "face_service_images_per_turn_count") <= 2
+    assert server.stop() == 0
+    assert "Traceback" not in server.log()
+
+
+def test_garbage_behind_a_request_does_not_take_its_answers_place(
+    target: Server, small: bytes
+) -> None:
+    for pause in (0, 0.05):
+        received = talk(target, post(small), b"\x00\x01 nonsense\r\n\r\n", pause=pause, end=False)
+        (answer,) = answers(received)
+        assert answer.status == 200
+        assert answer.headers["connection"] == "close"
+
+
+def test_a_line_end_behind_a_body_costs_nothing(target: Server, small: bytes) -> None:
+    with connect(target) as connection:
+        connection.sendall(post(small))
+        time.sleep(0.05)
+        connection.sendall(b"\r\n")
+        assert connection.recv(20).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+def test_an_answer_given_early_is_read_although_the_connection_ends_with_it(
+    target: Server, version: bytes
+) -> None:
+    """As urllib does: everything is sent before anything is read."""
+    for _ in range(5):
+        request = post(bytes(20_000_000), None, b"connection: close").replace(b"1.1", version, 1)
+        with connect(target) as connection:
+            connection.sendall(request)
+            received = b""
+            while data := connection.recv(65536):
+                received += data
+        (answer,) = answers(received)
+        assert (answer.status, answer.json["code"]) == (413, "too_large")
+
+
+def test_a_refusal_is_read_although_more_was_sent(target: Server) -> None:
+    for _ in range(5):
+        with connect(target) as connection:
+            connection.sendall(b"nonsense\r\n\r\n" + bytes(900_000))
+            answer = receive(connection)
+        assert answer.status == 400
+
+
+def test_a_connection_goes_on_after_an_early_answer(target: Server) -> None:
+    with connect(target) as connection:
+        connection.sendall(post(bytes(10_000_000)))
+        early = receive(connection)
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+        next_ = receive(connection)
+    assert (early.status, next_.status) == (413, 200)
+
+
+def drip(
+    server: Server, how_many: int, length: int, body: bytes = b"\xff\xd8"
+) -> list[socket.socket]:
+    """Uploads that begin, and go on in their own time."""
+    connections = [connect(server) for _ in range(how_many)]
+    for connection in connections:
+        connection.sendall(post(body, length))
+    settled(lambda: metric(server, "face_service_requests_inside") == how_many)
+    return connections
+
+
+def test_slow_uploads_give_way_to_whoever_is_ready(
+    start_server: Callable[..., Server], small: bytes
+) -> None:
+    server = start_server(MAX_QUEUE="64")
+    server.wait_until_ready()
+    dripping = drip(server, 64, 99_999)
+    time.sleep(2.5)  # from here on they are slow
+    for connection in dripping:
+        connection.sendall(b"a")
+    for _ in range(3):
+        response = server.client.post(
+            "/detect", content=small, headers={"content-type": "image/jpeg"}
+        )
+        assert response.status_code == 200, response.text
+    evicted = 0
+    for connection in dripping:
+        connection.settimeout(0.05)
+        with contextlib.suppress(TimeoutError):
+            answer = receive(connection)
+            assert (answer.status, answer.json["code"]) == (429, "overloaded")
+            assert int(answer.headers["retry-after"]) >= 1
+            evicted += 1
+    assert 1 <= evicted <= 3, "no more than were in the way"
+    for connection in dripping:
+        connection.close()
+    settled(lambda: metric(server, "face_service_requests_inside") == 0)
+    assert metric(server, "face_service_body_bytes") == 0
+    assert server.stop() == 0
+
+
+def test_a_slow_upload_is_served_where_there_is_room(target: Server, small: bytes) -> None:
+    (connection,) = drip(target, 1, len(small), small[:10])
+    time.sleep(2.5)
+    connection.sendall(small[10:])
+    assert connection.recv(20).startswith(b"HTTP/1.1 200")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "header", [b"content-length: 5000000", b"transfer-encoding: chunked"], ids=["length", "chunked"]
+)
+def test_bodies_have_a_budget_that_is_asked_before_they_are_read(
+    start_server: Callable[..., Server], small: bytes, header: bytes
+) -> None:
+    server = start_server(MAX_BODY_MB="5", MAX_BODIES_MB="10")
+    server.wait_until_ready()
+    head = (
+        b"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\n" + header + b"\r\n\r\n"
+    )
+    with connect(server) as first, connect(server) as second, connect(server) as third:
+        for number, holder in enumerate((first, second), 1):
+            holder.sendall(head)
+            settled(lambda: metric(server, "face_service_body_bytes") == number * 5e6)  # noqa: B023
+        third.sendall(head)
+        answer = receive(third)
+        assert (answer.status, answer.json["code"]) == (429, "overloaded")
+        assert int(answer.headers["retry-after"]) >= 1
+    settled(lambda: metric(server, "face_service_body_bytes") == 0)
+    response = server.client.post("/detect", content=small, headers={"content-type": "image/jpeg"})
+    assert response.status_code == 200
+    assert server.stop() == 0
+
+
+def test_with_few_files_the_bound_on_connections_is_lower_and_said(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (128, 128))  # type: ignore[attr-defined]
+    server.wait_until_ready()
+    server.client.close()
+    warned = "MAX_CONNECTIONS=1000 is lowered to 64: this process may open 128 files"
+    assert warned in server.log(), "the limit was set before the start was through"
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(connect(server))
+        settled(lambda: "A connection was refused: 64 are open" in server.log())
+    server.client = httpx.Client(base_url=server.url, timeout=60)
+    settled(lambda: httpx.get(f"{server.url}/health/live").status_code == 200)
+    assert metric(server, "face_service_connections_refused_total") == 36
+    assert server.log().count("A connection was refused") < 36, "one line a connection is too many"
+    assert server.stop() == 0
