@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from face_service.app import create_app
-from face_service.config import Settings, load_settings
+from face_service.config import Settings, load_settings, misspelt_settings
 from face_service.errors import StartupError
 from face_service.logs import configure_logging
 from face_service.runtime.memory import share_one_heap
@@ -68,6 +68,8 @@ def main(**overrides: Any) -> int:
         print(error, file=sys.stderr)
         return 1
     configure_logging(settings.log_level, settings.log_format)
+    for sentence in misspelt_settings():
+        logger.warning("%s", sentence)
     return serve(settings)
 
 

@@ -42,6 +42,8 @@ class Pairs:
     def best_threshold(self) -> float:
         """The threshold of the highest accuracy, midway between two similarities."""
         values = np.unique(self.cosines)
+        if len(values) < 2:
+            raise InvalidRequest(f"All pairs have the similarity {values[0]:g}: no threshold tells")
         candidates = (values[1:] + values[:-1]) / 2
         return float(max(candidates, key=self.accuracy))
 
