@@ -1,4 +1,4 @@
-"""Where to listen: the settings that a health check needs, and nothing that takes long to import."""
+"""Where to listen: what a health check needs of the settings, and nothing slow to import."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class Address(BaseSettings):
         env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    host: str = Field("0.0.0.0", min_length=1, description="Address to listen on.")
-    port: int = Field(8100, ge=0, le=65535, description="HTTP port; 0 takes any free one.")
+    host: str = Field(default="0.0.0.0", min_length=1, description="Address to listen on.")
+    port: int = Field(default=8100, ge=0, le=65535, description="HTTP port; 0 takes any free one.")

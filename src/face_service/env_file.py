@@ -26,7 +26,7 @@ def names_in_env_file() -> list[str]:
     path = Path(ENV_FILE).absolute()
     try:
         return list(dotenv_values(path, encoding="utf-8"))
-    except UnicodeError as error:
+    except UnicodeDecodeError as error:
         raise StartupError(
             f"{path} is not UTF-8 ({error.reason}): save it as UTF-8; in PowerShell, "
             "Out-File -Encoding utf8 in place of >"

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 
 def main() -> int:
@@ -21,21 +20,23 @@ def main() -> int:
     folder, *command = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal ends the caller, not this
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    threading.Thread(target=end_with_caller, args=(child, Path(folder)), daemon=True).start()
-    return child.wait()
+    alone = threading.Event()
+    threading.Thread(target=wait_for_caller, args=(child, alone), daemon=True).start()
+    status = child.wait()
+    if alone.is_set():
+        shutil.rmtree(folder, ignore_errors=True)
+    return status
 
 
-def end_with_caller(child: subprocess.Popen[bytes], folder: Path) -> None:
-    """Wait for the end of stdin, then end everything."""
+def wait_for_caller(child: subprocess.Popen[bytes], alone: threading.Event) -> None:
+    """Wait for the end of stdin, set `alone`, and kill the command."""
     while os.read(0, 1024):  # sys.stdin would hold a lock that the end of this process wants
         pass
+    alone.set()
     if sys.platform == "win32":
         child.kill()
     else:
         os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
 
 
 if __name__ == "__main__":
