@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Mapping
@@ -86,6 +87,8 @@ def first_that_works(
     """
     reasons = dict(selection.reasons)
     for providers in selection.attempts:
+        # What the attempt before has raised, and the session it came from, hold each other.
+        gc.collect()
         try:
             engine = build_engine(pack, canvases, providers, setup=setup, limits=limits)
             try_out(engine)
@@ -126,7 +129,6 @@ def try_out(engine: FaceEngine) -> None:
     try:
         _try_out(engine)
     except BaseException:
-        # What was raised holds the frames of the runs, and they hold the sessions.
         engine.release()
         raise
 
