@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from collections.abc import Mapping
@@ -87,14 +86,12 @@ def first_that_works(
     """
     reasons = dict(selection.reasons)
     for providers in selection.attempts:
-        # What the attempt before has raised, and the session it came from, hold each other.
-        gc.collect()
         try:
             engine = build_engine(pack, canvases, providers, setup=setup, limits=limits)
             try_out(engine)
         except ProviderError as error:
-            logger.warning("%s does not work here: %s", providers[0], error)
-            reasons[providers[0]] = str(error)
+            reasons[providers[0]] = str(error)  # not the error, whose frames hold the session
+            logger.warning("%s does not work here: %s", providers[0], reasons[providers[0]])
         else:
             break
     else:
