@@ -209,7 +209,7 @@ console.log(found);
     ("script", "deadline_ms", "said", "requests"),
     [
         pytest.param("busy-again-and-again", 60_000, r"1 faces", 7, id="until it is answered"),
-        pytest.param("always-busy", 600, r"face service unavailable", 2, id="until a deadline"),
+        pytest.param("always-busy", 4000, r"face service unavailable", 3, id="until a deadline"),
         pytest.param("busy-for-an-hour", 60_000, r"face service unavailable", 1, id="not longer"),
         pytest.param("no-key", 60_000, r"face service: .*unauthorized.*", 1, id="no such key"),
         pytest.param("too-large", 60_000, r"0 faces", 1, id="a frame that never will do"),
@@ -230,7 +230,10 @@ def test_the_function_of_the_backends_page_loses_no_frame_to_a_busy_service(
     program = "uses_backend_troubled"
     told = run(workshop, runtime, installed, program, photos, url, str(deadline_ms))
     assert re.fullmatch(said, told.splitlines()[-1]), told
-    assert len(seen) == requests
+    if script == "always-busy":  # how often it is asked before a deadline depends on the machine
+        assert len(seen) >= requests
+    else:
+        assert len(seen) == requests
 
 
 USES_STORED = """
