@@ -112,6 +112,25 @@ def test_with_the_cpu_in_the_list_it_falls_back_and_says_so_everywhere(
     assert "Using ONNX providers: ['CPUExecutionProvider']" in server.log()
 
 
+@pytest.mark.parametrize(
+    ("providers", "precision"),
+    [
+        pytest.param(f"{CUDA},{CPU}", "fp16", id="half precision, which the CPU has not"),
+        pytest.param(f"{CUDA},{MIGRAPHX},{CPU}", "fp32", id="one list for a fleet"),
+    ],
+)
+def test_what_stands_behind_the_card_is_not_missed(
+    card: Card, providers: str, precision: str
+) -> None:
+    server = card.start(CUDA, providers, PRECISION=precision)
+    server.wait_until_ready()
+    health = server.client.get("/health").json()
+    assert (health["onnx_providers"][0], health["fallback"]) == (CUDA, None)
+    assert health["runtime"]["warnings"] == []
+    assert metric(server, "face_service_provider_fallback") == 0
+    assert "alling back" not in server.log()
+
+
 def test_a_card_that_is_not_in_this_build_is_named_with_its_package(card: Card) -> None:
     server = card.start(CUDA, MIGRAPHX)
     assert server.wait_until_ended() == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from face_service.config import Settings, load_settings
+from face_service.config import Settings, load_settings, misspelt_settings
 from face_service.errors import StartupError
 
 ORIGINAL_DEFAULTS = {
@@ -159,3 +160,79 @@ def test_the_example_lists_every_variable_with_its_default() -> None:
     assert {name.upper() for name in Settings.model_fields} == set(listed)
     Path(".env").write_text("".join(f"{name}={value}\n" for name, value in listed.items()))
     assert load_settings() == Settings(_env_file=None)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        pytest.param("PORT=8200\r\n".encode("utf-16"), "invalid start byte", id="UTF-16"),
+        pytest.param("# größe\nPORT=8200\n".encode("latin-1"), "invalid", id="Latin-1"),
+    ],
+)
+def test_a_file_in_another_encoding_is_one_sentence_that_names_it(
+    empty_folder: Path, content: bytes, why: str
+) -> None:
+    (empty_folder / ".env").write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "face_service.main"], capture_output=True, text=True, env={}
+    )
+    assert done.returncode == 1
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith(f"{empty_folder / '.env'} is not UTF-8 ({why}")
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence_that_names_it(empty_folder: Path) -> None:
+    (empty_folder / ".env").write_text("PORT=8200\n")
+    (empty_folder / ".env").chmod(0)
+    command = "from face_service.config import load_settings; load_settings()"
+    if os.getuid() == 0:  # who may read everything
+        for folder in (empty_folder, *empty_folder.parents[:2]):
+            folder.chmod(0o755)
+        command = f"import face_service.config, os; os.setuid(65534); {command}"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    said = done.stderr.splitlines()[-1]
+    assert said.endswith(f"StartupError: {empty_folder / '.env'} cannot be read: Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DET_SZIE", "DET_SIZE"),
+        ("det_szie", "DET_SIZE"),
+        ("API_KEY", "API_KEYS"),
+        ("MAX_DECODED", "MAX_DECODED_MB"),
+        ("ONNX_PROVIDER", "ONNX_PROVIDERS"),
+    ],
+)
+@pytest.mark.parametrize("where", [".env", "the environment"])
+def test_a_misspelt_name_is_told_with_the_one_that_is_meant(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch, where: str, name: str, meant: str
+) -> None:
+    if where == ".env":
+        (empty_folder / ".env").write_text(f"{name}=1\n")
+    else:
+        monkeypatch.setenv(name, "1")
+    (sentence,) = misspelt_settings()
+    assert sentence == f"{name} in {where} is not a setting and has no effect; {meant} is"
+
+
+def test_names_of_others_and_of_settings_are_not_misspelt(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = "HOME POST LINES HOSTNAME LOGNAME COMPOSE_PROJECT_NAME RENDER_GID DB_HOST MODEL_DIR"
+    names = [*others.split(), *(name.upper() for name in Settings.model_fields), "port"]
+    (empty_folder / ".env").write_text("".join(f"{name}=\n" for name in names))
+    for name in others.split():
+        monkeypatch.setenv(name, "x")
+    assert misspelt_settings() == []
+
+
+@pytest.mark.parametrize("name", ["API_KEYS", "CORS_ORIGINS"])
+@pytest.mark.parametrize("value", [" , ,", ",", " "])
+def test_a_list_that_holds_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """An empty secret in a template must not open the door."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartupError, match=f"^{name}.* is not allowed"):
+        load_settings()

@@ -1,8 +1,15 @@
 """What can be said of the images without a Docker engine; hadolint (test.sh) says the rest."""
 
+import http.server
 import json
+import os
 import re
 import shlex
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +19,8 @@ import yaml
 from face_service.config import Settings
 from face_service.main import SEND_TIMEOUT_S
 from face_service.runtime.providers import PROVIDERS
+from tests.server import Server
+from tests.wire import settled
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILES = sorted(path.name for path in ROOT.glob("Dockerfile*"))
@@ -23,8 +32,9 @@ COMPUTES = {
     "Dockerfile.rocm": ("onnxruntime-rocm", "ROCMExecutionProvider"),
 }
 """The build of ONNX Runtime in each image, and what it is there for."""
+HEALTH_CHECK = ["python", "-m", "face_service.healthcheck"]
 OF_OTHERS = re.compile(
-    "PATH|HOME|LD_LIBRARY_PATH|PYTHONUNBUFFERED|UV_.*|NVIDIA_.*|CUDA_CACHE_PATH|MIOPEN_.*"
+    "PATH|HOME|LD_LIBRARY_PATH|PYTHONUNBUFFERED|UV_.*|NVIDIA_.*|CUDA_CACHE_PATH|MIOPEN_.*|ORT_.*"
 )
 """Variables that are not this service's: the system's, uv's, the drivers'."""
 
@@ -105,6 +115,12 @@ def test_every_variable_is_one_that_somebody_reads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
+def test_no_program_in_the_image_reports_to_anybody(name: str) -> None:
+    """Nor does a shell in it that imports ONNX Runtime by itself."""
+    assert variables(name)["ORT_DISABLE_TELEMETRY"] == "1"
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
 def test_what_is_written_lies_in_the_volume_and_belongs_to_the_user(name: str) -> None:
     volume = last(name, "VOLUME")
     folders = {word: value for word, value in variables(name).items() if "CACHE" in word}
@@ -148,7 +164,73 @@ def test_the_service_is_not_root(name: str) -> None:
 def test_health_is_asked_every_30_s_without_a_shell(name: str) -> None:
     options, _, command = last(name, "HEALTHCHECK").partition(" CMD ")
     assert "--interval=30s" in options
-    assert json.loads(command) == ["curl", "-f", "http://localhost:8100/health"]
+    assert json.loads(command) == HEALTH_CHECK
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({}, id="as it comes"),
+        pytest.param({"HOST": "127.0.0.2"}, id="one address"),
+        pytest.param({"HOST": "localhost"}, id="a name"),
+        pytest.param({"HOST": "0.0.0.0"}, id="every address"),
+        pytest.param({"HOST": "::1"}, id="IPv6"),
+        pytest.param({"HOST": "::"}, id="every address of IPv6"),
+    ],
+)
+def test_the_health_check_asks_wherever_the_service_listens(
+    given: dict[str, str], start_server: Callable[..., Server]
+) -> None:
+    if ":" in given.get("HOST", "") and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    running = start_server(**given)
+    environment = {"PATH": os.environ["PATH"], "PORT": str(running.port), **given}
+    settled(lambda: health_check(environment, running.folder).returncode == 0, 60)
+    assert '"healthy"' in health_check(environment, running.folder).stdout
+    (running.folder / ".env").write_text(f"PORT={running.port}\n")
+    del environment["PORT"]
+    assert health_check(environment, running.folder).returncode == 0
+    running.stop()
+    failed = health_check(environment, running.folder)
+    assert failed.returncode == 1
+    assert "refused" in failed.stderr
+
+
+def test_the_health_check_fails_while_the_service_starts(tmp_path: Path) -> None:
+    """503 is a status like any other to a client that does not look."""
+
+    class Starting(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Starting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment = {"PATH": os.environ["PATH"], "PORT": str(server.server_port)}
+        assert health_check(environment, tmp_path).returncode == 1
+        environment["PORT"] = "eighty"
+        assert "port" in health_check(environment, tmp_path).stderr.lower()
+        server.shutdown()
+
+
+def health_check(environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command of the images, as a container's engine runs it."""
+    command = [sys.executable, *HEALTH_CHECK[1:]]
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=30
+    )
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
@@ -159,7 +241,8 @@ def test_models_outlive_the_container(name: str) -> None:
 
 
 def test_compose_says_what_original_md_says() -> None:
-    assert yaml.safe_load((ROOT / "docker-compose.yml").read_text())["version"] == "3.8"
+    # original.md has `version`, which Compose has ignored since 2.0 and warns of since 2.27.
+    assert "version" not in yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     service = compose()["face-service"]
     assert "profiles" not in service, "`docker compose up` starts it"
     assert (
@@ -170,7 +253,7 @@ def test_compose_says_what_original_md_says() -> None:
             "volumes": ["./models:/app/models"],
             "environment": ["ONNX_PROVIDERS=CPUExecutionProvider", "LOG_LEVEL=INFO"],
             "healthcheck": {
-                "test": ["CMD", "curl", "-f", "http://localhost:8100/health"],
+                "test": ["CMD", *HEALTH_CHECK],  # original.md: curl, at a port that PORT may change
                 "interval": "30s",
                 "timeout": "10s",
                 "retries": 3,

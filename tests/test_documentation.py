@@ -10,6 +10,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from face_service import documentation
+from face_service.app import create_app
+from face_service.config import Settings
 from face_service.documentation import EXAMPLES
 from tests.examples import answers
 from tests.openapi import ACCEPTED, as_text, document
@@ -31,6 +34,18 @@ def operations(described: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for path, item in described["paths"].items()
         for method, operation in item.items()
     }
+
+
+def test_a_document_that_could_not_be_completed_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = create_app(Settings(_env_file=None))
+    with monkeypatch.context() as patch:
+        patch.setattr(documentation, "EXAMPLES", Path("gone"))
+        for _ in range(2):
+            with pytest.raises(FileNotFoundError):
+                app.openapi()
+    assert as_text(app.openapi()) == as_text(document())
 
 
 def test_a_change_of_the_document_was_accepted(described: dict[str, Any]) -> None:

@@ -101,7 +101,7 @@ def test_bf16_is_refused_before_a_pack_is_fetched(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(assembly, "resolve", fetch)
     with pytest.raises(ProviderError, match="does not compute in PRECISION=bf16"):
-        load_engine(Settings(_env_file=None, precision="bf16"))
+        load_engine(Settings(_env_file=None, precision="bf16"), Setup())
 
 
 def test_a_quantised_pack_is_int8_whatever_the_default(starter: Pack) -> None:
@@ -181,10 +181,10 @@ EMBED = """
 import sys
 from pathlib import Path
 import numpy as np
-from face_service.assembly import load_engine
+from face_service.assembly import load_engine, setup_of
 from face_service.config import load_settings
 from face_service.vision.image import decode
-engine = load_engine(load_settings())
+engine = load_engine(load_settings(), setup_of(load_settings()))
 faces = engine.faces_of(decode(Path(sys.argv[1]).read_bytes(), 10**9))
 np.save(sys.argv[2], np.stack([face.embedding for face in faces]))
 print(engine.info.precision, *engine.info.providers)

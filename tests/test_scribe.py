@@ -162,3 +162,11 @@ def wait_for(condition: Callable[[], bool], timeout: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("message", [{"a": 1}, ["a"], 1], ids=repr)
+def test_whatever_another_package_logs_is_a_line(heard: Heard, message: object) -> None:
+    scribe = scribe_on(heard.file)
+    scribe.emit(logging.LogRecord("other", logging.WARNING, __file__, 0, message, (), None))
+    scribe.close()
+    assert str(message) in heard.lines()[0]

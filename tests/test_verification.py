@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -41,6 +42,34 @@ def test_a_file_of_another_kind_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text(text)
     with pytest.raises(InvalidRequest, match=r"pairs\.csv"):
         read_pairs(tmp_path / "pairs.csv")
+
+
+def test_pairs_that_are_all_alike_are_a_sentence() -> None:
+    """No face on any photo."""
+    alike = Pairs(np.full(20, -1.0), np.arange(20) < 10, 4)
+    with pytest.raises(InvalidRequest, match="All pairs have the similarity -1"):
+        alike.best_threshold()
+
+
+def test_fewer_pairs_than_folds_are_a_sentence(tmp_path: Path) -> None:
+    rows = "".join(f"a,b,{n % 2}\n" for n in range(9))
+    (tmp_path / "pairs.csv").write_text(f"first,second,same\n{rows}")
+    with pytest.raises(InvalidRequest, match=r"pairs\.csv has 9 pairs, 10 or more are needed"):
+        read_pairs(tmp_path / "pairs.csv")
+
+
+@pytest.mark.parametrize("what", ["alike", "few"])
+def test_a_set_of_pairs_that_tells_nothing_is_no_traceback(
+    what: str, starter: Pack, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64, 3), np.uint8))
+    rows = "".join(f"a.png,a.png,{n % 2}\n" for n in range(12 if what == "alike" else 4))
+    (tmp_path / "pairs.csv").write_text(f"first,second,same\n{rows}")
+    environment = {"MODEL_CACHE_DIR": str(starter.directory.parent)}
+    command = ["evaluate", str(tmp_path / "pairs.csv"), "--model", "starter"]
+    result = CliRunner().invoke(app, command, env=environment)
+    assert isinstance(result.exception, InvalidRequest), result.output
+    assert "nan" not in result.output
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from face_service.config import Settings
 from face_service.errors import PackError, ProviderError
 from face_service.face_engine import EngineInfo, FaceEngine, NetworkFile
 from face_service.packs.catalog import CATALOG, Role
+from face_service.packs.local import INPUT_SIDE
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.runtime.graph import read_input
@@ -45,11 +46,11 @@ def setup_of(settings: Settings) -> Setup:
     )
 
 
-def load_engine(settings: Settings, setup: Setup | None = None) -> FaceEngine:
+def load_engine(settings: Settings, setup: Setup) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once.
 
-    Takes seconds, minutes where the pack must be downloaded or programs compiled. Raises
-    StartupError.
+    setup: `setup_of` the settings, the same one for every engine of a process. Takes seconds,
+    minutes where the pack must be downloaded or programs compiled. Raises StartupError.
     """
     started = time.perf_counter()
     # Before minutes of download.
@@ -60,7 +61,7 @@ def load_engine(settings: Settings, setup: Setup | None = None) -> FaceEngine:
         pack,
         detector_canvases(settings),
         selection,
-        setup or setup_of(settings),
+        setup,
         quality_limits(settings),
     )
     engine.max_faces = settings.max_faces
@@ -84,7 +85,7 @@ def first_that_works(
 
     Raises ProviderError with every reason if none does.
     """
-    reasons = list(selection.reasons)
+    reasons = dict(selection.reasons)
     for providers in selection.attempts:
         try:
             engine = build_engine(pack, canvases, providers, setup=setup, limits=limits)
@@ -94,18 +95,19 @@ def first_that_works(
                 engine.release()  # before the next one takes as much memory
                 raise
         except ProviderError as error:
-            logger.warning("%s does not work here: %s", providers[0], error)
-            reasons.append(str(error))
+            reasons[providers[0]] = str(error)  # not the error, whose frames hold the session
+            logger.warning("%s does not work here: %s", providers[0], reasons[providers[0]])
         else:
             break
     else:
-        raise ProviderError(refusal(selection.asked, reasons))
+        raise ProviderError(refusal(selection.asked, reasons.values()))
+    computing = engine.info.providers
     engine.info = replace(
         engine.info,
         asked=selection.asked,
         offered=selection.offered,
-        fallback=announce(engine.info.providers, reasons),
-        warnings=(*selection.warnings, *no_card_to_choose(engine.info.providers, setup)),
+        fallback=announce(computing, selection.ahead_of(computing[0], reasons)),
+        warnings=(*selection.warnings, *no_card_to_choose(computing, setup)),
         placement=engine.placement(),
     )
     return engine
@@ -124,8 +126,16 @@ def no_card_to_choose(providers: tuple[str, ...], setup: Setup) -> tuple[str, ..
 def try_out(engine: FaceEngine) -> None:
     """Run every network on all it may be given, and see that its provider computed something.
 
-    Raises ProviderError if not.
+    Raises ProviderError if not; then the memory of the engine is free for the next one.
     """
+    try:
+        _try_out(engine)
+    except BaseException:
+        engine.release()
+        raise
+
+
+def _try_out(engine: FaceEngine) -> None:
     best = engine.info.providers[0]
     try:
         engine.warm_up()
@@ -159,7 +169,7 @@ def build_engine(
     setup = replace(setup, precision=computed_precision(pack, setup.precision))
     task, looks = detector_task(pack, canvases)
     roles = (Role.RECOGNITION, *attribute_roles(pack))
-    others = [Task(pack.models[role].path, pack.models[role].sha256) for role in roles]
+    others = [face_task(pack, role) for role in roles]
     detecting, *networks = load_networks([task, *others], providers, setup)
     by_role = dict(zip(roles, networks, strict=True))
     recognition = pack.models[Role.RECOGNITION]
@@ -290,6 +300,13 @@ def detector_task(pack: Pack, canvases: Canvases) -> tuple[Task, Canvases]:
     sizes = (*looks.allowed, *([looks.closeup] if looks.closeup else []))
     shapes = tuple((size.height, size.width) for size in sizes)
     return Task(model.path, model.sha256, shapes, single=True), looks
+
+
+def face_task(pack: Pack, role: Role) -> Task:
+    """A network that is shown faces. Of a graph that leaves the size of its input open, only the
+    role says which it is."""
+    side = INPUT_SIDE[role]
+    return Task(pack.models[role].path, pack.models[role].sha256, ((side, side),))
 
 
 def attribute_roles(pack: Pack) -> tuple[Role, ...]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
+from face_service.address import Address
+from face_service.env_file import misspelt, names_in_env_file
 from face_service.errors import StartupError
 from face_service.runtime.policy import MAX_FACES
 from face_service.runtime.providers import AUTO, CPU, PROVIDERS, Precision
@@ -26,15 +28,9 @@ LogFormat = Literal["console", "json"]
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Settings(BaseSettings):
+class Settings(Address):
     """What an operator can set, from the environment or from `.env` (the environment wins)."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
-
-    host: str = Field("0.0.0.0", min_length=1, description="Address to listen on.")
-    port: int = Field(8100, ge=0, le=65535, description="HTTP port; 0 takes any free one.")
     onnx_providers: Annotated[tuple[str, ...], NoDecode] = Field(
         (CPU,),
         description="ONNX Runtime execution providers, comma-separated, best first; or auto.",
@@ -180,9 +176,12 @@ class Settings(BaseSettings):
     @field_validator("onnx_providers", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(name.strip() for name in value.split(",") if name.strip())
-        return value
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        if value and not names:  # a template whose variable was empty, which must not open the door
+            raise ValueError("a comma-separated list of at least one; or left out")
+        return names
 
     @field_validator("onnx_providers")
     @classmethod
@@ -272,12 +271,18 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the settings; `overrides` (None: not given) win over the environment.
 
     Raises StartupError with one sentence per bad variable: its name, its value, what is
-    allowed.
+    allowed; or with one about `.env` where it cannot be read.
     """
+    names_in_env_file()
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         raise StartupError("\n".join(_sentence(item) for item in error.errors())) from None
+
+
+def misspelt_settings() -> list[str]:
+    """A sentence for each variable whose name is nearly that of a setting, for the log."""
+    return misspelt(Settings.model_fields)
 
 
 def _sentence(error: Any) -> str:

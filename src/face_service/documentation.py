@@ -49,8 +49,11 @@ class DocumentedApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document; made once."""
         if self.openapi_schema is None:
-            complete(super().openapi(), json.loads(EXAMPLES.read_text()))
-        return super().openapi()
+            document = super().openapi()
+            self.openapi_schema = None  # not before it is complete
+            complete(document, json.loads(EXAMPLES.read_text()))
+            self.openapi_schema = document
+        return self.openapi_schema
 
 
 def operation_id(route: APIRoute) -> str:

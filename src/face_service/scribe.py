@@ -59,7 +59,7 @@ class Scribe(logging.Handler):
         kind = getattr(record, "kind", None)
         if kind is None and record.name.startswith("face_service"):
             return False
-        key = (record.name, record.msg, *(kind or {}).values())
+        key = (record.name, str(record.msg), *(kind or {}).values())
         with self._counting:
             seen = self._seen[key] = self._seen.get(key, 0) + 1
             if seen > A_SECOND:

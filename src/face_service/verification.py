@@ -42,6 +42,8 @@ class Pairs:
     def best_threshold(self) -> float:
         """The threshold of the highest accuracy, midway between two similarities."""
         values = np.unique(self.cosines)
+        if len(values) < 2:
+            raise InvalidRequest(f"All pairs have the similarity {values[0]:g}: no threshold tells")
         candidates = (values[1:] + values[:-1]) / 2
         return float(max(candidates, key=self.accuracy))
 
@@ -73,6 +75,8 @@ def read_pairs(path: Path) -> list[tuple[str, str, bool]]:
         raise InvalidRequest(f"{path} is not a CSV with the columns first, second, same") from error
     if len({same for *_, same in rows}) < 2:
         raise InvalidRequest(f"{path} needs pairs of one person and pairs of two")
+    if len(rows) < FOLDS:
+        raise InvalidRequest(f"{path} has {len(rows)} pairs, {FOLDS} or more are needed")
     return rows
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
+import onnxruntime
 import pytest
 
+from face_service.assembly import load_engine
 from face_service.cli import analysis
 from face_service.cli.analysis import Outcome, analyse_files, started
 from face_service.cli.detection import Output, run
@@ -18,10 +22,16 @@ from face_service.cli.files import File, find_files
 from face_service.config import Settings
 from face_service.errors import InvalidImage, StartupError
 from face_service.face_engine import FaceEngine, Options
+from face_service.packs.pack import Pack
+from face_service.runtime import compiling
+from face_service.runtime.providers import CPU
 from face_service.schemas import DetectOptions
 from face_service.serving.answers import Analysis
 from face_service.serving.threads import WORKER
+from tests import accelerated
 from tests.wire import settled
+
+MIGRAPHX = "MIGraphXExecutionProvider"
 
 SETTINGS = Settings(_env_file=None)
 Read = list[tuple[File, Outcome | None]]
@@ -62,7 +72,7 @@ class Watched:
 def watched(engine: FaceEngine, monkeypatch: pytest.MonkeyPatch) -> Watched:
     """What `started` gets instead of an engine of its own."""
     double = Watched(engine)
-    monkeypatch.setattr(analysis, "load_engine", lambda settings: double)
+    monkeypatch.setattr(analysis, "load_engine", create_autospec(load_engine, return_value=double))
     return double
 
 
@@ -106,6 +116,40 @@ def test_only_so_many_are_under_way(watched: Watched, crops: Path) -> None:
     assert asyncio.run(after_the_first()) <= limits.decoders + 2 * limits.lanes
 
 
+def test_engines_that_may_not_run_side_by_side_do_not(
+    starter: Pack, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With LANES=2 on MIGraphX, whose runs capture each other's streams."""
+    inside, overlaps, runs = threading.Lock(), [], []
+
+    class Exclusive(accelerated.Session):
+        def run(self, *arguments: Any) -> Any:
+            free = inside.acquire(blocking=False)
+            (runs if free else overlaps).append(threading.get_ident())
+            try:
+                time.sleep(0.002)  # so that another one could come in
+                return super().run(*arguments)
+            finally:
+                if free:
+                    inside.release()
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Exclusive)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [MIGRAPHX, CPU])
+    monkeypatch.setattr(compiling, "compile_one", lambda *_: None)
+    (tmp_path / starter.name).symlink_to(starter.directory.absolute())
+    settings = Settings(
+        _env_file=None,
+        lanes=2,
+        onnx_providers=MIGRAPHX,
+        insightface_model=starter.name,
+        model_cache_dir=tmp_path,
+    )
+    for _, outcome in asyncio.run(read(find_files([crops]), settings)):
+        assert isinstance(outcome, Analysis)
+    assert len(set(runs)) > 1, "both lanes computed"
+    assert not overlaps
+
+
 def test_a_large_file_costs_only_itself(watched: Watched, crops: Path) -> None:
     sizes = sorted(path.stat().st_size for path in crops.rglob("*.jpg"))
     settings = SETTINGS.model_copy(update={"max_body_mb": sizes[-2] / 1e6})
@@ -115,9 +159,7 @@ def test_a_large_file_costs_only_itself(watched: Watched, crops: Path) -> None:
 
 
 def test_a_pack_that_cannot_be_loaded_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(settings: Settings) -> FaceEngine:
-        raise StartupError("no such pack")
-
+    fail = create_autospec(load_engine, side_effect=StartupError("no such pack"))
     monkeypatch.setattr(analysis, "load_engine", fail)
     with pytest.raises(StartupError, match="no such pack"):
         asyncio.run(read([]))

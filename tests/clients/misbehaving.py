@@ -205,6 +205,15 @@ def wait_until_left(handler: Handler, seen: Seen) -> None:
 SCRIPTS: Mapping[str, list[Step]] = {
     "well": [well],
     "busy": [error(429, "overloaded", Retry_After="1"), well],
+    "busy-again-and-again": [
+        error(429, "overloaded", Retry_After="1"),
+        error(503, "not_ready", Retry_After="1"),
+        error(504, "deadline_passed"),
+        error(429, "overloaded", Retry_After="1"),
+        reset_while_reading,
+        error(429, "overloaded", Retry_After="1"),
+        well,
+    ],
     "busy-until-a-date": [busy_until_a_date, well],
     "busy-for-an-hour": [error(429, "overloaded", Retry_After="3600"), well],
     "always-busy": [error(429, "overloaded")],

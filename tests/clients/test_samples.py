@@ -20,6 +20,7 @@ from tests.conftest import SHARED
 from tests.samples import BLOCK, ROOT
 from tests.server import Server
 
+from .misbehaving import Misbehaving
 from .workshop import PROJECT, Workshop
 
 RUNTIMES = ("node", "bun")
@@ -120,6 +121,7 @@ def installed(workshop: Workshop, address: str, tmp_path_factory: pytest.TempPat
         "backend.ts": f"{backend}export {{ detect }};\n",
         "stored.ts": stored,
         "uses_backend.ts": USES_BACKEND,
+        "uses_backend_troubled.ts": USES_BACKEND_TROUBLED,
         "uses_stored.ts": USES_STORED,
         "uses_readme.ts": USES_SNIPPET.replace("SNIPPET", snippet(README)),
     }
@@ -187,6 +189,51 @@ def test_the_function_of_the_backends_page(
     workshop: Workshop, installed: Path, photos: Path, runtime: str
 ) -> None:
     assert run(workshop, runtime, installed, "uses_backend", photos) == "29 512 0\n"
+
+
+USES_BACKEND_TROUBLED = """
+import { detect } from './backend.ts';
+const [address, deadlineMs] = process.argv.slice(2);
+const real = globalThis.fetch;
+globalThis.fetch = (url, init) =>
+  real(String(url).replace('http://localhost:8100', address!), init);
+const found = await detect(new Blob(['frame']), Number(deadlineMs))
+  .then((faces) => `${faces.length} faces`)
+  .catch((error) => error.message);
+console.log(found);
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(
+    ("script", "deadline_ms", "said", "requests"),
+    [
+        pytest.param("busy-again-and-again", 60_000, r"1 faces", 7, id="until it is answered"),
+        pytest.param("always-busy", 4000, r"face service unavailable", 3, id="until a deadline"),
+        pytest.param("busy-for-an-hour", 60_000, r"face service unavailable", 1, id="not longer"),
+        pytest.param("no-key", 60_000, r"face service: .*unauthorized.*", 1, id="no such key"),
+        pytest.param("too-large", 60_000, r"0 faces", 1, id="a frame that never will do"),
+    ],
+)
+def test_the_function_of_the_backends_page_loses_no_frame_to_a_busy_service(
+    workshop: Workshop,
+    installed: Path,
+    photos: Path,
+    misbehaving: Misbehaving,
+    runtime: str,
+    script: str,
+    deadline_ms: int,
+    said: str,
+    requests: int,
+) -> None:
+    url, seen = misbehaving.script(script)
+    program = "uses_backend_troubled"
+    told = run(workshop, runtime, installed, program, photos, url, str(deadline_ms))
+    assert re.fullmatch(said, told.splitlines()[-1]), told
+    if script == "always-busy":  # how often it is asked before a deadline depends on the machine
+        assert len(seen) >= requests
+    else:
+        assert len(seen) == requests
 
 
 USES_STORED = """

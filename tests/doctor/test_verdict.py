@@ -37,7 +37,7 @@ def machine(
     installed = {"onnxruntime": "1.32.0"}
     try:
         chosen = choose_providers(asked, offered=offered, installed=installed)
-        attempts, reasons, refusal = chosen.attempts, chosen.reasons, None
+        attempts, reasons, refusal = chosen.attempts, tuple(chosen.reasons.values()), None
     except Exception as error:
         attempts, reasons, refusal = (), (), str(error)
     found = Examination(

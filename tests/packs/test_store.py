@@ -233,7 +233,7 @@ def test_two_processes_fetch_once(server: Any, demo: CatalogPack, tmp_path: Path
     [
         pytest.param("store.extract = die", False, id="downloaded"),
         pytest.param("os.fsync = die", False, id="unpacking"),
-        pytest.param("store._sync = die", False, id="unpacked"),
+        pytest.param("store.sync_folder = die", False, id="unpacked"),
         pytest.param("store._publish = die", False, id="staged"),
         pytest.param(
             "rename = Path.rename; Path.rename = lambda *a: (rename(*a), die())",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import sys
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import onnx
 import pytest
 
 from face_service.errors import ProviderError
+from face_service.files import publish_file
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import network as network_module
@@ -84,6 +88,48 @@ def test_a_cache_that_cannot_be_written_is_named(recogniser: Task, tmp_path: Pat
         half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
 
 
+def test_everybody_may_read_it(recogniser: Task, tmp_path: Path) -> None:
+    """A folder of models is shared by services of several users."""
+    half = half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+    assert stat.S_IMODE(half.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_disk_that_is_full_leaves_nothing_and_is_named(
+    recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), full)
+    with pytest.raises(ProviderError, match="cannot be written: No space left on device"):
+        half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+    assert list((tmp_path / "fp16").iterdir()) == []
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a loss of power a name without its content would be taken for a network for ever."""
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{descriptor}').resolve().stat().st_size >= 7}")
+        fsync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    publish_file(tmp_path / "half.onnx", b"content")
+    assert done[:2] == ["sync True", "rename"]
+    assert len(done) == 3, "and then the name"
+    assert (tmp_path / "half.onnx").read_bytes() == b"content"
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_only_providers_that_want_a_file_are_given_one(
     name: str, recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -92,8 +138,6 @@ def test_only_providers_that_want_a_file_are_given_one(
     monkeypatch.setattr(
         network_module, "half_precision", lambda path, *_: asked.append(path) or path
     )
-    network_module._plan(
-        recogniser, PROVIDERS[name], Setup(precision="fp16", cache=tmp_path)
-    ) if name != "OpenVINOExecutionProvider" else None
+    network_module._plan(recogniser, PROVIDERS[name], Setup(precision="fp16", cache=tmp_path))
     files = {"CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider"}
     assert bool(asked) == (name in files)

@@ -51,14 +51,34 @@ def test_another_precision_card_or_rocm_is_another_program(
     assert "7.1.1-38-120001" in folder()
 
 
-def test_tensorrt_programs_are_of_one_model_of_card(
+NVRM = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}  Thu Feb 22 00:28:02 UTC 2024\n"
+"""The first line of /proc/driver/nvidia/version."""
+
+
+def test_another_tensorrt_driver_or_card_is_another_engine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    card = tmp_path / "gpus" / "0000:01:00.0"
+    driver, libraries = tmp_path / "driver", tmp_path / "lib"
+    monkeypatch.setattr(tensorrt_module, "DRIVER", driver)
+    monkeypatch.setattr(tensorrt_module, "LIBRARIES", (str(libraries),))
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    architecture = PROVIDERS[TENSORRT].architecture
+    assert architecture() == "unknown-unknown-unknown"
+    card = driver / "gpus" / "0000:01:00.0"
     card.mkdir(parents=True)
     (card / "information").write_text("Model: \t\t NVIDIA L4\nIRQ:   \t\t 89\n")
-    monkeypatch.setattr(tensorrt_module, "DRIVER", tmp_path)
-    assert PROVIDERS[TENSORRT].architecture() == "NVIDIA L4"
+    (driver / "version").write_text(f"{NVRM.format('550.54.15')}GCC version:  gcc 12.3.0\n")
+    assert architecture() == "unknown-550.54.15-NVIDIA L4"
+    (driver / "version").write_text(NVRM.format("580.95.05"))
+    libraries.mkdir()
+    (libraries / "libnvinfer.so.10").touch()
+    (libraries / "libnvinfer.so.10.9.0").touch()
+    assert architecture() == "10.9.0-580.95.05-NVIDIA L4"
+    monkeypatch.setattr(
+        tensorrt_module.metadata, "version", {"tensorrt-cu12": "10.13.3.9"}.__getitem__
+    )
+    monkeypatch.setattr(tensorrt_module, "PACKAGES", ("tensorrt-cu12",))
+    assert architecture() == "10.13.3.9-580.95.05-NVIDIA L4"
 
 
 def test_where_programs_cannot_be_kept_it_says_which_folder(

@@ -7,10 +7,10 @@ import logging
 import pytest
 
 from face_service.errors import ProviderError
-from face_service.runtime.providers import AUTO, AUTO_ORDER, CPU, OPENVINO, PROVIDERS
+from face_service.runtime.providers import AUTO, AUTO_ORDER, CPU, OPENVINO, PROVIDERS, Precision
 from face_service.runtime.selection import announce, choose_providers
 
-from .conftest import CUDA, TENSORRT
+from .conftest import CUDA, ROCM, TENSORRT
 
 ONE_BUILD = {"onnxruntime": "1.32.0"}
 
@@ -24,7 +24,7 @@ def test_the_order_is_kept_and_what_stands_behind_takes_over() -> None:
     assert chosen.attempts == ((TENSORRT, CUDA, CPU), (CUDA, CPU), (CPU,))
     assert chosen.asked == (TENSORRT, CUDA, CPU)
     assert chosen.offered == (CPU, CUDA, TENSORRT)
-    assert chosen.reasons == ()
+    assert chosen.reasons == {}
 
 
 def test_nothing_that_is_not_asked_for_takes_over() -> None:
@@ -48,9 +48,40 @@ def test_a_missing_provider_stops_the_start_and_names_the_package(name: str) -> 
 def test_a_missing_provider_with_the_cpu_behind_it_leaves_a_reason() -> None:
     chosen = choose(CUDA, CPU, offered=(CPU,))
     assert chosen.attempts == ((CPU,),)
-    assert len(chosen.reasons) == 1
-    assert "CUDAExecutionProvider is not in this ONNX Runtime" in chosen.reasons[0]
-    assert "onnxruntime-gpu" in chosen.reasons[0]
+    (reason,) = chosen.ahead_of(CPU, chosen.reasons)
+    assert "CUDAExecutionProvider is not in this ONNX Runtime" in reason
+    assert "onnxruntime-gpu" in reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "precision", "offered", "computing", "missed"),
+    [
+        pytest.param((CUDA, CPU), "fp16", (CUDA, CPU), CUDA, [], id="the CPU has no fp16"),
+        pytest.param((CUDA, ROCM, CPU), "fp32", (CUDA, CPU), CUDA, [], id="a list for a fleet"),
+        pytest.param((ROCM, CUDA, CPU), "fp32", (CUDA, CPU), CUDA, [ROCM], id="the second"),
+        pytest.param((TENSORRT, CUDA), "fp32", (CUDA, CPU), CUDA, [TENSORRT], id="not built"),
+        pytest.param((OPENVINO, CPU), "bf16", (OPENVINO, CPU), OPENVINO, [], id="bf16"),
+        pytest.param((AUTO,), "fp16", (CUDA, OPENVINO, CPU), CUDA, [], id="auto"),
+    ],
+)
+def test_only_what_was_to_be_tried_before_is_missed(
+    asked: tuple[str, ...],
+    precision: Precision,
+    offered: tuple[str, ...],
+    computing: str,
+    missed: list[str],
+) -> None:
+    chosen = choose_providers(asked, precision, offered, ONE_BUILD)
+    assert chosen.attempts[0][0] == computing
+    reasons = chosen.ahead_of(computing, chosen.reasons)
+    assert [reason.partition(" ")[0] for reason in reasons] == missed
+
+
+def test_what_auto_has_tried_in_vain_is_missed() -> None:
+    chosen = choose(AUTO, offered=(CUDA, OPENVINO, CPU))
+    tried = {CUDA: "no driver"}
+    assert chosen.ahead_of(OPENVINO, tried) == ["no driver"]
+    assert chosen.ahead_of(CUDA, {OPENVINO: "no library"}) == []
 
 
 def test_falling_back_to_the_cpu_is_loud(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from face_service.assembly import Canvases, build_engine
+from face_service.assembly import Canvases, attribute_roles, build_engine
 from face_service.face_engine import FaceEngine
-from face_service.packs.local import load_folder
+from face_service.packs.catalog import Role
+from face_service.packs.local import INPUT_SIDE, load_folder
 from face_service.packs.pack import Pack
 from face_service.runtime import compiling
 from face_service.runtime import session as session_module
@@ -101,6 +103,36 @@ def test_what_is_compiled_is_all_there_is_to_compile(engine: FaceEngine) -> None
     counts = [len(network._sessions) for network in engine._networks]
     fixed = engine._networks[0].policy.kind == "fixed"
     assert counts == ([6, 4, 4] if fixed else [1, 1, 1])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_graph_that_leaves_every_axis_open_is_shown_what_its_role_says(
+    provider: str, starter: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks are loaded by their names in a list: files of anybody may be in a folder."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    for role, model in starter.models.items():
+        graph = onnx.load(model.path)
+        if role is not Role.DETECTION:
+            for axis, name in zip(
+                graph.graph.input[0].type.tensor_type.shape.dim, "nchw", strict=True
+            ):
+                axis.Clear()
+                axis.dim_param = name
+        onnx.save(graph, folder / f"{role.value}.onnx")
+    models = [{"file": f"{role.value}.onnx", "role": role.value} for role in starter.models]
+    manifest = {"name": "open", "models": models, "dimension": starter.dimension}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr(session_module.onnxruntime, "InferenceSession", Watched)
+    monkeypatch.setattr(compiling, "compile_one", lambda *_: None)
+    canvases = Canvases(allowed_canvases(640), CLOSEUP)
+    setup = Setup(cache=tmp_path / "cache")
+    built = build_engine(load_folder(folder), canvases, (provider,), setup=setup)
+    sides = [112, *(INPUT_SIDE[role] for role in attribute_roles(load_folder(folder)))]
+    for network, side in zip(built._networks[1:], sides, strict=True):
+        (rows,) = network.run_batched(np.zeros((3, 3, side, side), np.float32))
+        assert len(rows) == 3
 
 
 def test_a_shape_that_was_not_foreseen_reaches_the_cpu_alone(engine: FaceEngine) -> None:

@@ -76,6 +76,8 @@ export interface paths {
         /**
          * Detect every face of an uploaded image and embed it
          * @description Detect every face of an uploaded image and embed it.
+         *
+         *     Options are query parameters or fields of the form.
          */
         post: operations["detect"];
         delete?: never;
@@ -861,6 +863,48 @@ export interface operations {
                 "multipart/form-data": {
                     /** Format: binary */
                     file: string;
+                    /**
+                     * Min Score
+                     * @description Least detection score.
+                     * @default 0.5
+                     */
+                    min_score?: number;
+                    /**
+                     * Max Faces
+                     * @description Return the best this many by score; all if left out.
+                     */
+                    max_faces?: number | null;
+                    /**
+                     * Min Face Size
+                     * @description Least shorter side of a face's box inside the image, in pixels.
+                     * @default 0
+                     */
+                    min_face_size?: number;
+                    /**
+                     * Embedding Format
+                     * @description `float`: an array; `base64`: little-endian float32; `none`: not computed.
+                     * @default float
+                     * @enum {string}
+                     */
+                    embedding_format?: "float" | "base64" | "none";
+                    /**
+                     * Attributes
+                     * @description Estimate age and gender.
+                     * @default true
+                     */
+                    attributes?: boolean;
+                    /**
+                     * Landmarks
+                     * @description Return the five landmarks.
+                     * @default true
+                     */
+                    landmarks?: boolean;
+                    /**
+                     * Quality
+                     * @description Say whether a face is fit to be stored, and why not.
+                     * @default true
+                     */
+                    quality?: boolean;
                 };
                 "image/*": string;
             };
@@ -984,6 +1028,48 @@ export interface operations {
                         string,
                         ...string[]
                     ];
+                    /**
+                     * Min Score
+                     * @description Least detection score.
+                     * @default 0.5
+                     */
+                    min_score?: number;
+                    /**
+                     * Max Faces
+                     * @description Return the best this many by score; all if left out.
+                     */
+                    max_faces?: number | null;
+                    /**
+                     * Min Face Size
+                     * @description Least shorter side of a face's box inside the image, in pixels.
+                     * @default 0
+                     */
+                    min_face_size?: number;
+                    /**
+                     * Embedding Format
+                     * @description `float`: an array; `base64`: little-endian float32; `none`: not computed.
+                     * @default float
+                     * @enum {string}
+                     */
+                    embedding_format?: "float" | "base64" | "none";
+                    /**
+                     * Attributes
+                     * @description Estimate age and gender.
+                     * @default true
+                     */
+                    attributes?: boolean;
+                    /**
+                     * Landmarks
+                     * @description Return the five landmarks.
+                     * @default true
+                     */
+                    landmarks?: boolean;
+                    /**
+                     * Quality
+                     * @description Say whether a face is fit to be stored, and why not.
+                     * @default true
+                     */
+                    quality?: boolean;
                 };
             };
         };
@@ -1272,6 +1358,48 @@ export interface operations {
                     file_a: string;
                     /** Format: binary */
                     file_b: string;
+                    /**
+                     * Min Score
+                     * @description Least detection score.
+                     * @default 0.5
+                     */
+                    min_score?: number;
+                    /**
+                     * Max Faces
+                     * @description Return the best this many by score; all if left out.
+                     */
+                    max_faces?: number | null;
+                    /**
+                     * Min Face Size
+                     * @description Least shorter side of a face's box inside the image, in pixels.
+                     * @default 0
+                     */
+                    min_face_size?: number;
+                    /**
+                     * Embedding Format
+                     * @description `float`: an array; `base64`: little-endian float32; `none`: not returned.
+                     * @default none
+                     * @enum {string}
+                     */
+                    embedding_format?: "float" | "base64" | "none";
+                    /**
+                     * Attributes
+                     * @description Estimate age and gender.
+                     * @default true
+                     */
+                    attributes?: boolean;
+                    /**
+                     * Landmarks
+                     * @description Return the five landmarks.
+                     * @default true
+                     */
+                    landmarks?: boolean;
+                    /**
+                     * Quality
+                     * @description Say whether a face is fit to be stored, and why not.
+                     * @default true
+                     */
+                    quality?: boolean;
                 };
             };
         };

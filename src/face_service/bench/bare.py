@@ -26,7 +26,7 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
-from face_service.assembly import load_engine
+from face_service.assembly import load_engine, setup_of
 from face_service.config import load_settings
 from face_service.errors import FaceServiceError, StartupError
 from face_service.face_engine import FaceEngine
@@ -176,9 +176,11 @@ def serve() -> None:
     """Answer the lines of stdin until it ends."""
     settings = load_settings()
     images = [base64.b64decode(image) for image in json.loads(sys.stdin.readline())["images"]]
+    setup = setup_of(settings)
     lanes = []
     for _ in range(settings.lanes):
-        recorded, recipe = record(load_engine(settings), images, settings.max_image_pixels)
+        engine = load_engine(settings, setup)
+        recorded, recipe = record(engine, images, settings.max_image_pixels)
         lanes.append(recorded)
     answer(asdict(recipe))
     for line in sys.stdin:

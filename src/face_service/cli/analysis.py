@@ -10,7 +10,7 @@ from functools import partial
 from typing import cast
 
 from face_service.app import limits_of
-from face_service.assembly import load_engine
+from face_service.assembly import load_engine, setup_of
 from face_service.cli.files import File, read_file
 from face_service.config import Settings
 from face_service.errors import RequestError
@@ -26,7 +26,8 @@ Outcome = Analysis | RequestError
 @asynccontextmanager
 async def started(settings: Settings) -> AsyncIterator[FaceService]:
     """A service that is ready, for the length of the block. Raises StartupError."""
-    service = FaceService(partial(load_engine, settings), limits_of(settings))
+    load = partial(load_engine, settings, setup_of(settings))
+    service = FaceService(load, limits_of(settings))
     block = cast("asyncio.Task[object]", asyncio.current_task())
 
     def end(watching: asyncio.Task[None]) -> None:

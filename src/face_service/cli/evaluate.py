@@ -30,13 +30,14 @@ def evaluate(
     """
     from tqdm import tqdm
 
-    from face_service.assembly import load_engine
+    from face_service.assembly import load_engine, setup_of
     from face_service.config import load_settings
     from face_service.verification import measure_pairs, read_pairs
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rows = read_pairs(pairs)
-    engine = load_engine(load_settings(insightface_model=model))
+    settings = load_settings(insightface_model=model)
+    engine = load_engine(settings, setup_of(settings))
     names = {name for first, second, _ in rows for name in (first, second)}
     with tqdm(total=len(names), unit="photo", leave=False, disable=None) as bar:
         measured = measure_pairs(engine, rows, photos or pairs.parent, bar.update)

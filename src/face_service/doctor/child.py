@@ -103,7 +103,7 @@ def selected(asked: Sequence[str], precision: Any, offered: Sequence[str]) -> di
         return {"attempts": [], "reasons": [], "refusal": str(error)}
     return {
         "attempts": selection.attempts,
-        "reasons": selection.reasons,
+        "reasons": list(selection.reasons.values()),
         "refusal": None,
     }
 

@@ -32,8 +32,9 @@ from face_service.vision.blob import (
 logger = logging.getLogger(__name__)
 
 UNKNOWN_LICENCE = "not stated: files of your own"
-# Side of the square input, and axis of the only output, of every network but the detector.
-_INPUT_SIDE = {Role.RECOGNITION: 112, Role.GENDERAGE: 96, Role.AGE: 64, Role.GENDER: 32}
+INPUT_SIDE = {Role.RECOGNITION: 112, Role.GENDERAGE: 96, Role.AGE: 64, Role.GENDER: 32}
+"""Pixels of a side of the square image that every network but the detector is shown."""
+# The last axis of their only output.
 _OUTPUT_AXIS = {Role.GENDERAGE: 3, Role.AGE: 81, Role.GENDER: 2}
 _SMALLEST_EMBEDDING = 128
 # SCRFD with landmarks: scores, boxes, landmarks, each at strides 8, 16, 32.
@@ -144,7 +145,7 @@ def _fits(header: OnnxHeader, role: Role) -> bool:
         return len(axes) == len(_DETECTOR_AXES) and all(
             axis in (expected, None) for axis, expected in zip(axes, _DETECTOR_AXES, strict=True)
         )
-    if len(axes) != 1 or any(side not in (_INPUT_SIDE[role], None) for side in shape[2:]):
+    if len(axes) != 1 or any(side not in (INPUT_SIDE[role], None) for side in shape[2:]):
         return False
     if role is Role.RECOGNITION:
         return axes[0] is None or axes[0] >= _SMALLEST_EMBEDDING

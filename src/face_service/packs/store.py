@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from face_service.errors import PackError
+from face_service.files import sync_folder
 from face_service.packs.archive import extract
 from face_service.packs.catalog import CatalogFile, CatalogPack, Source, find
 from face_service.packs.local import load_folder
@@ -168,7 +169,7 @@ def _stage(
         except (PackError, OSError) as error:
             tried[-1] = f"{describe(source, mirror)}: {error}"
             raise _not_to_be_had(pack, directory, tried) from error
-    _sync(staging)
+    sync_folder(staging)
     return staging
 
 
@@ -183,17 +184,8 @@ def _publish(staging: Path, directory: Path) -> None:
         # A repair. The folder may hold more than ours: replace what is wrong, file by file.
         for path in staging.iterdir():
             path.replace(directory / path.name)
-        _sync(directory)
-    _sync(directory.parent)
-
-
-def _sync(directory: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(directory)
+    sync_folder(directory.parent)
 
 
 def _not_to_be_had(pack: CatalogPack, directory: Path, tried: Sequence[str]) -> PackError:

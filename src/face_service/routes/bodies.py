@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import pybase64
 from fastapi import Request
@@ -13,11 +14,15 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from face_service.errors import InvalidRequest
-from face_service.schemas import EmbeddingRequest, explain
+from face_service.schemas import DetectOptions, EmbeddingRequest, explain
+
+T = TypeVar("T", bound=DetectOptions)
 
 MAX_FIELDS = 16
-"""Fields of a form that are no files; this service reads none of them."""
+"""Fields of a form that are no files: more than there are options."""
 WHITE_SPACE = b" \t\r\n\v\f"
+LONGEST_NAME = 100
+"""Of a field, as it is repeated in an error."""
 MAX_COMMAS = 100
 """In a JSON body: one stands before every value but the first, and a request has eight. Millions
 of unknown names take a hundred times the memory of their text to refuse one by one."""
@@ -42,22 +47,71 @@ class InMemoryParser(MultiPartParser):
         pass
 
 
-async def read_files(request: Request, field: str, limit: int) -> list[tuple[str | None, bytes]]:
-    """The names and contents of the files in a form's `field`, in order.
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What a request's body holds: files in order, each with its name, and options as text."""
 
-    Raises InvalidRequest if there are none, or more than `limit` files in the form.
+    files: list[tuple[str | None, bytes]]
+    options: dict[str, str]
+
+
+async def read_files(request: Request, field: str, limit: int) -> Upload:
+    """The files in a form's `field`, and its options.
+
+    Raises InvalidRequest if there are no files, more than `limit` files in the form, or anything
+    else in it.
     """
     async with read_form(request, limit) as form:
-        return [(file.filename, await file.read()) for file in files_of(form, field)]
+        options = options_in(form, (field,))
+        files = [(file.filename, await file.read()) for file in files_of(form, field)]
+        return Upload(files, options)
 
 
-async def read_one_of_each(request: Request, fields: Sequence[str]) -> list[bytes]:
-    """The content of the one file in each of a form's `fields`.
+async def read_one_of_each(request: Request, fields: Sequence[str]) -> Upload:
+    """The one file in each of a form's `fields`, and its options.
 
-    Raises InvalidRequest if one has none, or if there are other files.
+    Raises InvalidRequest if one has none, or if there is anything else in the form.
     """
     async with read_form(request, len(fields)) as form:
-        return [await files_of(form, field)[0].read() for field in fields]
+        options = options_in(form, fields)
+        found = [files_of(form, field)[0] for field in fields]
+        return Upload([(file.filename, await file.read()) for file in found], options)
+
+
+def options_in(form: FormData, files: Sequence[str]) -> dict[str, str]:
+    """The fields of a form that are not in `files`, by name: each has to be an option, as text.
+
+    Raises InvalidRequest for one that has no effect, which nobody would notice.
+    """
+    options: dict[str, str] = {}
+    for field, value in form.multi_items():
+        name = field[:LONGEST_NAME]
+        if field in files:
+            if isinstance(value, str):
+                raise InvalidRequest(f"{name}: a file was expected, this field has no file name")
+        elif isinstance(value, UploadFile):
+            raise InvalidRequest(f"{name}: files are read from {' and '.join(files)} alone")
+        elif field not in DetectOptions.model_fields:
+            raise InvalidRequest(f"{name}: is not a known option")
+        elif field in options:
+            raise InvalidRequest(f"{name}: is given twice")
+        else:
+            options[field] = value
+    return options
+
+
+def with_fields(options: T, fields: Mapping[str, str]) -> T:
+    """The options of a query with those of a form.
+
+    Raises InvalidRequest if one is in both, or is not what it may be.
+    """
+    if twice := sorted(options.model_fields_set & fields.keys()):
+        raise InvalidRequest(f"{', '.join(twice)}: is in the query and in the form")
+    try:
+        given = options.model_dump(exclude_unset=True)
+        return type(options).model_validate({**given, **fields})
+    except ValidationError as error:
+        raise InvalidRequest(explain(error.errors())) from error
 
 
 @asynccontextmanager

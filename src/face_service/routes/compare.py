@@ -12,17 +12,17 @@ from face_service.errors import ImageTooLarge, InvalidImage, InvalidRequest, Req
 from face_service.schemas import CompareOptions, CompareResponse
 from face_service.serving.answers import Analysis
 
-from .bodies import read_one_of_each
+from .bodies import Upload, read_one_of_each, with_fields
 from .deps import Record, Service, media_type
 from .detect import ERRORS, FILE, form_body, note
 from .guard import GuardedRoute
 from .rendering import render_comparison
 
 FIELDS = ("file_a", "file_b")
-BODY = form_body(dict.fromkeys(FIELDS, FILE))
+BODY = form_body(dict.fromkeys(FIELDS, FILE), CompareOptions)
 
 
-async def get_two_files(request: Request) -> list[bytes]:
+async def get_two_files(request: Request) -> Upload:
     """The multipart fields `file_a` and `file_b`. Raises InvalidRequest if one is missing."""
     if media_type(request) != "multipart/form-data":
         raise InvalidRequest("Send the images as the multipart/form-data fields file_a and file_b")
@@ -37,7 +37,7 @@ async def compare_images(
     service: Service,
     record: Record,
     options: Annotated[CompareOptions, Query()],
-    files: Annotated[list[bytes], Depends(get_two_files)],
+    upload: Annotated[Upload, Depends(get_two_files)],
 ) -> Response:
     """Compare every face of `file_a` with every face of `file_b`, at the pack's own threshold.
 
@@ -45,6 +45,8 @@ async def compare_images(
     proof of anything: its pairs are not `reliable`.
     """
     started = time.perf_counter()
+    options = with_fields(options, upload.options)
+    _, files = zip(*upload.files, strict=True)
     info, answers = await service.analyse_many(files, options.for_engine(), record.times)
     a, b = (of(answer, field) for answer, field in zip(answers, FIELDS, strict=True))
     found = await service.beside(compare, a.faces, b.faces, info, FIELDS)

@@ -12,7 +12,7 @@ from face_service.record import RequestRecord
 from face_service.schemas import DetectOptions
 from face_service.serving.service import FaceService
 
-from .bodies import read_files
+from .bodies import Upload, read_files
 
 
 async def get_settings(request: Request) -> Settings:
@@ -38,25 +38,24 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def get_image(request: Request) -> bytes:
+async def get_image(request: Request) -> Upload:
     """The image: the multipart field `file`, or the whole body of an `image/*` type.
 
     Raises InvalidRequest if the request holds neither.
     """
     content_type = media_type(request)
     if content_type == "multipart/form-data":
-        ((_, image),) = await read_files(request, "file", limit=1)
-        return image
+        return await read_files(request, "file", limit=1)
     if content_type.startswith("image/") or content_type == "application/octet-stream":
-        return await request.body()
+        return Upload([(None, await request.body())], {})
     raise InvalidRequest(
         "Send the image as the multipart/form-data field 'file', "
         "or as the body with an image/* Content-Type"
     )
 
 
-async def get_files(request: Request, settings: Configured) -> list[tuple[str | None, bytes]]:
-    """The names and contents of the multipart field `files`, in order.
+async def get_files(request: Request, settings: Configured) -> Upload:
+    """The images of the multipart field `files`, in order.
 
     Raises InvalidRequest if there is none, or more than MAX_BATCH_FILES.
     """
@@ -67,6 +66,6 @@ async def get_files(request: Request, settings: Configured) -> list[tuple[str | 
 
 Service = Annotated[FaceService, Depends(get_service)]
 Record = Annotated[RequestRecord, Depends(get_record)]
-ImageBytes = Annotated[bytes, Depends(get_image)]
-ImageFiles = Annotated[list[tuple[str | None, bytes]], Depends(get_files)]
+UploadedImage = Annotated[Upload, Depends(get_image)]
+UploadedFiles = Annotated[Upload, Depends(get_files)]
 OptionsQuery = Annotated[DetectOptions, Query()]

@@ -19,8 +19,8 @@ from face_service.schemas import (
 from face_service.serving.answers import Analysis
 from face_service.serving.service import FaceService
 
-from .bodies import parse_embedding_request, read_body
-from .deps import ImageBytes, ImageFiles, OptionsQuery, Record, Service
+from .bodies import parse_embedding_request, read_body, with_fields
+from .deps import OptionsQuery, Record, Service, UploadedFiles, UploadedImage
 from .guard import GuardedRoute
 from .rendering import render, render_batch
 
@@ -53,14 +53,23 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 FILE = {"type": "string", "format": "binary"}
 
 
-def form_body(fields: dict[str, dict[str, Any]], **other: Any) -> dict[str, Any]:
-    """The description of a request whose form has these fields, or whose body is of `other`."""
-    form = {"type": "object", "required": list(fields), "properties": fields}
-    content = {"multipart/form-data": {"schema": form}, **other}
+def form_body(
+    files: dict[str, dict[str, Any]], options: type[DetectOptions] = DetectOptions
+) -> dict[str, Any]:
+    """The description of a request whose form has these files, and options beside them."""
+    fields = {**files, **options.model_json_schema()["properties"]}
+    form = {
+        "type": "object",
+        "required": list(files),
+        "properties": fields,
+        "additionalProperties": False,
+    }
+    content = {"multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-IMAGE_BODY = form_body({"file": FILE}, **{"image/*": {"schema": FILE}})
+IMAGE_BODY = form_body({"file": FILE})
+IMAGE_BODY["requestBody"]["content"]["image/*"] = {"schema": FILE}
 JSON_BODY = {
     "requestBody": {
         "required": True,
@@ -74,15 +83,19 @@ router = APIRouter(tags=["faces"], responses=ERRORS, route_class=GuardedRoute)
 
 @router.post("/detect", response_model=DetectResponse, openapi_extra=IMAGE_BODY)
 async def detect(
-    service: Service, record: Record, options: OptionsQuery, image: ImageBytes
+    service: Service, record: Record, options: OptionsQuery, upload: UploadedImage
 ) -> Response:
-    """Detect every face of an uploaded image and embed it."""
-    return await answer(service, image, options, record)
+    """Detect every face of an uploaded image and embed it.
+
+    Options are query parameters or fields of the form.
+    """
+    ((_, image),) = upload.files
+    return await answer(service, image, with_fields(options, upload.options), record)
 
 
 @router.post("/detect/batch", response_model=BatchResponse, openapi_extra=FILES_BODY)
 async def detect_batch(
-    service: Service, record: Record, options: OptionsQuery, files: ImageFiles
+    service: Service, record: Record, options: OptionsQuery, upload: UploadedFiles
 ) -> Response:
     """Detect the faces of several images at once, the form's repeated field `files`.
 
@@ -90,11 +103,12 @@ async def detect_batch(
     own there and costs the others nothing.
     """
     started = time.perf_counter()
-    names, images = zip(*files, strict=True)
+    options = with_fields(options, upload.options)
+    names, images = zip(*upload.files, strict=True)
     info, answers = await service.analyse_many(images, options.for_engine(), record.times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
     note(record, [one for one in answers if isinstance(one, Analysis)])
-    found = f"{sum(record.faces)} faces in {len(files)} images"
+    found = f"{sum(record.faces)} faces in {len(images)} images"
     record.says(__name__, f"Detected {found} in {elapsed_ms:.2f}ms")
     with record.times.measure("serialise"):
         return render_batch(info, names, answers, options, elapsed_ms, record.request_id)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from face_service.errors import ProviderError
+from face_service.files import publish_file
 
 from .providers import Setup
 
@@ -19,7 +18,7 @@ def half_precision(path: Path, sha256: str, setup: Setup) -> Path:
 
     Made once, by the converter in ONNX Runtime's package, kept beside the compiled programs.
     Operators that have no fp16 kernel keep fp32 behind casts (its DEFAULT_OP_BLOCK_LIST). Raises
-    ProviderError where the package `onnx` is missing.
+    ProviderError where the package `onnx` is missing or the file cannot be written.
     """
     folder = setup.cache / "fp16"
     half = folder / f"{path.stem}-{sha256[:16]}-{onnxruntime.__version__}.onnx"
@@ -37,12 +36,9 @@ def half_precision(path: Path, sha256: str, setup: Setup) -> Path:
     drop_repeated_nodes(model.graph)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, scratch = tempfile.mkstemp(dir=folder)
+        publish_file(half, model.SerializeToString())
     except OSError as error:
         raise ProviderError(f"{half} cannot be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(model.SerializeToString())
-    Path(scratch).replace(half)
     return half
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import onnxruntime
 
@@ -24,15 +24,23 @@ class Selection:
     """What was asked, what this ONNX Runtime was built with, and what to try one after the other.
 
     attempts: each a list for ONNX Runtime, the best first; the first provider of a list must
-    compute, or the next list is tried. reasons: why providers that were asked for are in none of
-    them. warnings: what is wrong with the installation, though it may compute.
+    compute, or the next list is tried. reasons: by provider that was asked for and heads none of
+    them, why. warnings: what is wrong with the installation, though it may compute.
     """
 
     asked: Providers
     offered: Providers
     attempts: tuple[Providers, ...]
-    reasons: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    def ahead_of(self, computing: str, reasons: Mapping[str, str]) -> list[str]:
+        """Of `reasons` those of the providers that were to be tried before `computing`, in order.
+
+        What stands behind it was asked for in case it does not compute, so it is missing nothing.
+        """
+        order = AUTO_ORDER if self.asked == (AUTO,) else self.asked
+        return [reasons[name] for name in order[: order.index(computing)] if name in reasons]
 
 
 def choose_providers(
@@ -59,14 +67,14 @@ def choose_providers(
     if tuple(asked) == (AUTO,):
         best = [name for name in AUTO_ORDER if name in offered and name != CPU]
         attempts = (*((name, CPU) for name in best), (CPU,))
-        return _able(Selection((AUTO,), offered, attempts, (), warnings), precision)
+        return _able(Selection((AUTO,), offered, attempts, {}, warnings), precision)
     taken = tuple(name for name in asked if name in offered)
-    reasons = tuple(
-        f"{name} is not in this ONNX Runtime, which offers only {', '.join(offered)}: "
+    reasons = {
+        name: f"{name} is not in this ONNX Runtime, which offers only {', '.join(offered)}: "
         f"{wrong or install(name, installed)}"
         for name in asked
         if name not in offered
-    )
+    }
     attempts = tuple(taken[start:] for start in range(len(taken)))
     return _able(Selection(tuple(asked), offered, attempts, reasons, warnings), precision)
 
@@ -81,19 +89,19 @@ def package_for(asked: Sequence[str], installed: Mapping[str, str]) -> str:
 
 def _able(selection: Selection, precision: Precision) -> Selection:
     """Without those that do not compute in `precision`: fp32 under another name helps nobody."""
-    attempts, reasons = [], list(selection.reasons)
+    attempts, reasons = [], dict(selection.reasons)
     for providers in selection.attempts:
         try:
             require_precision(providers[0], precision)
         except ProviderError as error:
-            reasons.append(str(error))
+            reasons[providers[0]] = str(error)
         else:
             attempts.append(providers)
     if not attempts:
-        raise ProviderError(refusal(selection.asked, reasons))
+        raise ProviderError(refusal(selection.asked, reasons.values()))
     if selection.asked == (AUTO,):  # nobody asked for those by name
-        reasons = []
-    return replace(selection, attempts=tuple(attempts), reasons=tuple(reasons))
+        reasons = {}
+    return replace(selection, attempts=tuple(attempts), reasons=reasons)
 
 
 def install(name: str, installed: Mapping[str, str]) -> str:
@@ -103,7 +111,7 @@ def install(name: str, installed: Mapping[str, str]) -> str:
     return f"it comes with {provider.package}{provider.where} ({command})"
 
 
-def refusal(asked: Sequence[str], reasons: Sequence[str]) -> str:
+def refusal(asked: Sequence[str], reasons: Iterable[str]) -> str:
     """Why the start ends: what was asked, what is wrong with each, and the way out."""
     able = asked == (AUTO,) or CPU in asked
     way_out = "" if able else f". Or add {CPU} to ONNX_PROVIDERS to allow the CPU instead"
@@ -111,7 +119,10 @@ def refusal(asked: Sequence[str], reasons: Sequence[str]) -> str:
 
 
 def announce(taken: Sequence[str], reasons: Sequence[str]) -> str | None:
-    """Log what computes. Returns the sentence for /health where it is not what was asked for."""
+    """Log what computes. Returns the sentence for /health where it is not what was asked for.
+
+    reasons: why those that were to be tried before it do not compute.
+    """
     fallback = None
     if reasons:
         headline = (

@@ -88,7 +88,7 @@ def in_public(error: Exception) -> str:
 
 def session_options(threads: int) -> Any:
     """onnxruntime.SessionOptions for a network on `threads` intra-op threads."""
-    # Some builds report usage to Microsoft unless told not to.
+    # For Windows, whose builds report through the system whatever ORT_DISABLE_TELEMETRY says.
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -11,7 +11,8 @@ from .base import Options, Program, Provider, Setup
 class DirectMl(Provider):
     """docs/execution-providers/DirectML-ExecutionProvider.md of microsoft/onnxruntime: neither
     memory patterns nor parallel execution, one run at a time on a session, and fastest where every
-    shape is known when a session is made."""
+    shape is known when a session is made. Runs on two sessions at once have failed as well
+    (microsoft/onnxruntime#25577)."""
 
     name = "DmlExecutionProvider"
     package = "onnxruntime-directml"
@@ -22,6 +23,7 @@ class DirectMl(Provider):
     shapes = FIXED
     precisions = frozenset({"fp32", "fp16", "int8"})
     halves_file = True
+    one_at_a_time = True
 
     def options(self, setup: Setup, program: Program) -> Options:
         return {"device_id": str(setup.device)}

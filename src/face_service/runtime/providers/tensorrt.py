@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+from importlib import metadata
 from pathlib import Path
 
 from ..graph import Shape
@@ -10,6 +13,9 @@ from .base import Options, Program, Setup
 from .cuda import Cuda
 
 DRIVER = Path("/proc/driver/nvidia")
+PACKAGES = ("tensorrt-cu13", "tensorrt-cu12", "tensorrt")
+LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
+"""Where NVIDIA's packages for Debian and Red Hat put libnvinfer."""
 
 
 class TensorRt(Cuda):
@@ -68,14 +74,37 @@ class TensorRt(Cuda):
         }
 
     def architecture(self) -> str:
-        """The cards' names, in order, with the driver's version."""
+        """The versions of TensorRT and of the driver, and the cards' names in order:
+        `10.9.0.34-550.54.15-NVIDIA L4`. An engine is of no use to another of any of them."""
         cards = [
             line.partition(":")[2].strip()
             for file in sorted(DRIVER.glob("gpus/*/information"))
             for line in file.read_text().splitlines()
             if line.startswith("Model:")
         ]
-        return "+".join(cards) or "unknown"
+        return "-".join((tensorrt_version(), driver_version(), "+".join(cards) or "unknown"))
+
+
+def driver_version() -> str:
+    """Of NVIDIA's kernel module, from the first line of its `version`; "unknown" without it."""
+    file = DRIVER / "version"
+    found = re.search(r"  (\d+(?:\.\d+)+)  ", file.read_text()) if file.exists() else None
+    return found[1] if found else "unknown"
+
+
+def tensorrt_version() -> str:
+    """Of the package from PyPI, else of the library libnvinfer that a system's package has put
+    where the linker looks; "unknown" without both."""
+    for name in PACKAGES:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pass
+    named = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    for folder in (*filter(None, named), *LIBRARIES):
+        for file in sorted(Path(folder).glob("libnvinfer.so.*.*.*")):
+            return file.name.removeprefix("libnvinfer.so.")
+    return "unknown"
 
 
 def profile(program: Program) -> dict[str, str]:

@@ -1,0 +1,128 @@
+"""Nothing leaves the machine, and nothing is written outside MODEL_CACHE_DIR.
+
+ONNX Runtime 1.29 and later reports to Microsoft while it is imported, unless CI is set or
+ORT_DISABLE_TELEMETRY is: no environment here has either.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from face_service.packs.pack import Pack
+from tests.server import Server
+
+REPORTING_S = 12
+"""A program that may report does so within ten seconds, or when it ends."""
+COMMAND = (sys.executable, "-c", "from face_service.cli import main; main()")
+TRACE = ("strace", "-D", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o")
+ELSEWHERE = re.compile(
+    r'sin_addr=inet_addr\("(?!127\.)|inet_pton\(AF_INET6, "(?!::1"|::ffff:127\.)|nscd|resolve'
+)
+"""In strace's lines: an address that is not this machine's, or whoever looks up names here."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty HOME."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """Where strace writes; skips where it cannot look on."""
+    file = tmp_path / "trace"
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed (Debian package strace)")
+    if subprocess.run([*TRACE, file, "true"], capture_output=True).returncode:
+        pytest.skip("strace may not trace processes here")
+    return file
+
+
+def files_in(*folders: Path) -> list[Path]:
+    return [path for folder in folders for path in folder.rglob("*") if path.name != "log"]
+
+
+def addresses_in(trace: Path) -> list[str]:
+    return [line for line in trace.read_text().splitlines() if ELSEWHERE.search(line)]
+
+
+def analyse_and_end(server: Server, photo: Path) -> None:
+    server.wait_until_ready()
+    assert server.client.post("/detect", content=photo.read_bytes(), headers=JPEG).json()["faces"]
+    time.sleep(REPORTING_S)
+    assert server.stop() == 0
+
+
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+def test_a_service_writes_nothing_to_the_home_or_beside_it(
+    start_server: Callable[..., Server], solvay: Path, home: Path
+) -> None:
+    server = start_server(HOME=str(home))
+    analyse_and_end(server, solvay)
+    assert files_in(home, server.folder) == []
+
+
+def test_a_service_looks_up_no_name_and_calls_nobody(
+    start_server: Callable[..., Server], solvay: Path, home: Path, trace: Path, tmp_path: Path
+) -> None:
+    wrapper = tmp_path / "python"
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join([*TRACE, str(trace), sys.executable])} "$@"\n')
+    wrapper.chmod(0o755)
+    server = start_server(python=wrapper, HOME=str(home))
+    analyse_and_end(server, solvay)
+    assert addresses_in(trace) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param("detect PHOTO", id="detect"),
+        pytest.param("compare PHOTO PHOTO", id="compare"),
+        pytest.param("models list", id="models list"),
+        pytest.param("models verify starter", id="models verify"),
+        pytest.param("doctor", id="doctor"),
+        pytest.param("bench --seconds 1 --clients 1", id="bench"),
+    ],
+)
+def test_a_command_writes_nothing_to_the_home_and_calls_nobody(
+    arguments: str, starter: Pack, solvay: Path, home: Path, trace: Path, tmp_path: Path
+) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "INSIGHTFACE_MODEL": starter.name,
+        "MODEL_CACHE_DIR": str(starter.directory.parent),
+    }
+    folder = tmp_path / "here"
+    folder.mkdir()
+    words = arguments.replace("PHOTO", str(solvay)).split()
+    done = subprocess.run(
+        [*TRACE, trace, *COMMAND, *words],
+        env=environment, cwd=folder, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert files_in(home, folder) == []
+    assert addresses_in(trace) == []
+
+
+def test_what_the_operator_says_of_reports_stands() -> None:
+    command = "import face_service, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    for given, expected in (({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")):
+        found = subprocess.run(
+            [sys.executable, "-c", command], env=given, capture_output=True, text=True, check=True
+        )
+        assert found.stdout.strip() == expected
