@@ -17,9 +17,10 @@ from face_service.config import Settings
 from face_service.errors import PackError, ProviderError
 from face_service.face_engine import FaceEngine
 from face_service.packs.local import load_folder
-from face_service.packs.pack import Pack
+from face_service.packs.pack import QUANTIZATION, Pack
 from face_service.runtime import session
-from face_service.runtime.precision import BF16_FLAGS, cpu_flags, require_precision
+from face_service.runtime.precision import require_precision
+from face_service.runtime.processor import BF16, processor
 from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, Precision, Setup
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
@@ -48,7 +49,7 @@ def test_bf16_is_possible_with_openvino_on_a_processor_that_has_it(cpuinfo: Path
     require_precision(OPENVINO, "bf16", cpuinfo)
 
 
-@pytest.mark.parametrize("flag", sorted(BF16_FLAGS))
+@pytest.mark.parametrize("flag", sorted(BF16))
 def test_either_instruction_set_will_do(flag: str, tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(f"flags : sse {flag} avx\n")
     require_precision(OPENVINO, "bf16", tmp_path / "cpuinfo")
@@ -60,7 +61,6 @@ def test_bf16_on_a_processor_without_it_names_what_lacks(old_cpuinfo: Path) -> N
 
 
 def test_bf16_where_nothing_lists_the_instructions_is_refused(tmp_path: Path) -> None:
-    assert cpu_flags(tmp_path / "absent") == frozenset()
     with pytest.raises(ProviderError, match="shows neither"):
         require_precision(OPENVINO, "bf16", tmp_path / "absent")
 
@@ -132,7 +132,9 @@ def test_the_manifest_says_int8_and_the_engine_repeats_it(starter: Pack, tmp_pat
     for role, model in starter.models.items():
         (tmp_path / model.path.name).symlink_to(model.path.absolute())
         models.append({"file": model.path.name, "role": role})
-    (tmp_path / "manifest.json").write_text(json.dumps({"precision": "int8", "models": models}))
+    (tmp_path / "manifest.json").write_text(
+        json.dumps({"precision": "int8", "quantization": QUANTIZATION, "models": models})
+    )
     pack = load_folder(tmp_path)
     assert pack.precision == "int8"
     assert build_engine(pack, SQUARE, (CPU,), threads=1).info.precision == "int8"
@@ -201,7 +203,7 @@ def test_openvino_computes_in_the_precision_it_is_told(
     six_faces_image: Image,
     tmp_path: Path,
 ) -> None:
-    if asked == "bf16" and not BF16_FLAGS & cpu_flags():
+    if asked == "bf16" and BF16.isdisjoint(processor().instruction_sets):
         pytest.skip("this processor has neither AVX512_BF16 nor AMX")
     run = subprocess.run(
         [openvino_python, "-c", EMBED, six_faces, tmp_path / "embeddings.npy"],
