@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,17 +128,37 @@ def test_other_precisions_are_those_asked_for(starter: Pack) -> None:
     assert computed_precision(starter, "bf16") == "bf16"
 
 
-def test_the_manifest_says_int8_and_the_engine_repeats_it(starter: Pack, tmp_path: Path) -> None:
-    models = []
-    for role, model in starter.models.items():
-        (tmp_path / model.path.name).symlink_to(model.path.absolute())
-        models.append({"file": model.path.name, "role": role})
-    (tmp_path / "manifest.json").write_text(
-        json.dumps({"precision": "int8", "quantization": QUANTIZATION, "models": models})
-    )
-    pack = load_folder(tmp_path)
+@pytest.fixture
+def with_manifest(starter: Pack, tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder of the starter pack whose manifest says this, too."""
+
+    def write(**said: str) -> Path:
+        models = []
+        for role, model in starter.models.items():
+            (tmp_path / model.path.name).symlink_to(model.path.absolute())
+            models.append({"file": model.path.name, "role": role})
+        (tmp_path / "manifest.json").write_text(json.dumps({**said, "models": models}))
+        return tmp_path
+
+    return write
+
+
+def test_the_manifest_says_int8_and_the_engine_repeats_it(
+    with_manifest: Callable[..., Path],
+) -> None:
+    pack = load_folder(with_manifest(precision="int8", quantization=QUANTIZATION))
     assert pack.precision == "int8"
     assert build_engine(pack, SQUARE, (CPU,), threads=1).info.precision == "int8"
+
+
+@pytest.mark.parametrize("said", [{}, {"quantization": "u8s8"}], ids=["written before", "another"])
+def test_weights_that_depend_on_the_processor_are_refused(
+    said: dict[str, str], with_manifest: Callable[..., Path]
+) -> None:
+    with pytest.raises(PackError) as caught:
+        load_folder(with_manifest(precision="int8", **said))
+    assert '"quantization": "u8s7"' in str(caught.value)
+    assert "face-service models quantize PACK --calibrate PHOTOS --out" in str(caught.value)
 
 
 def test_a_folder_without_a_word_is_fp32(starter: Pack) -> None:

@@ -49,7 +49,7 @@ CLASSES = {
 def test_one_word_for_processors_that_compute_alike(name: str, tmp_path: Path) -> None:
     listed, word, precision = CLASSES[name]
     path = tmp_path / "cpuinfo"
-    path.write_text(f"processor\t: 0\nmodel name\t: {name}\n{listed}\n\nflags\t: fpu\n")
+    path.write_text(f"processor\t: 0\nmodel name\t: {name}\n{listed}\n\nprocessor\t: 1\n")
     found = processor(path)
     assert found.name == name
     assert found.class_name == word
