@@ -1,13 +1,12 @@
-"""`python -m tests.references CLASS`: write tests/references/CLASS.npz, what a processor of that
-class makes of six faces of Solvay 1927.
+"""`python -m tests.references [avx2]`: write tests/references/CLASS.npz, what a processor of one
+class makes of faces of Solvay 1927.
 
-    .venv/bin/python -m tests.references avx512-vnni-bf16-amx      # on such a processor
-    qemu-x86_64 -cpu max .venv/bin/python -m tests.references avx2 # anywhere, some minutes
+    .venv/bin/python -m tests.references         # the class of this processor
+    .venv/bin/python -m tests.references avx2    # emulated
 
-The class is named because an emulated processor cannot be told from /proc/cpuinfo. In the file:
-`landmarks`, float32 [6, 5, 2], so that no detector is needed to cut the faces out again; `fp32` and
-`int8`, float32 [6, 512], embeddings of the starter pack's recogniser and of its int8 form,
-calibrated on the same six faces.
+In the file: `landmarks`, float32 [6, 5, 2], so that no detector is needed to cut the faces out
+again; `fp32` and `int8`, float32 [n, dimension], embeddings of the first n faces by the starter
+pack's recogniser and by its int8 form, calibrated on all six. n is 6, and EMULATED for `avx2`.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel
 from face_service.packs.store import resolve
 from face_service.quantization.network import quantize_network
 from face_service.quantization.pack import RECOGNISER_OPERATORS
+from face_service.runtime.processor import processor
 from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, to_blob
 from face_service.vision.image import decode
-from tests.kernels import embed
+from tests.kernels import Floats, embed, emulated
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "references"
 PHOTO = ROOT / "src" / "face_service" / "doctor" / "faces.jpg"
 FACES = 6
-
-Floats = NDArray[np.float32]
+EMULATED = 3
+"""Faces shown to an emulated processor, which takes some seconds for each."""
 
 
 def inputs_of(model: PackModel, landmarks: Floats) -> Blob:
@@ -62,19 +61,24 @@ def landmarks_of(pack: Pack) -> Floats:
     return found.landmarks[np.argsort(-found.scores)[:FACES]]
 
 
-def main(class_name: str) -> None:
-    """Write the file of this class."""
+def main(avx2: bool) -> None:
+    """Write the file of AVX2 or of this processor's class."""
     pack = resolve("starter", ROOT / "models")
     model = pack.models[Role.RECOGNITION]
     known = sorted(FOLDER.glob("*.npz"))
     landmarks = np.load(known[0])["landmarks"] if known else landmarks_of(pack)
     inputs = inputs_of(model, landmarks)
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        int8 = embed(quantised(model, inputs, Path(folder)), inputs)
-    fp32 = embed(model.path, inputs)
-    np.savez(FOLDER / f"{class_name}.npz", landmarks=landmarks, fp32=fp32, int8=int8)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        networks = {"fp32": model.path.absolute(), "int8": quantised(model, inputs, folder)}
+        rows = {
+            name: emulated(network, inputs[:EMULATED], folder) if avx2 else embed(network, inputs)
+            for name, network in networks.items()
+        }
+    name = "avx2" if avx2 else processor().class_name
+    np.savez(FOLDER / f"{name}.npz", landmarks=landmarks, **rows)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main("avx2" in sys.argv[1:])
