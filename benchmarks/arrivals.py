@@ -22,6 +22,7 @@ from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, HttpServer
 from face_service.bench.load import Plan, run_apart
 from face_service.bench.report import percentile
+from face_service.runtime.processor import in_words, processor
 
 FRAMES = 4
 CONNECTIONS = 64
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[1, 2, 2.5, 3, 3.5, 4])
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     folder = arguments.pack.resolve()
     variables = dict(item.split("=", 1) for item in arguments.set)
     images = [frame(1, seed) for seed in range(FRAMES)]

@@ -37,6 +37,7 @@ from benchmarks.scenes import (
     scenery,
     visible,
 )
+from face_service.runtime.processor import in_words, processor
 from face_service.vision.canvas import Size, allowed_canvases
 from face_service.vision.scrfd import CLOSEUP, MIN_SCORE, Detections, Scrfd
 
@@ -203,6 +204,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--closeup", action="store_true", help="with the 128-pixel pass on both")
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     closeup = CLOSEUP if arguments.closeup else None
     canvases = {"square": (SQUARE,), "rectangle": allowed_canvases(SQUARE.width)}
     detectors = {

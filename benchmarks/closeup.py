@@ -32,6 +32,7 @@ from benchmarks.scenes import (
     read_heads,
     scenery,
 )
+from face_service.runtime.processor import in_words, processor
 from face_service.vision.canvas import Size, allowed_canvases
 from face_service.vision.scrfd import CLOSEUP, Scrfd, merge, suppress
 
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--heights", type=float, nargs="+", default=HEIGHTS)
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     heads = read_heads()[: arguments.photos]
     allowed = allowed_canvases(SQUARE.width)
     detectors = {name: detector(name, allowed, CLOSEUP) for name in DETECTORS}

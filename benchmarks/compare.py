@@ -25,6 +25,7 @@ from benchmarks import opponents, tables
 from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, HttpServer, Round, Subject, median_round
 from face_service.bench.load import Plan
+from face_service.runtime.processor import in_words, processor
 
 FRAMES = 4
 RESULTS = ROOT / "benchmarks/results"
@@ -47,8 +48,9 @@ class Cell:
 
 @dataclass(slots=True)
 class Results:
-    """Everything that was measured."""
+    """Everything that was measured. processor: its class and name, in words."""
 
+    processor: str
     pack: str
     variables: dict[str, str]
     starts: dict[str, list[float]] = field(default_factory=dict)
@@ -83,7 +85,7 @@ class Comparison:
         self.python: str = arguments.python
         self.variables = dict(item.split("=", 1) for item in arguments.set)
         self.arguments = arguments
-        self.results = Results(self.folder.name, self.variables)
+        self.results = Results(in_words(processor()), self.folder.name, self.variables)
 
     def start(self, name: str, stack: ExitStack) -> HttpServer:
         """Start one of the two servers; it may not be ready yet."""

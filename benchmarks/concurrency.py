@@ -19,6 +19,7 @@ from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, PYTHON, Round, median_round
 from benchmarks.tables import table
 from face_service.bench.load import Plan
+from face_service.runtime.processor import in_words, processor
 
 FRAMES = 4
 
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=8, help="per round and clients")
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     measured = measure(
         arguments.pack.resolve(), arguments.clients, arguments.rounds, arguments.seconds
     )

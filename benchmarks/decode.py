@@ -19,6 +19,7 @@ import simplejpeg
 from benchmarks.frames import ROOT, SHARED, frame
 from face_service.assembly import Canvases, build_engine
 from face_service.packs.local import load_folder
+from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU
 from face_service.vision.blob import Image
 from face_service.vision.canvas import allowed_canvases
@@ -56,6 +57,7 @@ def portraits(count: int) -> list[bytes]:
 def main() -> None:
     """Print both tables."""
     cv2.setNumThreads(1)
+    print(in_words(processor()), end="\n\n")
     print("| JPEG | cv2 | simplejpeg | cv2 at 1/2 | pixels equal |\n|---|---|---|---|---|")
     for name, data in (("1920x1080", frame(6, 0)), ("4000x3000", portraits(1)[0])):
         buffer = np.frombuffer(data, np.uint8)

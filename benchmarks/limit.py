@@ -23,6 +23,7 @@ from benchmarks.tables import table
 from face_service.bench.bare import BareProcess
 from face_service.bench.load import Plan
 from face_service.bench.server import cpu_seconds
+from face_service.runtime.processor import in_words, processor
 from face_service.runtime.threads import NICENESS, available_cpus
 
 FRAMES = 4
@@ -132,6 +133,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--python", default=opponents.PYTHON, help="runs this service")
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     pack, variables = arguments.pack.resolve(), dict(item.split("=", 1) for item in arguments.set)
     plan = Plan(arguments.clients, MANY, arguments.seconds)
     measured = {}

@@ -28,6 +28,7 @@ from benchmarks.opponents import SHARED
 from face_service.bench.client import Client, request_of
 from face_service.bench.frames import generate
 from face_service.bench.server import Address, running
+from face_service.runtime.processor import in_words, processor
 
 CLIENTS = 4
 STEPS = 10
@@ -154,6 +155,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=5000)
     parser.add_argument("--pack", default="starter", help="a name, or a folder written with a /")
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     with running({"INSIGHTFACE_MODEL": arguments.pack, "LOG_LEVEL": "ERROR"}) as server:
         faults = drive(server, arguments.requests)
     print(*faults, sep="\n")

@@ -21,6 +21,7 @@ from face_service.config import Settings
 from face_service.packs.local import load_folder
 from face_service.runtime.memory import give_back
 from face_service.runtime.policy import BOUNDED_ON_CPU, ShapePolicy
+from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU, OPENVINO
 from face_service.runtime.providers.openvino import OpenVino
 from face_service.vision.image import decode
@@ -71,6 +72,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         print(json.dumps(measure(sys.argv[1])))
         return
+    print(in_words(processor()), end="\n\n")
     print("| sessions | memory after warm-up | to warm | an image |\n|---|---|---|---|")
     for name in ROWS:
         command = (sys.executable, "-m", "benchmarks.openvino_shapes", name)

@@ -20,6 +20,7 @@ from benchmarks.frames import frame
 from face_service.bench.client import Client, request_of
 from face_service.bench.report import percentile
 from face_service.bench.server import Address, running
+from face_service.runtime.processor import in_words, processor
 
 QUEUE = 8
 SENDERS = 48
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--pack", default="starter")
     parser.add_argument("--log-level", default="ERROR")
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     variables = {
         "INSIGHTFACE_MODEL": arguments.pack,
         "LOG_LEVEL": arguments.log_level,

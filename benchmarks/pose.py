@@ -27,6 +27,7 @@ from benchmarks.degrade import rotate
 from benchmarks.eyes import PHOTOS, THRESHOLDS, Eyes, Seen
 from benchmarks.quality import KEPT, Signal, Trial, curve, shown, write
 from benchmarks.turn import rotation, rotation_of, turn
+from face_service.runtime.processor import in_words, processor
 from face_service.vision.pose import MEAN_FACE, Pose, angles, head_pose
 
 ANGLES = Pose._fields
@@ -241,6 +242,7 @@ def main() -> None:
     parser.add_argument("--meshes", type=Path, required=True)
     parser.add_argument("--photos", type=int, default=60)
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     file = np.load(arguments.meshes)
     names, meshes = [str(name) for name in file["names"]], file["meshes"]
     eyes = Eyes()

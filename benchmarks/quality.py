@@ -25,6 +25,7 @@ from benchmarks.degrade import WAYS
 from benchmarks.eyes import PHOTOS, THRESHOLDS, Eyes, Seen
 from benchmarks.frames import ROOT
 from benchmarks.refusal import print_refusal, refusal
+from face_service.runtime.processor import in_words, processor
 
 KEPT = 0.75
 """A limit is where the median similarity to the photo as it was falls to this."""
@@ -186,6 +187,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     eyes = Eyes()
     everyone = sorted(PHOTOS.glob("*/*_0001.jpg"))[: arguments.photos]
     trials = spoil_all(eyes, everyone)

@@ -15,6 +15,7 @@ from benchmarks.frames import ROOT, SHARED
 from benchmarks.opponents import PYTHON, HttpServer, first_answer, median_round, naive, ours
 from face_service.bench.frames import generate
 from face_service.bench.load import Plan
+from face_service.runtime.processor import in_words, processor
 
 REQUESTS = {0: 16, 1: 12, 6: 6}
 """Requests a round, by faces in a frame."""
@@ -25,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
+    print(in_words(processor()), end="\n\n")
     pack = ROOT / ".oracle/packs/standin"
     with ExitStack() as stack:
         servers: list[HttpServer] = [

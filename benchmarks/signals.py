@@ -25,6 +25,7 @@ from face_service.bench.server import Address, cpu_seconds, running
 from face_service.logs import formatter
 from face_service.metrics import Metrics
 from face_service.record import RequestRecord
+from face_service.runtime.processor import in_words, processor
 from face_service.tracing import trace_request
 
 SETTINGS = {
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--before")
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     serve(arguments.requests, arguments.rounds, arguments.before)
     print()
     compute(arguments.requests)

@@ -22,6 +22,7 @@ import onnxruntime
 
 from benchmarks.frames import ROOT
 from benchmarks.tables import table
+from face_service.runtime.processor import in_words, processor
 
 PACK = ROOT / ".oracle/packs/standin"
 STOP = {"session.force_spinning_stop": "1"}
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
+    print(in_words(processor()), end="\n\n")
     lanes = {
         name: [LaneOfNetworks(threads, entries) for _ in range(count)]
         for name, (count, threads, entries) in SETTINGS.items()

@@ -22,7 +22,7 @@ def of(results: dict[str, Any]) -> str:
     parts += [cost(rows), stages(rows)]
     parts.append(start_and_memory(results))
     title = " ".join([f"Pack {results['pack']}", *map("=".join, results["variables"].items())])
-    return "\n\n".join([title, *(part for part in parts if part)])
+    return "\n\n".join([results["processor"], title, *(part for part in parts if part)])
 
 
 def table(head: str, lines: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from face_service.config import Settings
 from face_service.errors import PackError, ProviderError
 from face_service.face_engine import FaceEngine
 from face_service.packs.local import load_folder
-from face_service.packs.pack import Pack
+from face_service.packs.pack import QUANTIZATION, Pack
 from face_service.runtime import session
-from face_service.runtime.precision import BF16_FLAGS, cpu_flags, require_precision
+from face_service.runtime.precision import require_precision
+from face_service.runtime.processor import BF16, processor
 from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, Precision, Setup
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
@@ -48,7 +50,7 @@ def test_bf16_is_possible_with_openvino_on_a_processor_that_has_it(cpuinfo: Path
     require_precision(OPENVINO, "bf16", cpuinfo)
 
 
-@pytest.mark.parametrize("flag", sorted(BF16_FLAGS))
+@pytest.mark.parametrize("flag", sorted(BF16))
 def test_either_instruction_set_will_do(flag: str, tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(f"flags : sse {flag} avx\n")
     require_precision(OPENVINO, "bf16", tmp_path / "cpuinfo")
@@ -60,7 +62,6 @@ def test_bf16_on_a_processor_without_it_names_what_lacks(old_cpuinfo: Path) -> N
 
 
 def test_bf16_where_nothing_lists_the_instructions_is_refused(tmp_path: Path) -> None:
-    assert cpu_flags(tmp_path / "absent") == frozenset()
     with pytest.raises(ProviderError, match="shows neither"):
         require_precision(OPENVINO, "bf16", tmp_path / "absent")
 
@@ -127,15 +128,37 @@ def test_other_precisions_are_those_asked_for(starter: Pack) -> None:
     assert computed_precision(starter, "bf16") == "bf16"
 
 
-def test_the_manifest_says_int8_and_the_engine_repeats_it(starter: Pack, tmp_path: Path) -> None:
-    models = []
-    for role, model in starter.models.items():
-        (tmp_path / model.path.name).symlink_to(model.path.absolute())
-        models.append({"file": model.path.name, "role": role})
-    (tmp_path / "manifest.json").write_text(json.dumps({"precision": "int8", "models": models}))
-    pack = load_folder(tmp_path)
+@pytest.fixture
+def with_manifest(starter: Pack, tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder of the starter pack whose manifest says this, too."""
+
+    def write(**said: str) -> Path:
+        models = []
+        for role, model in starter.models.items():
+            (tmp_path / model.path.name).symlink_to(model.path.absolute())
+            models.append({"file": model.path.name, "role": role})
+        (tmp_path / "manifest.json").write_text(json.dumps({**said, "models": models}))
+        return tmp_path
+
+    return write
+
+
+def test_the_manifest_says_int8_and_the_engine_repeats_it(
+    with_manifest: Callable[..., Path],
+) -> None:
+    pack = load_folder(with_manifest(precision="int8", quantization=QUANTIZATION))
     assert pack.precision == "int8"
     assert build_engine(pack, SQUARE, (CPU,), threads=1).info.precision == "int8"
+
+
+@pytest.mark.parametrize("said", [{}, {"quantization": "u8s8"}], ids=["written before", "another"])
+def test_weights_that_depend_on_the_processor_are_refused(
+    said: dict[str, str], with_manifest: Callable[..., Path]
+) -> None:
+    with pytest.raises(PackError) as caught:
+        load_folder(with_manifest(precision="int8", **said))
+    assert '"quantization": "u8s7"' in str(caught.value)
+    assert "face-service models quantize PACK --calibrate PHOTOS --out" in str(caught.value)
 
 
 def test_a_folder_without_a_word_is_fp32(starter: Pack) -> None:
@@ -201,7 +224,7 @@ def test_openvino_computes_in_the_precision_it_is_told(
     six_faces_image: Image,
     tmp_path: Path,
 ) -> None:
-    if asked == "bf16" and not BF16_FLAGS & cpu_flags():
+    if asked == "bf16" and BF16.isdisjoint(processor().instruction_sets):
         pytest.skip("this processor has neither AVX512_BF16 nor AMX")
     run = subprocess.run(
         [openvino_python, "-c", EMBED, six_faces, tmp_path / "embeddings.npy"],

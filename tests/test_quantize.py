@@ -65,6 +65,7 @@ def test_a_quantised_pack_is_a_pack_of_its_own(quantised: Pack, starter: Pack) -
     assert quantised.licence == starter.licence
     assert quantised.threshold is None, "nobody has measured it"
     manifest = json.loads((quantised.directory / "manifest.json").read_text())
+    assert manifest["quantization"] == "u8s7"
     for entry in manifest["models"]:
         model, source = quantised.models[entry["role"]], starter.models[entry["role"]]
         assert entry["sha256"] == model.sha256

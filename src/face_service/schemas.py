@@ -230,6 +230,26 @@ class ErrorResponse(BaseModel):
     request_id: str
 
 
+class ProcessorOut(BaseModel):
+    """The processor, and what its instruction sets mean for precision."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    class_name: str = Field(
+        description="One word for processors that compute alike.",
+        examples=["avx512-vnni-bf16", "avx2", "neon-dotprod"],
+    )
+    instruction_sets: list[str] = Field(
+        description="Those that decide how networks are computed, as Linux calls them; empty "
+        "where the system does not list them."
+    )
+    precision: dict[str, str] = Field(
+        description="How bf16 and int8 are computed; empty where that is not known.",
+        examples=[{"bf16": "not here", "int8": "exact"}],
+    )
+
+
 class RuntimeOut(BaseModel):
     """What computes, and where each node of each network really runs."""
 
@@ -244,6 +264,7 @@ class RuntimeOut(BaseModel):
         description="What is not as it was asked for, or as it should be, though it computes: two "
         "builds of ONNX Runtime at once, a DEVICE_ID that has no effect."
     )
+    processor: ProcessorOut
 
 
 class StatusResponse(BaseModel):

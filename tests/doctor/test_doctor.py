@@ -18,10 +18,12 @@ from face_service.doctor.probing import Failed, ask
 from face_service.doctor.report import as_json, as_text, scrubbed
 from face_service.doctor.trials import Measured, Trial
 from face_service.doctor.verdict import to_do
+from face_service.runtime.processor import Processor
 from tests.doctor.conftest import PRETENDED, Run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CPU, CUDA, OPENVINO = "CPUExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider"
+HASWELL = Processor("Intel Core (Haswell)", "avx2", ("avx2",), {"int8": "exact"})
 KEY = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
@@ -253,7 +255,7 @@ def test_whatever_fails_is_a_line() -> None:
     )
     assert as_text(found, Path("/x")).count("not found out: OSError: no luck") == len(names)
     assert json.loads(as_json(found, Path("/x")))["ready"] is False
-    quota = replace(found, cpu=Cpu("a processor", ("avx2",), 64, 64, 2.0))
+    quota = replace(found, cpu=Cpu(HASWELL, 64, 64, 2.0))
     assert "64 processors, 64 of them for this process, a quota of 2" in as_text(quota, Path("/x"))
 
 

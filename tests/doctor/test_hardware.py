@@ -10,6 +10,7 @@ import pytest
 
 from face_service.doctor.hardware import Cpu, Memory, cpu, memory, system
 from face_service.doctor.verdict import processors
+from face_service.runtime.processor import processor
 
 Write = Callable[[str, str], Path]
 
@@ -39,24 +40,25 @@ def test_a_container_with_a_quota_of_2_on_64_cores(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
     found = cpu(tmp_path)
     assert found == Cpu(
-        "Intel(R) Xeon(R) Platinum 8480+",
-        ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"),
+        processor(tmp_path / "proc/cpuinfo"),
         cores=64,
         allowed=64,
         quota=2.0,
     )
+    assert found.processor.name == "Intel(R) Xeon(R) Platinum 8480+"
+    assert found.processor.class_name == "avx512-vnni-bf16-amx"
     assert processors(found) == 2
 
 
 def test_an_arm_processor_has_features(write: Write, tmp_path: Path) -> None:
     write("proc/cpuinfo", GRAVITON)
-    assert cpu(tmp_path).flags == ("asimd", "asimddp", "i8mm", "bf16", "sve")
+    assert cpu(tmp_path).processor.class_name == "sve-dotprod-i8mm-bf16"
 
 
 def test_a_system_without_proc_still_has_a_processor(tmp_path: Path) -> None:
     found = cpu(tmp_path)
-    assert found.flags == () and found.quota is None
-    assert found.cores == os.cpu_count() and found.model
+    assert found.processor.instruction_sets == () and found.quota is None
+    assert found.cores == os.cpu_count() and found.processor.name
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,13 @@ from face_service.doctor.software import Build
 from face_service.doctor.storage import CacheState, PackState
 from face_service.doctor.trials import Measured, Offers, Trial, candidates, time_for
 from face_service.doctor.verdict import differences, notes, to_do
+from face_service.runtime.processor import Processor
 from face_service.runtime.selection import choose_providers
 
 CPU, CUDA, ROCM = "CPUExecutionProvider", "CUDAExecutionProvider", "ROCMExecutionProvider"
 MIGRAPHX, TENSORRT = "MIGraphXExecutionProvider", "TensorrtExecutionProvider"
 
+HASWELL = Processor("Intel Core (Haswell)", "avx2", ("avx2",), {"int8": "exact"})
 HERE = Path("/env/onnxruntime")
 AGREES = Agreement(11, 11, 0.001, 1e-6, 0.99999, within=True)
 MEASURED = Measured("fp32", 1.0, 11, {}, 50.0, {"1": 8.0}, Sense(0.96, 0.38), None)
@@ -42,7 +44,7 @@ def machine(
         attempts, reasons, refusal = (), (), str(error)
     found = Examination(
         system=Failed("not asked"),
-        cpu=Cpu("a processor", (), 2, 2, None),
+        cpu=Cpu(HASWELL, 2, 2, None),
         memory=Failed("not asked"),
         graphics=Graphics(),
         libraries={},
@@ -283,7 +285,7 @@ def test_a_card_that_is_not_used_is_noted() -> None:
 
 def test_more_threads_than_processors_are_noted() -> None:
     settings = Configuration((CPU,), "fp32", "starter", Path("models"), 4, 2, {})
-    cpu = Cpu("a processor", (), 64, 64, 2.0)
+    cpu = Cpu(HASWELL, 64, 64, 2.0)
     assert list(notes(machine(settings=settings, cpu=cpu))) == [
         "8 threads compute at once, and 2 processors may be used"
     ]

@@ -617,6 +617,38 @@ export interface components {
             roll: number;
         };
         /**
+         * ProcessorOut
+         * @description The processor, and what its instruction sets mean for precision.
+         */
+        ProcessorOut: {
+            /** Name */
+            name: string;
+            /**
+             * Class Name
+             * @description One word for processors that compute alike.
+             * @example avx512-vnni-bf16
+             * @example avx2
+             * @example neon-dotprod
+             */
+            class_name: string;
+            /**
+             * Instruction Sets
+             * @description Those that decide how networks are computed, as Linux calls them; empty where the system does not list them.
+             */
+            instruction_sets: string[];
+            /**
+             * Precision
+             * @description How bf16 and int8 are computed; empty where that is not known.
+             * @example {
+             *       "bf16": "not here",
+             *       "int8": "exact"
+             *     }
+             */
+            precision: {
+                [key: string]: string;
+            };
+        };
+        /**
          * QualityOut
          * @description What can be told of a face without knowing whose it is.
          */
@@ -688,6 +720,7 @@ export interface components {
              * @description What is not as it was asked for, or as it should be, though it computes: two builds of ONNX Runtime at once, a DEVICE_ID that has no effect.
              */
             warnings: string[];
+            processor: components["schemas"]["ProcessorOut"];
         };
         /**
          * StatusResponse

@@ -33,7 +33,7 @@ def quantize(
         Path | None, typer.Option(help="Folder the names are relative to; the CSV's by default.")
     ] = None,
 ) -> None:
-    """Quantise a pack to int8: smaller, faster on AVX512-VNNI, with embeddings of its own.
+    """Quantise a pack to int8: smaller, faster, with embeddings of its own, the same on every CPU.
 
     The ranges of the networks are taken from faces on the photos in --calibrate. With
     --pairs, a pack that loses more than 0.3 points of accuracy is not written. Serve it

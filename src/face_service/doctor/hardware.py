@@ -11,13 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from face_service.runtime.processor import Processor, processor
 from face_service.runtime.threads import allowed_cpus, cpu_quota
-
-FLAGS = (
-    "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile",
-    "amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16", "sve",
-)  # fmt: skip
-"""Instruction sets that decide how fast networks are; Linux's names for x86 and ARM."""
 
 CONTAINER_MARKS = (".dockerenv", "run/.containerenv")
 """What Docker and Podman leave in a container."""
@@ -37,8 +32,7 @@ class Cpu:
     """The processor. cores: of the host; allowed: in the affinity mask; quota: of the container,
     None where there is none."""
 
-    model: str
-    flags: tuple[str, ...]
+    processor: Processor
     cores: int
     allowed: int
     quota: float | None
@@ -67,11 +61,8 @@ def system(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) 
 def cpu(root: Path = Path("/")) -> Cpu:
     """The processor, as the first of the list describes it."""
     path = root / "proc/cpuinfo"
-    first = fields(path, ":")
-    listed = frozenset((first.get("flags") or first.get("Features") or "").split())
     return Cpu(
-        model=first.get("model name") or platform.processor() or platform.machine(),
-        flags=tuple(flag for flag in FLAGS if flag in listed),
+        processor=processor(path),
         cores=count(path, "processor") or os.cpu_count() or 1,
         allowed=allowed_cpus(),
         quota=cpu_quota(root / "sys/fs/cgroup"),

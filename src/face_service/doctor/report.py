@@ -90,8 +90,11 @@ def system_lines(system: System) -> Sequence[str]:
 
 def cpu_lines(cpu: Cpu) -> Sequence[str]:
     quota = "no quota" if cpu.quota is None else f"a quota of {cpu.quota:g}"
+    found = cpu.processor
+    how = [f"{precision}: {said}" for precision, said in found.precision.items()]
     return [
-        f"{cpu.model}: {' '.join(cpu.flags) or 'no instruction set that matters'}",
+        f"{found.name}: {' '.join(found.instruction_sets) or 'no instruction set that matters'}",
+        "; ".join([f"class {found.class_name}", *how]),
         f"{cpu.cores} processors, {cpu.allowed} of them for this process, {quota}",
     ]
 

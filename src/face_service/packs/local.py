@@ -19,9 +19,9 @@ from face_service.packs.catalog import (
     Role,
     Threshold,
 )
-from face_service.packs.manifest import Manifest, ManifestModel, read_manifest
+from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, read_manifest
 from face_service.packs.onnx_header import OnnxHeader, read_header
-from face_service.packs.pack import Pack, PackModel, by_role, sha256_of
+from face_service.packs.pack import QUANTIZATION, Pack, PackModel, by_role, sha256_of
 from face_service.vision.blob import (
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
@@ -53,6 +53,13 @@ def load_folder(directory: Path) -> Pack:
     if not directory.is_dir():
         raise PackError(f"{directory} is not a folder: no model pack can be read from it.")
     manifest = read_manifest(directory)
+    if manifest and manifest.precision == "int8" and manifest.quantization != QUANTIZATION:
+        raise PackError(
+            f"{directory} is int8, and its {MANIFEST} does not say "
+            f'"quantization": "{QUANTIZATION}": weights of 8 bits give other embeddings on '
+            "processors without VNNI. Quantise the pack it was made from once more: face-service "
+            "models quantize PACK --calibrate PHOTOS --out FOLDER; then embed everything again"
+        )
     found, ignored = _listed(directory, manifest) if manifest else _discovered(directory)
     for role in (Role.DETECTION, Role.RECOGNITION):
         if role not in found:

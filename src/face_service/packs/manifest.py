@@ -11,7 +11,7 @@
     }
 
 All but `models` may be left out, and of a model all but `file` and `role`. A pack that
-`face-service models quantize` made says `"precision": "int8"`.
+`face-service models quantize` made says `"precision": "int8", "quantization": "u8s7"`.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Manifest(_Strict):
     licence: str | None = None
     dimension: Annotated[int, Field(gt=0)] | None = None
     precision: PackPrecision = "fp32"
+    quantization: str | None = None
     threshold: ManifestThreshold | None = None
     models: Annotated[tuple[ManifestModel, ...], Field(min_length=1)]
 

@@ -15,6 +15,11 @@ from face_service.vision.blob import Normalization
 PackPrecision = Literal["fp32", "int8"]
 """What the weights of a pack were made for."""
 
+QUANTIZATION = "u8s7"
+"""How the networks of an int8 pack are quantised: activations of 8 bits without a sign, weights of
+7 bits with one. Sums of two products stay within 16 bits, so that every processor computes the
+same (docs/decisions/0011-precision.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackModel:

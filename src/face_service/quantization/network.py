@@ -43,9 +43,8 @@ def quantize_network(
 
     samples: inputs as the service gives them, float32 [n, 3, height, width]; the range of
     every activation is that which they reach. operators: ONNX operators to quantise, None
-    for all that have an int8 form. Weights are int8, one scale for each output channel;
-    activations are uint8, which is what AVX512-VNNI multiplies with int8 (ONNX Runtime,
-    "Quantize ONNX models", data type selection).
+    for all that have an int8 form. Activations are uint8; weights are int8 of 7 bits, -64
+    to 64, one scale for each output channel (`packs.pack.QUANTIZATION`).
     """
     require_onnx()
     import onnx
@@ -73,6 +72,9 @@ def quantize_network(
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            # Processors without VNNI add two products in 16 bits and saturate: 255 · 127 · 2 is
+            # too much, 255 · 64 · 2 is not (docs/decisions/0011-precision.md).
+            reduce_range=True,
         )
 
 

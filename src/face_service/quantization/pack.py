@@ -16,7 +16,7 @@ from face_service.errors import PackError
 from face_service.packs.catalog import Role
 from face_service.packs.local import load_folder
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, ManifestThreshold
-from face_service.packs.pack import Pack, PackModel, sha256_of
+from face_service.packs.pack import QUANTIZATION, Pack, PackModel, sha256_of
 from face_service.quantization.calibration import build_cpu_detector, calibrate
 from face_service.quantization.network import quantize_network, require_onnx
 from face_service.runtime.providers import CPU
@@ -186,6 +186,7 @@ def write_manifest(pack: Pack, name: str, folder: Path, measured: ManifestThresh
         licence=pack.licence,
         dimension=pack.dimension,
         precision="int8",
+        quantization=QUANTIZATION,
         threshold=measured,
         models=tuple(_entry(model, folder) for model in pack.models.values()),
     )

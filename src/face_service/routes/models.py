@@ -7,7 +7,15 @@ from typing import cast
 from fastapi import APIRouter, Request
 
 from face_service.face_engine import EngineInfo
-from face_service.schemas import LoadedPackOut, ModelFileOut, ModelsResponse, PackOut, RuntimeOut
+from face_service.runtime.processor import processor
+from face_service.schemas import (
+    LoadedPackOut,
+    ModelFileOut,
+    ModelsResponse,
+    PackOut,
+    ProcessorOut,
+    RuntimeOut,
+)
 
 from .deps import Service
 
@@ -51,4 +59,5 @@ def runtime_of(info: EngineInfo) -> RuntimeOut:
         taken=list(info.providers),
         placement={file: dict(placement) for file, placement in info.placement.items()},
         warnings=list(info.warnings),
+        processor=ProcessorOut.model_validate(processor()),
     )

@@ -6,12 +6,8 @@ from pathlib import Path
 
 from face_service.errors import ProviderError
 
+from .processor import BF16, CPUINFO, processor
 from .providers import OPENVINO, PROVIDERS, Precision
-
-BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
-"""What Linux calls the instructions, in /proc/cpuinfo (arch/x86/include/asm/cpufeatures.h)."""
-
-CPUINFO = Path("/proc/cpuinfo")
 
 
 def require_precision(provider: str, precision: Precision, cpuinfo: Path = CPUINFO) -> None:
@@ -21,7 +17,8 @@ def require_precision(provider: str, precision: Precision, cpuinfo: Path = CPUIN
     fp32 and keeps silent. Raises ProviderError with what is lacking and the way out.
     """
     able = [name for name, known in PROVIDERS.items() if precision in known.precisions]
-    if provider == OPENVINO and precision == "bf16" and not BF16_FLAGS & cpu_flags(cpuinfo):
+    here = processor(cpuinfo).instruction_sets
+    if provider == OPENVINO and precision == "bf16" and BF16.isdisjoint(here):
         raise ProviderError(
             "PRECISION=bf16 needs a processor with AVX512_BF16 or AMX (AMD from Zen 4 on, "
             f"Intel from Sapphire Rapids on), and {cpuinfo} shows neither here: set "
@@ -33,16 +30,3 @@ def require_precision(provider: str, precision: Precision, cpuinfo: Path = CPUIN
             f"{provider} does not compute in PRECISION={precision}: set ONNX_PROVIDERS to one of "
             f"{packages}, or set PRECISION=fp32"
         )
-
-
-def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
-    """The instruction sets of the first processor; none where the system does not list them."""
-    try:
-        lines = cpuinfo.read_text().splitlines()
-    except OSError:
-        return frozenset()
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() == "flags":
-            return frozenset(value.split())
-    return frozenset()

@@ -1,0 +1,31 @@
+"""Figures depend on the processor: a page with tables of times or rates names its class."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FIGURE = re.compile(
+    r"^\|(.*\|)? (\*\*)?\d[\d.,]* ?(ms|µs|×|s)(\*\*)? \||^\|.*(requests/s|µs of CPU).* \|",
+    re.MULTILINE,
+)
+NAMED = re.compile(r"[Pp]rocessor class:? `[a-z0-9-]+`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_table_of_figures_names_the_processor(page: Path) -> None:
+    """Once a section: everything between two headings of the second level."""
+    for section in re.split(r"^(?=## )", page.read_text(), flags=re.MULTILINE):
+        if FIGURE.search(section):
+            assert NAMED.search(section), section[:200]
+
+
+@pytest.mark.parametrize(
+    "results", sorted(ROOT.glob("benchmarks/results/*.md")), ids=lambda f: f.name
+)
+def test_results_name_it_first(results: Path) -> None:
+    assert NAMED.match(results.read_text())
