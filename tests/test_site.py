@@ -77,7 +77,7 @@ def test_every_page_of_the_repository_is_there(pages: dict[str, Page]) -> None:
     }
     beside = {
         f"{name}/index.html"
-        for name in ("readme", "changelog", "contributing", "security", "decisions")
+        for name in ("readme", "architecture", "changelog", "contributing", "security", "decisions")
     }
     assert set(pages) == (expected | beside | {"index.html", "404.html"}) - {"index/index.html"}
 
