@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every table and plot of docs/performance.md and docs/quality.md, in order, in three quarters of an
+# Every table and plot of docs/performance.md and docs/quality-measured.md, in order, in three quarters of an
 # hour: benchmarks/run_all.sh
 # Needs ./test.sh to have run once (.venv, .oracle, the stand-in pack), scripts/openvino.sh for the
 # tables of OpenVINO, and a machine that does nothing else.
@@ -52,4 +52,4 @@ PYTHONPATH=$scratch:. "$python" -m benchmarks.plots
 PYTHONPATH=$scratch:. "$python" -m benchmarks.quality_plots
 
 "$python" -m benchmarks.publish
-echo "All done in $(((SECONDS - started) / 60)) minutes; docs/performance.md and docs/quality.md have the tables."
+echo "All done in $(((SECONDS - started) / 60)) minutes; docs/performance.md and docs/quality-measured.md have the tables."

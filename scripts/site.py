@@ -16,7 +16,13 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
-BESIDE = {"README.md": "readme.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
+BESIDE = {
+    "README.md": "readme.md",
+    "ARCHITECTURE.md": "architecture.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+}
 """Pages from outside docs/, by their place on the site."""
 DECISIONS = "decisions/index.md"
 ITEM = re.compile(r"[-*] |\d+\. ")
@@ -34,7 +40,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def list_of_decisions() -> str:
     """A page with a link to each decision."""
-    text = "# Decisions\n\nThe question, the figures, the choice, the price.\n\n"
+    text = "# Decisions\n\nQuestion, choice, price, what would change it; then the evidence.\n\n"
     for page in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
         title = page.read_text().partition("\n")[0].removeprefix("# ")
         text += f"- [{title}](docs/decisions/{page.name})\n"

@@ -10,7 +10,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted([*DOCS.glob("*.md"), *DOCS.glob("accelerators/*.md")])]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
+    *sorted([*DOCS.glob("*.md"), *DOCS.glob("accelerators/*.md")]),
+]
 BLOCK = re.compile(
     r"^(?P<indent> *)```(?P<language>\S*)\n(?P<code>.*?)^(?P=indent)```$"
     r"(?:\n\n(?P=indent)```text\n(?P<output>.*?)^(?P=indent)```$)?",

@@ -75,7 +75,10 @@ def test_every_page_of_the_repository_is_there(pages: dict[str, Page]) -> None:
         str(path.relative_to(ROOT / "docs").with_suffix("") / "index.html")
         for path in (ROOT / "docs").rglob("*.md")
     }
-    beside = {f"{name}/index.html" for name in ("readme", "changelog", "security", "decisions")}
+    beside = {
+        f"{name}/index.html"
+        for name in ("readme", "architecture", "changelog", "contributing", "security", "decisions")
+    }
     assert set(pages) == (expected | beside | {"index.html", "404.html"}) - {"index/index.html"}
 
 
