@@ -1,0 +1,125 @@
+"""Decision 0022: what a request costs under uvicorn, Granian and Hypercorn.
+
+    PYTHONPATH=FOLDER:src:. .venv/bin/python -m benchmarks.studies.servers
+        [--rounds 5] [--seconds 3] [--servers uvicorn granian hypercorn]
+
+FOLDER: see server_subjects.py. All servers run side by side; rounds alternate between them, so
+that what else the machine does meets each of them alike. Medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import statistics
+import time
+from collections import defaultdict
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from benchmarks.frames import SHARED
+from benchmarks.opponents import MANY, HttpServer
+from benchmarks.studies.server_subjects import SERVERS, Running, served_by
+from benchmarks.tables import table
+from face_service.bench.load import Plan
+from face_service.bench.report import percentile
+from face_service.bench.server import cpu_seconds, peak_rss_mb
+
+
+class Cost(NamedTuple):
+    """Of one round. Milliseconds; cpu: of the server, a request."""
+
+    throughput: float
+    p50: float
+    p99: float
+    cpu: float
+
+
+def photo() -> bytes:
+    """A JPEG of 250×250 pixels, 15 kB, with one face."""
+    return sorted((SHARED / "faces" / "lfw").glob("*/*_0001.jpg"))[3].read_bytes()
+
+
+def empty_requests(server: Running, seconds: float) -> Cost:
+    """GET /health/live on one connection, one after the other."""
+    connection = http.client.HTTPConnection(server.address.host, server.address.port, timeout=20)
+    latencies: list[float] = []
+    before, started = cpu_seconds(server.pid) or 0, time.perf_counter()
+    while (now := time.perf_counter()) - started < seconds:
+        connection.request("GET", "/health/live")
+        assert connection.getresponse().read()
+        latencies.append(time.perf_counter() - now)
+    took, used = time.perf_counter() - started, (cpu_seconds(server.pid) or 0) - before
+    connection.close()
+    p50, p99 = (percentile(latencies, percent) * 1e3 for percent in (50, 99))
+    return Cost(len(latencies) / took, p50, p99, used / len(latencies) * 1e3)
+
+
+def images(server: Running, clients: int, seconds: float) -> Cost:
+    """POST /detect from so many clients."""
+    plan = Plan(clients, MANY, seconds)
+    found = HttpServer(server.address).measure([photo()], plan)
+    return Cost(found.throughput, found.p50, found.p99, found.cpu_ms or 0)
+
+
+def median(rounds: list[Cost]) -> Cost:
+    return Cost(*(statistics.median(column) for column in zip(*rounds, strict=True)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
+    arguments = parser.parse_args()
+
+    starts = {name: [start_time(name) for _ in range(3)] for name in arguments.servers}
+    found: dict[str, dict[str, list[Cost]]] = defaultdict(lambda: defaultdict(list))
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(served_by(n, LOG_LEVEL="WARNING")) for n in arguments.servers
+        ]
+        idle = {server.name: peak_rss_mb(server.pid) for server in servers}
+        for _ in range(arguments.rounds):
+            for server in servers:
+                found["GET /health/live"][server.name].append(
+                    empty_requests(server, arguments.seconds / 2)
+                )
+            for clients in (1, 4):
+                for server in servers:
+                    found[f"POST /detect, {clients} client{'s' * (clients > 1)}"][
+                        server.name
+                    ].append(images(server, clients, arguments.seconds))
+        loaded = {server.name: peak_rss_mb(server.pid) for server in servers}
+    print(
+        table(
+            "| | server | per second | p50, ms | p99, ms | CPU, ms a request |",
+            (
+                f"| {what} | {name} | " + " | ".join(f"{v:.2f}" for v in median(rounds)) + " |"
+                for what, by_server in found.items()
+                for name, rounds in by_server.items()
+            ),
+        )
+    )
+    print()
+    print(
+        table(
+            "| server | start to ready, s | VmHWM idle, MB | VmHWM loaded, MB |",
+            (
+                f"| {name} | {statistics.median(starts[name]):.1f} | {idle[name]:.0f} | "
+                f"{loaded[name]:.0f} |"
+                for name in arguments.servers
+            ),
+        )
+    )
+
+
+def start_time(name: str) -> float:
+    """Seconds from the start of the process until /health says healthy."""
+    started = time.monotonic()
+    with served_by(name, LOG_LEVEL="WARNING"):
+        return time.monotonic() - started
+
+
+if __name__ == "__main__":
+    main()
