@@ -1,7 +1,7 @@
 """Decision 0022: an engine on a thread of the service against an engine in a process of its own.
 
     PYTHONPATH=src:. .venv/bin/python -m benchmarks.studies.processes
-        [--pack starter|FOLDER] [--rounds 15] [--only latency memory faults]
+        [--pack starter|FOLDER] [--rounds 5] [--only latency memory faults]
 
 Three ways, with the same decoding threads and the same engine:
 thread: decoded and computed in this process, as the service does.
@@ -38,6 +38,7 @@ import face_service.app  # what the service has loaded anyway is no price of eit
 from benchmarks.frames import ROOT, frame
 from benchmarks.tables import table
 from face_service.assembly import load_engine
+from face_service.bench.server import cpu_seconds
 from face_service.config import Settings
 from face_service.face_engine import DEFAULTS, Face, FaceEngine
 from face_service.runtime.memory import give_back, share_one_heap
@@ -188,8 +189,11 @@ def timed(call: Callable[..., object], *args: Any) -> float:
 
 
 def latency(pack: str, rounds: int) -> None:
-    """One caller's milliseconds and four callers' images a second, in turn."""
-    images = {faces: frame(faces, 1) for faces in (0, 1, 6)}
+    """What an image costs one caller, and four, in turn.
+
+    The least of the rounds, for a machine that does other things as well, and CPU time.
+    """
+    images = {faces: frame(faces, 1) for faces in (0, 1)}
     pixels = np.zeros((1080, 1920, 3), np.uint8)
     bare = {way: Child("", way == "pixels") for way in WAYS[1:]}
     ways = {way: make(way, pack) for way in WAYS}
@@ -198,43 +202,48 @@ def latency(pack: str, rounds: int) -> None:
         for faces, image in images.items():
             one: dict[str, list[float]] = {way: [] for way in WAYS}
             many: dict[str, list[float]] = {way: [] for way in WAYS}
+            used = dict.fromkeys(WAYS, 0.0)
             for _ in range(rounds):
                 for name, way in ways.items():
+                    before = cpu_ms(way)
                     one[name].append(timed(way.analyse, image))
-                for name, way in ways.items():
-                    took = timed(lambda *args: list(pool.map(*args)), way.analyse, [image] * 8)
-                    many[name].append(8e3 / took)
-            rows.append((faces, {w: statistics.median(one[w]) for w in WAYS}, many))
+                    took = timed(lambda *args: list(pool.map(*args)), way.analyse, [image] * 4)
+                    many[name].append(took / 4)
+                    used[name] += (cpu_ms(way) - before) / 5 / rounds
+            rows += [
+                f"| {faces} | {way} | {min(one[way]):.0f} | {statistics.median(one[way]):.0f} "
+                f"| {min(many[way]):.0f} | {statistics.median(many[way]):.0f} | {used[way]:.0f} |"
+                for way in WAYS
+            ]
     there = {
-        "pixels": statistics.median(
-            timed(pixels_there_and_back, bare["pixels"], pixels) for _ in range(200)
-        ),
-        "encoded": statistics.median(timed(bare["encoded"].analyse, images[1]) for _ in range(200)),
+        "pixels": [timed(pixels_there_and_back, bare["pixels"], pixels) for _ in range(300)],
+        "encoded": [timed(bare["encoded"].analyse, images[1]) for _ in range(300)],
     }
-    decode = statistics.median(
-        timed(lambda: decode_checked(check(images[1], MAX_PIXELS))) for _ in range(50)
-    )
+    decode = [timed(lambda: decode_checked(check(images[1], MAX_PIXELS))) for _ in range(50)]
     print(
         table(
-            "| faces | " + " | ".join(f"{way}, ms" for way in WAYS) + " | "
-            "" + " | ".join(f"{way}, images/s, {CLIENTS} callers" for way in WAYS) + " |",
-            (
-                f"| {faces} | "
-                + " | ".join(f"{one[way]:.1f}" for way in WAYS)
-                + " | "
-                + " | ".join(f"{statistics.median(many[way]):.1f}" for way in WAYS)
-                + " |"
-                for faces, one, many in rows
-            ),
+            "| faces | | one caller, ms: least | median | four callers, ms an image: least "
+            "| median | CPU, ms an image |",
+            rows,
         )
     )
-    print(
-        f"\nThere and back without an engine: {there['pixels']:.2f} ms for 6 MB of pixels, "
-        f"{there['encoded']:.2f} ms for {len(images[1]) / 1e3:.0f} kB of JPEG; "
-        f"decoding alone {decode:.1f} ms\n"
-    )
+    print("\nThere and back without an engine, ms, least and median:")
+    for what, times in (
+        ("6 MB of pixels", there["pixels"]),
+        (f"{len(images[1]) / 1e3:.0f} kB of JPEG", there["encoded"]),
+        ("decoding alone, for comparison", decode),
+    ):
+        print(f"{what}: {min(times):.2f}, {statistics.median(times):.2f}")
+    print(flush=True)
     for each in (*ways.values(), *bare.values()):
         each.close()
+
+
+def cpu_ms(way: Way) -> float:
+    """CPU time so far of this process and of the engine's."""
+    child = way.process.pid if isinstance(way, Child) else None
+    there = (cpu_seconds(child) or 0.0) if child else 0.0
+    return (time.process_time() + there) * 1e3
 
 
 def pixels_there_and_back(child: Child, pixels: Any) -> None:
@@ -328,7 +337,7 @@ def apart(step: str, way: str, pack: str) -> subprocess.CompletedProcess[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pack", default="starter")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", default=["latency", "memory", "faults"])
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

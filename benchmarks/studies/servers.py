@@ -13,17 +13,20 @@ import argparse
 import http.client
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import ExitStack
 from typing import NamedTuple
 
 from benchmarks.frames import SHARED
-from benchmarks.opponents import MANY, HttpServer
+from benchmarks.opponents import MANY
 from benchmarks.studies.server_subjects import SERVERS, Running, served_by
 from benchmarks.tables import table
-from face_service.bench.load import Plan
+from face_service.bench.load import Plan, run_apart
 from face_service.bench.report import percentile
 from face_service.bench.server import cpu_seconds, peak_rss_mb
+
+ERRORS: dict[str, Counter[str]] = defaultdict(Counter)
+"""Answers to an image that were not 200, by server: none are expected."""
 
 
 class Cost(NamedTuple):
@@ -57,9 +60,14 @@ def empty_requests(server: Running, seconds: float) -> Cost:
 
 def images(server: Running, clients: int, seconds: float) -> Cost:
     """POST /detect from so many clients."""
-    plan = Plan(clients, MANY, seconds)
-    found = HttpServer(server.address).measure([photo()], plan)
-    return Cost(found.throughput, found.p50, found.p99, found.cpu_ms or 0)
+    before = cpu_seconds(server.pid) or 0
+    load = run_apart(
+        Plan(clients, MANY, seconds), server.address.host, server.address.port, [photo()]
+    )
+    used = (cpu_seconds(server.pid) or 0) - before
+    ERRORS[server.name].update(load.errors)
+    p50, p99 = (percentile(load.latencies, percent) * 1e3 for percent in (50, 99))
+    return Cost(load.throughput, p50, p99, used / len(load.latencies) * 1e3)
 
 
 def median(rounds: list[Cost]) -> Cost:
@@ -104,10 +112,10 @@ def main() -> None:
     print()
     print(
         table(
-            "| server | start to ready, s | VmHWM idle, MB | VmHWM loaded, MB |",
+            "| server | start to ready, s | VmHWM idle, MB | VmHWM loaded, MB | not 200 |",
             (
                 f"| {name} | {statistics.median(starts[name]):.1f} | {idle[name]:.0f} | "
-                f"{loaded[name]:.0f} |"
+                f"{loaded[name]:.0f} | {dict(ERRORS[name]) or 'none'} |"
                 for name in arguments.servers
             ),
         )
