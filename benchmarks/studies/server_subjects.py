@@ -30,10 +30,10 @@ from face_service.config import load_settings
 from face_service.logs import configure_logging
 from face_service.main import main
 from face_service.runtime.memory import share_one_heap
-from face_service.server import HEADER_TIMEOUT_S, KEEP_ALIVE_S, MAX_HEADER_BYTES
 
 SERVERS = ("uvicorn", "granian", "hypercorn")
-SEND_TIMEOUT_S = 5
+HEADER_TIMEOUT_S, KEEP_ALIVE_S, SEND_TIMEOUT_S, MAX_HEADER_BYTES = 10, 65, 5, 65536
+"""As face_service.server and face_service.main have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ async def serve_with_granian(app: Any, settings: Any) -> None:
         backlog=1024,
         backpressure=settings.max_connections,
         http1_settings=HTTP1Settings(
-            header_read_timeout=int(HEADER_TIMEOUT_S * 1e3), max_buffer_size=MAX_HEADER_BYTES
+            header_read_timeout=HEADER_TIMEOUT_S * 1000, max_buffer_size=MAX_HEADER_BYTES
         ),
         log_access=False,
     )
@@ -133,7 +133,7 @@ async def serve_with_hypercorn(app: Any, settings: Any) -> None:
     config = Config()
     config.bind = [f"{settings.host}:{settings.port}"]
     config.keep_alive_timeout = KEEP_ALIVE_S
-    config.read_timeout = int(HEADER_TIMEOUT_S)
+    config.read_timeout = HEADER_TIMEOUT_S
     config.h11_max_incomplete_size = MAX_HEADER_BYTES
     config.graceful_timeout = SEND_TIMEOUT_S
     config.include_server_header = False

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import socket
 import statistics
 import time
 from collections import Counter, defaultdict
@@ -21,6 +22,7 @@ from benchmarks.frames import SHARED
 from benchmarks.opponents import MANY
 from benchmarks.studies.server_subjects import SERVERS, Running, served_by
 from benchmarks.tables import table
+from face_service.bench.client import request_of
 from face_service.bench.load import Plan, run_apart
 from face_service.bench.report import percentile
 from face_service.bench.server import cpu_seconds, peak_rss_mb
@@ -38,22 +40,32 @@ class Cost(NamedTuple):
     cpu: float
 
 
+SMALL = {
+    "GET /health/live": (b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n", 200),
+    "POST /detect, 300 kB that are no image": (request_of(bytes(300_000), "x", 80), 400),
+}
+"""Requests that reach no network, and the status of their answer."""
+
+
 def photo() -> bytes:
     """A JPEG of 250×250 pixels, 15 kB, with one face."""
     return sorted((SHARED / "faces" / "lfw").glob("*/*_0001.jpg"))[3].read_bytes()
 
 
-def empty_requests(server: Running, seconds: float) -> Cost:
-    """GET /health/live on one connection, one after the other."""
-    connection = http.client.HTTPConnection(server.address.host, server.address.port, timeout=20)
+def small_requests(server: Running, request: bytes, expected: int, seconds: float) -> Cost:
+    """One on a connection after the other: what server and application cost, without networks."""
     latencies: list[float] = []
-    before, started = cpu_seconds(server.pid) or 0, time.perf_counter()
-    while (now := time.perf_counter()) - started < seconds:
-        connection.request("GET", "/health/live")
-        assert connection.getresponse().read()
-        latencies.append(time.perf_counter() - now)
+    with socket.create_connection((server.address.host, server.address.port), 20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        before, started = cpu_seconds(server.pid) or 0, time.perf_counter()
+        while (now := time.perf_counter()) - started < seconds:
+            connection.sendall(request)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert answer.read()
+            assert answer.status == expected, answer.status
+            latencies.append(time.perf_counter() - now)
     took, used = time.perf_counter() - started, (cpu_seconds(server.pid) or 0) - before
-    connection.close()
     p50, p99 = (percentile(latencies, percent) * 1e3 for percent in (50, 99))
     return Cost(len(latencies) / took, p50, p99, used / len(latencies) * 1e3)
 
@@ -90,9 +102,10 @@ def main() -> None:
         idle = {server.name: peak_rss_mb(server.pid) for server in servers}
         for _ in range(arguments.rounds):
             for server in servers:
-                found["GET /health/live"][server.name].append(
-                    empty_requests(server, arguments.seconds / 2)
-                )
+                for what, (request, expected) in SMALL.items():
+                    found[what][server.name].append(
+                        small_requests(server, request, expected, arguments.seconds)
+                    )
             for clients in (1, 4):
                 for server in servers:
                     found[f"POST /detect, {clients} client{'s' * (clients > 1)}"][
