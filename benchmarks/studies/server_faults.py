@@ -317,23 +317,26 @@ def inside(server: Running) -> float:
     return sum(map(float, re.findall(r"^face_service_requests_inside (\S+)", text, re.M)))
 
 
+def lines_of_499(server: Running) -> int:
+    """Lines of the log of requests whose client had gone."""
+    return len(re.findall(r'"status": ?499', server.log.read_text()))
+
+
 def disconnect(server: Running) -> Seen:
     """Work of clients that left is cancelled"""
-    request = request_of(frame(6, 1), LOOPBACK, server.address.port)
+    earlier, request = lines_of_499(server), request_of(frame(6, 1), LOOPBACK, server.address.port)
     with contextlib.ExitStack() as stack:
         for _ in range(8):
             stack.enter_context(connected(server)).sendall(request)
         time.sleep(1)
-        before = inside(server)
+        begun = inside(server)
     left = time.monotonic()
     while inside(server) and time.monotonic() - left < 60:
         time.sleep(0.2)
     took = time.monotonic() - left
     time.sleep(1)
-    lines = server.log.read_text().count('"status": 499') + server.log.read_text().count(
-        '"status":499'
-    )
-    return Seen(lines >= before - 1, f"{lines} of {before:.0f}, the last after {took:.1f} s")
+    found = lines_of_499(server) - earlier
+    return Seen(found >= begun - 1, f"{found} of {begun:.0f}, the last after {took:.1f} s")
 
 
 # Cases with a server of their own.

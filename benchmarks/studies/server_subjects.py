@@ -132,6 +132,7 @@ async def serve_with_hypercorn(app: Any, settings: Any) -> None:
 
     config = Config()
     config.bind = [f"{settings.host}:{settings.port}"]
+    config.keep_alive_max_requests = 1_000_000_000
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.read_timeout = HEADER_TIMEOUT_S
     config.h11_max_incomplete_size = MAX_HEADER_BYTES

@@ -1,7 +1,7 @@
 """Decision 0022: what a request costs under uvicorn, Granian and Hypercorn.
 
     PYTHONPATH=FOLDER:src:. .venv/bin/python -m benchmarks.studies.servers
-        [--rounds 5] [--seconds 3] [--servers uvicorn granian hypercorn]
+        [--rounds 5] [--seconds 3] [--starts 3] [--servers uvicorn granian hypercorn]
 
 FOLDER: see server_subjects.py. All servers run side by side; rounds alternate between them, so
 that what else the machine does meets each of them alike. Medians over the rounds.
@@ -15,6 +15,7 @@ import socket
 import statistics
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -86,14 +87,21 @@ def median(rounds: list[Cost]) -> Cost:
     return Cost(*(statistics.median(column) for column in zip(*rounds, strict=True)))
 
 
+def middle(column: int, rows: Sequence[tuple[float, float]]) -> float:
+    return statistics.median(row[column] for row in rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--starts", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
     arguments = parser.parse_args()
 
-    starts = {name: [start_time(name) for _ in range(3)] for name in arguments.servers}
+    starts = {
+        name: [start_time(name) for _ in range(arguments.starts)] for name in arguments.servers
+    }
     found: dict[str, dict[str, list[Cost]]] = defaultdict(lambda: defaultdict(list))
     with ExitStack() as stack:
         servers = [
@@ -125,21 +133,21 @@ def main() -> None:
     print()
     print(
         table(
-            "| server | start to ready, s | VmHWM idle, MB | VmHWM loaded, MB | not 200 |",
+            "| server | start, s | of it CPU, s | VmHWM idle, MB | VmHWM loaded, MB | not 200 |",
             (
-                f"| {name} | {statistics.median(starts[name]):.1f} | {idle[name]:.0f} | "
-                f"{loaded[name]:.0f} | {dict(ERRORS[name]) or 'none'} |"
+                f"| {name} | {middle(0, starts[name]):.1f} | {middle(1, starts[name]):.1f} | "
+                f"{idle[name]:.0f} | {loaded[name]:.0f} | {dict(ERRORS[name]) or 'none'} |"
                 for name in arguments.servers
             ),
         )
     )
 
 
-def start_time(name: str) -> float:
-    """Seconds from the start of the process until /health says healthy."""
+def start_time(name: str) -> tuple[float, float]:
+    """Seconds from the start of the process until /health says healthy; CPU time of them."""
     started = time.monotonic()
-    with served_by(name, LOG_LEVEL="WARNING"):
-        return time.monotonic() - started
+    with served_by(name, LOG_LEVEL="WARNING") as server:
+        return time.monotonic() - started, cpu_seconds(server.pid) or 0
 
 
 if __name__ == "__main__":
