@@ -118,6 +118,8 @@ async def serve_with_granian(app: Any, settings: Any) -> None:
         ),
         log_access=False,
     )
+    # Again: Granian's constructor calls dictConfig, which ends every handler there is.
+    configure_logging(settings.log_level, settings.log_format)
     serving = asyncio.create_task(server.serve())
     await signalled()
     await app.state.service.drain(settings.drain_grace_s)
