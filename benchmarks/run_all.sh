@@ -34,9 +34,9 @@ step concurrency benchmarks.concurrency
 step limit benchmarks.limit
 step arrivals benchmarks.arrivals --seconds 6
 step mixed benchmarks.mixed
-step canvas_agreement benchmarks.canvas_agreement --frames 500
-step closeup benchmarks.closeup --photos 60
-step quality benchmarks.quality
+step canvas_agreement benchmarks.studies.canvas_agreement --frames 500
+step closeup benchmarks.studies.closeup --photos 60
+step quality benchmarks.studies.quality
 
 # matplotlib, in a folder that is gone afterwards.
 find_python
@@ -46,10 +46,10 @@ trap 'rm -rf "$scratch"' EXIT
 mapfile -t needs < <("$python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")')
 "$uv" pip install --quiet --python "$python" --target "$scratch" "${needs[@]}"
 "$uv" run --quiet --no-project --python "$python" --with mediapipe==0.10.21 \
-  python benchmarks/mediapipe_meshes.py "$scratch/meshes.npz"
-step pose benchmarks.pose --meshes "$scratch/meshes.npz"
+  python benchmarks/studies/mediapipe_meshes.py "$scratch/meshes.npz"
+step pose benchmarks.studies.pose --meshes "$scratch/meshes.npz"
 PYTHONPATH=$scratch:. "$python" -m benchmarks.plots
-PYTHONPATH=$scratch:. "$python" -m benchmarks.quality_plots
+PYTHONPATH=$scratch:. "$python" -m benchmarks.studies.quality_plots
 
 "$python" -m benchmarks.publish
 echo "All done in $(((SECONDS - started) / 60)) minutes; docs/performance.md and docs/quality-measured.md have the tables."

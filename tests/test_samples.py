@@ -104,7 +104,7 @@ def test_no_reason_is_left_over() -> None:
 def test_programs_that_are_not_run_exist_and_know_their_options() -> None:
     for sample in samples(*SHELL):
         for command in filter(why_not, commands(sample.code)):
-            if module := re.search(r"python -m ((?:benchmarks|tests)\.\w+)(.*)", command):
+            if module := re.search(r"python -m ((?:benchmarks|tests)(?:\.\w+)+)(.*)", command):
                 source = (ROOT / f"{module[1].replace('.', '/')}.py").read_text()
                 for option in re.findall(r" (--[\w-]+)", module[2].partition("#")[0]):
                     assert f'"{option}"' in source, f"{sample}: {module[1]} has no {option}"

@@ -51,7 +51,7 @@ pixels in a black crop does not pass for detail."""
 class QualityLimits:
     """From where on a face is not fit, by the settings of the same names (QUALITY_…).
 
-    Units are those of `Quality`. Where the defaults come from: benchmarks/quality.py and
+    Units are those of `Quality`. Where the defaults come from: benchmarks/studies/quality.py and
     docs/quality.md.
     """
 

@@ -1,6 +1,6 @@
 """docs/images/quality-*.svg from benchmarks/results/quality.json and pose.json.
 
-    python -m benchmarks.quality_plots      # needs matplotlib, the dependency group `bench`
+    python -m benchmarks.studies.quality_plots      # needs matplotlib, the dependency group `bench`
 
 Like benchmarks/plots.py it imports nothing of the service, so that it runs in an environment of
 its own.

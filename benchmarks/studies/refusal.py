@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.degrade import WAYS
-from benchmarks.eyes import LIMITS, PHOTOS, THRESHOLDS, Eyes, Seen
 from benchmarks.frames import SHARED
+from benchmarks.studies.degrade import WAYS
+from benchmarks.studies.eyes import LIMITS, PHOTOS, THRESHOLDS, Eyes, Seen
 from face_service.verification import read_pairs
 from face_service.vision.quality import at_least, at_most
 

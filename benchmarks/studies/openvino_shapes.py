@@ -1,6 +1,6 @@
 """What OpenVINO's sessions cost on a CPU: one for every shape, or one for each.
 
-    PYTHONPATH=src .openvino/bin/python -m benchmarks.openvino_shapes
+    PYTHONPATH=src .openvino/bin/python -m benchmarks.studies.openvino_shapes
 
 The stand-in for buffalo_l looks at t1.jpg (6 faces), 2 threads. Every row is a process of its own;
 times are those of its processors, so that other work on the machine does not count. Prints the
@@ -75,7 +75,7 @@ def main() -> None:
     print(in_words(processor()), end="\n\n")
     print("| sessions | memory after warm-up | to warm | an image |\n|---|---|---|---|")
     for name in ROWS:
-        command = (sys.executable, "-m", "benchmarks.openvino_shapes", name)
+        command = (sys.executable, "-m", "benchmarks.studies.openvino_shapes", name)
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         print(

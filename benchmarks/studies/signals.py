@@ -1,6 +1,7 @@
 """What watching costs: CPU time of the server for a request, by what is logged and traced.
 
-    .venv/bin/python -m benchmarks.signals [--requests 3000] [--rounds 5] [--before CHECKOUT/src]
+    .venv/bin/python -m benchmarks.studies.signals [--requests 3000] [--rounds 5]
+        [--before CHECKOUT/src]
 
 The requests are those that cost nothing else: a probe, and one that a full queue turns away.
 `--before`: another version of the service, measured beside this one, in turn. Then the CPU time

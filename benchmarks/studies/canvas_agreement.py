@@ -1,6 +1,6 @@
 """Does a rectangular canvas see what a square one sees?
 
-    .venv/bin/python -m benchmarks.canvas_agreement [--frames 600] [--closeup]
+    .venv/bin/python -m benchmarks.studies.canvas_agreement [--frames 600] [--closeup]
 
 Composes frames (five of seven 1920×1080, one 1080×1920, one 1440×1080) with faces of every
 size at every place, a third of them cut by an edge, runs the official detectors of
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.frames import ROOT
-from benchmarks.scenes import (
+from benchmarks.studies.scenes import (
     DETECTORS,
     SQUARE,
     Box,

@@ -1,6 +1,6 @@
 """What half precision costs in accuracy, as far as a CPU can tell.
 
-    .venv/bin/python -m benchmarks.fp16_drift PACK-OR-FOLDER...
+    .venv/bin/python -m benchmarks.studies.fp16_drift PACK-OR-FOLDER...
 
 Every network is converted as PRECISION=fp16 has it converted, and both run on ONNX Runtime's CPU
 provider. It has no kernels for fp16: weights, and what goes from operator to operator, are rounded

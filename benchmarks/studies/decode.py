@@ -1,7 +1,7 @@
 """JPEG decoders, full and at half scale: CPU time, and what half scale does to embeddings.
 
 uv pip install --python .venv/bin/python simplejpeg
-.venv/bin/python -m benchmarks.decode [PACK_FOLDER]
+.venv/bin/python -m benchmarks.studies.decode [PACK_FOLDER]
 """
 
 from __future__ import annotations

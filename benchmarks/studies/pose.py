@@ -1,13 +1,13 @@
 """How right are yaw, pitch and roll, and from where on does a turned head lose its identity?
 
     uv run --no-project --python 3.11 --with mediapipe==0.10.21 \\
-        python benchmarks/mediapipe_meshes.py meshes.npz
-    .venv/bin/python -m benchmarks.pose --meshes meshes.npz [--photos 60]
+        python benchmarks/studies/mediapipe_meshes.py meshes.npz
+    .venv/bin/python -m benchmarks.studies.pose --meshes meshes.npz [--photos 60]
 
 Four measures: the method alone on projected model heads whose landmarks are jittered and whose
 shape is not the mean; photos of ../shared/faces rotated in the plane, and mirrored, which needs no
 reference; the same photos against MediaPipe's Face Mesh; and photos draped over that mesh and
-turned (benchmarks/turn.py), which are compared with the unturned as well. Writes
+turned (turn.py), which are compared with the unturned as well. Writes
 benchmarks/results/pose.json.
 """
 
@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.degrade import rotate
-from benchmarks.eyes import PHOTOS, THRESHOLDS, Eyes, Seen
-from benchmarks.quality import KEPT, Signal, Trial, curve, shown, write
-from benchmarks.turn import rotation, rotation_of, turn
+from benchmarks.studies.degrade import rotate
+from benchmarks.studies.eyes import PHOTOS, THRESHOLDS, Eyes, Seen
+from benchmarks.studies.quality import KEPT, Signal, Trial, curve, shown, write
+from benchmarks.studies.turn import rotation, rotation_of, turn
 from face_service.runtime.processor import in_words, processor
 from face_service.vision.pose import MEAN_FACE, Pose, angles, head_pose
 

@@ -1,6 +1,6 @@
 """What ONNX Runtime's threads should do between runs, and how many lanes: bare networks.
 
-    .venv/bin/python -m benchmarks.spinning [--rounds 5] [--busy 0 1 2]
+    .venv/bin/python -m benchmarks.studies.spinning [--rounds 5] [--busy 0 1 2]
 
 A column is a number of faces and of other processes that want a processor each.
 """

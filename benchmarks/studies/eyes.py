@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.degrade import Photo, Spoilt
 from benchmarks.frames import ROOT, SHARED
-from benchmarks.scenes import THREADS, detector
+from benchmarks.studies.degrade import Photo, Spoilt
+from benchmarks.studies.scenes import THREADS, detector
 from face_service.packs.catalog import Role
 from face_service.packs.store import resolve
 from face_service.runtime.network import Task, load_networks

@@ -1,6 +1,6 @@
 """How close may a face come? Recall with and without the second pass on a canvas of 128.
 
-    .venv/bin/python -m benchmarks.closeup [--photos 200] [--heights 0.5 1.1 1.4]
+    .venv/bin/python -m benchmarks.studies.closeup [--photos 200] [--heights 0.5 1.1 1.4]
 
 Photos of ../shared/faces are grown until the face has a given share of the height of a
 1920×1080 frame, its centre near the frame's, and shown to the official detectors of
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from benchmarks.frames import ROOT
-from benchmarks.scenes import (
+from benchmarks.studies.scenes import (
     DETECTORS,
     SQUARE,
     Head,

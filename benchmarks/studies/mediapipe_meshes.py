@@ -1,7 +1,7 @@
 """The shape of every face of ../shared/faces as MediaPipe sees it: a second opinion on poses.
 
     uv run --no-project --python 3.11 --with mediapipe==0.10.21 \\
-        python benchmarks/mediapipe_meshes.py meshes.npz
+        python benchmarks/studies/mediapipe_meshes.py meshes.npz
 
 Runs in an environment of its own, which that line makes; the wheel holds the network (Face Mesh,
 Apache-2.0). Writes `names` [n], `meshes` float32 [n, 468, 3]: x to the right, y down, z towards
@@ -19,7 +19,7 @@ import cv2
 import mediapipe
 import numpy as np
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared/faces/lfw"
+PHOTOS = Path(__file__).resolve().parents[3] / "shared/faces/lfw"
 GROWN = 500
 """Photos are enlarged to this side: Face Mesh's own detector likes faces that are not small."""
 

@@ -1,11 +1,11 @@
 """When is a face not worth keeping? Photos spoilt in steps, and what refusing the spoilt ones does.
 
-    .venv/bin/python -m benchmarks.quality [--photos 60] [--rounds 3]
+    .venv/bin/python -m benchmarks.studies.quality [--photos 60] [--rounds 3]
 
 Two recognisers, EdgeFace of ../shared/models and that of the starter pack, look at the faces that
-det_2.5g finds on photos of ../shared/faces spoilt by benchmarks/degrade.py. First the curves: the
-similarity of a spoilt photo to the same photo as it was, against each signal. Then what refusing
-the unusable does to verification, benchmarks/refusal.py. Writes benchmarks/results/quality.json.
+det_2.5g finds on photos of ../shared/faces spoilt by degrade.py. First the curves: the similarity
+of a spoilt photo to the same photo as it was, against each signal. Then what refusing the unusable
+does to verification, refusal.py. Writes benchmarks/results/quality.json.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.degrade import WAYS
-from benchmarks.eyes import PHOTOS, THRESHOLDS, Eyes, Seen
 from benchmarks.frames import ROOT
-from benchmarks.refusal import print_refusal, refusal
+from benchmarks.studies.degrade import WAYS
+from benchmarks.studies.eyes import PHOTOS, THRESHOLDS, Eyes, Seen
+from benchmarks.studies.refusal import print_refusal, refusal
 from face_service.runtime.processor import in_words, processor
 
 KEPT = 0.75
