@@ -13,7 +13,7 @@ set -euo pipefail
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 python3 -m venv "$scratch/venv"
-"$scratch/venv/bin/pip" install --quiet --disable-pip-version-check opencv-python-headless==4.14.0.94 numpy==2.4.6 av==18.1.0
+"$scratch/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check opencv-python-headless==4.14.0.94 numpy==2.4.6 av==18.1.0
 cd "$scratch"
 venv/bin/python - <<'PYTHON'
 import sys
@@ -41,17 +41,18 @@ def write(path, tags):
         frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p10le")
         for plane, value in zip(frame.planes, (502, 512, 512)):  # half grey
             plane.update(np.full(plane.buffer_size // 2, value, np.uint16).tobytes())
-        frame.pts = 0
         tag(frame, *tags)
-        file.mux(stream.encode(frame))
+        for frame.pts in range(3):
+            file.mux(stream.encode(frame))
         file.mux(stream.encode())
 
 
 seen = {}
 for name, tags in TAGS.items():
-    write("video.mp4", tags)
-    opencv = cv2.VideoCapture("video.mp4").read()[1]
-    with av.open("video.mp4") as file:
+    path = f"{name}.mp4"
+    write(path, tags)
+    opencv = cv2.VideoCapture(path).read()[1]
+    with av.open(path) as file:
         pyav = next(file.decode(video=0)).to_ndarray(format="bgr24")
     middle = HEIGHT // 2, WIDTH // 2
     print(f"{name}: OpenCV {opencv[middle].tolist()}, PyAV {pyav[middle].tolist()}")
