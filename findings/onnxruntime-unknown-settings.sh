@@ -4,7 +4,7 @@
 # Versions: onnxruntime 1.32.0.
 # Behaviour: an unknown key of add_session_config_entry, a known key with a value that means nothing, an option that the
 # CPU provider does not have, and a free dimension that no input has are all taken; the session computes as if they had
-# not been given. Only reading them back, or measuring, shows it. (Other providers do refuse unknown options.)
+# not been given. Only reading them back, or measuring, shows it. (OpenVINO's provider does refuse unknown options.)
 # Guess: the key and the provider's option raise an error, the dimension at least warns.
 # Seen:
 #   session.intra_op.alow_spinning=0: accepted, stderr 0 bytes
