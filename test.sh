@@ -20,7 +20,7 @@ check ruff check
 check ruff format --check
 check mypy
 check lint-imports
-check shellcheck --external-sources run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh
+check shellcheck --external-sources run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
 check hadolint Dockerfile Dockerfile.*
 check scripts/audit.sh
 check pytest --cov
