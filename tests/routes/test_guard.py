@@ -303,7 +303,8 @@ def test_a_500_can_be_read_by_a_page_of_an_allowed_origin() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope: Scope = {"type": "http", "method": "POST", "headers": [(b"origin", b"https://a.example")],
+    origin = (b"origin", b"https://a.example")
+    scope: Scope = {"type": "http", "method": "POST", "headers": [origin],
                     "state": {"record": RequestRecord("id", "POST"), "request_id": "id"}}  # fmt: skip
     stack = Cors(Failures(app), allow_origins=["https://a.example"])
     asyncio.run(stack(scope, Client().receive, send))  # type: ignore[arg-type]
