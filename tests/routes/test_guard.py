@@ -304,8 +304,8 @@ def test_a_500_can_be_read_by_a_page_of_an_allowed_origin() -> None:
         sent.append(message)
 
     origin = (b"origin", b"https://a.example")
-    scope: Scope = {"type": "http", "method": "POST", "headers": [origin],
-                    "state": {"record": RequestRecord("id", "POST"), "request_id": "id"}}  # fmt: skip
+    state = {"record": RequestRecord("id", "POST"), "request_id": "id"}
+    scope: Scope = {"type": "http", "method": "POST", "headers": [origin], "state": state}
     stack = Cors(Failures(app), allow_origins=["https://a.example"])
     asyncio.run(stack(scope, Client().receive, send))  # type: ignore[arg-type]
     assert sent[0]["status"] == 500
