@@ -181,7 +181,7 @@ for name in ("setpriority", "getpriority", "sched_getaffinity"):
         delattr(os, name)
 import face_service.main
 sys.platform = "win32"
-from face_service.protocol import unacknowledged
+from face_service.transport import unacknowledged
 from face_service.server import affordable_connections
 print(affordable_connections(7), unacknowledged(object()))
 """

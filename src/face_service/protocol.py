@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import struct
-import sys
 import uuid
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from face_service.transport import ResponseTransport
 
 logger = logging.getLogger(__name__)
 
@@ -60,49 +59,6 @@ class State(Enum):
     HEADERS = "headers"
     LAST_REQUEST = "last_request"
     IDLE = "keep_alive"
-
-
-class ResponseTransport:
-    """The transport that responses are written to: counts bytes, and asks before it closes."""
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self._transport = transport
-        self.close = close
-        self.written = 0
-        self.closing = False
-        """Nothing more will be written."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        self.written += len(data)
-        self._transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self.closing or self._transport.is_closing()
-
-    def hang_up(self) -> None:
-        """Close the connection once everything that was written has left."""
-        self._transport.close()
-
-    @property
-    def received(self) -> int:
-        """Bytes that the client's system has acknowledged, as far as this one says."""
-        pending = self._transport.get_write_buffer_size()
-        return self.written - pending - unacknowledged(self._transport.get_extra_info("socket"))
-
-
-def unacknowledged(sock: Any) -> int:
-    """Bytes in the system's own buffer of a socket, which the other side has not taken in yet."""
-    if sys.platform != "linux" or sock is None:
-        return 0
-    import fcntl
-    import termios
-
-    with suppress(OSError, ValueError):  # it is closed
-        return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0])
-    return 0
 
 
 class BoundedProtocol(HttpToolsProtocol):

@@ -11,8 +11,10 @@ import pytest
 from fastapi import Request, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from face_service.app import create_app
+from face_service.config import Settings
 from face_service.errors import DeadlinePassed, ImageTooLarge, Overloaded, RequestError
-from face_service.middleware import BodyLimit, Failures, HeadAsGet, Observe
+from face_service.middleware import BodyLimit, Cors, Failures, HeadAsGet, Observe
 from face_service.record import CLIENT_GONE, RequestRecord
 from face_service.routes.guard import attend, expected_size
 from face_service.serving.admission import Admission
@@ -290,3 +292,32 @@ def test_head_has_the_headers_of_get_and_no_body() -> None:
     asyncio.run(HeadAsGet(app)(scope, Client().receive, send))  # type: ignore[arg-type]
     assert (seen, scope["method"]) == (["GET"], "HEAD")
     assert (sent[0]["status"], sent[1]["body"]) == (503, b"")
+
+
+def test_a_500_can_be_read_by_a_page_of_an_allowed_origin() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise KeyError("secret")
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    origin = (b"origin", b"https://a.example")
+    state = {"record": RequestRecord("id", "POST"), "request_id": "id"}
+    scope: Scope = {"type": "http", "method": "POST", "headers": [origin], "state": state}
+    stack = Cors(Failures(app), allow_origins=["https://a.example"])
+    asyncio.run(stack(scope, Client().receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 500
+    assert dict(sent[0]["headers"])[b"access-control-allow-origin"] == b"https://a.example"
+
+
+@pytest.mark.parametrize("origins", ["https://a.example", ""])
+def test_failures_stand_inside_of_cors(origins: str) -> None:
+    """The order of what wraps a request, from the outside in."""
+    settings = Settings(_env_file=None, cors_origins=origins, api_keys="0" * 64)
+    app = create_app(settings)
+    app.state.service.close()
+    order = [middleware.cls.__name__ for middleware in app.user_middleware]  # type: ignore[attr-defined]
+    cors = ["Cors"] if origins else []
+    assert order == ["RequestId", "HeadAsGet", "Observe", *cors, "Failures", "ApiKeys", "BodyLimit"]
