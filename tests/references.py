@@ -36,6 +36,12 @@ EMULATED = 3
 """Faces shown to an emulated processor, which takes some seconds for each."""
 
 
+def read(path: Path) -> dict[str, Floats]:
+    """What such a file holds."""
+    with np.load(path) as file:
+        return dict(file)
+
+
 def inputs_of(model: PackModel, landmarks: Floats) -> Blob:
     """The recogniser's input, [n, 3, 112, 112]: the faces with these landmarks."""
     photo = decode(PHOTO.read_bytes(), 10**8)
@@ -66,7 +72,7 @@ def main(avx2: bool) -> None:
     pack = resolve("starter", ROOT / "models")
     model = pack.models[Role.RECOGNITION]
     known = sorted(FOLDER.glob("*.npz"))
-    landmarks = np.load(known[0])["landmarks"] if known else landmarks_of(pack)
+    landmarks = read(known[0])["landmarks"] if known else landmarks_of(pack)
     inputs = inputs_of(model, landmarks)
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
