@@ -228,7 +228,7 @@ def test_the_end_waits_for_what_computes_for_nobody(
     """A run that comes back into an interpreter that is gone would abort the process."""
     server = start_server(DRAIN_GRACE_S="0")
     server.wait_until_ready()
-    files = [("files", photo)] * 12  # seconds of work in one turn
+    files = [("files", photo)] * 12  # seconds of work
     request = httpx.Request("POST", f"{server.url}/detect/batch", files=files)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(
@@ -237,8 +237,8 @@ def test_the_end_waits_for_what_computes_for_nobody(
             % (request.headers["content-type"].encode(), request.headers["content-length"].encode())
         )
         client.sendall(request.read())
-        settled(lambda: metric(server, "face_service_images_per_turn_count") == 1)
-    settled(lambda: metric(server, "face_service_cancelled_total", where="computing") == 1)
+        settled(lambda: metric(server, "face_service_images_per_turn_count") >= 1)
+    settled(lambda: metric(server, "face_service_cancelled_total", where="computing") >= 1)
     assert server.stop() == 0, server.log()
 
 

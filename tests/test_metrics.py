@@ -97,7 +97,7 @@ def test_a_request_is_counted_with_its_stages_and_faces(server: Server, solvay: 
         "durations": 1,
         "images": 2,
         "faces": 58,
-        "turns": 1,
+        "turns": 2,
         "images in turns": 2,
         **dict.fromkeys(stages, 1),
     }

@@ -83,12 +83,14 @@ def compare(
     # Rounding makes the cosine of a face with itself 1.0000001.
     cosines = np.clip(np.stack(list(a.values())) @ np.stack(list(b.values())).T, -1, 1)
     usable = np.outer([bool(first[i].usable) for i in a], [bool(second[j].usable) for j in b])
-    places = [(i, j) for i in a for j in b]
+    rows, columns = list(a), list(b)
 
     def pair(place: np.intp) -> Pair:
+        row, column = divmod(int(place), len(columns))
         similarity = float(cosines.flat[place])
         same_person = None if threshold is None else similarity >= threshold
-        return Pair(*places[place], similarity, same_person, bool(usable.flat[place]))
+        reliable = bool(usable.flat[place])
+        return Pair(rows[row], columns[column], similarity, same_person, reliable)
 
     pairs = [pair(place) for place in np.argsort(-cosines, axis=None, kind="stable")[:MAX_PAIRS]]
     best = pairs[0]

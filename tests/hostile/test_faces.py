@@ -20,6 +20,8 @@ from tests.server import Server
 from tests.wire import metric, settled
 
 MAX_FACES = 24
+CROWD = (Path(__file__).parents[2] / "docs" / "images" / "solvay.jpg").read_bytes()
+"""29 faces, in 260 kB."""
 
 
 def noise() -> bytes:
@@ -94,12 +96,12 @@ def waiting_for(
 
 
 def test_a_crowd_of_files_ends_when_its_client_leaves(
-    start_server: Callable[..., Server], solvay: Path
+    start_server: Callable[..., Server],
 ) -> None:
     """32 photos with 29 faces each are 928: at the time of the first, somebody else is served."""
     server = start_server(REQUEST_TIMEOUT_S="300")
     server.wait_until_ready()
-    with waiting_for(server, "/detect/batch", [("files", solvay.read_bytes())] * 32):
+    with waiting_for(server, "/detect/batch", [("files", CROWD)] * 32):
         settled(lambda: metric(server, "face_service_images_per_turn_count") >= 1)
     settled(lambda: metric(server, "face_service_requests_inside") == 0)
     settled(lambda: metric(server, "face_service_decoded_bytes") == 0)
@@ -108,22 +110,21 @@ def test_a_crowd_of_files_ends_when_its_client_leaves(
     assert metric(server, "face_service_cancelled_total", why="deadline") == 0
     begun = metric(server, "face_service_images_per_turn_sum")
     assert begun <= 4, "computed for nobody"
-    assert server.client.post("/detect", files={"file": solvay.read_bytes()}).status_code == 200
+    assert server.client.post("/detect", files={"file": CROWD}).status_code == 200
     assert metric(server, "face_service_images_per_turn_sum") == begun + 1
     assert server.stop() == 0, server.log()
 
 
-def test_a_deadline_ends_the_work_as_well(
-    start_server: Callable[..., Server], solvay: Path
-) -> None:
-    server = start_server("tests.faulty", REQUEST_TIMEOUT_S="2")
+def test_a_deadline_ends_the_work_as_well(start_server: Callable[..., Server]) -> None:
+    """Four crowds are 52 runs of networks, half a minute on an engine as slow as this one."""
+    server = start_server("tests.faulty", REQUEST_TIMEOUT_S="6")
     server.wait_until_ready()
-    (server.folder / "fault").write_text("slow")  # half a second a run of a network
-    answer = server.client.post("/detect", files={"file": solvay.read_bytes()})
+    (server.folder / "fault").write_text("slow")
+    answer = server.client.post("/detect/batch", files=[("files", CROWD)] * 4)
     assert answer.status_code == 504
-    settled(lambda: metric(server, "face_service_decoded_bytes") == 0, 5)
+    settled(lambda: metric(server, "face_service_decoded_bytes") == 0)
     late = {"where": "computing", "why": "deadline"}
-    assert metric(server, "face_service_cancelled_total", **late) == 1
+    assert metric(server, "face_service_cancelled_total", **late) >= 1
     assert metric(server, "face_service_cancelled_total", why="client") == 0
     assert metric(server, "face_service_expired_total") == 1
     server.stop()
@@ -145,7 +146,6 @@ def peak(server: Server) -> int:
 )
 def test_others_are_served_beside_it_in_the_memory_there_was(
     start_server: Callable[..., Server],
-    solvay: Path,
     path: str,
     files: int,
     options: dict[str, Any],
@@ -154,15 +154,14 @@ def test_others_are_served_beside_it_in_the_memory_there_was(
         pytest.skip("the peak of a process's memory is read from /proc")
     server = start_server(REQUEST_TIMEOUT_S="300")
     server.wait_until_ready()
-    crowd = solvay.read_bytes()
     for _ in range(2):
-        assert server.client.post("/detect", files={"file": crowd}).status_code == 200
-    warm, bodies = peak(server), files * len(crowd) // 1000
+        assert server.client.post("/detect", files={"file": CROWD}).status_code == 200
+    warm, bodies = peak(server), files * len(CROWD) // 1000
     field = "file" if files == 1 else "files"
-    with waiting_for(server, path, [(field, crowd)] * files, **options):
+    with waiting_for(server, path, [(field, CROWD)] * files, **options):
         settled(lambda: metric(server, "face_service_images_per_turn_count") >= 3)
         for _ in range(3):
-            answer = server.client.post("/detect", files={"file": crowd})
+            answer = server.client.post("/detect", files={"file": CROWD})
             assert len(answer.json()["faces"]) == 29
         assert metric(server, "face_service_requests_inside") == 1, "it is still being computed"
         highest = peak(server)

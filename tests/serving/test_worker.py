@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -332,13 +333,15 @@ def test_the_time_of_a_batch_is_shared_by_its_requests() -> None:
         tasks = [asyncio.create_task(pool.run(entry(n))) for n in range(1, 17)]
         await queued(3)
         engine.after_run = lambda: threading.Event().wait(0.01)
+        started = time.perf_counter()
         engine.gate.set()
         await blocker
-        return [prediction.seconds for prediction in await asyncio.gather(*tasks)]
+        shares = [prediction.seconds for prediction in await asyncio.gather(*tasks)]
+        assert sum(shares) <= time.perf_counter() - started, "each was charged for all"
+        return shares
 
     shares = asyncio.run(run())
-    assert min(shares[-1:]) >= 0.01, "the last one is answered when all 16 have been looked at"
-    assert sum(shares) < 16 * 16 * 0.01 * 0.9, "each was charged for all"
+    assert shares[-1] >= 0.01, "the last one is answered when all 16 have been looked at"
 
 
 def test_a_worker_whose_engine_breaks_takes_nothing_more() -> None:
