@@ -97,7 +97,7 @@ def test_text_in_the_place_of_a_file_is_named(server: Server, solvay: Path, path
 def test_a_file_under_another_name_is_named(server: Server, solvay: Path) -> None:
     response = post(server, "/detect/batch", solvay, ("image", ("b.jpg", solvay.read_bytes())))
     assert response.status_code == 400
-    assert response.json()["detail"] == "image: files are read from files alone"
+    assert response.json()["detail"] == "image: files are read from 'files' alone"
 
 
 def test_the_document_describes_the_fields(server: Server) -> None:

@@ -14,11 +14,13 @@ from face_service.runtime.providers import PROVIDERS, Setup
 
 from .conftest import MIGRAPHX, Ort
 
+DIRECTML = "DmlExecutionProvider"
+
 BLOB = np.zeros((1, 3, 64, 64), np.float32)
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_runs_on_migraphx_take_turns_across_lanes_and_others_do_not(
+def test_runs_on_migraphx_and_directml_take_turns_across_workers_and_others_do_not(
     name: str, age: Task, ort: Ort, tmp_path: Path
 ) -> None:
     setup = Setup(cache=tmp_path)
@@ -28,7 +30,7 @@ def test_runs_on_migraphx_take_turns_across_lanes_and_others_do_not(
         given.run = lambda *_: held.append(setup.one_at_a_time.locked()) or [BLOB]  # type: ignore
     ours.run(BLOB)
     theirs.run(BLOB)
-    assert held == [name == MIGRAPHX] * 2
+    assert held == [name in (MIGRAPHX, DIRECTML)] * 2
     assert not setup.one_at_a_time.locked()
 
 

@@ -16,6 +16,7 @@ from face_service.serving.decode_gate import DecodeGate
 from face_service.serving.queue import UNINTERRUPTED
 from face_service.serving.service import FaceService, Limits
 from face_service.stages import StageTimes
+from face_service.vision.image import check
 from face_service.vision.scrfd import DetectorInput
 
 from .engines import FakeEngine
@@ -24,6 +25,11 @@ from .test_service import image
 LIMITS = Limits(lanes=1, decoders=2)
 AHEAD = 4
 """One that is computed, the next, and two in the decoders."""
+
+
+def charge(width: int) -> int:
+    """What decoding `image(width)` is counted as, in bytes."""
+    return check(image(width), 10**9).decoded_bytes
 
 
 class Held(FakeEngine):
@@ -136,7 +142,7 @@ def test_pixels_keep_their_room_while_an_engine_has_them_though_nobody_waits_for
         service.close()
         return [computing, service._gate.held]
 
-    assert asyncio.run(asyncio.wait_for(run(), 30)) == [10 * 10 * 3, 0]
+    assert asyncio.run(asyncio.wait_for(run(), 30)) == [charge(10), 0]
 
 
 def test_what_fails_when_nobody_waits_for_it_any_more_is_no_news(
@@ -158,7 +164,7 @@ def test_what_fails_when_nobody_waits_for_it_any_more_is_no_news(
             await asyncio.sleep(0.01)
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
-        assert service._gate.held == 10 * 10 * 3
+        assert service._gate.held == charge(10)
         engine.gate.set()
         while service._gate.held:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -203,7 +209,7 @@ def test_what_takes_long_keeps_its_memory_and_gives_its_slot_back() -> None:
             held.release()
             await asyncio.sleep(0)
         await newcomer
-        each = 10 * 40 * 3 + engine.preprocessor.max_bytes
+        each = charge(40) + engine.preprocessor.max_bytes
         assert service._gate.held == AHEAD * each, "nobody's pixels have gone"
         held.release(10**6)
         await asyncio.gather(*long)
@@ -225,7 +231,7 @@ def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_thei
         await until(lambda: engine.prepared == 16)
         await asyncio.sleep(0.1)
         assert engine.prepared == 16, "one part is computed, the next is decoded"
-        assert service._gate.held == 16 * 10 * 41 * 3
+        assert service._gate.held == 16 * charge(41)
         arrived: list[int] = []
 
         def arrive() -> None:
@@ -295,5 +301,5 @@ def test_what_the_detector_is_shown_is_counted_too() -> None:
         service.close()
         return held
 
-    assert asyncio.run(asyncio.wait_for(run(), 60)) == 12 * (5_000_000 + 10 * 7 * 3)
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == 12 * (5_000_000 + charge(7))
     assert engine.prepared == 32

@@ -88,9 +88,10 @@ def options_in(form: FormData, files: Sequence[str]) -> dict[str, str]:
         name = field[:LONGEST_NAME]
         if field in files:
             if isinstance(value, str):
-                raise InvalidRequest(f"{name}: a file was expected, this field has no file name")
+                raise InvalidRequest(f"The field '{name}' has to be a file, with a file name")
         elif isinstance(value, UploadFile):
-            raise InvalidRequest(f"{name}: files are read from {' and '.join(files)} alone")
+            wanted = " and ".join(f"'{one}'" for one in files)
+            raise InvalidRequest(f"{name}: files are read from {wanted} alone")
         elif field not in DetectOptions.model_fields:
             raise InvalidRequest(f"{name}: is not a known option")
         elif field in options:
