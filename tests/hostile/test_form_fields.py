@@ -91,7 +91,7 @@ def test_text_in_the_place_of_a_file_is_named(server: Server, solvay: Path, path
     field = ENDPOINTS[path][0]
     response = post(server, path, solvay, (field, "C:\\face.jpg"))
     assert response.status_code == 400
-    assert response.json()["detail"].startswith(f"{field}: a file was expected")
+    assert response.json()["detail"].startswith(f"The field '{field}' has to be a file")
 
 
 def test_a_file_under_another_name_is_named(server: Server, solvay: Path) -> None:
