@@ -20,9 +20,9 @@ from typing import Any
 from benchmarks import opponents
 from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, HttpServer
-from face_service.bench.load import Plan, run_apart
-from face_service.bench.report import percentile
 from face_service.runtime.processor import in_words, processor
+from face_service.tools.bench.load import Plan, run_apart
+from face_service.tools.bench.report import percentile
 
 FRAMES = 4
 CONNECTIONS = 64

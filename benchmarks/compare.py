@@ -24,8 +24,8 @@ from typing import Any
 from benchmarks import opponents, tables
 from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, HttpServer, Round, Subject, median_round
-from face_service.bench.load import Plan
 from face_service.runtime.processor import in_words, processor
+from face_service.tools.bench.load import Plan
 
 FRAMES = 4
 RESULTS = ROOT / "benchmarks/results"

@@ -18,8 +18,8 @@ from benchmarks import opponents
 from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, PYTHON, Round, median_round
 from benchmarks.tables import table
-from face_service.bench.load import Plan
 from face_service.runtime.processor import in_words, processor
+from face_service.tools.bench.load import Plan
 
 FRAMES = 4
 

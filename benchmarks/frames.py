@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 
-from face_service.bench.frames import compose
+from face_service.tools.bench.frames import compose
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

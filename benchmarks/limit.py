@@ -20,11 +20,11 @@ from benchmarks import opponents
 from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, HttpServer, Round
 from benchmarks.tables import table
-from face_service.bench.bare import BareProcess
-from face_service.bench.load import Plan
-from face_service.bench.server import cpu_seconds
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.threads import NICENESS, available_cpus
+from face_service.tools.bench.bare import BareProcess
+from face_service.tools.bench.load import Plan
+from face_service.tools.bench.server import cpu_seconds
 
 FRAMES = 4
 

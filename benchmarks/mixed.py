@@ -25,10 +25,10 @@ import cv2
 import numpy as np
 
 from benchmarks.opponents import SHARED
-from face_service.bench.client import Client, request_of
-from face_service.bench.frames import generate
-from face_service.bench.server import Address, running
 from face_service.runtime.processor import in_words, processor
+from face_service.tools.bench.client import Client, request_of
+from face_service.tools.bench.frames import generate
+from face_service.tools.bench.server import Address, running
 
 CLIENTS = 4
 STEPS = 10

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from benchmarks.frames import ROOT, SHARED
-from face_service.bench.bare import BareProcess, bare_process
-from face_service.bench.client import Client, request_of
-from face_service.bench.load import Load, Plan, run_apart
-from face_service.bench.report import percentile
-from face_service.bench.server import (
+from face_service.tools.bench.bare import BareProcess, bare_process
+from face_service.tools.bench.client import Client, request_of
+from face_service.tools.bench.load import Load, Plan, run_apart
+from face_service.tools.bench.report import percentile
+from face_service.tools.bench.server import (
     LOOPBACK,
     Address,
     cpu_seconds,

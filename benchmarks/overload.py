@@ -17,10 +17,10 @@ import time
 from collections import defaultdict
 
 from benchmarks.frames import frame
-from face_service.bench.client import Client, request_of
-from face_service.bench.report import percentile
-from face_service.bench.server import Address, running
 from face_service.runtime.processor import in_words, processor
+from face_service.tools.bench.client import Client, request_of
+from face_service.tools.bench.report import percentile
+from face_service.tools.bench.server import Address, running
 
 QUEUE = 8
 SENDERS = 48

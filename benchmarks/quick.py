@@ -13,9 +13,9 @@ from contextlib import ExitStack
 
 from benchmarks.frames import ROOT, SHARED
 from benchmarks.opponents import PYTHON, HttpServer, first_answer, median_round, naive, ours
-from face_service.bench.frames import generate
-from face_service.bench.load import Plan
 from face_service.runtime.processor import in_words, processor
+from face_service.tools.bench.frames import generate
+from face_service.tools.bench.load import Plan
 
 REQUESTS = {0: 16, 1: 12, 6: 6}
 """Requests a round, by faces in a frame."""

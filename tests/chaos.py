@@ -23,7 +23,7 @@ import time
 import cv2
 import numpy as np
 
-from face_service.bench.server import Address, running
+from face_service.tools.bench.server import Address, running
 from tests.hostile.pictures import mutations
 from tests.images import encode
 

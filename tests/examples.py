@@ -1,4 +1,4 @@
-"""`python -m tests.examples`: real servers are asked, and src/face_service/examples.json holds what
+"""`python -m tests.examples`: real servers are asked, and src/face_service/http/examples.json holds what
 they said. /docs and /redoc show it.
 
 Three things are cut, and the words beside an example say so: embeddings to three of their 512
@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from face_service.documentation import EXAMPLES
+from face_service.http.openapi import EXAMPLES
 
 from .photos import ROOT, middle, mirrored
 from .server import Server

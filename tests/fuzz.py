@@ -15,8 +15,8 @@ from collections import Counter
 
 from benchmarks.mixed import State
 
-from face_service.bench.client import Client, request_of
-from face_service.bench.server import running
+from face_service.tools.bench.client import Client, request_of
+from face_service.tools.bench.server import running
 from tests.hostile.pictures import mutations
 
 CLIENTS = 4

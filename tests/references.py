@@ -20,9 +20,9 @@ import numpy as np
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel
 from face_service.packs.store import resolve
-from face_service.quantization.network import quantize_network
-from face_service.quantization.pack import RECOGNISER_OPERATORS
 from face_service.runtime.processor import processor
+from face_service.tools.quantization.network import quantize_network
+from face_service.tools.quantization.pack import RECOGNISER_OPERATORS
 from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, to_blob
 from face_service.vision.image import decode
@@ -58,8 +58,8 @@ def quantised(model: PackModel, inputs: Blob, folder: Path) -> Path:
 
 def landmarks_of(pack: Pack) -> Floats:
     """Of the faces of the photo that are found most surely, float32 [6, 5, 2]."""
-    from face_service.assembly import Canvases
-    from face_service.quantization.calibration import build_cpu_detector
+    from face_service.engine_factory import Canvases
+    from face_service.tools.quantization.calibration import build_cpu_detector
     from face_service.vision.canvas import Size
 
     detector = build_cpu_detector(pack, Canvases((Size(640, 640),), None), threads=1)

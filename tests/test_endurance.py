@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from benchmarks.mixed import drive
 
-from face_service.bench.server import running
 from face_service.packs.pack import Pack
+from face_service.tools.bench.server import running
 from tests.chaos import disturb
 
 

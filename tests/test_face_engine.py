@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from face_service import face_engine
 from face_service.face_engine import FaceEngine, Options, PreparedImage, finish, select
-from face_service.routes.rendering import render_face
+from face_service.observability.timing import StageTimes
 from face_service.runtime.network import Network
 from face_service.runtime.policy import MAX_BATCH
 from face_service.schemas import DetectOptions
+from face_service.serialization import render_face
 from face_service.serving.answers import Analysis
-from face_service.stages import StageTimes
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size

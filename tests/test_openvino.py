@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from face_service.assembly import build_engine, detector_canvases
 from face_service.config import Settings
+from face_service.engine_factory import build_engine, detector_canvases
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve

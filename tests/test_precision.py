@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from face_service import assembly
-from face_service.assembly import Canvases, build_engine, computed_precision, load_engine
+from face_service import engine_factory as assembly
 from face_service.config import Settings
+from face_service.engine_factory import Canvases, build_engine, computed_precision, load_engine
 from face_service.errors import PackError, ProviderError
 from face_service.face_engine import FaceEngine
 from face_service.packs.local import load_folder
@@ -204,7 +204,7 @@ EMBED = """
 import sys
 from pathlib import Path
 import numpy as np
-from face_service.assembly import load_engine, setup_of
+from face_service.engine_factory import load_engine, setup_of
 from face_service.config import load_settings
 from face_service.vision.image import decode
 engine = load_engine(load_settings(), setup_of(load_settings()))

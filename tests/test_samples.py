@@ -38,18 +38,18 @@ NOT_RUN = {
     r"\bdocker (build|run|compose|logs)\b": "needs Docker: tests/test_containers.py",
     r"models (pull|verify) buffalo_l|buffalo_l\.zip": "InsightFace's files are 300 MB on a site "
     "that cannot be reached from everywhere: tests/packs/test_download.py",
-    r"face-service evaluate": "720 photos: tests/test_verification.py has some of them",
+    r"face-service evaluate": "720 photos: tests/tools/test_evaluation.py has some of them",
     r"face-service bench": "many seconds of load: tests/cli/test_bench.py",
-    r"(python -m |^)benchmarks[./]": "minutes; figures in the page: tests/bench/test_load.py",
-    r"python -m tests\.(openapi|examples)": "writes into the checkout: tests/test_documentation.py",
+    r"(python -m |^)benchmarks[./]": "minutes; figures in the page: tests/tools/bench/test_load.py",
+    r"python -m tests\.(openapi|examples)": "writes into the checkout: tests/http/test_openapi.py",
     r"scripts/client_types\.sh": "the same: tests/clients/test_typescript.py",
     r"scripts/(lock|audit)\.sh": "asks a package registry: tests/test_locks.py",
     r"\.venv/bin/(pytest|ruff|mypy|lint-imports)\b": "what ./test.sh runs, as tests/README.md says",
     r"python -m tests\.": "the long form of tests/test_load.py and tests/hostile",
     r"scripts/openvino\.sh": "installs: tests/test_precision.py",
-    r"\.openvino/bin/python .* doctor": "says what its machine has: tests/doctor/test_doctor.py",
+    r"\.openvino/bin/python .* doctor": "says what its machine has: tests/tools/doctor",
     r"models/\.compiled": "removes what this machine has compiled: tests/runtime/test_programs.py",
-    r"face-service doctor --": "seconds each, with other options: tests/doctor/test_doctor.py",
+    r"face-service doctor --": "seconds each, with other options: tests/tools/doctor",
 }
 """Commands that are not run, by what is found in them; and why, and what is tested instead."""
 

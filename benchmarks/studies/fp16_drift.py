@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.frames import ROOT
-from face_service.assembly import Canvases, build_engine
+from face_service.engine_factory import Canvases, build_engine
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG
 from face_service.packs.local import load_folder
@@ -26,7 +26,7 @@ from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.runtime.half import half_precision
 from face_service.runtime.providers import CPU, Setup
-from face_service.verification import main_face, measure_pairs, read_pairs
+from face_service.tools.evaluation import main_face, measure_pairs, read_pairs
 from face_service.vision.canvas import Size
 from face_service.vision.image import decode
 

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from benchmarks.frames import ROOT
-from face_service.assembly import build_engine, detector_canvases
 from face_service.config import Settings
+from face_service.engine_factory import build_engine, detector_canvases
 from face_service.packs.local import load_folder
 from face_service.runtime.memory import give_back
 from face_service.runtime.policy import BOUNDED_ON_CPU, ShapePolicy

@@ -37,12 +37,12 @@ import numpy as np
 import face_service.app  # what the service has loaded anyway is no price of either way
 from benchmarks.frames import ROOT, frame
 from benchmarks.tables import table
-from face_service.assembly import load_engine
-from face_service.bench.server import cpu_seconds
 from face_service.config import Settings
+from face_service.engine_factory import load_engine
 from face_service.face_engine import DEFAULTS, Face, FaceEngine
+from face_service.observability.timing import StageTimes
 from face_service.runtime.memory import give_back, share_one_heap
-from face_service.stages import StageTimes
+from face_service.tools.bench.server import cpu_seconds
 from face_service.vision.image import check, decode_checked, set_up_opencv
 
 assert face_service.app

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.frames import SHARED
 from benchmarks.studies.degrade import WAYS
 from benchmarks.studies.eyes import LIMITS, PHOTOS, THRESHOLDS, Eyes, Seen
-from face_service.verification import read_pairs
+from face_service.tools.evaluation import read_pairs
 from face_service.vision.quality import at_least, at_most
 
 SHARES = np.linspace(0, 0.5, 51)

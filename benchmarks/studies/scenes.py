@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.frames import SHARED
 from face_service.runtime.network import Task, load_networks
 from face_service.runtime.providers import CPU, Setup
-from face_service.verification import main_face
+from face_service.tools.evaluation import main_face
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
 from face_service.vision.scrfd import Detections, DetectorPreprocessor, Scrfd

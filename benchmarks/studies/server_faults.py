@@ -29,8 +29,8 @@ from benchmarks.frames import frame
 from benchmarks.studies.server_subjects import SERVERS, Running, served_by
 from benchmarks.studies.servers import photo
 from benchmarks.tables import table
-from face_service.bench.client import request_of
-from face_service.bench.server import LOOPBACK
+from face_service.tools.bench.client import request_of
+from face_service.tools.bench.server import LOOPBACK
 
 BOUNDS = {"MAX_BODY_MB": "1", "REQUEST_TIMEOUT_S": "10", "DRAIN_GRACE_S": "2", "LOG_FORMAT": "json"}
 LONG_S = 90.0

@@ -25,15 +25,15 @@ from typing import IO, Any
 
 from benchmarks.frames import ROOT
 from face_service.app import create_app
-from face_service.bench.server import LOOPBACK, Address, free_port, stop, wait_until_ready
 from face_service.config import load_settings
-from face_service.logs import configure_logging
 from face_service.main import main
+from face_service.observability.logs import configure_logging
 from face_service.runtime.memory import share_one_heap
+from face_service.tools.bench.server import LOOPBACK, Address, free_port, stop, wait_until_ready
 
 SERVERS = ("uvicorn", "granian", "hypercorn")
 HEADER_TIMEOUT_S, KEEP_ALIVE_S, SEND_TIMEOUT_S, MAX_HEADER_BYTES = 10, 65, 5, 65536
-"""As face_service.server and face_service.main have them."""
+"""As face_service.http.lifecycle and face_service.main have them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,10 @@ from benchmarks.frames import SHARED
 from benchmarks.opponents import MANY
 from benchmarks.studies.server_subjects import SERVERS, Running, served_by
 from benchmarks.tables import table
-from face_service.bench.client import request_of
-from face_service.bench.load import Plan, run_apart
-from face_service.bench.report import percentile
-from face_service.bench.server import cpu_seconds, peak_rss_mb
+from face_service.tools.bench.client import request_of
+from face_service.tools.bench.load import Plan, run_apart
+from face_service.tools.bench.report import percentile
+from face_service.tools.bench.server import cpu_seconds, peak_rss_mb
 
 ERRORS: dict[str, Counter[str]] = defaultdict(Counter)
 """Answers to an image that were not 200, by server: none are expected."""

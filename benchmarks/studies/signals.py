@@ -21,13 +21,13 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from structlog.contextvars import bind_contextvars
 
-from face_service.bench.client import Client
-from face_service.bench.server import Address, cpu_seconds, running
-from face_service.logs import formatter
-from face_service.metrics import Metrics
-from face_service.record import RequestRecord
+from face_service.observability.logs import formatter
+from face_service.observability.metrics import Metrics
+from face_service.observability.request_record import RequestRecord
+from face_service.observability.tracing import trace_request
 from face_service.runtime.processor import in_words, processor
-from face_service.tracing import trace_request
+from face_service.tools.bench.client import Client
+from face_service.tools.bench.server import Address, cpu_seconds, running
 
 SETTINGS = {
     "ERROR, console": {"LOG_LEVEL": "ERROR"},

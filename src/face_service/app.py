@@ -15,11 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from face_service import __version__
-from face_service.assembly import known_packs, load_engine, setup_of
 from face_service.config import Settings, load_settings
-from face_service.documentation import TAGS, DocumentedApp, operation_id
+from face_service.engine_factory import known_packs, load_engine, setup_of
 from face_service.errors import InvalidRequest, RequestError, StartupError
-from face_service.middleware import (
+from face_service.http.middleware import (
     REQUEST_ID_HEADER,
     ApiKeys,
     BodyLimit,
@@ -30,13 +29,14 @@ from face_service.middleware import (
     RequestId,
     error_response,
 )
-from face_service.record import PROBES, RequestRecord
+from face_service.http.openapi import TAGS, DocumentedApp, operation_id
+from face_service.observability.request_record import PROBES, RequestRecord
+from face_service.observability.tracing import trace_request
 from face_service.routes import compare, detect, health, metrics, models
 from face_service.routes.pages import add_pages
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ErrorResponse, explain
 from face_service.serving.service import FaceService, Limits
-from face_service.tracing import trace_request
 from face_service.vision.image import set_up_opencv
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from typing import NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from face_service.observability.timing import StageTimes
 from face_service.runtime.network import Network
 from face_service.runtime.placement import Placement
 from face_service.runtime.policy import MAX_BATCH, MAX_FACES
 from face_service.runtime.providers import images_per_turn
-from face_service.stages import StageTimes
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Gender

@@ -13,13 +13,13 @@ import uvicorn
 from face_service.app import create_app
 from face_service.config import Settings, load_settings, misspelt_settings
 from face_service.errors import StartupError
-from face_service.logs import configure_logging
-from face_service.protocol import BoundedProtocol
+from face_service.http.lifecycle import Server, affordable_connections
+from face_service.http.protocol import BoundedProtocol
+from face_service.observability.logs import configure_logging
+from face_service.observability.stderr import captured_stderr
 from face_service.runtime.memory import share_one_heap
-from face_service.server import Server, affordable_connections
 from face_service.serving.decoders import is_decoding
 from face_service.serving.threads import is_inside_a_network
-from face_service.stderr import captured_stderr
 
 logger = logging.getLogger("face_service.main")
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from face_service.comparison import Verdict
 from face_service.face_engine import Options
+from face_service.serving.comparison import Verdict
 from face_service.vision.quality import Reason
 from face_service.vision.scrfd import MIN_SCORE
 

@@ -14,12 +14,12 @@ from unittest.mock import create_autospec
 import onnxruntime
 import pytest
 
-from face_service.assembly import load_engine
 from face_service.cli import analysis
 from face_service.cli.analysis import Outcome, analyse_files, started
 from face_service.cli.detection import Output, run
 from face_service.cli.files import File, find_files
 from face_service.config import Settings
+from face_service.engine_factory import load_engine
 from face_service.errors import InvalidImage, StartupError
 from face_service.face_engine import FaceEngine, Options
 from face_service.packs.pack import Pack

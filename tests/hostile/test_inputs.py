@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from face_service.protocol import MAX_HEADER_BYTES
+from face_service.http.protocol import MAX_HEADER_BYTES
 from tests.hostile.pictures import lying_headers, mutations, png_bomb
 from tests.hostile.sockets import talk
 from tests.images import encode

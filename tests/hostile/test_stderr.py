@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from face_service.stderr import MAX_LINE
+from face_service.observability.stderr import MAX_LINE
 from tests.images import encode
 from tests.server import Server
 from tests.wire import CONSOLE, entries
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="not captured on
 PIPE_SIZE = 4096
 WRITES = """
 import logging, os, subprocess, sys
-from face_service.logs import configure_logging
-from face_service.stderr import captured_stderr
+from face_service.observability.logs import configure_logging
+from face_service.observability.stderr import captured_stderr
 
 with captured_stderr() as stderr:
     configure_logging("INFO", "json", stderr)
@@ -86,7 +86,7 @@ def test_no_decoder_writes_to_the_stderr_of_the_server(start_server: Callable[..
     server.stop()
     lines = server.log().splitlines()
     (told,) = (line for line in lines if "libpng" in line)
-    assert "face_service.stderr - INFO - A library wrote to stderr text=" in told
+    assert "face_service.observability.stderr - INFO - A library wrote to stderr text=" in told
     assert all(CONSOLE.fullmatch(line) for line in lines)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from face_service.assembly import Canvases, build_engine, detector_canvases, try_out
 from face_service.config import Settings
+from face_service.engine_factory import Canvases, build_engine, detector_canvases, try_out
 from face_service.packs.local import load_folder
 from face_service.packs.store import resolve
 from face_service.runtime.providers import OPENVINO, Setup

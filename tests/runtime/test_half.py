@@ -13,10 +13,10 @@ import onnx
 import pytest
 
 from face_service.errors import ProviderError
-from face_service.files import publish_file
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import network as network_module
+from face_service.runtime.files import publish_file
 from face_service.runtime.half import half_precision
 from face_service.runtime.network import Task, load_networks
 from face_service.runtime.providers import CPU, PROVIDERS, Setup

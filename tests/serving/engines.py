@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from face_service.face_engine import Face, Found, Options, PreparedImage
+from face_service.observability.timing import StageTimes
 from face_service.serving.queue import QueueEntry
-from face_service.stages import StageTimes
 from face_service.vision.canvas import Size
 from face_service.vision.scrfd import DetectedFace, DetectorPreprocessor
 

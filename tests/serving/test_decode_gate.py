@@ -11,11 +11,11 @@ import pytest
 
 from face_service.errors import InvalidImage
 from face_service.face_engine import Options
-from face_service.metrics import Metrics
+from face_service.observability.metrics import Metrics
+from face_service.observability.timing import StageTimes
 from face_service.serving.decode_gate import DecodeGate
 from face_service.serving.queue import UNINTERRUPTED
 from face_service.serving.service import FaceService, Limits
-from face_service.stages import StageTimes
 from face_service.vision.image import check
 from face_service.vision.scrfd import DetectorInput
 

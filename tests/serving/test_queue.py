@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from face_service.observability.timing import StageTimes
 from face_service.serving.batch import Batch
 from face_service.serving.queue import Consumer, Prediction, QueueEntry, RequestQueue
-from face_service.stages import StageTimes
 
 from .engines import POISON, FakeEngine, entry, prepared
 

@@ -17,10 +17,10 @@ from face_service.errors import (
     StartupError,
 )
 from face_service.face_engine import Options
+from face_service.observability.timing import StageTimes
 from face_service.serving import supervisor
 from face_service.serving.answers import Analysis
 from face_service.serving.service import FaceService, Limits
-from face_service.stages import StageTimes
 from tests.images import encode
 
 from .engines import POISON, FakeEngine, Unsound

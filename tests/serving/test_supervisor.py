@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from face_service.errors import StartupError
-from face_service.metrics import Metrics
+from face_service.observability.metrics import Metrics
 from face_service.serving import supervisor as module
 from face_service.serving.supervisor import STALLED_WITHIN_S, EngineSupervisor
 from face_service.serving.worker import WorkerPool

@@ -14,7 +14,7 @@ import pytest
 
 from face_service.errors import EngineLost, InferenceFailed
 from face_service.face_engine import Options
-from face_service.metrics import Metrics
+from face_service.observability.metrics import Metrics
 from face_service.serving.cancelling import DEADLINE
 from face_service.serving.queue import UNINTERRUPTED, Outcome, QueueEntry, RequestQueue
 from face_service.serving.worker import EngineWorker, StallClock, WorkerPool

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from face_service.assembly import load_engine, quality_limits, setup_of
 from face_service.config import Settings
+from face_service.engine_factory import load_engine, quality_limits, setup_of
 from face_service.face_engine import Face, FaceEngine, Options
 from face_service.packs.pack import Pack
 from face_service.vision.blob import Image

@@ -10,14 +10,14 @@ from functools import partial
 from typing import cast
 
 from face_service.app import limits_of
-from face_service.assembly import load_engine, setup_of
 from face_service.cli.files import File, read_file
 from face_service.config import Settings
+from face_service.engine_factory import load_engine, setup_of
 from face_service.errors import RequestError
 from face_service.face_engine import Options
+from face_service.observability.timing import StageTimes
 from face_service.serving.answers import Analysis
 from face_service.serving.service import FaceService
-from face_service.stages import StageTimes
 
 Outcome = Analysis | RequestError
 """The faces of an image, or why there are none."""

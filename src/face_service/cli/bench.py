@@ -56,14 +56,14 @@ def bench(
     The server is started with this environment's settings, on a free port. The bare limit is
     what the very same runs of the networks reach in a process that does nothing else.
     """
-    from face_service.bench.bare import bare_process
-    from face_service.bench.frames import generate
-    from face_service.bench.load import Plan
-    from face_service.bench.measure import measure
-    from face_service.bench.report import as_dict, as_text
-    from face_service.bench.server import loopback, running
     from face_service.config import load_settings
-    from face_service.verification import read_photo
+    from face_service.tools.bench.bare import bare_process
+    from face_service.tools.bench.frames import generate
+    from face_service.tools.bench.load import Plan
+    from face_service.tools.bench.measure import measure
+    from face_service.tools.bench.report import as_dict, as_text
+    from face_service.tools.bench.server import loopback, running
+    from face_service.tools.evaluation import read_photo
 
     data = [read_photo(path) for path in images or ()] or generate(faces, photos, FRAMES)
     target = loopback(url) if url else None

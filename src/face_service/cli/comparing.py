@@ -13,12 +13,12 @@ import orjson
 from face_service.cli.analysis import analyse_files, started
 from face_service.cli.detection import place
 from face_service.cli.files import File
-from face_service.comparison import Comparison, Verdict, compare
 from face_service.config import Settings
 from face_service.errors import FaceServiceError
-from face_service.routes.rendering import comparison_fields
 from face_service.schemas import CompareOptions
+from face_service.serialization import comparison_fields
 from face_service.serving.answers import Analysis
+from face_service.serving.comparison import Comparison, Verdict, compare
 from face_service.vision.image import set_up_opencv
 
 STATUSES: Mapping[Verdict, int] = MappingProxyType({"same_person": 0, "different_people": 1})

@@ -18,13 +18,13 @@ from face_service.cli.analysis import Outcome, analyse_files, started
 from face_service.cli.drawing import draw, drawing_paths
 from face_service.cli.files import File, find_files
 from face_service.cli.lines import Lines
-from face_service.comparison import WORDS
 from face_service.config import Settings
 from face_service.errors import ImageTooLarge, InvalidImage, RequestError
 from face_service.face_engine import EngineInfo, Face, clip
-from face_service.routes.rendering import render_faces, render_model
 from face_service.schemas import DetectOptions
+from face_service.serialization import render_faces, render_model
 from face_service.serving.answers import Analysis
+from face_service.serving.comparison import WORDS
 from face_service.vision.image import set_up_opencv
 
 INTERRUPTED = 130

@@ -42,9 +42,9 @@ def doctor(
     Every provider there is looks at a picture and is held against the CPU. Nothing is fetched. The
     report has no keys, no names and no picture in it: it can be pasted into a bug report.
     """
-    from face_service.doctor.examination import Request, examine
-    from face_service.doctor.report import as_json, as_text
-    from face_service.doctor.verdict import to_do
+    from face_service.tools.doctor.examination import Request, examine
+    from face_service.tools.doctor.report import as_json, as_text
+    from face_service.tools.doctor.verdict import to_do
 
     found = examine(Request(model, image, timeout), say)
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - a user without a home has none

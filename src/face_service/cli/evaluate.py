@@ -11,7 +11,7 @@ import typer
 from face_service.cli.shared import Model
 
 if TYPE_CHECKING:
-    from face_service.verification import Pairs
+    from face_service.tools.evaluation import Pairs
 
 
 def evaluate(
@@ -30,9 +30,9 @@ def evaluate(
     """
     from tqdm import tqdm
 
-    from face_service.assembly import load_engine, setup_of
     from face_service.config import load_settings
-    from face_service.verification import measure_pairs, read_pairs
+    from face_service.engine_factory import load_engine, setup_of
+    from face_service.tools.evaluation import measure_pairs, read_pairs
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rows = read_pairs(pairs)

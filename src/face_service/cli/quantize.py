@@ -39,11 +39,11 @@ def quantize(
     --pairs, a pack that loses more than 0.3 points of accuracy is not written. Serve it
     with INSIGHTFACE_MODEL=./FOLDER.
     """
-    from face_service.assembly import detector_canvases
     from face_service.config import load_settings
+    from face_service.engine_factory import detector_canvases
     from face_service.packs import store
-    from face_service.quantization.pack import Trial, quantize_pack
     from face_service.runtime.threads import available_cpus
+    from face_service.tools.quantization.pack import Trial, quantize_pack
     from face_service.vision.image import set_up_opencv
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")

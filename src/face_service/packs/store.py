@@ -19,12 +19,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from face_service.errors import PackError
-from face_service.files import sync_folder
 from face_service.packs.archive import extract
 from face_service.packs.catalog import CatalogFile, CatalogPack, Source, find
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack, PackModel, by_role, sha256_of
 from face_service.packs.sources import describe, fetch
+from face_service.runtime.files import sync_folder
 
 logger = logging.getLogger(__name__)
 

@@ -7,16 +7,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from face_service.comparison import compare
 from face_service.errors import ImageTooLarge, InvalidImage, InvalidRequest, RequestError
+from face_service.routes.admitted_route import GuardedRoute
+from face_service.routes.bodies import Upload, read_one_of_each, with_fields
+from face_service.routes.deps import Record, Service, media_type
+from face_service.routes.detect import ERRORS, FILE, form_body, note
 from face_service.schemas import CompareOptions, CompareResponse
+from face_service.serialization import render_comparison
 from face_service.serving.answers import Analysis
-
-from .bodies import Upload, read_one_of_each, with_fields
-from .deps import Record, Service, media_type
-from .detect import ERRORS, FILE, form_body, note
-from .guard import GuardedRoute
-from .rendering import render_comparison
+from face_service.serving.comparison import compare
 
 FIELDS = ("file_a", "file_b")
 BODY = form_body(dict.fromkeys(FIELDS, FILE), CompareOptions)

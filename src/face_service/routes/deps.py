@@ -8,11 +8,10 @@ from fastapi import Depends, Query, Request
 
 from face_service.config import Settings
 from face_service.errors import InvalidRequest
-from face_service.record import RequestRecord
+from face_service.observability.request_record import RequestRecord
+from face_service.routes.bodies import Upload, read_files
 from face_service.schemas import DetectOptions
 from face_service.serving.service import FaceService
-
-from .bodies import Upload, read_files
 
 
 async def get_settings(request: Request) -> Settings:

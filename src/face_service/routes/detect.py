@@ -8,7 +8,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from face_service.record import RequestRecord
+from face_service.observability.request_record import RequestRecord
+from face_service.routes.admitted_route import GuardedRoute
+from face_service.routes.bodies import parse_embedding_request, read_body, with_fields
+from face_service.routes.deps import OptionsQuery, Record, Service, UploadedFiles, UploadedImage
 from face_service.schemas import (
     BatchResponse,
     DetectOptions,
@@ -16,13 +19,9 @@ from face_service.schemas import (
     EmbeddingRequest,
     ErrorResponse,
 )
+from face_service.serialization import render, render_batch
 from face_service.serving.answers import Analysis
 from face_service.serving.service import FaceService
-
-from .bodies import parse_embedding_request, read_body, with_fields
-from .deps import OptionsQuery, Record, Service, UploadedFiles, UploadedImage
-from .guard import GuardedRoute
-from .rendering import render, render_batch
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {

@@ -7,10 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from face_service import __version__
+from face_service.routes.deps import Configured, Service
+from face_service.routes.models import runtime_of
 from face_service.schemas import HealthResponse, StatusResponse
-
-from .deps import Configured, Service
-from .models import runtime_of
 
 router = APIRouter(tags=["health"])
 UNWELL = "Starting, recovering, draining, or failed"

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from .deps import Service
+from face_service.routes.deps import Service
 
 router = APIRouter(tags=["metrics"])
 

@@ -8,7 +8,7 @@ from typing import Any
 import onnxruntime
 
 from face_service.errors import ProviderError
-from face_service.files import publish_file
+from face_service.runtime.files import publish_file
 
 from .providers import Setup
 

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 
 from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
-from face_service.stages import StageTimes
+from face_service.observability.timing import StageTimes
 from face_service.vision.scrfd import DetectedFace
 
 from .queue import Outcome, Predicted, Prediction, QueueEntry

@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from face_service.metrics import Metrics
-from face_service.stages import StageTimes
+from face_service.observability.metrics import Metrics
+from face_service.observability.timing import StageTimes
 
 from .budget import Budget
 from .cancelling import reason_of

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from face_service.errors import DecodingStalled, NotReady, StartupError
-from face_service.metrics import Metrics
+from face_service.observability.metrics import Metrics
 from face_service.runtime.threads import step_back
 
 logger = logging.getLogger(__name__)

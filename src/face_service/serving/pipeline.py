@@ -12,8 +12,8 @@ from typing import Protocol
 
 from face_service.errors import OutOfMemory, RequestError
 from face_service.face_engine import FaceEngine, Options, PreparedImage
-from face_service.metrics import Metrics
-from face_service.stages import StageTimes
+from face_service.observability.metrics import Metrics
+from face_service.observability.timing import StageTimes
 from face_service.vision.image import Checked, check, decode_checked
 
 from .answers import Answer, Part, as_answer, as_request_error, parts

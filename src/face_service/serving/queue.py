@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from face_service.face_engine import EngineInfo, Face, PreparedImage
-from face_service.stages import StageTimes
+from face_service.observability.timing import StageTimes
 
 UNINTERRUPTED = 16
 """Runs of networks that a new entry gets before others have theirs: about 50 faces. Ordinary

@@ -16,8 +16,8 @@ from face_service.errors import (
     StartupError,
 )
 from face_service.face_engine import EngineInfo, FaceEngine, Options
-from face_service.metrics import Metrics
-from face_service.stages import StageTimes
+from face_service.observability.metrics import Metrics
+from face_service.observability.timing import StageTimes
 
 from .admission import Admission
 from .answers import Analysis, Answer

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from face_service.errors import StartupError
 from face_service.face_engine import FaceEngine
-from face_service.metrics import Metrics
+from face_service.observability.metrics import Metrics
 from face_service.runtime.memory import give_back
 
 from .threads import run_in_daemon_thread

@@ -10,7 +10,7 @@ from collections import deque
 
 from face_service.errors import EngineLost
 from face_service.face_engine import FaceEngine
-from face_service.metrics import Metrics
+from face_service.observability.metrics import Metrics
 
 from .batch import Batch
 from .cancelling import reason_of

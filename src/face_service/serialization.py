@@ -1,0 +1,205 @@
+"""An analysis as the bytes of a response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pybase64
+from fastapi import Response
+
+from face_service.errors import RequestError
+from face_service.face_engine import EngineInfo, Face, clip
+from face_service.schemas import DetectOptions, EmbeddingFormat
+from face_service.serving.answers import Analysis
+from face_service.serving.comparison import Comparison, Pair, measured_threshold
+
+
+def render(
+    analysis: Analysis,
+    options: DetectOptions,
+    elapsed_ms: float,
+    request_id: str,
+) -> Response:
+    """A DetectResponse."""
+    content = {
+        "faces": render_faces(analysis, options),
+        "faces_omitted": analysis.faces_omitted,
+        "processing_time_ms": round(elapsed_ms, 2),
+        "image_width": analysis.width,
+        "image_height": analysis.height,
+        "model": render_model(analysis.info),
+        "request_id": request_id,
+    }
+    return json_response(content)
+
+
+def render_batch(
+    info: EngineInfo,
+    names: Sequence[str | None],
+    answers: Sequence[Analysis | RequestError],
+    options: DetectOptions,
+    elapsed_ms: float,
+    request_id: str,
+) -> Response:
+    """A BatchResponse."""
+    content = {
+        "results": [
+            {
+                "file": name,
+                "status": answer.status if isinstance(answer, RequestError) else 200,
+                **render_result(answer, options, request_id),
+            }
+            for name, answer in zip(names, answers, strict=True)
+        ],
+        "processing_time_ms": round(elapsed_ms, 2),
+        "model": render_model(info),
+        "request_id": request_id,
+    }
+    return json_response(content)
+
+
+def render_comparison(
+    analyses: tuple[Analysis, Analysis],
+    found: Comparison,
+    options: DetectOptions,
+    elapsed_ms: float,
+    request_id: str,
+) -> Response:
+    """A CompareResponse."""
+    content = {
+        **comparison_fields(analyses, found, options),
+        "processing_time_ms": round(elapsed_ms, 2),
+        "request_id": request_id,
+    }
+    return json_response(content)
+
+
+def comparison_fields(
+    analyses: tuple[Analysis, Analysis], found: Comparison, options: DetectOptions
+) -> dict[str, Any]:
+    """The part of a CompareResponse that a comparison without a server has as well."""
+    info = analyses[0].info
+    return {
+        **{
+            name: {
+                "faces": render_faces(analysis, options),
+                "faces_omitted": analysis.faces_omitted,
+                "image_width": analysis.width,
+                "image_height": analysis.height,
+            }
+            for name, analysis in zip("ab", analyses, strict=True)
+        },
+        "pairs": [render_pair(pair) for pair in found.pairs],
+        "best": found.best and render_pair(found.best),
+        "verdict": found.verdict,
+        "detail": found.detail,
+        "threshold": {
+            "similarity": measured_threshold(info),
+            "false_match_rate": info.false_match_rate,
+            "measured_on": info.threshold_measured_on,
+        },
+        "model": render_model(info),
+    }
+
+
+def render_pair(pair: Pair) -> dict[str, Any]:
+    """A ComparedPair."""
+    return {
+        "a": pair.a,
+        "b": pair.b,
+        "similarity": np.float32(pair.similarity),
+        "same_person": pair.same_person,
+        "reliable": pair.reliable,
+    }
+
+
+def render_result(
+    answer: Analysis | RequestError, options: DetectOptions, request_id: str
+) -> dict[str, Any]:
+    """The faces of one file of a batch, or its error."""
+    if isinstance(answer, RequestError):
+        error = {"detail": str(answer), "code": answer.code, "request_id": request_id}
+        return {
+            "faces": [],
+            "faces_omitted": 0,
+            "image_width": None,
+            "image_height": None,
+            "error": error,
+        }
+    return {
+        "faces": render_faces(answer, options),
+        "faces_omitted": answer.faces_omitted,
+        "image_width": answer.width,
+        "image_height": answer.height,
+        "error": None,
+    }
+
+
+def json_response(content: object) -> Response:
+    """JSON.
+
+    orjson writes NumPy's float32 in the fewest digits that read back the same: half the
+    size of the same numbers as Python floats.
+    """
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, media_type="application/json")
+
+
+def render_model(info: EngineInfo) -> dict[str, str]:
+    """A ModelUsed."""
+    return {
+        "pack": info.pack,
+        "recogniser": info.recogniser_sha256,
+        "precision": info.precision,
+    }
+
+
+def render_faces(analysis: Analysis, options: DetectOptions) -> list[dict[str, Any]]:
+    """A FaceOut for each face."""
+    return [render_face(face, analysis, options) for face in analysis.faces]
+
+
+def render_face(face: Face, analysis: Analysis, options: DetectOptions) -> dict[str, Any]:
+    """A FaceOut."""
+    return {
+        "bbox": clip(face.bbox, analysis.width, analysis.height),
+        "embedding": render_embedding(face, options.embedding_format),
+        "det_score": np.float32(face.score),
+        "age": face.age,
+        "gender": face.gender,
+        "landmarks": face.landmarks if options.landmarks else None,
+        **render_quality(face, options.quality),
+        "error": face.error,
+    }
+
+
+def render_quality(face: Face, wanted: bool) -> dict[str, Any]:
+    """The fields `quality`, `usable` and `reasons`; all None where they are not wanted."""
+    if not wanted:
+        return {"quality": None, "usable": None, "reasons": None}
+    found = face.quality
+    return {
+        "quality": found
+        and {
+            "score": np.float32(found.score),
+            "size": np.float32(found.size),
+            "sharpness": np.float32(found.sharpness),
+            "brightness": np.float32(found.brightness),
+            "visible": np.float32(found.visible),
+            "pose": {name: np.float32(angle) for name, angle in found.pose._asdict().items()},
+        },
+        "usable": face.usable,
+        "reasons": found.reasons if found else (),
+    }
+
+
+def render_embedding(face: Face, form: EmbeddingFormat) -> object:
+    """The embedding as float32 array, as base64 of little-endian float32, or None."""
+    if face.embedding is None or form == "none":
+        return None
+    if form == "float":
+        return face.embedding
+    return pybase64.b64encode_as_string(face.embedding.astype(np.dtype("<f4")).tobytes())

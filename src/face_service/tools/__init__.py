@@ -1,0 +1,1 @@
+"""Benchmark, doctor, quantisation, evaluation: commands beside the service, which imports none."""

@@ -1,0 +1,186 @@
+"""The client: posts images to a server on this machine and notes when each answer came.
+
+It runs in a process of its own, `python -m face_service.tools.bench.load`: an order as JSON on
+stdin, the answers as JSON on stdout. It imports neither NumPy nor OpenCV and sends bytes
+that were prepared beforehand, for it shares the machine with the server it measures.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import math
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from .client import Client, Reply, request_of
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to send, and when.
+
+    requests: at most. seconds: no request starts later than this after the first one, or,
+    where a rate is given, than twice this. rate: arrivals per second, whether the server
+    keeps up or not; None lets each client post as soon as it has its answer.
+    """
+
+    clients: int
+    requests: int
+    seconds: float
+    rate: float | None = None
+
+    @property
+    def arrivals(self) -> int:
+        """Requests to send if nothing stops them."""
+        if self.rate is None:
+            return self.requests
+        return min(self.requests, max(1, math.floor(self.rate * self.seconds)))
+
+    @property
+    def last_start(self) -> float:
+        """Seconds after the first request at which the rest is given up."""
+        return self.seconds if self.rate is None else 2 * self.seconds
+
+    def due(self, turn: int) -> float | None:
+        """Seconds after the start at which request number `turn` is to be sent."""
+        return None if self.rate is None else turn / self.rate
+
+
+@dataclass(slots=True)
+class Sample:
+    """One request. latency: seconds to the end of the answer from when the request was due.
+    late: seconds of these before it was sent; 0 in a closed loop."""
+
+    status: int
+    latency: float
+    late: float
+    faces: int
+    stages: dict[str, float]
+
+
+@dataclass(slots=True)
+class Load:
+    """What one stretch of load measured. seconds: from the first request to the last answer.
+    cpu_seconds: what the client itself used. unsent: requests given up."""
+
+    samples: list[Sample]
+    seconds: float
+    cpu_seconds: float
+    unsent: int
+
+    @property
+    def latencies(self) -> list[float]:
+        """Seconds, of the requests that were answered with 200."""
+        return [sample.latency for sample in self.samples if sample.status == 200]
+
+    @property
+    def throughput(self) -> float:
+        """Requests answered with 200 per second."""
+        return len(self.latencies) / self.seconds
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Requests by status, those answered with 200 left out."""
+        counts = Counter(sample.status for sample in self.samples if sample.status != 200)
+        return {str(status) if status else "broken": n for status, n in sorted(counts.items())}
+
+
+def take_turns(
+    plan: Plan,
+    turns: Callable[[], int],
+    send: Callable[[int], Reply],
+    clock: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], None] = time.sleep,
+    started: float = 0.0,
+) -> list[Sample]:
+    """Send requests until the plan is through: what one client does.
+
+    `turns` gives out the numbers of the requests, `send` sends one. A request is timed from
+    the moment it was due: if all clients were busy then, the wait for one of them counts.
+    """
+    samples = []
+    while (turn := turns()) < plan.arrivals:
+        due, now = plan.due(turn), clock() - started
+        if due is not None and due > now:
+            sleep(due - now)
+            now = clock() - started
+        if now > plan.last_start:
+            break
+        since = now if due is None else due
+        reply = send(turn)
+        samples.append(
+            Sample(
+                reply.status,
+                clock() - started - since,
+                max(0.0, now - since),
+                reply.faces,
+                reply.stages,
+            )
+        )
+    return samples
+
+
+def run(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load:
+    """Post the images in turn, as the plan says, with a thread for each client."""
+    requests = [request_of(image, host, port) for image in images]
+    turns = itertools.count()
+    samples: list[Sample] = []
+
+    def client() -> None:
+        connection = Client(host, port)
+        samples.extend(
+            take_turns(
+                plan,
+                turns.__next__,
+                lambda turn: connection.send(requests[turn % len(requests)]),
+                started=started,
+            )
+        )
+        connection.close()
+
+    threads = [threading.Thread(target=client) for _ in range(min(plan.clients, plan.arrivals))]
+    cpu, started = time.process_time(), time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - started
+    return Load(samples, seconds, time.process_time() - cpu, plan.arrivals - len(samples))
+
+
+def run_apart(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load:
+    """`run` in a process of its own."""
+    order = {
+        "plan": asdict(plan),
+        "host": host,
+        "port": port,
+        "images": [base64.b64encode(image).decode() for image in images],
+    }
+    finished = subprocess.run(
+        [sys.executable, "-m", "face_service.tools.bench.load"],
+        input=json.dumps(order),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    content = json.loads(finished.stdout)
+    return Load(**{**content, "samples": [Sample(**each) for each in content["samples"]]})
+
+
+def main() -> None:
+    """Run the order on stdin."""
+    order = json.load(sys.stdin)
+    images = [base64.b64decode(image) for image in order["images"]]
+    load = run(Plan(**order["plan"]), order["host"], order["port"], images)
+    json.dump(asdict(load), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""`python -m face_service.tools.doctor.child`: one thing that may crash or hang, in a process.
+
+An order as JSON on stdin's first line, the answer as JSON on stdout. It ends with its parent, when
+stdin ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from face_service.face_engine import Face, FaceEngine
+    from face_service.vision.blob import Image
+
+PICTURE = Path(__file__).with_name("faces.jpg")
+"""Eleven of those who met at Solvay in 1927 (Benjamin Couprie, public domain): that photograph's
+x 1005 to 2065, y 830 to 1320, at three quarters of its size."""
+PICTURE_PIXELS = 795 * 368
+
+MOST_FACES = 32
+"""The best of a picture: enough to compare, and an answer of a known size."""
+BATCHES = (1, 8)
+MOST_RUNS = 7
+RUNS_S = 5.0
+"""Seconds after which no further run is timed."""
+
+
+def main() -> None:
+    """Do what stdin says. What libraries print on stdout goes to stderr."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    from face_service.tools.doctor.probing import Failed, attempt
+
+    tasks = {"graphics": graphics, "storage": storage, "offers": offers, "trial": trial}
+    found = attempt(tasks[order["task"]], order)
+    answer = asdict(found) if isinstance(found, Failed) else found
+    with open(answers, "w") as stdout:  # noqa: PTH123 - a descriptor
+        json.dump(answer, stdout, default=str)
+
+
+def end_with_parent() -> None:
+    """Wait for the end of stdin, then end the process, wherever it is."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+def graphics(order: dict[str, Any]) -> dict[str, Any]:
+    """What is seen of cards."""
+    from face_service.tools.doctor import graphics
+
+    return asdict(graphics.graphics(Path(order["root"])))
+
+
+def storage(order: dict[str, Any]) -> dict[str, Any]:
+    """Pack and cache, or why nothing is known of them."""
+    from face_service.tools.doctor.probing import attempt
+    from face_service.tools.doctor.storage import cache_state, pack_state
+
+    cache_dir = Path(order["cache_dir"])
+    return {
+        "pack": asdict(attempt(pack_state, order["model"], cache_dir)),
+        "cache": asdict(attempt(cache_state, cache_dir)),
+    }
+
+
+def offers(order: dict[str, Any]) -> dict[str, Any]:
+    """What this ONNX Runtime offers, and what becomes of what the settings ask for."""
+    import onnxruntime
+
+    offered = onnxruntime.get_available_providers()
+    made_for = {
+        name: str(version)
+        for name in ("cuda", "cudnn", "rocm", "migraphx")
+        if (version := getattr(onnxruntime, f"{name}_version", None))
+    }
+    return {
+        "version": onnxruntime.__version__,
+        "offered": offered,
+        "made_for": made_for,
+        **selected(order["asked"], order["precision"], offered),
+    }
+
+
+def selected(asked: Sequence[str], precision: Any, offered: Sequence[str]) -> dict[str, Any]:
+    """The lists that a start would try, and why not others; why there is none."""
+    from face_service.errors import ProviderError
+    from face_service.runtime.selection import choose_providers
+
+    try:
+        selection = choose_providers(asked, precision, offered)
+    except ProviderError as error:
+        return {"attempts": [], "reasons": [], "refusal": str(error)}
+    return {
+        "attempts": selection.attempts,
+        "reasons": list(selection.reasons.values()),
+        "refusal": None,
+    }
+
+
+def trial(order: dict[str, Any]) -> dict[str, Any]:
+    """Load the pack onto providers as the service does, and look at a picture.
+
+    order: `providers`, `precision`, `model`, `image` (None: PICTURE). Raises ProviderError where
+    the first provider does not compute.
+    """
+    from face_service.config import load_settings
+    from face_service.engine_factory import build_engine, detector_canvases, setup_of, try_out
+    from face_service.face_engine import Options
+    from face_service.runtime.precision import require_precision
+    from face_service.tools.doctor.storage import here
+    from face_service.vision.image import decode, set_up_opencv
+
+    set_up_opencv()
+    providers, precision = tuple(order["providers"]), order["precision"]
+    require_precision(providers[0], precision)
+    settings = load_settings(insightface_model=order["model"])
+    pack = here(settings.insightface_model, settings.model_cache_dir)
+    setup = replace(setup_of(settings), precision=precision)
+    started = time.perf_counter()
+    engine = build_engine(pack, detector_canvases(settings), providers, setup=setup)
+    try_out(engine)
+    warm = time.perf_counter() - started
+    options = Options(max_faces=MOST_FACES, attributes=False, quality=False)
+    picture = decode(PICTURE.read_bytes(), PICTURE_PIXELS)
+    image = picture
+    if order["image"]:
+        image = decode(Path(order["image"]).read_bytes(), settings.max_image_pixels)
+    return {
+        "precision": engine.info.precision,
+        "warm_s": warm,
+        "placement": engine.placement(),
+        "faces": [as_json(face) for face in engine.faces_of(image, options)],
+        "mirrored": [as_json(face) for face in engine.faces_of(mirrored(image), options)],
+        "width": image.shape[1],
+        "milliseconds": milliseconds(engine, picture),
+    }
+
+
+def mirrored(image: Image) -> Image:
+    """The image as a mirror shows it."""
+    import cv2
+
+    return cv2.flip(image, 1)  # type: ignore[return-value]
+
+
+def as_json(face: Face) -> dict[str, Any]:
+    return {
+        "bbox": face.bbox.tolist(),
+        "score": face.score,
+        "embedding": None if face.embedding is None else face.embedding.tolist(),
+    }
+
+
+def milliseconds(engine: FaceEngine, image: Image) -> dict[str, Any]:
+    """Medians: of the detector, and of the recogniser by number of faces in a batch."""
+    from face_service.face_engine import Options, PreparedImage
+    from face_service.observability.timing import StageTimes
+
+    detector: list[float] = []
+    recogniser: dict[int, list[float]] = {}
+    for batch in BATCHES:
+        options = Options(max_faces=batch, attributes=False, quality=False)
+        inputs = engine.preprocessor.preprocess(image)
+        prepared = PreparedImage(image, inputs, options)
+        end = time.monotonic() + RUNS_S
+        for _ in range(MOST_RUNS):
+            times = StageTimes()
+            faces = engine.predict(prepared, times)
+            detector.append(times["detect"])
+            if len(faces) == batch:
+                recogniser.setdefault(batch, []).append(times["embed"])
+            if time.monotonic() > end:
+                break
+    return {
+        "detector": statistics.median(detector),
+        "recogniser": {batch: statistics.median(runs) for batch, runs in recogniser.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""What the networks of a pack see on real photos: the inputs to calibrate on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from face_service.engine_factory import Canvases, detector_task
+from face_service.errors import InvalidRequest, RequestError
+from face_service.packs.catalog import Role
+from face_service.packs.pack import Pack, PackModel
+from face_service.runtime.network import load_networks
+from face_service.runtime.providers import CPU, Setup
+from face_service.vision.alignment import align_face
+from face_service.vision.blob import Blob, Image, to_blob
+from face_service.vision.canvas import Size, letterbox
+from face_service.vision.image import decode
+from face_service.vision.scrfd import DetectorPreprocessor, Scrfd
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+MAX_PHOTOS = 256
+"""Photos looked at, evenly spread over the folder; the ranges settle long before."""
+MAX_SINGLE = 24
+"""Photos the detector looks at alone, for calibration and again for judgement."""
+GRIDS, GRID_SIDES = 4, (2, 4, 8)
+"""Besides: that many grids of 2×2, 4×4 and 8×8 photos. Portraits alone never make the heads for
+small faces answer; their int8 ranges end near 0, and a group photo is left without a face."""
+GRID_PIXELS = 640
+MAX_CROPS = 128
+MIN_PHOTOS, MIN_CROPS = 10, 16
+"""Photos with faces, and faces on them. Fewer would set the ranges by chance: an int8 detector
+calibrated on one black-and-white photo found none of the six faces of a colour one."""
+MAX_PIXELS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Photos, and crops of the faces on them.
+
+    The detector is calibrated on every other photo, and judged on the rest.
+    """
+
+    photos: tuple[Path, ...]
+    crops: tuple[Image, ...]
+
+    def canvases(self, detector: Scrfd) -> Iterator[Blob]:
+        """Inputs of the detector, float32 [1, 3, height, width], one at a time."""
+        for scene in scenes(self.photos[::2]):
+            for view in detector.preprocess(scene):
+                yield view.blob
+
+    def held_out(self) -> Iterator[Image]:
+        """What the quantised detector is judged on."""
+        return scenes(self.photos[1::2])
+
+    def faces(self, model: PackModel) -> Iterator[Blob]:
+        """Inputs of a recogniser, float32 [1, 3, 112, 112]."""
+        for crop in self.crops:
+            yield to_blob([crop], model.normalization)
+
+
+def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
+    """The detector of a pack, on ONNX Runtime's own CPU provider."""
+
+    task, looks = detector_task(pack, canvases)
+    (network,) = load_networks([task], (CPU,), Setup(threads))
+    normalization = pack.models[Role.DETECTION].normalization
+    return Scrfd(network, DetectorPreprocessor(*looks, normalization))
+
+
+def calibrate(folder: Path, detector: Scrfd) -> Calibration:
+    """Look at the photos of a folder and of the folders in it.
+
+    A file that cannot be decoded is left out with a warning. Raises InvalidRequest where
+    fewer than MIN_PHOTOS photos show a face, or fewer than MIN_CROPS faces are shown.
+    """
+    photos, with_faces, crops = [], 0, []
+    for path in spread(photos_in(folder), MAX_PHOTOS):
+        try:
+            image = read(path)
+        except RequestError as error:
+            logger.warning("%s is left out: %s", path, error)
+            continue
+        faces = detector.detect(detector.preprocess(image))
+        photos.append(path)
+        with_faces += len(faces) > 0
+        crops += [align_face(image, landmarks) for landmarks in faces.landmarks]
+    whole = [crop for crop in crops if crop is not None]
+    if with_faces < MIN_PHOTOS or len(whole) < MIN_CROPS:
+        raise InvalidRequest(
+            f"--calibrate {folder}: {len(whole)} faces on {with_faces} photos; at least "
+            f"{MIN_CROPS} on {MIN_PHOTOS} are needed, a hundred are better, of the kind the "
+            "service will see"
+        )
+    return Calibration(tuple(photos), tuple(spread(whole, MAX_CROPS)))
+
+
+def scenes(photos: Sequence[Path]) -> Iterator[Image]:
+    """Photos alone, and grids of them: faces of every size."""
+    for path in spread(photos, MAX_SINGLE):
+        yield read(path)
+    endless = cycle(photos)
+    for side in GRID_SIDES:
+        for _ in range(GRIDS):
+            yield grid([read(path) for path in islice(endless, side * side)], side)
+
+
+def grid(images: Sequence[Image], side: int) -> Image:
+    """`side` × `side` images, each shrunk or grown to its tile."""
+    tile = Size(GRID_PIXELS // side, GRID_PIXELS // side)
+    blank = np.zeros((tile.height, tile.width, 3), np.uint8)
+    tiles = [canvas.pixels if (canvas := letterbox(image, tile)) else blank for image in images]
+    return np.vstack([np.hstack(tiles[row : row + side]) for row in range(0, len(tiles), side)])
+
+
+def photos_in(folder: Path) -> list[Path]:
+    """Every file of the folder, and below, whose name is a picture's."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` of the items, evenly spread, in their order."""
+    if len(items) <= most:
+        return list(items)
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, most)]
+
+
+def read(path: Path) -> Image:
+    """Decode a photo. Raises RequestError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{path}: {error.strerror or error}") from error
+    return decode(content, MAX_PIXELS)
