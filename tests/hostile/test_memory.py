@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from face_service.errors import OutOfMemory
-from face_service.serving.answers import as_request_error, groups
+from face_service.serving.answers import as_request_error, parts
 from face_service.vision.image import check
 from tests.conftest import ROOT
 from tests.images import encode
@@ -121,5 +121,6 @@ def test_a_picture_that_takes_more_than_the_budget_goes_alone() -> None:
     for what decoding it takes."""
     image = check(encode(np.zeros((100, 100, 3), np.uint8), "PNG"), 10_000)
     assert image.decoded_bytes == 70_000
-    assert groups({0: image, 1: image, 2: image}, 30_000) == [[0], [1], [2]]
-    assert groups({0: image, 1: image, 2: image}, 140_000) == [[0, 1], [2]]
+    three = {0: image, 1: image, 2: image}
+    assert [part.places for part in parts(three, 0, 8, 30_000)] == [[0], [1], [2]]
+    assert [part.places for part in parts(three, 0, 8, 140_000)] == [[0, 1], [2]]
