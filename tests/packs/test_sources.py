@@ -231,7 +231,7 @@ def test_npm_package_where_there_is_no_npm(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     "source",
-    {file.source for file in CATALOG["starter"].files},
+    dict.fromkeys(file.source for file in CATALOG["starter"].files),
     ids=lambda source: source.name,
 )
 def test_package_sources_are_named_with_version_and_client(source: Source) -> None:
