@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from face_service.runtime.memory import give_back, share_one_heap
+from face_service.runtime.memory import limit_malloc_arenas, trim_heap
 from face_service.vision.image import check, decode_checked, set_up_opencv
 from tests.images import encode, every_dress, rotated
 
@@ -49,7 +49,7 @@ def pictures(megapixels: float) -> Iterator[tuple[str, bytes]]:
 def measure(data: bytes) -> tuple[float, float]:
     """Bytes a pixel that decoding takes at most, and those it is charged with."""
     image = check(data, 10**9)
-    give_back()
+    trim_heap()
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
     before = memory("VmRSS")
     decode_checked(image)
@@ -63,7 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--megapixels", type=float, default=4)
     megapixels = parser.parse_args().megapixels
-    share_one_heap()
+    limit_malloc_arenas()
     set_up_opencv()
     for _, data in pictures(0.01):  # what every decoder takes once
         decode_checked(check(data, 10**9))

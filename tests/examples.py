@@ -1,5 +1,5 @@
-"""`python -m tests.examples`: real servers are asked, and src/face_service/http/examples.json holds what
-they said. /docs and /redoc show it.
+"""`python -m tests.examples`: asks real servers, and writes what they said to
+src/face_service/http/examples.json. /docs and /redoc show it.
 
 Three things are cut, and the words beside an example say so: embeddings to three of their 512
 numbers, the known packs to one, the metrics to their first lines.

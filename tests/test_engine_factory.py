@@ -10,9 +10,9 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from face_service.engine_factory import Canvases, first_that_works, load_engine
+from face_service.engine_factory import Canvases, load_engine, load_with_fallback
 from face_service.packs.pack import Pack
-from face_service.runtime.providers import CPU, PROVIDERS, Setup
+from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.selection import choose_providers
 from face_service.vision.canvas import Size
 from tests import accelerated
@@ -40,7 +40,7 @@ def test_an_engine_that_does_not_compute_is_let_go_before_the_next_is_built(
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     selection = choose_providers((CUDA, CPU), "fp32", (CUDA, CPU), {"onnxruntime": "1.32.0"})
     canvases = Canvases((Size(640, 640),), None)
-    engine = first_that_works(starter, canvases, selection, Setup(2, cache=tmp_path))
+    engine = load_with_fallback(starter, canvases, selection, RuntimeConfig(2, cache=tmp_path))
     assert engine.info.providers == (CPU,)
     assert held == [0, 0, 0, 0]
 

@@ -17,7 +17,7 @@ from face_service.runtime.network import Network
 from face_service.runtime.policy import MAX_BATCH
 from face_service.schemas import DetectOptions
 from face_service.serialization import render_face
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
@@ -168,7 +168,7 @@ def test_a_face_that_cannot_be_aligned_is_not_usable_and_has_no_quality(
     monkeypatch.setattr(engine, "_detector", CoincidingLandmarks())
     (face,) = engine.faces_of(IMAGE)
     assert (face.embedding, face.quality, face.usable) == (None, None, False)
-    analysis = Analysis(engine.info, [face], 200, 100)
+    analysis = ImageAnalysis(engine.info, [face], 200, 100)
     wire = render_face(face, analysis, DetectOptions())
     assert wire["error"] == "landmarks are degenerate"
     assert (wire["quality"], wire["usable"], list(wire["reasons"])) == (None, False, [])

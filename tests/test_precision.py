@@ -22,7 +22,7 @@ from face_service.packs.pack import QUANTIZATION, Pack
 from face_service.runtime import session
 from face_service.runtime.precision import require_precision
 from face_service.runtime.processor import BF16, processor
-from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, Precision, Setup
+from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, Precision, RuntimeConfig
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
 
@@ -102,7 +102,7 @@ def test_bf16_is_refused_before_a_pack_is_fetched(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(assembly, "resolve", fetch)
     with pytest.raises(ProviderError, match="does not compute in PRECISION=bf16"):
-        load_engine(Settings(_env_file=None, precision="bf16"), Setup())
+        load_engine(Settings(_env_file=None, precision="bf16"), RuntimeConfig())
 
 
 def test_a_quantised_pack_is_int8_whatever_the_default(starter: Pack) -> None:
@@ -189,7 +189,7 @@ def test_every_network_is_told_its_precision(
 ) -> None:
     openvino = OpenVino()
     monkeypatch.setattr(session.onnxruntime, "InferenceSession", openvino)
-    setup = Setup(threads=3, precision=asked, cache=tmp_path)
+    setup = RuntimeConfig(threads=3, precision=asked, cache=tmp_path)
     engine = build_engine(starter, SQUARE, (OPENVINO,), setup=setup)
     assert engine.info.precision == asked
     assert engine.info.providers == (OPENVINO,)
@@ -204,10 +204,10 @@ EMBED = """
 import sys
 from pathlib import Path
 import numpy as np
-from face_service.engine_factory import load_engine, setup_of
+from face_service.engine_factory import load_engine, runtime_config
 from face_service.config import load_settings
 from face_service.vision.image import decode
-engine = load_engine(load_settings(), setup_of(load_settings()))
+engine = load_engine(load_settings(), runtime_config(load_settings()))
 faces = engine.faces_of(decode(Path(sys.argv[1]).read_bytes(), 10**9))
 np.save(sys.argv[2], np.stack([face.embedding for face in faces]))
 print(engine.info.precision, *engine.info.providers)

@@ -14,8 +14,8 @@ from benchmarks.studies.degrade import Photo, Spoilt
 from benchmarks.studies.scenes import THREADS, detector
 from face_service.packs.catalog import Role
 from face_service.packs.store import resolve
-from face_service.runtime.network import Task, load_networks
-from face_service.runtime.providers import CPU, Setup
+from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.alignment import align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image
@@ -61,8 +61,8 @@ class Eyes:
         self._find = detector("det_2.5g", allowed_canvases(640), CLOSEUP)
         model = resolve("starter", ROOT / "models").models[Role.RECOGNITION]
         edgeface = SHARED / "models/edgeface_xs.onnx"
-        tasks = [Task(edgeface, sha256=""), Task(model.path, model.sha256)]
-        networks = load_networks(tasks, (CPU,), Setup(THREADS))
+        tasks = [NetworkSpec(edgeface, sha256=""), NetworkSpec(model.path, model.sha256)]
+        networks = load_networks(tasks, (CPU,), RuntimeConfig(THREADS))
         self._recognisers = {
             "edgeface": ArcFace(networks[0], ARCFACE_NORMALIZATION),
             "starter": ArcFace(networks[1], model.normalization),

@@ -25,7 +25,7 @@ from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.runtime.half import half_precision
-from face_service.runtime.providers import CPU, Setup
+from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.evaluation import main_face, measure_pairs, read_pairs
 from face_service.vision.canvas import Size
 from face_service.vision.image import decode
@@ -34,7 +34,7 @@ FACES = ROOT.parent / "shared" / "faces"
 SQUARE = Canvases((Size(640, 640),), None)
 
 
-def halved(pack: Pack, setup: Setup) -> Pack:
+def halved(pack: Pack, setup: RuntimeConfig) -> Pack:
     """The same pack, its files converted."""
     models = {
         role: replace(model, path=half_precision(model.path, model.sha256, setup))
@@ -58,7 +58,9 @@ def report(name: str) -> None:
     rows = read_pairs(FACES / "pairs.csv")
     photos = sorted((FACES / "lfw").glob("*/*.jpg"))
     with tempfile.TemporaryDirectory() as cache:
-        half = build_engine(halved(pack, Setup(cache=Path(cache))), SQUARE, (CPU,), threads=2)
+        half = build_engine(
+            halved(pack, RuntimeConfig(cache=Path(cache))), SQUARE, (CPU,), threads=2
+        )
     full = build_engine(pack, SQUARE, (CPU,), threads=2)
     cosines = (embeddings(full, photos) * embeddings(half, photos)).sum(axis=1)
     print(f"{pack.name}: {len(photos)} photos, cosine mean {cosines.mean():.6f}, ", end="")

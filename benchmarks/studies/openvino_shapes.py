@@ -19,7 +19,7 @@ from benchmarks.frames import ROOT
 from face_service.config import Settings
 from face_service.engine_factory import build_engine, detector_canvases
 from face_service.packs.local import load_folder
-from face_service.runtime.memory import give_back
+from face_service.runtime.memory import trim_heap
 from face_service.runtime.policy import BOUNDED_ON_CPU, ShapePolicy
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU, OPENVINO
@@ -50,7 +50,7 @@ def measure(name: str) -> dict[str, float]:
     engine = build_engine(pack, detector_canvases(Settings(_env_file=None)), (provider,), threads=2)
     engine.warm_up()
     warm = time.process_time()
-    give_back()  # as the service does
+    trim_heap()  # as the service does
     memory = resident()
     for _ in range(IMAGES):
         assert len(engine.faces_of(image)) == 6

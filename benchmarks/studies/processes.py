@@ -41,7 +41,7 @@ from face_service.config import Settings
 from face_service.engine_factory import load_engine
 from face_service.face_engine import DEFAULTS, Face, FaceEngine
 from face_service.observability.timing import StageTimes
-from face_service.runtime.memory import give_back, share_one_heap
+from face_service.runtime.memory import limit_malloc_arenas, trim_heap
 from face_service.tools.bench.server import cpu_seconds
 from face_service.vision.image import check, decode_checked, set_up_opencv
 
@@ -105,7 +105,7 @@ def misbehave(data: bytes) -> None:
 
 def child_main(wire: Connection, pack: str, slots: Sequence[SharedMemory]) -> None:
     """The child: answers (number, faces) to (number, slot and shape, or bytes)."""
-    share_one_heap()
+    limit_malloc_arenas()
     engine = Engine(pack) if pack else None
     sending = threading.Lock()
 
@@ -289,7 +289,7 @@ def megabytes(way: Way, field: str) -> float:
 
 def memory(way: str, pack: str) -> None:
     """Start, memory and a replacement of one way, in this process. One row."""
-    share_one_heap()
+    limit_malloc_arenas()
     empty = kilobytes(os.getpid(), "Pss:") * 1024 / 1e6
     engine_cpu, started = time.process_time(), time.perf_counter()
     engine = make(way, pack)
@@ -298,7 +298,7 @@ def memory(way: str, pack: str) -> None:
     image = frame(1, 1)
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(engine.analyse, [image] * 24))
-    give_back()
+    trim_heap()
     used = megabytes(engine, "Pss:")
     private = megabytes(engine, "Private_Dirty:")
     # A hang: what it holds while another engine takes over.
@@ -309,7 +309,7 @@ def memory(way: str, pack: str) -> None:
     another = make(way, pack)
     replaced = time.perf_counter() - started
     another.analyse(image)
-    give_back()
+    trim_heap()
     after = megabytes(another, "Pss:")
     print(
         f"| {way} | {start:.1f} | {used_cpu:.1f} | {empty:.0f} | {used:.0f} | {private:.0f} "

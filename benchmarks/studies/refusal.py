@@ -32,7 +32,7 @@ class Rates(NamedTuple):
 
 
 def product(face: Seen) -> float:
-    """The merits multiplied, where `score` takes the least of them."""
+    """The normalized_scores multiplied, where `score` takes the least of them."""
     quality = face.quality
     return float(
         np.prod(

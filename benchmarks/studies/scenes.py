@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.frames import SHARED
-from face_service.runtime.network import Task, load_networks
-from face_service.runtime.providers import CPU, Setup
+from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.evaluation import main_face
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
@@ -50,8 +50,8 @@ class Scene(NamedTuple):
 
 def detector(name: str, canvases: tuple[Size, ...], closeup: Size | None = None) -> Scrfd:
     """One of the official detectors of ../shared/models."""
-    task = Task(SHARED / "models" / f"{name}.onnx", sha256="")
-    (network,) = load_networks([task], (CPU,), Setup(THREADS))
+    task = NetworkSpec(SHARED / "models" / f"{name}.onnx", sha256="")
+    (network,) = load_networks([task], (CPU,), RuntimeConfig(THREADS))
     return Scrfd(network, DetectorPreprocessor(canvases, closeup))
 
 

@@ -91,7 +91,7 @@ def cost(call: Callable[[], object], count: int) -> float:
 def answered() -> RequestRecord:
     """A request whose image had two faces."""
     record = RequestRecord("a" * 32, "POST", pack="starter", faces=[2], sizes=[(1920, 1080)])
-    record.says("face_service.routes.detect", "Detected 2 faces in 45.23ms")
+    record.set_message("face_service.routes.detect", "Detected 2 faces in 45.23ms")
     for stage in ("decode", "queue", "detect", "align", "embed", "attributes", "serialise"):
         record.times.add(stage, 0.0, 0.0123)
     record.end("/detect", 200)

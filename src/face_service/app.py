@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 
 from face_service import __version__
 from face_service.config import Settings, load_settings
-from face_service.engine_factory import known_packs, load_engine, setup_of
+from face_service.engine_factory import known_packs, load_engine, runtime_config
 from face_service.errors import InvalidRequest, RequestError, StartupError
 from face_service.http.middleware import (
     REQUEST_ID_HEADER,
@@ -25,8 +25,8 @@ from face_service.http.middleware import (
     Cors,
     Failures,
     HeadAsGet,
-    Observe,
     RequestId,
+    RequestTelemetry,
     error_response,
 )
 from face_service.http.openapi import TAGS, DocumentedApp, operation_id
@@ -61,7 +61,7 @@ def create_app(
     `/health` says what went wrong.
     """
     settings = settings or load_settings()
-    setup = setup_of(settings)
+    setup = runtime_config(settings)
     service = FaceService(
         lambda: load_engine(settings, setup),
         limits_of(settings),
@@ -170,7 +170,7 @@ def middleware_of(
     return [
         Middleware(RequestId),
         Middleware(HeadAsGet),
-        Middleware(Observe, tell=tell, closing=lambda: service.draining),
+        Middleware(RequestTelemetry, tell=tell, closing=lambda: service.draining),
         *([cors] if settings.cors_origins else []),
         Middleware(Failures),
         *([keys] if settings.api_keys else []),

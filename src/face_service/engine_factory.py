@@ -16,10 +16,10 @@ from face_service.packs.local import INPUT_SIDE
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.runtime.graph import read_input
-from face_service.runtime.network import Network, Task, load_networks
+from face_service.runtime.network import Network, NetworkSpec, load_networks
 from face_service.runtime.placement import in_words
-from face_service.runtime.providers import CPU, PROVIDERS, Precision, Setup
-from face_service.runtime.selection import Selection, announce, choose_providers, refusal
+from face_service.runtime.providers import CPU, PROVIDERS, Precision, RuntimeConfig
+from face_service.runtime.selection import Selection, choose_providers, log_selection, startup_error
 from face_service.runtime.session import in_public
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ModelFileOut, PackOut
@@ -32,9 +32,9 @@ from face_service.vision.scrfd import CLOSEUP, DetectorPreprocessor, Scrfd
 logger = logging.getLogger("face_service.face_engine")
 
 
-def setup_of(settings: Settings) -> Setup:
+def runtime_config(settings: Settings) -> RuntimeConfig:
     """What the settings say of computing. One for a process: what runs one at a time shares it."""
-    return Setup(
+    return RuntimeConfig(
         threads=settings.intra_op_threads or max(1, available_cpus() // settings.lanes),
         precision=settings.precision,
         device=settings.device_id,
@@ -46,10 +46,10 @@ def setup_of(settings: Settings) -> Setup:
     )
 
 
-def load_engine(settings: Settings, setup: Setup) -> FaceEngine:
+def load_engine(settings: Settings, setup: RuntimeConfig) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once.
 
-    setup: `setup_of` the settings, the same one for every engine of a process. Takes seconds,
+    setup: `runtime_config` the settings, the same one for every engine of a process. Takes seconds,
     minutes where the pack must be downloaded or programs compiled. Raises StartupError.
     """
     started = time.perf_counter()
@@ -57,7 +57,7 @@ def load_engine(settings: Settings, setup: Setup) -> FaceEngine:
     selection = choose_providers(settings.onnx_providers, settings.precision)
     mirror = str(settings.model_mirror) if settings.model_mirror else None
     pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
-    engine = first_that_works(
+    engine = load_with_fallback(
         pack,
         detector_canvases(settings),
         selection,
@@ -74,11 +74,11 @@ def load_engine(settings: Settings, setup: Setup) -> FaceEngine:
     return engine
 
 
-def first_that_works(
+def load_with_fallback(
     pack: Pack,
     canvases: Canvases,
     selection: Selection,
-    setup: Setup,
+    setup: RuntimeConfig,
     limits: QualityLimits | None = None,
 ) -> FaceEngine:
     """A warm engine on the first of the selection's attempts that computes.
@@ -90,7 +90,7 @@ def first_that_works(
         try:
             engine = build_engine(pack, canvases, providers, setup=setup, limits=limits)
             try:
-                try_out(engine)
+                smoke_test(engine)
             except ProviderError:
                 engine.release()  # before the next one takes as much memory
                 raise
@@ -100,20 +100,20 @@ def first_that_works(
         else:
             break
     else:
-        raise ProviderError(refusal(selection.asked, reasons.values()))
+        raise ProviderError(startup_error(selection.asked, reasons.values()))
     computing = engine.info.providers
     engine.info = replace(
         engine.info,
         asked=selection.asked,
         offered=selection.offered,
-        fallback=announce(computing, selection.ahead_of(computing[0], reasons)),
+        fallback=log_selection(computing, selection.ahead_of(computing[0], reasons)),
         warnings=(*selection.warnings, *no_card_to_choose(computing, setup)),
         placement=engine.placement(),
     )
     return engine
 
 
-def no_card_to_choose(providers: tuple[str, ...], setup: Setup) -> tuple[str, ...]:
+def no_card_to_choose(providers: tuple[str, ...], setup: RuntimeConfig) -> tuple[str, ...]:
     """Log where DEVICE_ID has no effect. Returns the sentence for /health, if there is one."""
     best = PROVIDERS[providers[0]]
     if not setup.device or best.card(setup) is not None:
@@ -123,7 +123,7 @@ def no_card_to_choose(providers: tuple[str, ...], setup: Setup) -> tuple[str, ..
     return (said,)
 
 
-def try_out(engine: FaceEngine) -> None:
+def smoke_test(engine: FaceEngine) -> None:
     """Run every network on all it may be given, and see that its provider computed something.
 
     Raises ProviderError if not; then the memory of the engine is free for the next one.
@@ -156,7 +156,7 @@ def build_engine(
     canvases: Canvases,
     providers: tuple[str, ...],
     threads: int = 1,
-    setup: Setup | None = None,
+    setup: RuntimeConfig | None = None,
     limits: QualityLimits | None = None,
 ) -> FaceEngine:
     """Load the networks of a pack into an engine.
@@ -165,7 +165,7 @@ def build_engine(
     is not usable. Raises ProviderError if
     `providers` cannot all be had, PackError if pack and settings do not fit.
     """
-    setup = setup or Setup(threads=threads)
+    setup = setup or RuntimeConfig(threads=threads)
     setup = replace(setup, precision=computed_precision(pack, setup.precision))
     task, looks = detector_task(pack, canvases)
     roles = (Role.RECOGNITION, *attribute_roles(pack))
@@ -278,7 +278,7 @@ def detector_canvases(settings: Settings) -> Canvases:
     )
 
 
-def detector_task(pack: Pack, canvases: Canvases) -> tuple[Task, Canvases]:
+def detector_task(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases]:
     """The detector of a pack, and what it looks at.
 
     A graph of fixed size looks once, and DET_SIZE must agree: else PackError.
@@ -299,14 +299,14 @@ def detector_task(pack: Pack, canvases: Canvases) -> tuple[Task, Canvases]:
         looks = Canvases((fixed,), None)
     sizes = (*looks.allowed, *([looks.closeup] if looks.closeup else []))
     shapes = tuple((size.height, size.width) for size in sizes)
-    return Task(model.path, model.sha256, shapes, single=True), looks
+    return NetworkSpec(model.path, model.sha256, shapes, single=True), looks
 
 
-def face_task(pack: Pack, role: Role) -> Task:
+def face_task(pack: Pack, role: Role) -> NetworkSpec:
     """A network that is shown faces. Of a graph that leaves the size of its input open, only the
     role says which it is."""
     side = INPUT_SIDE[role]
-    return Task(pack.models[role].path, pack.models[role].sha256, ((side, side),))
+    return NetworkSpec(pack.models[role].path, pack.models[role].sha256, ((side, side),))
 
 
 def attribute_roles(pack: Pack) -> tuple[Role, ...]:

@@ -13,7 +13,7 @@ from face_service.observability.timing import StageTimes
 from face_service.runtime.network import Network
 from face_service.runtime.placement import Placement
 from face_service.runtime.policy import MAX_BATCH, MAX_FACES
-from face_service.runtime.providers import images_per_turn
+from face_service.runtime.providers import max_batch_images
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Gender
@@ -158,7 +158,7 @@ class FaceEngine:
         limits: QualityLimits,
     ) -> None:
         self.info = info
-        self.max_batch_images = images_per_turn(info.providers)
+        self.max_batch_images = max_batch_images(info.providers)
         self.piece = max(MAX_BATCH, recogniser.network.policy.batches[-1])
         self.max_faces = MAX_FACES
         self._detector = detector

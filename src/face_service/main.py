@@ -17,7 +17,7 @@ from face_service.http.lifecycle import Server, affordable_connections
 from face_service.http.protocol import BoundedProtocol
 from face_service.observability.logs import configure_logging
 from face_service.observability.stderr import captured_stderr
-from face_service.runtime.memory import share_one_heap
+from face_service.runtime.memory import limit_malloc_arenas
 from face_service.serving.decoders import is_decoding
 from face_service.serving.threads import is_inside_a_network
 
@@ -70,7 +70,7 @@ def serve(settings: Settings) -> int:
 
 def main(**overrides: Any) -> int:
     """Read the settings and serve. A bad setting is one line on stderr and status 1."""
-    share_one_heap()  # before the first thread begins
+    limit_malloc_arenas()  # before the first thread begins
     try:
         settings = load_settings(**overrides)
     except StartupError as error:

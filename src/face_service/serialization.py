@@ -13,12 +13,12 @@ from fastapi import Response
 from face_service.errors import RequestError
 from face_service.face_engine import EngineInfo, Face, clip
 from face_service.schemas import DetectOptions, EmbeddingFormat
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Pair, measured_threshold
 
 
 def render(
-    analysis: Analysis,
+    analysis: ImageAnalysis,
     options: DetectOptions,
     elapsed_ms: float,
     request_id: str,
@@ -39,7 +39,7 @@ def render(
 def render_batch(
     info: EngineInfo,
     names: Sequence[str | None],
-    answers: Sequence[Analysis | RequestError],
+    answers: Sequence[ImageAnalysis | RequestError],
     options: DetectOptions,
     elapsed_ms: float,
     request_id: str,
@@ -62,7 +62,7 @@ def render_batch(
 
 
 def render_comparison(
-    analyses: tuple[Analysis, Analysis],
+    analyses: tuple[ImageAnalysis, ImageAnalysis],
     found: Comparison,
     options: DetectOptions,
     elapsed_ms: float,
@@ -78,7 +78,7 @@ def render_comparison(
 
 
 def comparison_fields(
-    analyses: tuple[Analysis, Analysis], found: Comparison, options: DetectOptions
+    analyses: tuple[ImageAnalysis, ImageAnalysis], found: Comparison, options: DetectOptions
 ) -> dict[str, Any]:
     """The part of a CompareResponse that a comparison without a server has as well."""
     info = analyses[0].info
@@ -117,7 +117,7 @@ def render_pair(pair: Pair) -> dict[str, Any]:
 
 
 def render_result(
-    answer: Analysis | RequestError, options: DetectOptions, request_id: str
+    answer: ImageAnalysis | RequestError, options: DetectOptions, request_id: str
 ) -> dict[str, Any]:
     """The faces of one file of a batch, or its error."""
     if isinstance(answer, RequestError):
@@ -157,12 +157,12 @@ def render_model(info: EngineInfo) -> dict[str, str]:
     }
 
 
-def render_faces(analysis: Analysis, options: DetectOptions) -> list[dict[str, Any]]:
+def render_faces(analysis: ImageAnalysis, options: DetectOptions) -> list[dict[str, Any]]:
     """A FaceOut for each face."""
     return [render_face(face, analysis, options) for face in analysis.faces]
 
 
-def render_face(face: Face, analysis: Analysis, options: DetectOptions) -> dict[str, Any]:
+def render_face(face: Face, analysis: ImageAnalysis, options: DetectOptions) -> dict[str, Any]:
     """A FaceOut."""
     return {
         "bbox": clip(face.bbox, analysis.width, analysis.height),

@@ -26,7 +26,7 @@ from face_service.packs.pack import Pack
 from face_service.runtime import compiling
 from face_service.runtime.providers import CPU
 from face_service.schemas import DetectOptions
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.serving.threads import WORKER
 from tests import accelerated
 from tests.wire import settled
@@ -89,7 +89,7 @@ def test_every_file_has_its_outcome_in_order(watched: Watched, crops: Path, tmp_
     assert [file for file, _ in outcomes] == files
     assert isinstance(outcomes[0][1], InvalidImage)
     assert outcomes[1][1] is None
-    faces = [len(found.faces) for _, found in outcomes[2:] if isinstance(found, Analysis)]
+    faces = [len(found.faces) for _, found in outcomes[2:] if isinstance(found, ImageAnalysis)]
     assert len(faces) == 12
     assert min(faces) == 0 < max(faces)
 
@@ -100,7 +100,7 @@ def test_the_next_images_are_decoded_while_a_network_runs(watched: Watched, crop
 
     watched.before_analysis = wait_for_another
     outcomes = asyncio.run(read(find_files([crops])))
-    assert all(isinstance(outcome, Analysis) for _, outcome in outcomes)
+    assert all(isinstance(outcome, ImageAnalysis) for _, outcome in outcomes)
 
 
 def test_only_so_many_are_under_way(watched: Watched, crops: Path) -> None:
@@ -145,7 +145,7 @@ def test_engines_that_may_not_run_side_by_side_do_not(
         model_cache_dir=tmp_path,
     )
     for _, outcome in asyncio.run(read(find_files([crops]), settings)):
-        assert isinstance(outcome, Analysis)
+        assert isinstance(outcome, ImageAnalysis)
     assert len(set(runs)) > 1, "both lanes computed"
     assert not overlaps
 
@@ -154,7 +154,7 @@ def test_a_large_file_costs_only_itself(watched: Watched, crops: Path) -> None:
     sizes = sorted(path.stat().st_size for path in crops.rglob("*.jpg"))
     settings = SETTINGS.model_copy(update={"max_body_mb": sizes[-2] / 1e6})
     outcomes = asyncio.run(read(find_files([crops]), settings))
-    refused = [outcome for _, outcome in outcomes if not isinstance(outcome, Analysis)]
+    refused = [outcome for _, outcome in outcomes if not isinstance(outcome, ImageAnalysis)]
     assert [outcome.code for outcome in refused if outcome] == ["too_large"]
 
 

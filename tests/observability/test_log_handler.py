@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from face_service.observability.log_handler import A_SECOND, HELD, Scribe
+from face_service.observability.log_handler import MAX_PER_SECOND, MAX_QUEUED, RateLimitedLogHandler
 from face_service.observability.logs import formatter
 
 
@@ -36,14 +36,14 @@ def heard(tmp_path: Path) -> Heard:
     return Heard(tmp_path / "log")
 
 
-def scribe_on(file: int) -> Scribe:
-    made = Scribe(file)
+def scribe_on(file: int) -> RateLimitedLogHandler:
+    made = RateLimitedLogHandler(file)
     made.setFormatter(formatter("console"))
     return made
 
 
 @pytest.fixture
-def hand(heard: Heard) -> Iterator[Scribe]:
+def hand(heard: Heard) -> Iterator[RateLimitedLogHandler]:
     made = scribe_on(heard.file)
     yield made
     made.close()
@@ -51,20 +51,26 @@ def hand(heard: Heard) -> Iterator[Scribe]:
         os.close(heard.file)
 
 
-def say(hand: Scribe, words: str, name: str = "face_service.test", **extra: object) -> None:
+def say(
+    hand: RateLimitedLogHandler, words: str, name: str = "face_service.test", **extra: object
+) -> None:
     record = logging.LogRecord(name, logging.INFO, "", 0, words, (), None)
     vars(record).update(extra)
     hand.handle(record)
 
 
-def test_lines_come_in_order_and_are_all_there_at_the_end(hand: Scribe, heard: Heard) -> None:
+def test_lines_come_in_order_and_are_all_there_at_the_end(
+    hand: RateLimitedLogHandler, heard: Heard
+) -> None:
     for n in range(2000):
         say(hand, f"line {n}")
     hand.close()
     assert [line.rpartition(" ")[2] for line in heard.lines()] == [str(n) for n in range(2000)]
 
 
-def test_of_one_kind_ten_lines_a_second_and_a_count(hand: Scribe, heard: Heard) -> None:
+def test_of_one_kind_ten_lines_a_second_and_a_count(
+    hand: RateLimitedLogHandler, heard: Heard
+) -> None:
     for n in range(500):
         say(hand, "Refused", fields={"n": n}, kind={"endpoint": "/detect", "status": 429})
         say(hand, "Refused", fields={"n": n}, kind={"endpoint": "/detect", "status": 401})
@@ -72,32 +78,32 @@ def test_of_one_kind_ten_lines_a_second_and_a_count(hand: Scribe, heard: Heard) 
     hand.close()
     lines = heard.lines()
     assert sum("Detected" in line for line in lines) == 500, "what an engine worked for"
-    assert sum(" - INFO - Refused n=" in line for line in lines) == 2 * A_SECOND
+    assert sum(" - INFO - Refused n=" in line for line in lines) == 2 * MAX_PER_SECOND
     more = [line.partition(" - INFO - ")[2] for line in lines if " more: " in line]
     assert more == [
-        f"{500 - A_SECOND} more: Refused endpoint=/detect status=429",
-        f"{500 - A_SECOND} more: Refused endpoint=/detect status=401",
+        f"{500 - MAX_PER_SECOND} more: Refused endpoint=/detect status=429",
+        f"{500 - MAX_PER_SECOND} more: Refused endpoint=/detect status=401",
     ]
 
 
-def test_a_second_later_they_are_written_again(hand: Scribe, heard: Heard) -> None:
+def test_a_second_later_they_are_written_again(hand: RateLimitedLogHandler, heard: Heard) -> None:
     for _ in range(30):
         say(hand, "Refused", kind={})
     wait_for(lambda: any("20 more: Refused" in line for line in heard.lines()))
     say(hand, "Refused", kind={})
     hand.close()
-    assert sum(line.endswith(" - Refused") for line in heard.lines()) == A_SECOND + 1
+    assert sum(line.endswith(" - Refused") for line in heard.lines()) == MAX_PER_SECOND + 1
 
 
-def test_other_packages_are_kept_short_as_well(hand: Scribe, heard: Heard) -> None:
+def test_other_packages_are_kept_short_as_well(hand: RateLimitedLogHandler, heard: Heard) -> None:
     for _ in range(100):
         say(hand, "Unsupported upgrade request.", name="uvicorn.error")
     hand.close()
-    assert len(heard.lines()) == A_SECOND + 1
+    assert len(heard.lines()) == MAX_PER_SECOND + 1
     assert "90 more: Unsupported upgrade request." in heard.lines()[-1]
 
 
-def test_counts_are_exact_from_many_threads(hand: Scribe, heard: Heard) -> None:
+def test_counts_are_exact_from_many_threads(hand: RateLimitedLogHandler, heard: Heard) -> None:
     def flood() -> None:
         for _ in range(2000):
             say(hand, "Refused", kind={})
@@ -120,7 +126,7 @@ def test_a_reader_that_has_stopped_holds_nobody_up() -> None:
     for n in range(3000):  # more than fits into the pipe
         say(hand, f"line {n}")
     wait_for(lambda: waiting_in(reading) > 60_000)  # and the hand is held up
-    for n in range(3000, HELD + 5000):  # more than fits into the queue as well
+    for n in range(3000, MAX_QUEUED + 5000):  # more than fits into the queue as well
         say(hand, f"line {n}")
     with os.fdopen(reading) as reader:
         read = threading.Thread(target=lambda: text.append(reader.read()))
@@ -133,18 +139,18 @@ def test_a_reader_that_has_stopped_holds_nobody_up() -> None:
     numbers = [int(n) for n in re.findall(r" line (\d+)\n", text[0])]
     assert numbers == list(range(len(numbers))), "the oldest are kept, in order"
     (lost,) = re.findall(r"(\d+) lines of the log are lost", text[0])
-    assert len(numbers) + int(lost) == HELD + 5000
+    assert len(numbers) + int(lost) == MAX_QUEUED + 5000
     assert "it is read again" in text[0]
 
 
-def test_a_file_that_is_closed_ends_nothing(heard: Heard, hand: Scribe) -> None:
+def test_a_file_that_is_closed_ends_nothing(heard: Heard, hand: RateLimitedLogHandler) -> None:
     os.close(heard.file)
     say(hand, "to nobody")
     hand.close()
     assert not hand._thread.is_alive()
 
 
-def test_a_line_is_written_whatever_its_letters(heard: Heard, hand: Scribe) -> None:
+def test_a_line_is_written_whatever_its_letters(heard: Heard, hand: RateLimitedLogHandler) -> None:
     say(hand, "naïve 顔")
     hand.close()
     assert heard.path.read_bytes().endswith(" - naïve 顔\n".encode())

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from face_service.config import Settings
-from face_service.engine_factory import Canvases, build_engine, detector_canvases, try_out
+from face_service.engine_factory import Canvases, build_engine, detector_canvases, smoke_test
 from face_service.packs.local import load_folder
 from face_service.packs.store import resolve
-from face_service.runtime.providers import OPENVINO, Setup
+from face_service.runtime.providers import OPENVINO, RuntimeConfig
 from face_service.vision.image import decode
 
 
@@ -28,8 +28,8 @@ def main() -> None:
         starter = folder.name == "starter"
         pack = resolve("starter", folder.parent) if starter else load_folder(folder)
         canvases: Canvases = detector_canvases(Settings(_env_file=None))
-        engine = build_engine(pack, canvases, (OPENVINO,), setup=Setup(threads=2))
-        try_out(engine)
+        engine = build_engine(pack, canvases, (OPENVINO,), setup=RuntimeConfig(threads=2))
+        smoke_test(engine)
         print(json.dumps({file: dict(nodes) for file, nodes in engine.placement().items()}))
         for number, photo in enumerate(photos):
             faces = engine.faces_of(decode(Path(photo).read_bytes(), 10**9))

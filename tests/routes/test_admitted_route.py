@@ -14,9 +14,9 @@ from starlette.types import Message, Receive, Scope, Send
 from face_service.app import create_app
 from face_service.config import Settings
 from face_service.errors import DeadlinePassed, ImageTooLarge, Overloaded, RequestError
-from face_service.http.middleware import BodyLimit, Cors, Failures, HeadAsGet, Observe
+from face_service.http.middleware import BodyLimit, Cors, Failures, HeadAsGet, RequestTelemetry
 from face_service.observability.request_record import CLIENT_GONE, RequestRecord
-from face_service.routes.admitted_route import attend, expected_size
+from face_service.routes.admitted_route import expected_size, run_until_deadline
 from face_service.serving.admission import Admission
 
 LEFT: Message = {"type": "http.disconnect"}
@@ -38,19 +38,19 @@ class Client:
     async def receive(self) -> Message:
         return await self.messages.get()
 
-    def says(self, message: Message) -> None:
+    def set_message(self, message: Message) -> None:
         self.messages.put_nowait(message)
 
 
 def attended(
     handle: Handler, client: Client, seconds: float = 5, admission: Admission | None = None
 ) -> Coroutine[Any, Any, Response]:
-    """`attend` as `GuardedRoute` calls it."""
+    """`run_until_deadline` as `AdmittedRoute` calls it."""
     request = Request({"type": "http", "method": "POST", "headers": []}, client.receive)
 
     async def run() -> Response:
         with (admission or Admission(10)).admit(100) as place:
-            return await attend(request, handle, seconds, place)
+            return await run_until_deadline(request, handle, seconds, place)
 
     return run()
 
@@ -206,7 +206,7 @@ def test_the_size_of_a_body_is_known_before_it_is_read(headers: dict[str, str], 
 def wrapped(
     app: Callable[[Scope, Receive, Send], Awaitable[None]],
 ) -> tuple[Callable[..., Awaitable[None]], list[RequestRecord], list[Message], Scope]:
-    """An application in Observe and Failures, what is told, what is sent, and its scope."""
+    """An application in RequestTelemetry and Failures, its records, its messages, its scope."""
     told: list[RequestRecord] = []
     sent: list[Message] = []
     record = RequestRecord("id", "POST")
@@ -216,7 +216,7 @@ def wrapped(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    observed = Observe(Failures(app), tell=told.append, closing=lambda: False)  # type: ignore[arg-type]
+    observed = RequestTelemetry(Failures(app), tell=told.append, closing=lambda: False)  # type: ignore[arg-type]
     return lambda: observed(scope, Client().receive, send), told, sent, scope
 
 
@@ -320,4 +320,12 @@ def test_failures_stand_inside_of_cors(origins: str) -> None:
     app.state.service.close()
     order = [middleware.cls.__name__ for middleware in app.user_middleware]  # type: ignore[attr-defined]
     cors = ["Cors"] if origins else []
-    assert order == ["RequestId", "HeadAsGet", "Observe", *cors, "Failures", "ApiKeys", "BodyLimit"]
+    assert order == [
+        "RequestId",
+        "HeadAsGet",
+        "RequestTelemetry",
+        *cors,
+        "Failures",
+        "ApiKeys",
+        "BodyLimit",
+    ]

@@ -12,8 +12,8 @@ import pytest
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import compiling, session
-from face_service.runtime.network import Network, Task, load_networks
-from face_service.runtime.providers import Setup
+from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.providers import RuntimeConfig
 
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 ROCM, MIGRAPHX = "ROCMExecutionProvider", "MIGraphXExecutionProvider"
@@ -63,28 +63,28 @@ def ort(monkeypatch: pytest.MonkeyPatch) -> Ort:
 
 
 @pytest.fixture
-def age(starter: Pack) -> Task:
+def age(starter: Pack) -> NetworkSpec:
     """A network that takes any number of images of 64×64."""
     model = starter.models[Role.AGE]
-    return Task(model.path, model.sha256)
+    return NetworkSpec(model.path, model.sha256)
 
 
 @pytest.fixture
-def detector(shared: Path) -> Task:
+def detector(shared: Path) -> NetworkSpec:
     """A network that takes any size, shown three."""
     path = shared / "models" / "det_500m.onnx"
-    return Task(path, "5e4447f5" * 8, ((640, 640), (384, 640), (128, 128)), single=True)
+    return NetworkSpec(path, "5e4447f5" * 8, ((640, 640), (384, 640), (128, 128)), single=True)
 
 
 Load = Callable[..., Network]
 
 
 @pytest.fixture
-def load(age: Task, tmp_path: Path, ort: Ort) -> Load:
+def load(age: NetworkSpec, tmp_path: Path, ort: Ort) -> Load:
     """Loads a network; `load(CUDA, device=1)`."""
 
-    def loaded(*providers: str, task: Task = age, **setup: Any) -> Network:
-        (made,) = load_networks([task], providers, Setup(**{"cache": tmp_path, **setup}))
+    def loaded(*providers: str, task: NetworkSpec = age, **setup: Any) -> Network:
+        (made,) = load_networks([task], providers, RuntimeConfig(**{"cache": tmp_path, **setup}))
         assert ort.sessions, "nothing was told to ONNX Runtime"
         return made
 

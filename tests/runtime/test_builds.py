@@ -7,7 +7,12 @@ from importlib import metadata
 import onnxruntime
 import pytest
 
-from face_service.runtime.builds import BUILDS, clash, installed_builds, replacing
+from face_service.runtime.builds import (
+    BUILDS,
+    conflicting_builds,
+    installed_builds,
+    reinstall_command,
+)
 from face_service.runtime.providers import PROVIDERS
 
 
@@ -39,8 +44,8 @@ def test_a_stand_in_is_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_build_is_no_clash() -> None:
-    assert clash({"onnxruntime": "1"}, "onnxruntime-gpu") is None
-    assert clash({}, "onnxruntime-gpu") is None
+    assert conflicting_builds({"onnxruntime": "1"}, "onnxruntime-gpu") is None
+    assert conflicting_builds({}, "onnxruntime-gpu") is None
 
 
 def test_the_package_of_every_provider_is_a_known_build() -> None:
@@ -49,4 +54,4 @@ def test_the_package_of_every_provider_is_a_known_build() -> None:
 
 
 def test_where_nothing_is_installed_nothing_is_removed() -> None:
-    assert replacing((), "onnxruntime-gpu") == "pip install onnxruntime-gpu"
+    assert reinstall_command((), "onnxruntime-gpu") == "pip install onnxruntime-gpu"

@@ -17,34 +17,36 @@ from face_service.packs.pack import Pack
 from face_service.runtime import compiling
 from face_service.runtime.compiling import COMPLETE, as_json, compile_missing
 from face_service.runtime.graph import read_input
-from face_service.runtime.programs import Order, orders_for
+from face_service.runtime.programs import SessionSpec, specs_for
 from face_service.runtime.progress import Progress
-from face_service.runtime.providers import CPU, PROVIDERS, Setup
+from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 from tests.wire import settled
 
 from .conftest import CUDA, MIGRAPHX
 
 
 @pytest.fixture
-def setup(tmp_path: Path) -> Setup:
-    return Setup(cache=tmp_path, threads=3, device=1, overrides={CUDA: {"use_tf32": "True"}})
+def setup(tmp_path: Path) -> RuntimeConfig:
+    return RuntimeConfig(
+        cache=tmp_path, threads=3, device=1, overrides={CUDA: {"use_tf32": "True"}}
+    )
 
 
 @pytest.fixture
-def orders(starter: Pack, setup: Setup) -> list[Order]:
+def orders(starter: Pack, setup: RuntimeConfig) -> list[SessionSpec]:
     """A network in two shapes."""
     model = starter.models[Role.AGE]
     shapes = [(1, 3, 64, 64), (4, 3, 64, 64)]
     graph_input = read_input(model.path)
-    return orders_for(model.path, model.sha256, graph_input, shapes, PROVIDERS[MIGRAPHX], setup)
+    return specs_for(model.path, model.sha256, graph_input, shapes, PROVIDERS[MIGRAPHX], setup)
 
 
 def test_what_is_there_is_not_compiled_again(
-    orders: list[Order], setup: Setup, monkeypatch: pytest.MonkeyPatch
+    orders: list[SessionSpec], setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[tuple[str, Any, str]] = []
 
-    def compile_one(path: Path, order: Order, *_: Any) -> None:
+    def compile_one(path: Path, order: SessionSpec, *_: Any) -> None:
         compiled.append((path.name, read_input(path).shape, str(setup.progress)))
 
     monkeypatch.setattr(compiling, "compile_one", compile_one)
@@ -58,7 +60,7 @@ def test_what_is_there_is_not_compiled_again(
 
 
 def test_two_processes_compile_a_program_once(
-    orders: list[Order], setup: Setup, monkeypatch: pytest.MonkeyPatch
+    orders: list[SessionSpec], setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[str] = []
     monkeypatch.setattr(compiling, "compile_one", lambda path, *_: compiled.append(path.name))
@@ -75,12 +77,12 @@ def test_two_processes_compile_a_program_once(
 
 
 def test_a_provider_that_keeps_nothing_is_named(
-    orders: list[Order],
-    setup: Setup,
+    orders: list[SessionSpec],
+    setup: RuntimeConfig,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def keep(_: Path, order: Order, *__: Any) -> None:
+    def keep(_: Path, order: SessionSpec, *__: Any) -> None:
         assert order.program.folder is not None
         (order.program.folder / "21000-52d4355587658066.mxr").touch()
 
@@ -93,7 +95,7 @@ def test_a_provider_that_keeps_nothing_is_named(
 
 
 def test_a_program_that_failed_is_tried_again(
-    orders: list[Order], setup: Setup, monkeypatch: pytest.MonkeyPatch
+    orders: list[SessionSpec], setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("no")
@@ -105,7 +107,9 @@ def test_a_program_that_failed_is_tried_again(
         assert str(setup.progress) == "", "what is tried next is not this"
 
 
-def test_the_child_compiles_what_it_is_told(orders: list[Order], setup: Setup) -> None:
+def test_the_child_compiles_what_it_is_told(
+    orders: list[SessionSpec], setup: RuntimeConfig
+) -> None:
     """On the CPU provider, which has nothing to compile: it loads and runs every shape."""
     order = orders[1]
     with order.file() as path:

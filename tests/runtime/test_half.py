@@ -18,25 +18,25 @@ from face_service.packs.pack import Pack
 from face_service.runtime import network as network_module
 from face_service.runtime.files import publish_file
 from face_service.runtime.half import half_precision
-from face_service.runtime.network import Task, load_networks
-from face_service.runtime.providers import CPU, PROVIDERS, Setup
+from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 
 
 @pytest.fixture
-def recogniser(starter: Pack) -> Task:
+def recogniser(starter: Pack) -> NetworkSpec:
     model = starter.models[Role.RECOGNITION]
-    return Task(model.path, model.sha256)
+    return NetworkSpec(model.path, model.sha256)
 
 
 def test_weights_are_halves_and_embeddings_nearly_the_same(
-    recogniser: Task, tmp_path: Path
+    recogniser: NetworkSpec, tmp_path: Path
 ) -> None:
-    half = half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+    half = half_precision(recogniser.path, recogniser.sha256, RuntimeConfig(cache=tmp_path))
     assert half.stat().st_size < 0.6 * recogniser.path.stat().st_size
     kinds = {tensor.data_type for tensor in onnx.load(half).graph.initializer}
     assert onnx.TensorProto.FLOAT16 in kinds
     assert onnx.TensorProto.FLOAT not in kinds
-    full, halved = load_networks([recogniser, Task(half, "")], (CPU,), Setup(2))
+    full, halved = load_networks([recogniser, NetworkSpec(half, "")], (CPU,), RuntimeConfig(2))
     blob = np.random.default_rng(0).uniform(-1, 1, (2, 3, 112, 112)).astype(np.float32)
     (a,), (b,) = full.run_batched(blob), halved.run_batched(blob)
     assert b.dtype == np.float32
@@ -45,8 +45,8 @@ def test_weights_are_halves_and_embeddings_nearly_the_same(
     assert not np.array_equal(a, b), "and not secretly fp32"
 
 
-def test_it_is_made_once(recogniser: Task, tmp_path: Path) -> None:
-    setup = Setup(cache=tmp_path)
+def test_it_is_made_once(recogniser: NetworkSpec, tmp_path: Path) -> None:
+    setup = RuntimeConfig(cache=tmp_path)
     half = half_precision(recogniser.path, recogniser.sha256, setup)
     half.write_bytes(b"kept")
     assert half_precision(recogniser.path, recogniser.sha256, setup).read_bytes() == b"kept"
@@ -54,7 +54,7 @@ def test_it_is_made_once(recogniser: Task, tmp_path: Path) -> None:
 
 
 def test_a_converter_that_casts_a_value_twice_is_put_right(
-    recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recogniser: NetworkSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """onnxruntime 1.26, which the extra `cuda` has, writes the detector of the starter pack so."""
     from onnxruntime.transformers import float16
@@ -67,43 +67,43 @@ def test_a_converter_that_casts_a_value_twice_is_put_right(
         return made
 
     monkeypatch.setattr(float16, "convert_float_to_float16", twice)
-    half = half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+    half = half_precision(recogniser.path, recogniser.sha256, RuntimeConfig(cache=tmp_path))
     nodes = onnx.load(half).graph.node
     assert len({node.name for node in nodes}) == len(nodes)
-    (network,) = load_networks([Task(half, "")], (CPU,), Setup())
+    (network,) = load_networks([NetworkSpec(half, "")], (CPU,), RuntimeConfig())
     assert network.run(np.zeros((1, 3, 112, 112), np.float32))
 
 
 def test_without_the_package_onnx_it_is_named(
-    recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recogniser: NetworkSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ProviderError, match=r"pip install onnx, or set PRECISION=fp32"):
-        half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+        half_precision(recogniser.path, recogniser.sha256, RuntimeConfig(cache=tmp_path))
 
 
-def test_a_cache_that_cannot_be_written_is_named(recogniser: Task, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_named(recogniser: NetworkSpec, tmp_path: Path) -> None:
     (tmp_path / "fp16").write_text("in the way")
     with pytest.raises(ProviderError, match="cannot be written"):
-        half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+        half_precision(recogniser.path, recogniser.sha256, RuntimeConfig(cache=tmp_path))
 
 
-def test_everybody_may_read_it(recogniser: Task, tmp_path: Path) -> None:
+def test_everybody_may_read_it(recogniser: NetworkSpec, tmp_path: Path) -> None:
     """A folder of models is shared by services of several users."""
-    half = half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+    half = half_precision(recogniser.path, recogniser.sha256, RuntimeConfig(cache=tmp_path))
     assert stat.S_IMODE(half.stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_disk_that_is_full_leaves_nothing_and_is_named(
-    recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    recogniser: NetworkSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), full)
     with pytest.raises(ProviderError, match="cannot be written: No space left on device"):
-        half_precision(recogniser.path, recogniser.sha256, Setup(cache=tmp_path))
+        half_precision(recogniser.path, recogniser.sha256, RuntimeConfig(cache=tmp_path))
     assert list((tmp_path / "fp16").iterdir()) == []
 
 
@@ -132,12 +132,14 @@ def test_it_is_on_the_disk_before_it_has_its_name(
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_only_providers_that_want_a_file_are_given_one(
-    name: str, recogniser: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, recogniser: NetworkSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
     monkeypatch.setattr(
         network_module, "half_precision", lambda path, *_: asked.append(path) or path
     )
-    network_module._plan(recogniser, PROVIDERS[name], Setup(precision="fp16", cache=tmp_path))
+    network_module._plan(
+        recogniser, PROVIDERS[name], RuntimeConfig(precision="fp16", cache=tmp_path)
+    )
     files = {"CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider"}
     assert bool(asked) == (name in files)

@@ -14,7 +14,7 @@ import pytest
 
 from face_service.errors import OutOfMemory
 from face_service.runtime import network
-from face_service.runtime.memory import give_back, is_out_of_memory, share_one_heap
+from face_service.runtime.memory import is_out_of_memory, limit_malloc_arenas, trim_heap
 from face_service.runtime.providers import CPU, OPENVINO
 from tests.server import Server
 
@@ -22,7 +22,7 @@ from .conftest import CUDA, MIGRAPHX, Load, Ort
 
 GIVE_BACK = """
 from pathlib import Path
-from face_service.runtime.memory import give_back
+from face_service.runtime.memory import trim_heap
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
@@ -31,15 +31,15 @@ blocks = [bytearray(60_000) for _ in range(2000)]
 pin = bytearray(60_000)  # at the end of the heap: what lies before it cannot be cut off
 del blocks
 before = resident()
-give_back()
+trim_heap()
 print(before - resident())
 """
 HEAPS = """
 import ctypes, sys, threading
-from face_service.runtime.memory import share_one_heap
+from face_service.runtime.memory import limit_malloc_arenas
 
 if sys.argv[2:]:
-    share_one_heap()
+    limit_malloc_arenas()
 blocks, all_there = [], threading.Barrier(4)
 
 def allocate():
@@ -106,8 +106,8 @@ def test_a_c_library_that_cannot_be_asked_is_no_trouble(monkeypatch: pytest.Monk
         raise OSError("Dynamic loading not supported")
 
     monkeypatch.setattr(ctypes, "CDLL", static)
-    share_one_heap()
-    give_back()
+    limit_malloc_arenas()
+    trim_heap()
 
 
 @pytest.mark.parametrize(

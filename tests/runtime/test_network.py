@@ -7,9 +7,9 @@ import pytest
 
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
-from face_service.runtime.network import Task, load_networks
+from face_service.runtime.network import NetworkSpec, load_networks
 from face_service.runtime.policy import MAX_BATCH
-from face_service.runtime.providers import CPU, Setup
+from face_service.runtime.providers import CPU, RuntimeConfig
 
 
 def blob(rows: int, side: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def blob(rows: int, side: int) -> np.ndarray:
 @pytest.mark.parametrize("rows", [1, 2, MAX_BATCH, MAX_BATCH + 3])
 def test_every_row_gets_its_own_answer(starter: Pack, role: Role, rows: int) -> None:
     model = starter.models[role]
-    (network,) = load_networks([Task(model.path, model.sha256)], (CPU,), Setup())
+    (network,) = load_networks([NetworkSpec(model.path, model.sha256)], (CPU,), RuntimeConfig())
     side = network.input_shape[2]
     assert side is not None
     batch = blob(rows, side)

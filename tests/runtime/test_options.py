@@ -11,7 +11,7 @@ import pytest
 from face_service.errors import ProviderError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
-from face_service.runtime.network import Task
+from face_service.runtime.network import NetworkSpec
 from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS
 from face_service.runtime.session import RECORD
 
@@ -56,7 +56,7 @@ def test_cuda_libraries_of_pip_are_loaded_first(
 
 @pytest.mark.parametrize(("precision", "fp16"), [("fp32", "False"), ("fp16", "True")])
 def test_tensorrt(
-    precision: str, fp16: str, load: Load, ort: Ort, detector: Task, tmp_path: Path
+    precision: str, fp16: str, load: Load, ort: Ort, detector: NetworkSpec, tmp_path: Path
 ) -> None:
     load(TENSORRT, CUDA, task=detector, precision=precision, device=1)
     (options,) = ort.options(TENSORRT)
@@ -79,12 +79,12 @@ def test_tensorrt(
 
 def test_a_graph_without_a_free_axis_has_no_profile(load: Load, ort: Ort, starter: Pack) -> None:
     model = starter.models[Role.RECOGNITION]
-    load(TENSORRT, task=Task(model.path, model.sha256))
+    load(TENSORRT, task=NetworkSpec(model.path, model.sha256))
     assert not [name for name in ort.options(TENSORRT)[0] if "profile" in name]
 
 
 def test_migraphx_has_a_session_and_a_folder_for_every_shape(
-    load: Load, ort: Ort, tmp_path: Path, age: Task
+    load: Load, ort: Ort, tmp_path: Path, age: NetworkSpec
 ) -> None:
     load(MIGRAPHX, device=2, memory_limit=10**9)
     folders = [Path(options.pop("migraphx_model_cache_dir")) for options in ort.options(MIGRAPHX)]

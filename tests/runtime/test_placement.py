@@ -14,9 +14,9 @@ import pytest
 
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
-from face_service.runtime.network import Task, load_networks
-from face_service.runtime.providers import CPU, Setup
-from face_service.runtime.session import call_witness, session_options
+from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.providers import CPU, RuntimeConfig
+from face_service.runtime.session import enable_placement_probe, session_options
 
 from .conftest import ROCM
 
@@ -24,18 +24,18 @@ GROWTH = """
 import sys
 from pathlib import Path
 import numpy as np
-from face_service.runtime.memory import give_back, share_one_heap
-from face_service.runtime.network import Task, load_networks
-from face_service.runtime.providers import CPU, Setup
+from face_service.runtime.memory import trim_heap, limit_malloc_arenas
+from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.providers import CPU, RuntimeConfig
 
 def resident_after(runs):
     for _ in range(runs):
         network.run(blob)
-    give_back()
+    trim_heap()
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
-share_one_heap()
-(network,) = load_networks([Task(Path(sys.argv[1]), "")], (CPU,), Setup(threads=2))
+limit_malloc_arenas()
+(network,) = load_networks([NetworkSpec(Path(sys.argv[1]), "")], (CPU,), RuntimeConfig(threads=2))
 blob = np.zeros((1, 3, 112, 112), np.float32)
 states = [resident_after(300) for _ in range(4)]
 print(min(after - before for before, after in zip(states[1:], states[2:])) / 300)
@@ -44,7 +44,9 @@ print(min(after - before for before, after in zip(states[1:], states[2:])) / 300
 
 def load_and_run(starter: Pack) -> dict[str, int]:
     model = starter.models[Role.GENDER]
-    (network,) = load_networks([Task(model.path, model.sha256)], (CPU,), Setup(threads=1))
+    (network,) = load_networks(
+        [NetworkSpec(model.path, model.sha256)], (CPU,), RuntimeConfig(threads=1)
+    )
     network.run(np.zeros((1, 3, 32, 32), np.float32))
     return dict(network.placement)
 
@@ -52,7 +54,7 @@ def load_and_run(starter: Pack) -> dict[str, int]:
 def watched(starter: Pack, providers: tuple[str, ...]) -> tuple[Any, dict[str, int]]:
     """The options of a session that was opened to be asked, on the CPU; and its answer."""
     options = session_options(2)
-    witness = call_witness(options, providers)
+    witness = enable_placement_probe(options, providers)
     path = starter.models[Role.GENDER].path
     session = onnxruntime.InferenceSession(path, options, providers=[CPU])
     session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, 32, 32), np.float32)})

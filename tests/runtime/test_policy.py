@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from face_service.runtime.policy import IMAGES_PER_TURN, MAX_BATCH, Run, ShapePolicy
-from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, images_per_turn
+from face_service.runtime.policy import MAX_BATCH, MAX_BATCH_IMAGES, Run, ShapePolicy
+from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, max_batch_images
 
 POLICIES = st.sampled_from([provider.shapes for provider in PROVIDERS.values()])
 
@@ -33,7 +33,7 @@ def test_only_the_last_run_is_filled_up_and_less_than_doubled(
 def test_a_graph_with_a_fixed_batch_gets_that_and_nothing_else(
     policy: ShapePolicy, batch: int, rows: int
 ) -> None:
-    runs = list(policy.of_graph(batch).runs(rows))
+    runs = list(policy.for_fixed_batch(batch).runs(rows))
     assert {run.batch for run in runs} <= {batch}
     assert sum(run.rows for run in runs) == rows
     assert len(runs) == -(-rows // batch)
@@ -57,9 +57,9 @@ def test_a_card_computes_three_as_four() -> None:
     [
         ([CPU], 1),
         ([OPENVINO, CPU], 1),
-        (["CUDAExecutionProvider", CPU], IMAGES_PER_TURN),
-        (["MIGraphXExecutionProvider"], IMAGES_PER_TURN),
+        (["CUDAExecutionProvider", CPU], MAX_BATCH_IMAGES),
+        (["MIGraphXExecutionProvider"], MAX_BATCH_IMAGES),
     ],
 )
 def test_images_per_turn(providers: list[str], images: int) -> None:
-    assert images_per_turn(providers) == images
+    assert max_batch_images(providers) == images

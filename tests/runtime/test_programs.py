@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from face_service.errors import ProviderError
-from face_service.runtime.network import Task
+from face_service.runtime.network import NetworkSpec
 from face_service.runtime.providers import PROVIDERS
 from face_service.runtime.providers import migraphx as migraphx_module
 from face_service.runtime.providers import tensorrt as tensorrt_module
@@ -82,7 +82,7 @@ def test_another_tensorrt_driver_or_card_is_another_engine(
 
 
 def test_where_programs_cannot_be_kept_it_says_which_folder(
-    load: Load, tmp_path: Path, age: Task
+    load: Load, tmp_path: Path, age: NetworkSpec
 ) -> None:
     (tmp_path / "migraphx").write_text("in the way")
     with pytest.raises(ProviderError, match=r"keeps what it compiles under .* MODEL_CACHE_DIR"):

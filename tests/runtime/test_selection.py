@@ -8,7 +8,7 @@ import pytest
 
 from face_service.errors import ProviderError
 from face_service.runtime.providers import AUTO, AUTO_ORDER, CPU, OPENVINO, PROVIDERS, Precision
-from face_service.runtime.selection import announce, choose_providers
+from face_service.runtime.selection import choose_providers, log_selection
 
 from .conftest import CUDA, ROCM, TENSORRT
 
@@ -86,7 +86,7 @@ def test_what_auto_has_tried_in_vain_is_missed() -> None:
 
 def test_falling_back_to_the_cpu_is_loud(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        fallback = announce((CPU,), ["CUDAExecutionProvider is not there"])
+        fallback = log_selection((CPU,), ["CUDAExecutionProvider is not there"])
     warning = next(r for r in caplog.records if r.levelno == logging.WARNING).getMessage()
     assert warning == fallback
     assert warning.startswith("No configured providers available, falling back to CPU: CUDA")
@@ -95,14 +95,14 @@ def test_falling_back_to_the_cpu_is_loud(caplog: pytest.LogCaptureFixture) -> No
 
 def test_falling_back_to_another_card_is_loud(caplog: pytest.LogCaptureFixture) -> None:
     assert (
-        announce((CUDA, CPU), ["no TensorRT"])
+        log_selection((CUDA, CPU), ["no TensorRT"])
         == "Falling back to CUDAExecutionProvider: no TensorRT"
     )
     assert "Falling back" in caplog.text
 
 
 def test_nothing_is_said_where_all_is_well(caplog: pytest.LogCaptureFixture) -> None:
-    assert announce((CUDA, CPU), []) is None
+    assert log_selection((CUDA, CPU), []) is None
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 

@@ -22,9 +22,9 @@ from face_service.packs.pack import Pack
 from face_service.runtime import compiling
 from face_service.runtime import session as session_module
 from face_service.runtime.graph import read_input, with_input_shape
-from face_service.runtime.network import Network, Task, load_networks
+from face_service.runtime.network import Network, NetworkSpec, load_networks
 from face_service.runtime.policy import MAX_BATCH
-from face_service.runtime.providers import CPU, PROVIDERS, Setup
+from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.scrfd import CLOSEUP
 
@@ -63,7 +63,7 @@ def engine(
         patch.setattr(session_module.onnxruntime, "InferenceSession", Watched)
         patch.setattr(compiling, "compile_one", lambda *_: None)
         canvases = Canvases(allowed_canvases(640), CLOSEUP)
-        setup = Setup(cache=tmp_path_factory.mktemp("cache"))
+        setup = RuntimeConfig(cache=tmp_path_factory.mktemp("cache"))
         return build_engine(pack, canvases, (request.param,), setup=setup)
 
 
@@ -127,7 +127,7 @@ def test_a_graph_that_leaves_every_axis_open_is_shown_what_its_role_says(
     monkeypatch.setattr(session_module.onnxruntime, "InferenceSession", Watched)
     monkeypatch.setattr(compiling, "compile_one", lambda *_: None)
     canvases = Canvases(allowed_canvases(640), CLOSEUP)
-    setup = Setup(cache=tmp_path / "cache")
+    setup = RuntimeConfig(cache=tmp_path / "cache")
     built = build_engine(load_folder(folder), canvases, (provider,), setup=setup)
     sides = [112, *(INPUT_SIDE[role] for role in attribute_roles(load_folder(folder)))]
     for network, side in zip(built._networks[1:], sides, strict=True):
@@ -175,7 +175,9 @@ def test_a_graph_of_fixed_shape_computes_the_same(
     name = read_input(path).name
     fixed.write_bytes(with_input_shape(path, name, shape))
     assert read_input(fixed).shape == shape
-    free, bound = load_networks([Task(path, ""), Task(fixed, "")], (CPU,), Setup(2))
+    free, bound = load_networks(
+        [NetworkSpec(path, ""), NetworkSpec(fixed, "")], (CPU,), RuntimeConfig(2)
+    )
     blob = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     for ours, theirs in zip(bound.run(blob), free.run(blob), strict=True):
         assert ours.shape == theirs.shape

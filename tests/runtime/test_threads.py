@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from face_service.runtime.threads import NICENESS, available_cpus, cpu_quota, step_back
+from face_service.runtime.threads import NICENESS, available_cpus, cpu_quota, lower_thread_priority
 
 CPUS = len(os.sched_getaffinity(0))
 
@@ -99,7 +99,7 @@ def test_the_quota_of_a_service_on_a_host(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a niceness belongs to a process")
 def test_a_decoder_steps_back_and_nobody_else_does() -> None:
-    with ThreadPoolExecutor(1, initializer=step_back) as decoders:
+    with ThreadPoolExecutor(1, initializer=lower_thread_priority) as decoders:
         found = decoders.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
     assert found == max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
     if found > NICENESS:
@@ -135,6 +135,6 @@ def test_a_system_that_forbids_priorities_is_no_trouble(monkeypatch: pytest.Monk
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "setpriority", forbidden)
-    step_back()
+    lower_thread_priority()
     monkeypatch.setattr(os, "getpriority", forbidden)
-    step_back()
+    lower_thread_priority()

@@ -9,8 +9,8 @@ import pytest
 
 from face_service.errors import InferenceFailed
 from face_service.runtime import network
-from face_service.runtime.network import Task, load_networks
-from face_service.runtime.providers import PROVIDERS, Setup
+from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.providers import PROVIDERS, RuntimeConfig
 
 from .conftest import MIGRAPHX, Ort
 
@@ -21,9 +21,9 @@ BLOB = np.zeros((1, 3, 64, 64), np.float32)
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_runs_on_migraphx_and_directml_take_turns_across_workers_and_others_do_not(
-    name: str, age: Task, ort: Ort, tmp_path: Path
+    name: str, age: NetworkSpec, ort: Ort, tmp_path: Path
 ) -> None:
-    setup = Setup(cache=tmp_path)
+    setup = RuntimeConfig(cache=tmp_path)
     ours, theirs = load_networks([age, age], (name,), setup)
     held = []
     for given in ort.sessions:
@@ -35,11 +35,11 @@ def test_runs_on_migraphx_and_directml_take_turns_across_workers_and_others_do_n
 
 
 def test_who_waits_for_a_run_that_has_hung_fails(
-    age: Task, ort: Ort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    age: NetworkSpec, ort: Ort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setup = Setup(cache=tmp_path)
+    setup = RuntimeConfig(cache=tmp_path)
     (loaded,) = load_networks([age], (MIGRAPHX,), setup)
-    monkeypatch.setattr(network, "TURN_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(network, "EXCLUSIVE_TIMEOUT_S", 0.01)
     with setup.one_at_a_time, pytest.raises(InferenceFailed, match="Another run has hung"):
         loaded.run(BLOB)
     assert loaded.run(BLOB)

@@ -19,7 +19,7 @@ from face_service.errors import (
 from face_service.face_engine import Options
 from face_service.observability.timing import StageTimes
 from face_service.serving import supervisor
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.serving.service import FaceService, Limits
 from tests.images import encode
 
@@ -37,8 +37,8 @@ def image(width: int) -> bytes:
     return encode(np.zeros((10, width, 3), np.uint8), "PNG")
 
 
-def answers(files: list[bytes]) -> list[Analysis | RequestError]:
-    async def run() -> list[Analysis | RequestError]:
+def answers(files: list[bytes]) -> list[ImageAnalysis | RequestError]:
+    async def run() -> list[ImageAnalysis | RequestError]:
         service = FaceService(FakeEngine, Limits(max_pixels=10_000, decoders=2))
         await service.start()
         _, results = await service.analyse_many(files, Options(), StageTimes())
@@ -51,7 +51,7 @@ def answers(files: list[bytes]) -> list[Analysis | RequestError]:
 def test_one_poisoned_image_of_eight_costs_only_itself() -> None:
     results = answers([image(10 + n) if n != 5 else image(POISON) for n in range(8)])
     assert [type(result) for result in results] == [
-        InferenceFailed if n == 5 else Analysis for n in range(8)
+        InferenceFailed if n == 5 else ImageAnalysis for n in range(8)
     ]
     assert [result.width for n, result in enumerate(results) if n != 5] == [
         10, 11, 12, 13, 14, 16, 17,
@@ -60,9 +60,9 @@ def test_one_poisoned_image_of_eight_costs_only_itself() -> None:
 
 def test_what_is_no_image_never_reaches_the_engine() -> None:
     first, second, third = answers([image(20), b"text", image(30)])
-    assert isinstance(first, Analysis)
+    assert isinstance(first, ImageAnalysis)
     assert isinstance(second, InvalidImage)
-    assert isinstance(third, Analysis)
+    assert isinstance(third, ImageAnalysis)
 
 
 def test_a_single_failure_is_raised() -> None:

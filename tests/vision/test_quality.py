@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from face_service.config import Settings
-from face_service.engine_factory import load_engine, quality_limits, setup_of
+from face_service.engine_factory import load_engine, quality_limits, runtime_config
 from face_service.face_engine import Face, FaceEngine, Options
 from face_service.packs.pack import Pack
 from face_service.vision.blob import Image
@@ -173,7 +173,7 @@ def test_the_settings_are_the_limits(starter: Pack, group: Image) -> None:
         quality_max_yaw=1.0,
     )
     assert quality_limits(settings) == QualityLimits(min_size=77, max_yaw=1)
-    found = load_engine(settings, setup_of(settings)).faces_of(group, LOOK)
+    found = load_engine(settings, runtime_config(settings)).faces_of(group, LOOK)
     for one in found:
         assert one.quality
         assert ("too_small" in one.quality.reasons) == (one.quality.size < 77)

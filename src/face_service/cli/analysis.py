@@ -12,21 +12,21 @@ from typing import cast
 from face_service.app import limits_of
 from face_service.cli.files import File, read_file
 from face_service.config import Settings
-from face_service.engine_factory import load_engine, setup_of
+from face_service.engine_factory import load_engine, runtime_config
 from face_service.errors import RequestError
 from face_service.face_engine import Options
 from face_service.observability.timing import StageTimes
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.serving.service import FaceService
 
-Outcome = Analysis | RequestError
+Outcome = ImageAnalysis | RequestError
 """The faces of an image, or why there are none."""
 
 
 @asynccontextmanager
 async def started(settings: Settings) -> AsyncIterator[FaceService]:
     """A service that is ready, for the length of the block. Raises StartupError."""
-    load = partial(load_engine, settings, setup_of(settings))
+    load = partial(load_engine, settings, runtime_config(settings))
     service = FaceService(load, limits_of(settings))
     block = cast("asyncio.Task[object]", asyncio.current_task())
 

@@ -17,7 +17,7 @@ from face_service.config import Settings
 from face_service.errors import FaceServiceError
 from face_service.schemas import CompareOptions
 from face_service.serialization import comparison_fields
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Verdict, compare
 from face_service.vision.image import set_up_opencv
 
@@ -48,18 +48,20 @@ def run(settings: Settings, paths: tuple[Path, Path], json: bool) -> int:
 
 async def analyse(
     settings: Settings, files: Sequence[File], options: CompareOptions
-) -> list[Analysis]:
+) -> list[ImageAnalysis]:
     """The faces of each file. Raises FaceServiceError for the first that is no image."""
     found = []
     async with started(settings) as service:
         async for file, outcome in analyse_files(service, files, options.for_engine(), settings):
-            if not isinstance(outcome, Analysis):
+            if not isinstance(outcome, ImageAnalysis):
                 raise FaceServiceError(f"{file.name}: {outcome}")
             found.append(outcome)
     return found
 
 
-def as_text(names: tuple[str, str], analyses: tuple[Analysis, Analysis], found: Comparison) -> str:
+def as_text(
+    names: tuple[str, str], analyses: tuple[ImageAnalysis, ImageAnalysis], found: Comparison
+) -> str:
     """The verdict in a sentence, and which faces it is about."""
     lines = [found.detail]
     # A pair that is not reliable may be more similar than the one that decided.

@@ -23,14 +23,14 @@ from face_service.errors import ImageTooLarge, InvalidImage, RequestError
 from face_service.face_engine import EngineInfo, Face, clip
 from face_service.schemas import DetectOptions
 from face_service.serialization import render_faces, render_model
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import WORDS
 from face_service.vision.image import set_up_opencv
 
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ends: 128 + SIGINT."""
 
-LOOKED_AT = (Analysis, InvalidImage, ImageTooLarge)
+LOOKED_AT = (ImageAnalysis, InvalidImage, ImageTooLarge)
 """Outcomes that say something of an image. Any other, a disk that has gone or an engine that
 failed, says nothing: it is no line of --out, and the next run tries the file again."""
 
@@ -59,7 +59,7 @@ class Tally:
 
     def add(self, outcome: Outcome | None) -> None:
         """Count a file in."""
-        if isinstance(outcome, Analysis):
+        if isinstance(outcome, ImageAnalysis):
             self.images += 1
             self.faces += len(outcome.faces)
         elif outcome is None:
@@ -118,7 +118,7 @@ async def detect(
             async with aclosing(analysed):
                 with tqdm(initial=tally.before, total=len(files), unit="file", **BAR) as bar:
                     async for file, outcome in analysed:
-                        if isinstance(outcome, Analysis) and drawings:
+                        if isinstance(outcome, ImageAnalysis) and drawings:
                             await service.beside(draw, file, drawings[file.path], outcome, settings)
                         if outcome is not None:
                             write(file, outcome)
@@ -192,7 +192,7 @@ def as_json(outcome: Outcome, options: DetectOptions) -> dict[str, Any]:
     }
 
 
-def as_text(file: File, found: Analysis) -> str:
+def as_text(file: File, found: ImageAnalysis) -> str:
     """A line for the image and one for each face."""
     lines = [f"{file.name}: {counted(len(found.faces), 'face')} in {found.width}x{found.height}"]
     for face in found.faces:
@@ -205,7 +205,7 @@ def as_text(file: File, found: Analysis) -> str:
     return "\n".join(lines)
 
 
-def place(face: Face, found: Analysis) -> str:
+def place(face: Face, found: ImageAnalysis) -> str:
     """Size and place of a face: 87x124 at (75, 68)."""
     x1, y1, x2, y2 = clip(face.bbox, found.width, found.height)
     return f"{x2 - x1:.0f}x{y2 - y1:.0f} at ({x1:.0f}, {y1:.0f})"

@@ -11,7 +11,7 @@ from face_service.cli.files import File, read_file
 from face_service.config import Settings
 from face_service.errors import FaceServiceError
 from face_service.face_engine import Face
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.vision.draw import draw_face
 from face_service.vision.image import decode
 
@@ -36,7 +36,7 @@ def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
     return {source: path for path, source in sources.items()}
 
 
-def draw(file: File, path: Path, found: Analysis, settings: Settings) -> None:
+def draw(file: File, path: Path, found: ImageAnalysis, settings: Settings) -> None:
     """Write the image with its faces on it; the format is that of the path's suffix."""
     data = read_file(file, int(settings.max_body_mb * 1e6)) or b""
     drawing = decode(data, settings.max_image_pixels).copy()

@@ -31,13 +31,13 @@ def evaluate(
     from tqdm import tqdm
 
     from face_service.config import load_settings
-    from face_service.engine_factory import load_engine, setup_of
+    from face_service.engine_factory import load_engine, runtime_config
     from face_service.tools.evaluation import measure_pairs, read_pairs
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rows = read_pairs(pairs)
     settings = load_settings(insightface_model=model)
-    engine = load_engine(settings, setup_of(settings))
+    engine = load_engine(settings, runtime_config(settings))
     names = {name for first, second, _ in rows for name in (first, second)}
     with tqdm(total=len(names), unit="photo", leave=False, disable=None) as bar:
         measured = measure_pairs(engine, rows, photos or pairs.parent, bar.update)

@@ -84,7 +84,7 @@ class HeadAsGet:
         await self.app({**scope, "method": "GET"}, receive, send_head)
 
 
-class Observe:
+class RequestTelemetry:
     """Tells of every request once it has its answer, and adds the headers every answer has.
 
     While `closing` says so, connections are closed after their answer, so that clients go

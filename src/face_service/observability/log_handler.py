@@ -9,19 +9,19 @@ import threading
 import time
 from collections.abc import Hashable
 
-HELD = 10_000
+MAX_QUEUED = 10_000
 """Lines that may wait to be written, a few megabytes; what comes on top is dropped."""
-A_SECOND = 10
+MAX_PER_SECOND = 10
 """Lines of one kind that are written in a second; the others are counted."""
-LAST_WORDS_S = 2.0
+FLUSH_TIMEOUT_S = 2.0
 """For lines that still wait when the process ends."""
 
 
-class Scribe(logging.Handler):
+class RateLimitedLogHandler(logging.Handler):
     """Writes every record on a line of its own, in order, without holding up who logged it.
 
     Who reads `file`, a descriptor, may be slow or have stopped: lines are dropped then, and one
-    says how many. Of what a caller can cause without end, only A_SECOND lines of a kind are
+    says how many. Of what a caller can cause without end, only MAX_PER_SECOND lines of a kind are
     written each second, and one more that says how many there were. Such are the records with a
     `kind` (`extra={"kind": {…}}`: the fields of that last line) and those of other packages.
     """
@@ -41,7 +41,7 @@ class Scribe(logging.Handler):
         """Put a line into the queue, or count it."""
         if self._is_one_too_many(record):
             return
-        if self._lines.qsize() >= HELD:
+        if self._lines.qsize() >= MAX_QUEUED:
             self._dropped += 1
             return
         try:
@@ -52,7 +52,7 @@ class Scribe(logging.Handler):
     def close(self) -> None:
         """Write what waits, for a moment at most."""
         self._lines.put(None)
-        self._thread.join(LAST_WORDS_S)
+        self._thread.join(FLUSH_TIMEOUT_S)
         super().close()
 
     def _is_one_too_many(self, record: logging.LogRecord) -> bool:
@@ -62,9 +62,9 @@ class Scribe(logging.Handler):
         key = (record.name, str(record.msg), *(kind or {}).values())
         with self._counting:
             seen = self._seen[key] = self._seen.get(key, 0) + 1
-            if seen > A_SECOND:
+            if seen > MAX_PER_SECOND:
                 self._left_out.setdefault(key, record)
-        return seen > A_SECOND
+        return seen > MAX_PER_SECOND
 
     def _run(self) -> None:
         turned = time.monotonic()
@@ -75,27 +75,27 @@ class Scribe(logging.Handler):
                 pass
             else:
                 if line is None:
-                    self._turn_over()
+                    self._flush_counters()
                     return
                 self._write(line)
             if time.monotonic() - turned >= 1:
-                self._turn_over()
+                self._flush_counters()
                 turned = time.monotonic()
 
-    def _turn_over(self) -> None:
+    def _flush_counters(self) -> None:
         """Tell of what was left out, and begin to count anew."""
         with self._counting:
             seen, self._seen = self._seen, {}
             left_out, self._left_out = self._left_out, {}
             dropped, self._dropped = self._dropped, 0
         for key, record in left_out.items():
-            more = seen[key] - A_SECOND
-            self._tell(record.levelno, record.name, f"{more} more: {record.msg}", record)
+            more = seen[key] - MAX_PER_SECOND
+            self._emit_summary(record.levelno, record.name, f"{more} more: {record.msg}", record)
         if dropped:
             text = f"{dropped} lines of the log are lost: stderr was not read"
-            self._tell(logging.WARNING, __name__, text)
+            self._emit_summary(logging.WARNING, __name__, text)
 
-    def _tell(
+    def _emit_summary(
         self, level: int, name: str, text: str, like: logging.LogRecord | None = None
     ) -> None:
         record = logging.LogRecord(name, level, __file__, 0, text, (), None)

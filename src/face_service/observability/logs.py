@@ -20,7 +20,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
 from face_service.config import LogFormat
-from face_service.observability.log_handler import Scribe
+from face_service.observability.log_handler import RateLimitedLogHandler
 from face_service.observability.stderr import STDERR
 from face_service.observability.tracing import add_trace_id
 
@@ -34,7 +34,7 @@ def configure_logging(level: str, form: LogFormat, file: int = STDERR) -> None:
     """Log to `file`, a descriptor: this service from `level` on, its libraries from INFO on at
     the earliest. At DEBUG, libraries write down what they read.
     """
-    scribe = Scribe(file)
+    scribe = RateLimitedLogHandler(file)
     scribe.setFormatter(formatter(form))
     logging.basicConfig(
         level=max(logging.getLevelNamesMapping()[level], logging.INFO),

@@ -50,7 +50,7 @@ class RequestRecord:
     logger: str = LOGGER
     words: str | None = None
 
-    def says(self, logger: str, words: str) -> None:
+    def set_message(self, logger: str, words: str) -> None:
         """What the line of this request says, if it succeeds."""
         self.logger, self.words = logger, words
 

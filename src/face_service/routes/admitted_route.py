@@ -22,7 +22,7 @@ from face_service.serving.cancelling import DEADLINE, Reason
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class GuardedRoute(APIRoute):
+class AdmittedRoute(APIRoute):
     """A route whose requests are admitted, have REQUEST_TIMEOUT_S, and are dropped if the
     client goes away."""
 
@@ -38,7 +38,7 @@ class GuardedRoute(APIRoute):
                 service.require_ready()
                 with admission.admit(size) as place:
                     seconds = settings.request_timeout_s
-                    return await attend(request, handle, seconds, place)
+                    return await run_until_deadline(request, handle, seconds, place)
             except NotReady:
                 metrics.rejected.labels(service.status).inc()
                 raise
@@ -61,14 +61,16 @@ def expected_size(request: Request, limit: int) -> int:
     return limit if "transfer-encoding" in request.headers else 0
 
 
-async def attend(request: Request, handle: Handler, seconds: float, place: Place) -> Response:
+async def run_until_deadline(
+    request: Request, handle: Handler, seconds: float, place: Place
+) -> Response:
     """Handle a request for as long as its client waits, at most `seconds`.
 
     Cancelling is what ends the work: what waits never reaches an engine, and what is computed
     ends before the next network. Raises DeadlinePassed, and Overloaded where the place was given
     to another request.
     """
-    wire = Wire(request.receive, place)
+    wire = DisconnectWatcher(request.receive, place)
     work = asyncio.create_task(handle(Request(request.scope, wire.receive)))
     gone = asyncio.create_task(wire.gone())
     reason: Reason = "client"
@@ -89,7 +91,7 @@ async def attend(request: Request, handle: Handler, seconds: float, place: Place
         await asyncio.gather(work, gone, return_exceptions=True)
 
 
-class Wire:
+class DisconnectWatcher:
     """`receive` for a handler, which also tells when the client has gone.
 
     `place` learns how much of the body is there.

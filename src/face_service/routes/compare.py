@@ -8,13 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from face_service.errors import ImageTooLarge, InvalidImage, InvalidRequest, RequestError
-from face_service.routes.admitted_route import GuardedRoute
+from face_service.routes.admitted_route import AdmittedRoute
 from face_service.routes.bodies import Upload, read_one_of_each, with_fields
 from face_service.routes.deps import Record, Service, media_type
 from face_service.routes.detect import ERRORS, FILE, form_body, note
 from face_service.schemas import CompareOptions, CompareResponse
 from face_service.serialization import render_comparison
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import compare
 
 FIELDS = ("file_a", "file_b")
@@ -28,7 +28,7 @@ async def get_two_files(request: Request) -> Upload:
     return await read_one_of_each(request, FIELDS)
 
 
-router = APIRouter(tags=["faces"], responses=ERRORS, route_class=GuardedRoute)
+router = APIRouter(tags=["faces"], responses=ERRORS, route_class=AdmittedRoute)
 
 
 @router.post("/compare", response_model=CompareResponse, openapi_extra=BODY)
@@ -52,12 +52,12 @@ async def compare_images(
     elapsed_ms = (time.perf_counter() - started) * 1e3
     note(record, [a, b])
     counts = f"{len(a.faces)} with {len(b.faces)} faces"
-    record.says(__name__, f"Compared {counts} in {elapsed_ms:.2f}ms")
+    record.set_message(__name__, f"Compared {counts} in {elapsed_ms:.2f}ms")
     with record.times.measure("serialise"):
         return render_comparison((a, b), found, options, elapsed_ms, record.request_id)
 
 
-def of(answer: Analysis | RequestError, field: str) -> Analysis:
+def of(answer: ImageAnalysis | RequestError, field: str) -> ImageAnalysis:
     """The analysis of a file. Raises what is wrong with it, and says which file that is."""
     if isinstance(answer, InvalidImage | ImageTooLarge):
         raise type(answer)(f"{field}: {answer}")

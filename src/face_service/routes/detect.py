@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from face_service.observability.request_record import RequestRecord
-from face_service.routes.admitted_route import GuardedRoute
+from face_service.routes.admitted_route import AdmittedRoute
 from face_service.routes.bodies import parse_embedding_request, read_body, with_fields
 from face_service.routes.deps import OptionsQuery, Record, Service, UploadedFiles, UploadedImage
 from face_service.schemas import (
@@ -20,7 +20,7 @@ from face_service.schemas import (
     ErrorResponse,
 )
 from face_service.serialization import render, render_batch
-from face_service.serving.answers import Analysis
+from face_service.serving.answers import ImageAnalysis
 from face_service.serving.service import FaceService
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -77,7 +77,7 @@ JSON_BODY = {
 }
 FILES_BODY = form_body({"files": {"type": "array", "items": FILE, "minItems": 1}})
 
-router = APIRouter(tags=["faces"], responses=ERRORS, route_class=GuardedRoute)
+router = APIRouter(tags=["faces"], responses=ERRORS, route_class=AdmittedRoute)
 
 
 @router.post("/detect", response_model=DetectResponse, openapi_extra=IMAGE_BODY)
@@ -106,9 +106,9 @@ async def detect_batch(
     names, images = zip(*upload.files, strict=True)
     info, answers = await service.analyse_many(images, options.for_engine(), record.times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    note(record, [one for one in answers if isinstance(one, Analysis)])
+    note(record, [one for one in answers if isinstance(one, ImageAnalysis)])
     found = f"{sum(record.faces)} faces in {len(images)} images"
-    record.says(__name__, f"Detected {found} in {elapsed_ms:.2f}ms")
+    record.set_message(__name__, f"Detected {found} in {elapsed_ms:.2f}ms")
     with record.times.measure("serialise"):
         return render_batch(info, names, answers, options, elapsed_ms, record.request_id)
 
@@ -134,12 +134,12 @@ async def answer(
     analysis = await service.analyse(image, options.for_engine(), record.times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
     note(record, [analysis])
-    record.says(__name__, f"Detected {len(analysis.faces)} faces in {elapsed_ms:.2f}ms")
+    record.set_message(__name__, f"Detected {len(analysis.faces)} faces in {elapsed_ms:.2f}ms")
     with record.times.measure("serialise"):
         return render(analysis, options, elapsed_ms, record.request_id)
 
 
-def note(record: RequestRecord, analyses: Sequence[Analysis]) -> None:
+def note(record: RequestRecord, analyses: Sequence[ImageAnalysis]) -> None:
     """What was seen, for those who watch."""
     for analysis in analyses:
         record.pack = analysis.info.pack

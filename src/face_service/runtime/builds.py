@@ -37,7 +37,7 @@ def installed_builds() -> Mapping[str, str]:
     return found
 
 
-def clash(installed: Mapping[str, str], wanted: str) -> str | None:
+def conflicting_builds(installed: Mapping[str, str], wanted: str) -> str | None:
     """What is wrong with several builds at once and how it is repaired; None if it is one.
 
     wanted: the package to keep.
@@ -47,11 +47,12 @@ def clash(installed: Mapping[str, str], wanted: str) -> str | None:
     both = " and ".join(f"{name} {version}" for name, version in installed.items())
     return (
         f"{both} are installed together, and all of them are the module onnxruntime: the last one "
-        f"has overwritten parts of the others. Repair it: {replacing(tuple(installed), wanted)}"
+        "has overwritten parts of the others. Repair it: "
+        + reinstall_command(tuple(installed), wanted)
     )
 
 
-def replacing(installed: Sequence[str], wanted: str) -> str:
+def reinstall_command(installed: Sequence[str], wanted: str) -> str:
     """The command that puts `wanted` in the place of what is installed."""
     remove = f"pip uninstall -y {' '.join(installed)} && " if installed else ""
     return f"{remove}pip install {wanted}"

@@ -23,8 +23,8 @@ from filelock import FileLock
 
 from face_service.errors import ProviderError
 
-from .programs import Order
-from .providers import PROVIDERS, Program, Setup
+from .programs import SessionSpec
+from .providers import PROVIDERS, CompiledModel, RuntimeConfig
 from .session import open_session
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,9 @@ COMPLETE = "complete"
 LOG = "compile.log"
 
 
-def compile_missing(orders: Sequence[Order], providers: Sequence[str], setup: Setup) -> None:
+def compile_missing(
+    orders: Sequence[SessionSpec], providers: Sequence[str], setup: RuntimeConfig
+) -> None:
     """Compile every program that is not there, one after the other.
 
     Raises ProviderError if one crashes, fails, or takes longer than COMPILE_TIMEOUT_S.
@@ -54,7 +56,9 @@ def compile_missing(orders: Sequence[Order], providers: Sequence[str], setup: Se
         setup.progress.end()
 
 
-def compile_one(path: Path, order: Order, providers: Sequence[str], setup: Setup) -> None:
+def compile_one(
+    path: Path, order: SessionSpec, providers: Sequence[str], setup: RuntimeConfig
+) -> None:
     """Compile one program in a child process."""
     log_path = _folder(order) / LOG
     what = f"{providers[0]}: compiling {order.label}"
@@ -91,7 +95,9 @@ def compile_one(path: Path, order: Order, providers: Sequence[str], setup: Setup
         raise ProviderError(f"{what} failed: {said[-1]}")
 
 
-def as_json(path: Path, order: Order, providers: Sequence[str], setup: Setup) -> dict[str, Any]:
+def as_json(
+    path: Path, order: SessionSpec, providers: Sequence[str], setup: RuntimeConfig
+) -> dict[str, Any]:
     """An order for the child."""
     return {
         "path": str(path),
@@ -112,9 +118,9 @@ def as_json(path: Path, order: Order, providers: Sequence[str], setup: Setup) ->
 
 def compile_here(content: dict[str, Any]) -> None:
     """In the child: load the network and run it once on every shape."""
-    setup = Setup(**{**content["setup"], "cache": Path(content["setup"]["cache"])})
+    setup = RuntimeConfig(**{**content["setup"], "cache": Path(content["setup"]["cache"])})
     shapes = tuple(tuple(shape) for shape in content["shapes"])
-    program = Program(content["input_name"], shapes, Path(content["folder"]))
+    program = CompiledModel(content["input_name"], shapes, Path(content["folder"]))
     providers = content["providers"]
     PROVIDERS[providers[0]].prepare()
     opened = open_session(Path(content["path"]), providers, setup, program)
@@ -140,7 +146,7 @@ def main() -> int:
     return 0
 
 
-def _mark(order: Order, provider: str) -> None:
+def _mark(order: SessionSpec, provider: str) -> None:
     """Say that the program is complete, and whether there is one."""
     folder = _folder(order)
     if {path.name for path in folder.iterdir()} <= {"lock", LOG}:
@@ -153,7 +159,7 @@ def _mark(order: Order, provider: str) -> None:
     (folder / COMPLETE).touch()
 
 
-def _folder(order: Order) -> Path:
+def _folder(order: SessionSpec) -> Path:
     return cast(Path, order.program.folder)  # a provider that compiles has one
 
 

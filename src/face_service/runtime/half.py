@@ -10,10 +10,10 @@ import onnxruntime
 from face_service.errors import ProviderError
 from face_service.runtime.files import publish_file
 
-from .providers import Setup
+from .providers import RuntimeConfig
 
 
-def half_precision(path: Path, sha256: str, setup: Setup) -> Path:
+def half_precision(path: Path, sha256: str, setup: RuntimeConfig) -> Path:
     """The network in `path` with weights and arithmetic in fp16, inputs and outputs in fp32.
 
     Made once, by the converter in ONNX Runtime's package, kept beside the compiled programs.

@@ -11,27 +11,27 @@ M_ARENA_MAX = -8
 """glibc's malloc.h."""
 
 
-def share_one_heap() -> None:
+def limit_malloc_arenas() -> None:
     """Have all threads take memory from the heap of the main one. To be called before another
     thread begins: a heap that exists goes on being handed out.
 
     By itself glibc gives heaps to threads. An image is decoded in one thread and freed in another,
     so that each heap comes to hold as much as all of them need, and what lies free in one is taken
-    from the system anew for the other; `give_back` cannot return the end of such a heap.
+    from the system anew for the other; `trim_heap` cannot return the end of such a heap.
     """
-    mallopt = of_glibc("mallopt")
+    mallopt = libc_function("mallopt")
     if mallopt:
         mallopt(M_ARENA_MAX, 1)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Ask glibc for the pages it keeps after what was freed. Takes a millisecond or two."""
-    trim = of_glibc("malloc_trim")
+    trim = libc_function("malloc_trim")
     if trim:
         trim(0)
 
 
-def of_glibc(name: str) -> Callable[..., int] | None:
+def libc_function(name: str) -> Callable[..., int] | None:
     """A function of the C library, None where it has none of that name: not glibc, not Linux."""
     if sys.platform != "linux":
         return None

@@ -23,15 +23,15 @@ from .half import half_precision
 from .memory import is_out_of_memory
 from .placement import Placement
 from .policy import MAX_BATCH, ShapePolicy
-from .programs import Order, in_words, orders_for
-from .providers import PROVIDERS, Provider, Setup
-from .session import Opened, open_order
+from .programs import SessionSpec, in_words, specs_for
+from .providers import PROVIDERS, Provider, RuntimeConfig
+from .session import OpenSession, open_spec
 
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
-TURN_TIMEOUT_S = 60.0
+EXCLUSIVE_TIMEOUT_S = 60.0
 """For a run that must not be joined by another. Who waits longer waits for one that has hung."""
 
 SHRINK = "memory.enable_memory_arena_shrinkage"
@@ -39,7 +39,7 @@ SHRINK = "memory.enable_memory_arena_shrinkage"
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class NetworkSpec:
     """A network that is to be loaded.
 
     sizes: height and width of every image it is shown; those of the graph where it is empty.
@@ -64,9 +64,9 @@ class Network:
         name: str,
         graph_input: TensorInfo,
         policy: ShapePolicy,
-        sessions: Mapping[Shape | None, Opened],
+        sessions: Mapping[Shape | None, OpenSession],
         provider: Provider,
-        setup: Setup,
+        setup: RuntimeConfig,
     ) -> None:
         self.name = name
         self.input_shape = graph_input.shape or ()
@@ -77,7 +77,7 @@ class Network:
         self._provider = provider
         self._setup = setup
         self._runs = 0
-        self._starved = False
+        self._shrink_next = False
         self._sessions = dict(sessions)
 
     @property
@@ -98,14 +98,14 @@ class Network:
         opened = self._session_for(blob.shape)
         self._runs += 1
         try:
-            with self._turn():
+            with self._exclusive():
                 outputs: list[Floats] = opened.session.run(
                     None, {self._input_name: blob}, *self._run_options()
                 )
         except Exception as error:
             if is_out_of_memory(error):
                 logger.warning("%s ran out of memory: %s", self.name, error)
-                self._starved = True
+                self._shrink_next = True
                 raise OutOfMemory("Out of memory, try again later or send less at once") from error
             raise
         self.last_run = time.monotonic()
@@ -131,7 +131,7 @@ class Network:
         try:
             return [self._run_padded(rows, batch)]
         except OutOfMemory:
-            smaller = self.policy.up_to(batch // 2)
+            smaller = self.policy.with_max_batch(batch // 2)
             if smaller is None:
                 raise
             logger.warning("%s: a batch of %d is tried in halves", self.name, batch)
@@ -144,18 +144,18 @@ class Network:
             rows = np.concatenate((rows, zeros))
         return [output[:wanted] for output in self.run(rows)]
 
-    def _session_for(self, shape: Shape) -> Opened:
+    def _session_for(self, shape: Shape) -> OpenSession:
         opened = self._sessions.get(None) or self._sessions.get(shape)
         if opened is None or (self.policy.kind == "bounded" and shape not in opened.shapes):
             raise ValueError(f"{in_words(shape)} is none of the shapes that were foreseen")
         return opened
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         if not self._provider.one_at_a_time:
             yield
             return
-        if not self._setup.one_at_a_time.acquire(timeout=TURN_TIMEOUT_S):
+        if not self._setup.one_at_a_time.acquire(timeout=EXCLUSIVE_TIMEOUT_S):
             raise InferenceFailed("Another run has hung, and two at once are not safe")
         try:
             yield
@@ -165,10 +165,10 @@ class Network:
     def _run_options(self) -> tuple[Any, ...]:
         """Whether this run shall give back the memory it leaves unused."""
         every = self._setup.shrink_every
-        due = self._starved or (every and self._runs % every == 0)
+        due = self._shrink_next or (every and self._runs % every == 0)
         if not (due and self._provider.shrinks):
             return ()
-        self._starved = False
+        self._shrink_next = False
         options = onnxruntime.RunOptions()
         options.add_run_config_entry(SHRINK, f"gpu:{self._provider.card(self._setup)}")
         return (options,)
@@ -182,7 +182,9 @@ def cut(blob: Floats, policy: ShapePolicy) -> Iterator[tuple[Floats, int]]:
         start += run.rows
 
 
-def load_networks(tasks: Sequence[Task], providers: Sequence[str], setup: Setup) -> list[Network]:
+def load_networks(
+    tasks: Sequence[NetworkSpec], providers: Sequence[str], setup: RuntimeConfig
+) -> list[Network]:
     """Load a network for each of `tasks` onto `providers`; compile first what must be compiled.
 
     Raises ProviderError if a provider cannot be had.
@@ -197,7 +199,7 @@ def load_networks(tasks: Sequence[Task], providers: Sequence[str], setup: Setup)
             task.path.name,
             plan.graph_input,
             plan.policy,
-            {order.key: open_order(order, providers, setup) for order in plan.orders},
+            {order.key: open_spec(order, providers, setup) for order in plan.orders},
             provider,
             setup,
         )
@@ -208,20 +210,20 @@ def load_networks(tasks: Sequence[Task], providers: Sequence[str], setup: Setup)
 class _Plan(NamedTuple):
     graph_input: TensorInfo
     policy: ShapePolicy
-    orders: list[Order]
+    orders: list[SessionSpec]
 
 
-def _plan(task: Task, provider: Provider, setup: Setup) -> _Plan:
+def _plan(task: NetworkSpec, provider: Provider, setup: RuntimeConfig) -> _Plan:
     graph_input = read_input(task.path)
     if graph_input.shape is None or len(graph_input.shape) != 4:
         raise ValueError(f"{task.path.name}: its input is not [n, 3, height, width]")
     batch, channels, height, width = graph_input.shape
-    policy = provider.shapes_for(setup).of_graph(1 if task.single else batch)
+    policy = provider.shapes_for(setup).for_fixed_batch(1 if task.single else batch)
     sizes = task.sizes or ((height or 0, width or 0),)
     shapes = [(rows, channels or 3, *size) for rows in policy.batches for size in sizes]
     source, sha256 = task.path, task.sha256
     if setup.precision == "fp16" and provider.halves_file:
         source = half_precision(source, sha256, setup)
     return _Plan(
-        graph_input, policy, orders_for(source, sha256, graph_input, shapes, provider, setup)
+        graph_input, policy, specs_for(source, sha256, graph_input, shapes, provider, setup)
     )

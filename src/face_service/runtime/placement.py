@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 Placement = Mapping[str, int]
 """Nodes by provider; empty where it is not known. What a provider compiles is one node."""
 
-Witness = Callable[[Any], Placement]
+PlacementProbe = Callable[[Any], Placement]
 """Says of a session that has run what ran where. To be asked once."""
 
 
-def assigned(session: Any) -> Placement:
+def graph_assignment(session: Any) -> Placement:
     """Nodes by provider, as they were given out when the session was opened."""
     return Counter(part.ep_name for part in session.get_provider_graph_assignment_info())
 

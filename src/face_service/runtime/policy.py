@@ -19,7 +19,7 @@ MAX_FACES = 512
 """Default of the setting of that name. A crowd has tens of faces; a `min_score` of 0 finds a
 thousand and more in any picture, and each would cost as much as a face."""
 
-IMAGES_PER_TURN = 16
+MAX_BATCH_IMAGES = 16
 """Images that an accelerator is given at once, at most."""
 
 
@@ -56,11 +56,11 @@ class ShapePolicy:
             yield run
             rows -= run.rows
 
-    def of_graph(self, batch: int | None) -> ShapePolicy:
+    def for_fixed_batch(self, batch: int | None) -> ShapePolicy:
         """The same for a graph whose first axis is fixed to `batch`; itself where it is free."""
         return self if batch is None else ShapePolicy(self.kind, (batch,), pads=True)
 
-    def up_to(self, batch: int) -> ShapePolicy | None:
+    def with_max_batch(self, batch: int) -> ShapePolicy | None:
         """The same with runs of `batch` rows at most; None where there are none so small."""
         smaller = tuple(size for size in self.batches if size <= batch)
         return replace(self, batches=smaller) if smaller else None

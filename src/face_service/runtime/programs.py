@@ -19,13 +19,13 @@ import onnxruntime
 from face_service.errors import ProviderError
 
 from .graph import Shape, TensorInfo, with_input_shape
-from .providers import Program, Provider, Setup
+from .providers import CompiledModel, Provider, RuntimeConfig
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SessionSpec:
     """A session that is to be opened on a program.
 
     source: the network's file. fix: the shape its input must be fixed to; None where it is as it
@@ -35,7 +35,7 @@ class Order:
     source: Path
     fix: Shape | None
     key: Shape | None
-    program: Program
+    program: CompiledModel
 
     @property
     def label(self) -> str:
@@ -61,14 +61,14 @@ def in_words(shape: Shape, by: str = "×") -> str:
     return by.join(map(str, shape))
 
 
-def orders_for(
+def specs_for(
     source: Path,
     sha256: str,
     graph_input: TensorInfo,
     shapes: Sequence[Shape],
     provider: Provider,
-    setup: Setup,
-) -> list[Order]:
+    setup: RuntimeConfig,
+) -> list[SessionSpec]:
     """The sessions a network needs: one for each shape where the provider wants them fixed, else
     one.
 
@@ -77,9 +77,9 @@ def orders_for(
     """
     if provider.shapes_for(setup).kind != "fixed":
         program = _program(sha256, graph_input.name, tuple(shapes), provider, setup)
-        return [Order(source, None, None, program)]
+        return [SessionSpec(source, None, None, program)]
     return [
-        Order(
+        SessionSpec(
             source,
             None if graph_input.shape == shape else shape,
             shape,
@@ -90,10 +90,14 @@ def orders_for(
 
 
 def _program(
-    sha256: str, input_name: str, shapes: tuple[Shape, ...], provider: Provider, setup: Setup
-) -> Program:
+    sha256: str,
+    input_name: str,
+    shapes: tuple[Shape, ...],
+    provider: Provider,
+    setup: RuntimeConfig,
+) -> CompiledModel:
     if not provider.keeps_programs(setup):
-        return Program(input_name, shapes, None)
+        return CompiledModel(input_name, shapes, None)
     folder = folder_of(sha256, shapes, provider, setup)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,11 +108,13 @@ def _program(
                 f"written: {error.strerror}. Set MODEL_CACHE_DIR to a folder that can"
             ) from error
         logger.warning("%s compiles at every start: %s", provider.name, error)
-        return Program(input_name, shapes, None)
-    return Program(input_name, shapes, folder)
+        return CompiledModel(input_name, shapes, None)
+    return CompiledModel(input_name, shapes, folder)
 
 
-def folder_of(sha256: str, shapes: Sequence[Shape], provider: Provider, setup: Setup) -> Path:
+def folder_of(
+    sha256: str, shapes: Sequence[Shape], provider: Provider, setup: RuntimeConfig
+) -> Path:
     """Where a program is kept: a folder for every thing that makes another of it."""
     first, last = min(shapes), max(shapes)
     size = (

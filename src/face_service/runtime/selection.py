@@ -10,7 +10,7 @@ import onnxruntime
 
 from face_service.errors import ProviderError
 
-from .builds import clash, installed_builds, replacing
+from .builds import conflicting_builds, installed_builds, reinstall_command
 from .precision import require_precision
 from .providers import AUTO, AUTO_ORDER, CPU, PROVIDERS, Precision
 
@@ -60,14 +60,14 @@ def choose_providers(
     offered = tuple(onnxruntime.get_available_providers() if offered is None else offered)
     installed = installed_builds() if installed is None else installed
     logger.info("Available ONNX providers: %s", list(offered))
-    wrong = clash(installed, package_for(asked, installed))
+    wrong = conflicting_builds(installed, package_for(asked, installed))
     if wrong:
         logger.warning("%s", wrong)
     warnings = (wrong,) if wrong else ()
     if tuple(asked) == (AUTO,):
         best = [name for name in AUTO_ORDER if name in offered and name != CPU]
         attempts = (*((name, CPU) for name in best), (CPU,))
-        return _able(Selection((AUTO,), offered, attempts, {}, warnings), precision)
+        return _supporting(Selection((AUTO,), offered, attempts, {}, warnings), precision)
     taken = tuple(name for name in asked if name in offered)
     reasons = {
         name: f"{name} is not in this ONNX Runtime, which offers only {', '.join(offered)}: "
@@ -76,7 +76,7 @@ def choose_providers(
         if name not in offered
     }
     attempts = tuple(taken[start:] for start in range(len(taken)))
-    return _able(Selection(tuple(asked), offered, attempts, reasons, warnings), precision)
+    return _supporting(Selection(tuple(asked), offered, attempts, reasons, warnings), precision)
 
 
 def package_for(asked: Sequence[str], installed: Mapping[str, str]) -> str:
@@ -87,7 +87,7 @@ def package_for(asked: Sequence[str], installed: Mapping[str, str]) -> str:
     return next((PROVIDERS[name].package for name in asked if name != CPU), PROVIDERS[CPU].package)
 
 
-def _able(selection: Selection, precision: Precision) -> Selection:
+def _supporting(selection: Selection, precision: Precision) -> Selection:
     """Without those that do not compute in `precision`: fp32 under another name helps nobody."""
     attempts, reasons = [], dict(selection.reasons)
     for providers in selection.attempts:
@@ -98,7 +98,7 @@ def _able(selection: Selection, precision: Precision) -> Selection:
         else:
             attempts.append(providers)
     if not attempts:
-        raise ProviderError(refusal(selection.asked, reasons.values()))
+        raise ProviderError(startup_error(selection.asked, reasons.values()))
     if selection.asked == (AUTO,):  # nobody asked for those by name
         reasons = {}
     return replace(selection, attempts=tuple(attempts), reasons=reasons)
@@ -107,18 +107,18 @@ def _able(selection: Selection, precision: Precision) -> Selection:
 def install(name: str, installed: Mapping[str, str]) -> str:
     """How a provider is installed, in words and as a command."""
     provider = PROVIDERS[name]
-    command = replacing(tuple(installed), provider.package)
+    command = reinstall_command(tuple(installed), provider.package)
     return f"it comes with {provider.package}{provider.where} ({command})"
 
 
-def refusal(asked: Sequence[str], reasons: Iterable[str]) -> str:
+def startup_error(asked: Sequence[str], reasons: Iterable[str]) -> str:
     """Why the start ends: what was asked, what is wrong with each, and the way out."""
     able = asked == (AUTO,) or CPU in asked
     way_out = "" if able else f". Or add {CPU} to ONNX_PROVIDERS to allow the CPU instead"
     return f"ONNX_PROVIDERS={','.join(asked)}: {'; '.join(reasons)}{way_out}"
 
 
-def announce(taken: Sequence[str], reasons: Sequence[str]) -> str | None:
+def log_selection(taken: Sequence[str], reasons: Sequence[str]) -> str | None:
     """Log what computes. Returns the sentence for /health where it is not what was asked for.
 
     reasons: why those that were to be tried before it do not compute.

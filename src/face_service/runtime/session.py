@@ -14,21 +14,21 @@ import onnxruntime
 from face_service.errors import ProviderError
 
 from .graph import Shape
-from .placement import Placement, Profile, Witness, assigned
-from .programs import Order
-from .providers import CPU, PROVIDERS, Program, Provider, Setup
+from .placement import Placement, PlacementProbe, Profile, graph_assignment
+from .programs import SessionSpec
+from .providers import CPU, PROVIDERS, CompiledModel, Provider, RuntimeConfig
 
 RECORD = "session.record_ep_graph_assignment_info"
 """onnxruntime_session_options_config_keys.h, kOrtSessionOptionsRecordEpGraphAssignmentInfo."""
 
 
-class Opened:
+class OpenSession:
     """A session, the shapes it is for, and where its nodes run."""
 
-    def __init__(self, session: Any, shapes: Sequence[Shape], witness: Witness) -> None:
+    def __init__(self, session: Any, shapes: Sequence[Shape], witness: PlacementProbe) -> None:
         self.session = session
         self.shapes = frozenset(shapes)
-        self._witness: Witness | None = witness
+        self._witness: PlacementProbe | None = witness
 
     def placement_added_to(self, placement: Placement) -> Placement:
         """To be called after a run: `placement`, with that of this session if it was the first."""
@@ -38,20 +38,22 @@ class Opened:
         return Counter(placement) + Counter(witness(self.session))
 
 
-def open_order(order: Order, providers: Sequence[str], setup: Setup) -> Opened:
+def open_spec(order: SessionSpec, providers: Sequence[str], setup: RuntimeConfig) -> OpenSession:
     """Open a session on what `order` says."""
     with order.file() as path:
         return open_session(path, providers, setup, order.program)
 
 
-def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Program) -> Opened:
+def open_session(
+    path: Path, providers: Sequence[str], setup: RuntimeConfig, program: CompiledModel
+) -> OpenSession:
     """Load the ONNX file `path` onto `providers`.
 
     Raises ProviderError with the reason if
     ONNX Runtime left a provider out, which it does with a mere warning when a library is missing.
     """
     options = session_options(setup.threads)
-    witness = call_witness(options, providers)
+    witness = enable_placement_probe(options, providers)
     for name in providers:
         PROVIDERS[name].adjust(options)
     try:
@@ -77,7 +79,7 @@ def open_session(path: Path, providers: Sequence[str], setup: Setup, program: Pr
                 f"{path.name}: ONNX Runtime could not load {name} and would compute on "
                 f"{', '.join(taken)} instead: {why_not_loaded(PROVIDERS[name])}"
             )
-    return Opened(session, program.shapes, witness)
+    return OpenSession(session, program.shapes, witness)
 
 
 def in_public(error: Exception) -> str:
@@ -102,7 +104,7 @@ def session_options(threads: int) -> Any:
     return options
 
 
-def call_witness(options: Any, providers: Sequence[str]) -> Witness:
+def enable_placement_probe(options: Any, providers: Sequence[str]) -> PlacementProbe:
     """Set the options of a session that is to be opened so that it can be asked.
 
     ONNX Runtime tells since 1.24. Older builds, of which ROCm's provider is in no other, write a
@@ -110,7 +112,7 @@ def call_witness(options: Any, providers: Sequence[str]) -> Witness:
     """
     if hasattr(onnxruntime, "OrtEpAssignedSubgraph"):
         options.add_session_config_entry(RECORD, "1")
-        return assigned
+        return graph_assignment
     if tuple(providers) == (CPU,):
         return lambda _: {}
     return Profile(options).end

@@ -81,7 +81,7 @@ def quota_of(group: Path) -> float | None:
     return limit if limit > 0 else None  # v1 says -1 for no limit
 
 
-def step_back() -> None:
+def lower_thread_priority() -> None:
     """Let the lanes go first: on Linux, make the calling thread a nicer one.
 
     A network's threads wait for each other at every layer, so a decoder that interrupts one

@@ -1,4 +1,4 @@
-"""Result of one image: an Analysis, or the RequestError its caller gets."""
+"""Result of one image: an ImageAnalysis, or the RequestError its caller gets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Analysis:
+class ImageAnalysis:
     """The faces of one image, its size in pixels, and what found them.
 
     faces_omitted: how many faces MAX_FACES cost.
@@ -30,7 +30,7 @@ class Analysis:
     faces_omitted: int = 0
 
 
-Answer = Analysis | RequestError
+Answer = ImageAnalysis | RequestError
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ def as_answer(image: PreparedImage, outcome: Outcome) -> Answer:
     if isinstance(outcome, Exception):
         return as_request_error(outcome)
     height, width = image.image.shape[:2]
-    return Analysis(outcome.info, outcome.faces, width, height, outcome.omitted)
+    return ImageAnalysis(outcome.info, outcome.faces, width, height, outcome.omitted)
 
 
 def as_request_error(error: object) -> RequestError:

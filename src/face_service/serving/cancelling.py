@@ -1,4 +1,4 @@
-"""Why work is cancelled: asyncio hands a word from `Task.cancel` to whoever is cancelled."""
+"""Why work is cancelled: asyncio hands a word from `NetworkSpec.cancel` to whoever is cancelled."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 Reason = Literal["client", "deadline"]
 
 DEADLINE: Reason = "deadline"
-"""To be given to `Task.cancel` where the deadline has passed; else the client has gone."""
+"""To be given to `NetworkSpec.cancel` where the deadline has passed; else the client has gone."""
 
 
 def reason_of(cancelled: asyncio.CancelledError) -> Reason:
-    """What was given to `Task.cancel`."""
+    """What was given to `NetworkSpec.cancel`."""
     return DEADLINE if DEADLINE in cancelled.args else "client"

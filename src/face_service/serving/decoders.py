@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from face_service.errors import DecodingStalled, NotReady, StartupError
 from face_service.observability.metrics import Metrics
-from face_service.runtime.threads import step_back
+from face_service.runtime.threads import lower_thread_priority
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class DecodePool:
         threads: int,
         stall_timeout: float,
         metrics: Metrics | None = None,
-        initializer: Callable[[], None] = step_back,
+        initializer: Callable[[], None] = lower_thread_priority,
     ) -> None:
         self.failure: StartupError | None = None
         self._threads = threads

@@ -20,7 +20,7 @@ from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 
 from .admission import Admission
-from .answers import Analysis, Answer
+from .answers import Answer, ImageAnalysis
 from .decode_gate import DecodeGate
 from .decoders import DecodePool
 from .pipeline import PARTS_UNDER_WAY, ImagePipeline
@@ -157,7 +157,7 @@ class FaceService:
         """Run something that takes milliseconds on a decoding thread, not on the event loop."""
         return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 
-    async def analyse(self, data: bytes, options: Options, times: StageTimes) -> Analysis:
+    async def analyse(self, data: bytes, options: Options, times: StageTimes) -> ImageAnalysis:
         """Decode an image and find its faces. Raises RequestError."""
         _, (answer,) = await self.analyse_many([data], options, times)
         if isinstance(answer, RequestError):

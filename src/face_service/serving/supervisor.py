@@ -12,7 +12,7 @@ from collections.abc import Callable
 from face_service.errors import StartupError
 from face_service.face_engine import FaceEngine
 from face_service.observability.metrics import Metrics
-from face_service.runtime.memory import give_back
+from face_service.runtime.memory import trim_heap
 
 from .threads import run_in_daemon_thread
 from .worker import WorkerPool
@@ -83,7 +83,7 @@ class EngineSupervisor:
                 await asyncio.sleep(WATCH_S)
                 try:
                     if look % GIVE_BACK_EVERY == 0:
-                        await run_in_daemon_thread(give_back)
+                        await run_in_daemon_thread(trim_heap)
                     self._remove_failed()
                     if restoring and restoring.done():
                         ended, restoring = restoring, None

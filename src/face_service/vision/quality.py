@@ -42,7 +42,7 @@ SECOND_DERIVATIVES = tuple(
     )
 )
 """Along the rows, the columns and both diagonals, whose steps are √2 long."""
-FAINT = 4.0
+BRIGHTNESS_OFFSET = 4.0
 """Added to the brightness (0..255) that detail is measured against, so that the rounding of
 pixels in a black crop does not pass for detail."""
 
@@ -101,7 +101,7 @@ def assess(
     brightness = cv2.mean(grey[FACE])[0] / 255
     size, visible = inside(bbox, image_shape)
     pose = head_pose(landmarks)
-    merits: tuple[tuple[Reason, float], ...] = (
+    normalized_scores: tuple[tuple[Reason, float], ...] = (
         ("too_small", at_least(size, limits.min_size)),
         ("blurred", at_least(detail, limits.min_sharpness)),
         ("extreme_pose", at_most(abs(pose.yaw), limits.max_yaw)),
@@ -113,13 +113,13 @@ def assess(
         ("low_confidence", at_most(1 - det_score, 1 - limits.min_det_score)),
     )
     return Quality(
-        score=min(merit for _, merit in merits),
+        score=min(merit for _, merit in normalized_scores),
         size=size,
         sharpness=detail,
         brightness=brightness,
         visible=visible,
         pose=pose,
-        reasons=tuple(dict.fromkeys(reason for reason, merit in merits if merit < 0.5)),
+        reasons=tuple(dict.fromkeys(reason for reason, merit in normalized_scores if merit < 0.5)),
     )
 
 
@@ -137,7 +137,7 @@ def sharpness(grey: Grey) -> float:
         for kernel in SECOND_DERIVATIVES
     )
     face = grey[FACE]
-    return float(100 * np.sqrt(power / face.size) / (cv2.mean(face)[0] + FAINT))
+    return float(100 * np.sqrt(power / face.size) / (cv2.mean(face)[0] + BRIGHTNESS_OFFSET))
 
 
 def inside(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from face_service.tools.doctor.agreement import Sense, compare, matched, sense, turned_back
+from face_service.tools.doctor.agreement import SanityCheck, compare, matched, sense, turned_back
 
 
 def face(x: float = 10, score: float = 0.8, towards: int = 0, blur: float = 0) -> dict[str, Any]:
@@ -85,4 +85,4 @@ def test_a_face_is_found_again_in_the_mirror() -> None:
     ],
 )
 def test_a_pack_that_tells_apart(same: float | None, other: float | None, apart: bool) -> None:
-    assert Sense(same, other).tells_apart is apart
+    assert SanityCheck(same, other).tells_apart is apart

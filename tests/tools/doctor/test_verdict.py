@@ -10,7 +10,7 @@ import pytest
 
 from face_service.runtime.processor import Processor
 from face_service.runtime.selection import choose_providers
-from face_service.tools.doctor.agreement import Agreement, Sense
+from face_service.tools.doctor.agreement import Agreement, SanityCheck
 from face_service.tools.doctor.configuration import Configuration
 from face_service.tools.doctor.examination import Examination
 from face_service.tools.doctor.graphics import AMD, NOT_PERMITTED, NVIDIA, Card, Device, Graphics
@@ -27,7 +27,7 @@ MIGRAPHX, TENSORRT = "MIGraphXExecutionProvider", "TensorrtExecutionProvider"
 HASWELL = Processor("Intel Core (Haswell)", "avx2", ("avx2",), {"int8": "exact"})
 HERE = Path("/env/onnxruntime")
 AGREES = Agreement(11, 11, 0.001, 1e-6, 0.99999, within=True)
-MEASURED = Measured("fp32", 1.0, 11, {}, 50.0, {"1": 8.0}, Sense(0.96, 0.38), None)
+MEASURED = Measured("fp32", 1.0, 11, {}, 50.0, {"1": 8.0}, SanityCheck(0.96, 0.38), None)
 NOT_PERMITTED_KFD = Device("/dev/kfd", NOT_PERMITTED, 992, "660")
 AMD_MACHINE = Graphics((Card(AMD, "gfx1100"),), (AMD,), {"amdgpu": "6.8"}, (NOT_PERMITTED_KFD,))
 
@@ -261,7 +261,7 @@ def test_an_accelerator_that_computes_something_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "outcome", [replace(MEASURED, sense=Sense(0.997, 0.994)), replace(MEASURED, faces=0)]
+    "outcome", [replace(MEASURED, sense=SanityCheck(0.997, 0.994)), replace(MEASURED, faces=0)]
 )
 def test_a_pack_that_makes_no_sense(outcome: Measured) -> None:
     found = machine(trials=(Trial(CPU, True, outcome),))

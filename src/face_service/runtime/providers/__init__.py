@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from .base import Precision, Program, Provider, Setup
+from .base import CompiledModel, Precision, Provider, RuntimeConfig
 from .coreml import CoreMl
 from .cpu import Cpu
 from .cuda import Cuda
@@ -21,10 +21,10 @@ __all__ = [
     "CPU",
     "OPENVINO",
     "PROVIDERS",
+    "CompiledModel",
     "Precision",
-    "Program",
     "Provider",
-    "Setup",
+    "RuntimeConfig",
     "images_per_turn",
 ]
 
@@ -47,6 +47,6 @@ AUTO_ORDER = (Cuda.name, MiGraphX.name, Rocm.name, CoreMl.name, DirectMl.name, O
 minutes what CUDA does at once."""
 
 
-def images_per_turn(providers: Sequence[str]) -> int:
+def max_batch_images(providers: Sequence[str]) -> int:
     """How many waiting images a lane may take in one turn."""
-    return PROVIDERS[providers[0]].images_per_turn
+    return PROVIDERS[providers[0]].max_batch_images

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ..graph import Shape
-from ..policy import IMAGES_PER_TURN, ShapePolicy
+from ..policy import MAX_BATCH_IMAGES, ShapePolicy
 from ..progress import Progress
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
@@ -20,7 +20,7 @@ Options = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class RuntimeConfig:
     """What the settings ask of every network of this process.
 
     threads: of a network on the CPU. device: which of several cards. memory_limit: bytes of the
@@ -42,7 +42,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class CompiledModel:
     """A network as one session computes it: its input's name, every shape it is given, and the
     folder for what a provider makes of it, where it makes something."""
 
@@ -69,7 +69,7 @@ class Provider:
     """Every option that ONNX Runtime takes for it."""
     shapes: ClassVar[ShapePolicy]
     precisions: ClassVar[frozenset[Precision]] = frozenset({"fp32", "int8"})
-    images_per_turn: ClassVar[int] = IMAGES_PER_TURN
+    max_batch_images: ClassVar[int] = MAX_BATCH_IMAGES
     """How many waiting images a lane may take at once."""
     on_gpu: ClassVar[bool] = True
     compiles: ClassVar[bool] = False
@@ -82,20 +82,20 @@ class Provider:
     one_at_a_time: ClassVar[bool] = False
     """Two runs at once are not safe, on two sessions neither."""
 
-    def shapes_for(self, setup: Setup) -> ShapePolicy:
+    def shapes_for(self, setup: RuntimeConfig) -> ShapePolicy:
         """`shapes`, unless the settings change them."""
         return self.shapes
 
-    def card(self, setup: Setup) -> str | None:
+    def card(self, setup: RuntimeConfig) -> str | None:
         """The number of the card it computes on: DEVICE_ID, unless ONNX_PROVIDER_OPTIONS says
         `device_id`. None where it has no use for one."""
         return setup.overrides.get(self.name, {}).get("device_id", str(setup.device))
 
-    def keeps_programs(self, setup: Setup) -> bool:
+    def keeps_programs(self, setup: RuntimeConfig) -> bool:
         """Whether it has a use for a folder of its own."""
         return self.compiles
 
-    def options(self, setup: Setup, program: Program) -> Options:
+    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
         """What ONNX Runtime is to tell it, beside the options of the session."""
         return {}
 
@@ -109,6 +109,6 @@ class Provider:
         """What a compiled program runs on: it is of no use on anything else."""
         return "any"
 
-    def options_for(self, setup: Setup, program: Program) -> dict[str, str]:
+    def options_for(self, setup: RuntimeConfig, program: CompiledModel) -> dict[str, str]:
         """`options`, with those of ONNX_PROVIDER_OPTIONS laid over them."""
         return {**self.options(setup, program), **setup.overrides.get(self.name, {})}

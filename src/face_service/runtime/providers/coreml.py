@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..policy import FIXED
-from .base import Options, Program, Provider, Setup
+from .base import CompiledModel, Options, Provider, RuntimeConfig
 
 
 class CoreMl(Provider):
@@ -23,14 +23,14 @@ class CoreMl(Provider):
     booleans = ("0", "1")
     shapes = FIXED
 
-    def card(self, setup: Setup) -> str | None:
+    def card(self, setup: RuntimeConfig) -> str | None:
         """It has no option that names one: Core ML chooses."""
         return None
 
-    def keeps_programs(self, setup: Setup) -> bool:
+    def keeps_programs(self, setup: RuntimeConfig) -> bool:
         return True
 
-    def options(self, setup: Setup, program: Program) -> Options:
+    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
         """AllowLowPrecisionAccumulationOnGPU: sums in fp16 would not be fp32's."""
         cache = {"ModelCacheDirectory": str(program.folder)} if program.folder else {}
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..policy import DYNAMIC
-from .base import Provider, Setup
+from .base import Provider, RuntimeConfig
 
 
 class Cpu(Provider):
@@ -14,8 +14,8 @@ class Cpu(Provider):
     package = "onnxruntime"
     known_options = frozenset()  # ONNX Runtime overlooks what it is given
     shapes = DYNAMIC
-    images_per_turn = 1
+    max_batch_images = 1
     on_gpu = False
 
-    def card(self, setup: Setup) -> str | None:
+    def card(self, setup: RuntimeConfig) -> str | None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..policy import BOUNDED
-from .base import Options, Program, Provider, Setup
+from .base import CompiledModel, Options, Provider, RuntimeConfig
 
 
 class Cuda(Provider):
@@ -39,7 +39,7 @@ class Cuda(Provider):
     halves_file = True
     shrinks = True
 
-    def options(self, setup: Setup, program: Program) -> Options:
+    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
         """
         cudnn_conv_algo_search: EXHAUSTIVE, the default, tries every algorithm anew for every shape,
         with as much memory as the hungriest takes. arena_extend_strategy: only blocks that were

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..policy import FIXED
-from .base import Options, Program, Provider, Setup
+from .base import CompiledModel, Options, Provider, RuntimeConfig
 
 
 class DirectMl(Provider):
@@ -25,7 +25,7 @@ class DirectMl(Provider):
     halves_file = True
     one_at_a_time = True
 
-    def options(self, setup: Setup, program: Program) -> Options:
+    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
         return {"device_id": str(setup.device)}
 
     def adjust(self, session_options: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..policy import FIXED
-from .base import Options, Program, Provider, Setup
+from .base import CompiledModel, Options, Provider, RuntimeConfig
 
 NODES = Path("/sys/class/kfd/kfd/topology/nodes")
 ROCM_VERSION = Path("/opt/rocm/.info/version")
@@ -44,7 +44,7 @@ class MiGraphX(Provider):
     compiles = True
     one_at_a_time = True
 
-    def options(self, setup: Setup, program: Program) -> Options:
+    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
         half = setup.precision if setup.precision in ("fp16", "bf16") else None
         return {
             "device_id": str(setup.device),

@@ -9,7 +9,7 @@ import re
 from face_service.errors import ProviderError
 
 from ..policy import BOUNDED_ON_CPU, FIXED, ShapePolicy
-from .base import Options, Program, Provider, Setup
+from .base import CompiledModel, Options, Provider, RuntimeConfig
 
 HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 """By precision. It is always said: left alone, it is OpenVINO's to choose, by version and by
@@ -42,24 +42,24 @@ class OpenVino(Provider):
     )  # fmt: skip
     shapes = BOUNDED_ON_CPU
     precisions = frozenset({"fp32", "bf16", "int8"})
-    images_per_turn = 1
+    max_batch_images = 1
     on_gpu = False
 
-    def shapes_for(self, setup: Setup) -> ShapePolicy:
+    def shapes_for(self, setup: RuntimeConfig) -> ShapePolicy:
         """On a CPU one session takes every shape that is foreseen; a session for each would cost
         twice the memory for nothing. A GPU compiles for every shape: docs/decisions/0018."""
         return self.shapes if device(setup) == "CPU" else FIXED
 
-    def card(self, setup: Setup) -> str | None:
+    def card(self, setup: RuntimeConfig) -> str | None:
         """The end of `device_type`; which of several CPUs or NPUs is not DEVICE_ID's to say."""
         kind, _, index = device(setup).partition(".")
         return (index or "0") if kind == "GPU" else None
 
-    def keeps_programs(self, setup: Setup) -> bool:
+    def keeps_programs(self, setup: RuntimeConfig) -> bool:
         """On a CPU, compiling is as fast as reading what was compiled."""
         return device(setup) != "CPU"
 
-    def options(self, setup: Setup, program: Program) -> Options:
+    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
         """One inference at a time, on `threads` threads: session options do not reach OpenVINO,
         whose own default is every core of the host."""
         properties = {
@@ -76,12 +76,12 @@ class OpenVino(Provider):
             **cache,
         }
 
-    def options_for(self, setup: Setup, program: Program) -> dict[str, str]:
+    def options_for(self, setup: RuntimeConfig, program: CompiledModel) -> dict[str, str]:
         """`device_type` completed: what was written is the kind, DEVICE_ID says which."""
         return {**super().options_for(setup, program), "device_type": device(setup)}
 
 
-def device(setup: Setup) -> str:
+def device(setup: RuntimeConfig) -> str:
     """What computes: "CPU", unless ONNX_PROVIDER_OPTIONS says `device_type`. "GPU" is the one that
     DEVICE_ID says, "GPU.1" is that one.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..policy import BOUNDED
-from .base import Options, Program, Provider, Setup
+from .base import CompiledModel, Options, Provider, RuntimeConfig
 
 
 class Rocm(Provider):
@@ -29,7 +29,7 @@ class Rocm(Provider):
     halves_file = True
     shrinks = True
 
-    def options(self, setup: Setup, program: Program) -> Options:
+    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
         limit = {"gpu_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}
         return {
             "device_id": str(setup.device),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..graph import Shape
 from ..policy import BOUNDED
-from .base import Options, Program, Setup
+from .base import CompiledModel, Options, RuntimeConfig
 from .cuda import Cuda
 
 DRIVER = Path("/proc/driver/nvidia")
@@ -55,7 +55,7 @@ class TensorRt(Cuda):
     compiles = True
     halves_file = False
 
-    def options(self, setup: Setup, program: Program) -> Options:
+    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
         """
         One engine holds every shape foreseen: trt_profile_min_shapes and trt_profile_max_shapes
         enclose them, trt_profile_opt_shapes is the one it is tuned for. A graph without a free axis
@@ -107,7 +107,7 @@ def tensorrt_version() -> str:
     return "unknown"
 
 
-def profile(program: Program) -> dict[str, str]:
+def profile(program: CompiledModel) -> dict[str, str]:
     """The profile that holds all shapes of a program; empty where it has but one."""
     if len(program.shapes) == 1:
         return {}

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from face_service.config import load_settings
-from face_service.engine_factory import load_engine, setup_of
+from face_service.engine_factory import load_engine, runtime_config
 from face_service.errors import FaceServiceError, StartupError
 from face_service.face_engine import FaceEngine
 from face_service.runtime.network import Network
@@ -176,7 +176,7 @@ def serve() -> None:
     """Answer the lines of stdin until it ends."""
     settings = load_settings()
     images = [base64.b64decode(image) for image in json.loads(sys.stdin.readline())["images"]]
-    setup = setup_of(settings)
+    setup = runtime_config(settings)
     lanes = []
     for _ in range(settings.lanes):
         engine = load_engine(settings, setup)

@@ -46,7 +46,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Sense:
+class SanityCheck:
     """Cosines: of faces and their mirror images, of faces and other faces of the picture. None
     where there are no two."""
 
@@ -83,7 +83,7 @@ def compare(faces: Sequence[Face], reference: Sequence[Face], precision: str) ->
     )
 
 
-def sense(faces: Sequence[Face], mirrored: Sequence[Face], width: int) -> Sense:
+def sense(faces: Sequence[Face], mirrored: Sequence[Face], width: int) -> SanityCheck:
     """What a network that knows faces shows on any picture, without another to compare it with.
 
     mirrored: the faces of the picture's mirror image. width: of both, in pixels.
@@ -96,7 +96,7 @@ def sense(faces: Sequence[Face], mirrored: Sequence[Face], width: int) -> Sense:
         for other in faces[place + 1 :]
         if (c := cosine(one, other)) is not None
     ]
-    return Sense(min(same, default=None), max(others, default=None))
+    return SanityCheck(min(same, default=None), max(others, default=None))
 
 
 def turned_back(bbox: Sequence[float], width: int) -> list[float]:

@@ -115,7 +115,12 @@ def trial(order: dict[str, Any]) -> dict[str, Any]:
     the first provider does not compute.
     """
     from face_service.config import load_settings
-    from face_service.engine_factory import build_engine, detector_canvases, setup_of, try_out
+    from face_service.engine_factory import (
+        build_engine,
+        detector_canvases,
+        runtime_config,
+        smoke_test,
+    )
     from face_service.face_engine import Options
     from face_service.runtime.precision import require_precision
     from face_service.tools.doctor.storage import here
@@ -126,10 +131,10 @@ def trial(order: dict[str, Any]) -> dict[str, Any]:
     require_precision(providers[0], precision)
     settings = load_settings(insightface_model=order["model"])
     pack = here(settings.insightface_model, settings.model_cache_dir)
-    setup = replace(setup_of(settings), precision=precision)
+    setup = replace(runtime_config(settings), precision=precision)
     started = time.perf_counter()
     engine = build_engine(pack, detector_canvases(settings), providers, setup=setup)
-    try_out(engine)
+    smoke_test(engine)
     warm = time.perf_counter() - started
     options = Options(max_faces=MOST_FACES, attributes=False, quality=False)
     picture = decode(PICTURE.read_bytes(), PICTURE_PIXELS)

@@ -11,7 +11,12 @@ from importlib import metadata
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from face_service.runtime.builds import BUILDS, clash, installed_builds, replacing
+from face_service.runtime.builds import (
+    BUILDS,
+    conflicting_builds,
+    installed_builds,
+    reinstall_command,
+)
 
 from .hardware import content
 from .probing import run
@@ -87,13 +92,13 @@ def repair(build: Build, asked: Sequence[str], why: str) -> str:
             f"remove {build.folder} from where Python looks (PYTHONPATH): it hides {own}, and "
             f"cannot be loaded: {why}"
         )
-    command = replacing(everything_named_so(), package_for(build, asked))
+    command = reinstall_command(everything_named_so(), package_for(build, asked))
     return f"{command} (onnxruntime cannot be loaded: {why})"
 
 
 def clashing(build: Build, asked: Sequence[str]) -> str | None:
     """What is to be done where several builds are installed over each other."""
-    return clash(build.installed, package_for(build, asked))
+    return conflicting_builds(build.installed, package_for(build, asked))
 
 
 def package_for(build: Build, asked: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ READING_S = 120.0
 """For every file of a pack to be hashed: 400 MB at most, from a disk that is slow."""
 
 COMPILED = ".compiled"
-"""Where `assembly.setup_of` has programs kept, in MODEL_CACHE_DIR."""
+"""Where `assembly.runtime_config` has programs kept, in MODEL_CACHE_DIR."""
 
 
 @dataclass(frozen=True, slots=True)

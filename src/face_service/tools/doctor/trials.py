@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .agreement import Agreement, Sense, compare, sense
+from .agreement import Agreement, SanityCheck, compare, sense
 from .configuration import Configuration
 from .probing import Failed, ask, attempt
 
@@ -44,7 +44,7 @@ class Measured:
     placement: Mapping[str, Mapping[str, int]]
     detector_ms: float
     recogniser_ms: Mapping[str, float]
-    sense: Sense
+    sense: SanityCheck
     agreement: Agreement | None
 
 
@@ -63,7 +63,7 @@ def offers(asked: Sequence[str], precision: str) -> Offers | Failed:
     return answer if isinstance(answer, Failed) else attempt(Offers, **answer)
 
 
-def try_out(
+def smoke_test(
     settings: Configuration,
     offered: Offers,
     image: Path | None,

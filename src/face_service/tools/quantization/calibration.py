@@ -16,7 +16,7 @@ from face_service.errors import InvalidRequest, RequestError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel
 from face_service.runtime.network import load_networks
-from face_service.runtime.providers import CPU, Setup
+from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, Image, to_blob
 from face_service.vision.canvas import Size, letterbox
@@ -73,7 +73,7 @@ def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
     """The detector of a pack, on ONNX Runtime's own CPU provider."""
 
     task, looks = detector_task(pack, canvases)
-    (network,) = load_networks([task], (CPU,), Setup(threads))
+    (network,) = load_networks([task], (CPU,), RuntimeConfig(threads))
     normalization = pack.models[Role.DETECTION].normalization
     return Scrfd(network, DetectorPreprocessor(*looks, normalization))
 
