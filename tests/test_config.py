@@ -186,7 +186,7 @@ def test_a_file_that_may_not_be_read_is_one_sentence_that_names_it(empty_folder:
     (empty_folder / ".env").chmod(0)
     command = "from face_service.config import load_settings; load_settings()"
     if os.getuid() == 0:  # who may read everything
-        for folder in (empty_folder, *empty_folder.parents[:2]):
+        for folder in (empty_folder, *empty_folder.parents[:3]):
             folder.chmod(0o755)
         command = f"import face_service.config, os; os.setuid(65534); {command}"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)

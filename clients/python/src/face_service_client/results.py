@@ -181,16 +181,29 @@ class Comparison(Answered):
 
 
 @dataclass(frozen=True, slots=True)
+class Processor:
+    """The processor. class_name: one word for processors that compute alike. instruction_sets:
+    those that decide how networks are computed. precision: how bf16 and int8 are computed."""
+
+    name: str
+    class_name: str
+    instruction_sets: tuple[str, ...]
+    precision: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """What computes: execution providers that were asked for, that ONNX Runtime was built with,
     and that compute, best first. placement: by network and provider, how many of its nodes run
-    there. warnings: what is not as it should be, though it computes."""
+    there. warnings: what is not as it should be, though it computes. processor: None from a
+    service that does not name it."""
 
     asked: tuple[str, ...]
     offered: tuple[str, ...]
     taken: tuple[str, ...]
     placement: Mapping[str, Mapping[str, int]]
     warnings: tuple[str, ...] = ()
+    processor: Processor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from .results import (
     Pair,
     Picture,
     Pose,
+    Processor,
     Quality,
     Reason,
     Runtime,
@@ -149,7 +150,14 @@ def _pack(raw: Any) -> Pack:
 def _runtime(raw: Any) -> Runtime | None:
     if raw is None:
         return None
-    return _make(Runtime, raw, **{name: tuple(raw[name]) for name in ("asked", "offered", "taken")})
+    lists = {name: tuple(raw[name]) for name in ("asked", "offered", "taken")}
+    return _make(Runtime, raw, **lists, processor=_processor(raw.get("processor")))
+
+
+def _processor(raw: Any) -> Processor | None:
+    if raw is None:
+        return None
+    return _make(Processor, raw, instruction_sets=tuple(raw["instruction_sets"]))
 
 
 def _file_error(raw: Any) -> ErrorAnswer | None:
