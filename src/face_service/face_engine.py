@@ -159,7 +159,7 @@ class FaceEngine:
     ) -> None:
         self.info = info
         self.max_batch_images = max_batch_images(info.providers)
-        self.piece = max(MAX_BATCH, recogniser.network.policy.batches[-1])
+        self.piece = max(MAX_BATCH, *(network.policy.batches[-1] for network in networks))
         self.max_faces = MAX_FACES
         self._detector = detector
         self._recogniser = recogniser
