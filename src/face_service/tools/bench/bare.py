@@ -2,8 +2,8 @@
 
 `python -m face_service.tools.bench.bare` builds the engine that the settings ask for, sends the
 images through it once and keeps every blob that reaches a network. Then it does nothing but
-these runs, on the same sessions, over and over. An order as JSON on stdin's first line; on
-every further line a number of seconds, each answered with what these seconds held.
+these runs, on the same sessions, over and over. The first request (see child_process) holds the
+images, every further one is a number of seconds, answered with the runs that these seconds held.
 
 On a CPU the server runs the networks image by image, as is done here. A server that forms
 batches across requests can be faster than this.
@@ -20,8 +20,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import IO, Any, NamedTuple, cast
-from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,12 @@ from face_service.config import load_settings
 from face_service.engine_factory import load_engine, runtime_config
 from face_service.errors import FaceServiceError, StartupError
 from face_service.face_engine import FaceEngine
+from face_service.runtime.child_process import (
+    answer_stream,
+    python_module,
+    requests,
+    write_answer,
+)
 from face_service.runtime.network import Network
 from face_service.vision.image import decode
 
@@ -73,18 +79,21 @@ def record(
     """The runs of the networks for each image, in order, and their sum."""
     recorded: list[list[Call]] = []
     recipe = Recipe({}, 0)
-    run = Network.run
 
-    def noted(network: Network, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def note(network: Network, blob: NDArray[np.float32]) -> None:
         recorded[-1].append(Call(network, blob.copy()))
         shape = "×".join(map(str, blob.shape))
         recipe.calls[shape] = recipe.calls.get(shape, 0) + 1
-        return run(network, blob)
 
-    with mock.patch.object(Network, "run", noted):
+    for network in engine.networks:
+        network.observer = partial(note, network)
+    try:
         for image in images:
             recorded.append([])
             recipe.faces += len(engine.faces_of(decode(image, max_pixels)))
+    finally:
+        for network in engine.networks:
+            network.observer = None
     return recorded, recipe
 
 
@@ -147,7 +156,7 @@ def bare_process(
     `variables` are laid over this process's environment: give what the server was given.
     """
     process = subprocess.Popen(
-        [python, "-m", "face_service.tools.bench.bare"],
+        python_module("face_service.tools.bench.bare", python),
         env=environment(variables),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -173,24 +182,19 @@ def main() -> int:
 
 
 def serve() -> None:
-    """Answer the lines of stdin until it ends."""
+    """Answer the requests on stdin until it ends."""
+    answers, incoming = answer_stream(), requests()
     settings = load_settings()
-    images = [base64.b64decode(image) for image in json.loads(sys.stdin.readline())["images"]]
+    images = [base64.b64decode(image) for image in next(incoming)["images"]]
     setup = runtime_config(settings)
     lanes = []
     for _ in range(settings.lanes):
         engine = load_engine(settings, setup)
         recorded, recipe = record(engine, images, settings.max_image_pixels)
         lanes.append(recorded)
-    answer(asdict(recipe))
-    for line in sys.stdin:
-        answer(asdict(loop_side_by_side(lanes, float(line))))
-
-
-def answer(content: object) -> None:
-    """One line of JSON."""
-    sys.stdout.write(json.dumps(content) + "\n")
-    sys.stdout.flush()
+    write_answer(answers, asdict(recipe))
+    for seconds in incoming:
+        write_answer(answers, asdict(loop_side_by_side(lanes, seconds)))
 
 
 if __name__ == "__main__":

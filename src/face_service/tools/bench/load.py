@@ -1,8 +1,9 @@
 """The client: posts images to a server on this machine and notes when each answer came.
 
-It runs in a process of its own, `python -m face_service.tools.bench.load`: an order as JSON on
-stdin, the answers as JSON on stdout. It imports neither NumPy nor OpenCV and sends bytes
-that were prepared beforehand, for it shares the machine with the server it measures.
+It runs in a process of its own, `python -m face_service.tools.bench.load`: the plan and the images
+as JSON on stdin, a Load as JSON on stdout (see child_process). It imports neither
+NumPy nor OpenCV and sends bytes that were prepared beforehand, for it shares the machine with the
+server it measures.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ import base64
 import itertools
 import json
 import math
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+
+from face_service.errors import FaceServiceError
+from face_service.runtime.child_process import (
+    answer_stream,
+    end_with_parent,
+    python_module,
+    requests,
+    write_answer,
+)
+from face_service.runtime.child_process import run as run_program
 
 from .client import Client, Reply, request_of
 
@@ -163,23 +172,21 @@ def run_apart(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load
         "port": port,
         "images": [base64.b64encode(image).decode() for image in images],
     }
-    finished = subprocess.run(
-        [sys.executable, "-m", "face_service.tools.bench.load"],
-        input=json.dumps(order),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    content = json.loads(finished.stdout)
+    ended = run_program(python_module("face_service.tools.bench.load"), None, json.dumps(order))
+    if ended is None or ended.status:
+        raise FaceServiceError(f"the client of the bench failed: {ended.err if ended else ''}")
+    content = json.loads(ended.out)
     return Load(**{**content, "samples": [Sample(**each) for each in content["samples"]]})
 
 
 def main() -> None:
-    """Run the order on stdin."""
-    order = json.load(sys.stdin)
+    """Run the plan on stdin."""
+    answers = answer_stream()
+    order = next(requests())
+    end_with_parent()
     images = [base64.b64decode(image) for image in order["images"]]
     load = run(Plan(**order["plan"]), order["host"], order["port"], images)
-    json.dump(asdict(load), sys.stdout)
+    write_answer(answers, asdict(load))
 
 
 if __name__ == "__main__":

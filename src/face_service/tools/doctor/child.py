@@ -1,21 +1,24 @@
 """`python -m face_service.tools.doctor.child`: one thing that may crash or hang, in a process.
 
-An order as JSON on stdin's first line, the answer as JSON on stdout. It ends with its parent, when
-stdin ends.
+The request names a `task` and what it needs (see child_process for how it arrives); the answer is
+what the task found, or a `Failed`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from face_service.runtime.child_process import (
+    answer_stream,
+    end_with_parent,
+    requests,
+    write_answer,
+)
 
 if TYPE_CHECKING:
     from face_service.face_engine import Face, FaceEngine
@@ -35,24 +38,15 @@ RUNS_S = 5.0
 
 
 def main() -> None:
-    """Do what stdin says. What libraries print on stdout goes to stderr."""
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    order = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    """Answer the request on stdin."""
+    answers = answer_stream()
+    order = next(requests())
+    end_with_parent()
     from face_service.tools.doctor.probing import Failed, attempt
 
     tasks = {"graphics": graphics, "storage": storage, "offers": offers, "trial": trial}
     found = attempt(tasks[order["task"]], order)
-    answer = asdict(found) if isinstance(found, Failed) else found
-    with open(answers, "w") as stdout:  # noqa: PTH123 - a descriptor
-        json.dump(answer, stdout, default=str)
-
-
-def end_with_parent() -> None:
-    """Wait for the end of stdin, then end the process, wherever it is."""
-    sys.stdin.read()
-    os._exit(1)
+    write_answer(answers, asdict(found) if isinstance(found, Failed) else found)
 
 
 def graphics(order: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from face_service.runtime.child_process import Ended
+
 from .hardware import content, fields
-from .probing import NO_ANSWER, Ended, Failed, ask, run
+from .probing import NO_ANSWER, Failed, ask, run
 
 NVIDIA, AMD, INTEL = "NVIDIA", "AMD", "Intel"
 VENDORS = {"0x10de": NVIDIA, "0x1002": AMD, "0x8086": INTEL}

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from face_service.errors import FaceServiceError
+from face_service.runtime import child_process
+from face_service.runtime.child_process import Ended, python_module
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,8 +19,6 @@ T = TypeVar("T")
 MOST_OUTPUT = 8_000_000
 """Bytes of what a program says that are read."""
 NO_ANSWER = "no answer within"
-LAST_MOMENTS_S = 5.0
-"""For a killed process to be gone. One that waits for a driver in the kernel may never be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +28,6 @@ class Failed:
 
     why: str
     ours: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A program that has ended, or was killed after its time: then `status` is None."""
-
-    status: int | None
-    out: str
-    err: str
 
 
 def attempt(probe: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failed:
@@ -59,33 +46,16 @@ def in_one_line(text: str) -> str:
 
 
 def run(command: Sequence[str], seconds: float, line: str = "") -> Ended | None:
-    """Run a program for `seconds` at most, with `line` on its stdin, which stays open meanwhile.
+    """Run a program for `seconds` at most, with `line` on its stdin; see `child_process.run`.
 
     None where there is no such program, or it may not be run.
     """
-    with _file() as out, _file() as err:
-        try:
-            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err)
-        except OSError:
-            return None
-        stdin, status = cast(IO[bytes], child.stdin), None
-        try:
-            with suppress(BrokenPipeError):  # it has ended without reading
-                stdin.write(line.encode() + b"\n")
-                stdin.flush()
-            with suppress(subprocess.TimeoutExpired):
-                status = child.wait(seconds)
-        finally:
-            _end(child)
-            with suppress(BrokenPipeError):
-                stdin.close()
-        return Ended(status, _content(out), _content(err))
+    return child_process.run(command, seconds, line, MOST_OUTPUT)
 
 
 def ask(order: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
     """Have `child.py` do something in a process of its own."""
-    # -P: what lies in the working directory is none of our modules.
-    command = [sys.executable, "-P", "-m", "face_service.tools.doctor.child"]
+    command = python_module("face_service.tools.doctor.child")
     ended = attempt(run, command, seconds, json.dumps(order))
     if isinstance(ended, Failed):
         return ended
@@ -109,23 +79,3 @@ def how(ended: Ended, seconds: float) -> str:
     if ended.status < 0:
         return f"it crashed ({signal.Signals(-ended.status).name}){last}"
     return f"it ended with status {ended.status}{last}"
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.kill()
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(LAST_MOMENTS_S)
-
-
-def _file() -> IO[bytes]:
-    """A file for what is said: a pipe would be held open by whatever a killed program has started.
-    In memory where that can be had, for a disk may be full."""
-    if sys.platform == "linux":
-        return os.fdopen(os.memfd_create("said"), "w+b")
-    return tempfile.TemporaryFile()
-
-
-def _content(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read(MOST_OUTPUT).decode(errors="replace")
