@@ -21,7 +21,7 @@ from face_service.runtime.placement import in_words
 from face_service.runtime.providers import CPU, PROVIDERS, Precision, RuntimeConfig
 from face_service.runtime.selection import Selection, choose_providers, log_selection, startup_error
 from face_service.runtime.session import in_public
-from face_service.runtime.threads import available_cpus
+from face_service.runtime.threads import network_threads
 from face_service.schemas import ModelFileOut, PackOut
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
@@ -35,7 +35,7 @@ logger = logging.getLogger("face_service.face_engine")
 def runtime_config(settings: Settings) -> RuntimeConfig:
     """What the settings say of computing. One for a process: what runs one at a time shares it."""
     return RuntimeConfig(
-        threads=settings.intra_op_threads or max(1, available_cpus() // settings.lanes),
+        threads=network_threads(settings.intra_op_threads, settings.lanes),
         precision=settings.precision,
         device=settings.device_id,
         memory_limit=int(settings.gpu_mem_limit_mb * 1e6),

@@ -20,8 +20,9 @@ from face_service.packs.catalog import (
     Threshold,
 )
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, read_manifest
-from face_service.packs.onnx_header import OnnxHeader, read_header
 from face_service.packs.pack import QUANTIZATION, Pack, PackModel, by_role, sha256_of
+from face_service.runtime import graph
+from face_service.runtime.graph import OnnxHeader
 from face_service.vision.blob import (
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
@@ -46,6 +47,16 @@ _ATTRIBUTE_NORMALIZATION = Normalization((127.5, 127.5, 127.5), 128.0)  # attrib
 class _Found:
     model: PackModel
     header: OnnxHeader
+
+
+def read_header(path: Path) -> OnnxHeader:
+    """The header of an ONNX file. Raises PackError if it is not one, or is cut short."""
+    try:
+        return graph.read_header(path)
+    except (ValueError, IndexError) as error:
+        raise PackError(f"{path} is not a whole ONNX file: {error}.") from error
+    except OSError as error:
+        raise PackError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def load_folder(directory: Path) -> Pack:

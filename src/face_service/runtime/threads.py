@@ -29,6 +29,15 @@ def available_cpus(cgroup: Path = CGROUP) -> int:
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
+def network_threads(configured: int | None, workers: int, cgroup: Path = CGROUP) -> int:
+    """Intra-op threads of each network on the CPU, at least 1.
+
+    configured: INTRA_OP_THREADS, which decides where it is set. workers: engines that compute at
+    the same time; they share `available_cpus`.
+    """
+    return configured or max(1, available_cpus(cgroup) // workers)
+
+
 def allowed_cpus() -> int:
     """Processors in the scheduler's affinity mask; all of them on macOS and Windows, which have
     no masks."""

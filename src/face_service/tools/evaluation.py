@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from face_service.errors import InvalidRequest
 from face_service.face_engine import Embedding, Face, FaceEngine, Options
+from face_service.tools.photos import read_photo
 from face_service.vision.blob import Image
-from face_service.vision.image import decode
 
 FOLDS = 10
 """LFW's protocol: a threshold is chosen on nine folds and judged on the tenth."""
@@ -93,7 +93,7 @@ def measure_pairs(
     """
     embeddings: dict[str, Embedding | None] = {}
     for name in sorted({name for first, second, _ in rows for name in (first, second)}):
-        image = decode(read_photo(photos / name), 10**9)
+        image = read_photo(photos / name)
         faces = engine.faces_of(image, Options(attributes=False))
         embeddings[name] = main_face(faces, image).embedding if faces else None
         advance()
@@ -102,14 +102,6 @@ def measure_pairs(
         np.array([same for *_, same in rows]),
         sum(embedding is None for embedding in embeddings.values()),
     )
-
-
-def read_photo(path: Path) -> bytes:
-    """The bytes of a photo. Raises InvalidRequest."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"{path}: {error.strerror or error}") from error
 
 
 def main_face(faces: Sequence[Face], image: Image) -> Face:

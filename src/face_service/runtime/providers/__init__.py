@@ -25,7 +25,7 @@ __all__ = [
     "Precision",
     "Provider",
     "RuntimeConfig",
-    "images_per_turn",
+    "max_batch_images",
 ]
 
 PROVIDERS = MappingProxyType(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ..graph import Shape
-from ..policy import MAX_BATCH_IMAGES, ShapePolicy
+from ..policy import BOUNDED, MAX_BATCH_IMAGES, ShapePolicy
 from ..progress import Progress
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
@@ -71,7 +71,6 @@ class Provider:
     precisions: ClassVar[frozenset[Precision]] = frozenset({"fp32", "int8"})
     max_batch_images: ClassVar[int] = MAX_BATCH_IMAGES
     """How many waiting images a lane may take at once."""
-    on_gpu: ClassVar[bool] = True
     compiles: ClassVar[bool] = False
     """A program takes minutes to make, and making it has been seen to crash and to hang: it is made
     in a process of its own, and kept."""
@@ -112,3 +111,23 @@ class Provider:
     def options_for(self, setup: RuntimeConfig, program: CompiledModel) -> dict[str, str]:
         """`options`, with those of ONNX_PROVIDER_OPTIONS laid over them."""
         return {**self.options(setup, program), **setup.overrides.get(self.name, {})}
+
+
+class ArenaGpu(Provider):
+    """A card whose memory ONNX Runtime manages in an arena of its own (CUDA, ROCm): few shapes,
+    because each new one may add a block that stays, and fp16 by a converted file."""
+
+    shapes = BOUNDED
+    precisions = frozenset({"fp32", "fp16", "int8"})
+    halves_file = True
+    shrinks = True
+
+    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
+        """arena_extend_strategy: only blocks that were taken as requested can be given back
+        whole."""
+        limit = {"gpu_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}
+        return {
+            "device_id": str(setup.device),
+            "arena_extend_strategy": "kSameAsRequested",
+            **limit,
+        }

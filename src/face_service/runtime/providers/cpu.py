@@ -15,7 +15,6 @@ class Cpu(Provider):
     known_options = frozenset()  # ONNX Runtime overlooks what it is given
     shapes = DYNAMIC
     max_batch_images = 1
-    on_gpu = False
 
     def card(self, setup: RuntimeConfig) -> str | None:
         return None

@@ -43,7 +43,6 @@ class OpenVino(Provider):
     shapes = BOUNDED_ON_CPU
     precisions = frozenset({"fp32", "bf16", "int8"})
     max_batch_images = 1
-    on_gpu = False
 
     def shapes_for(self, setup: RuntimeConfig) -> ShapePolicy:
         """On a CPU one session takes every shape that is foreseen; a session for each would cost

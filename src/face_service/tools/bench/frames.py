@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from face_service.errors import FaceServiceError
+from face_service.tools.photos import photos_in, read_photo
 from face_service.vision.blob import Image
 
 WIDTH, HEIGHT, QUALITY = 1920, 1080, 90
@@ -17,7 +18,6 @@ GRID = [(60 + 620 * column, 40 + 520 * row, 480) for row in range(2) for column 
 CROWD = [(40 + 312 * column, 8 + 214 * row, 200) for row in range(5) for column in range(6)]
 """Left, top and side of each photo in pixels: one alone, up to six, or up to thirty."""
 MOST_FACES = len(CROWD)
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def background(seed: int) -> Image:
@@ -58,21 +58,13 @@ def generate(faces: int, photos: Path | None, count: int) -> list[bytes]:
         return [compose([], seed) for seed in range(count)]
     if photos is None:
         raise FaceServiceError(f"--faces {faces} needs --photos, a folder with photos of people")
-    paths = sorted(p for p in photos.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+    paths = photos_in(photos)
     if len(paths) < faces:
         raise FaceServiceError(f"--photos {photos}: {len(paths)} images, {faces} are needed")
     # Spread over the folder, which may hold many photos of one person side by side.
     step = max(1, len(paths) // (count * faces))
     chosen = [paths[index * step % len(paths)] for index in range(count * faces)]
     return [
-        compose([read(path) for path in chosen[seed * faces :][:faces]], seed)
+        compose([read_photo(path) for path in chosen[seed * faces :][:faces]], seed)
         for seed in range(count)
     ]
-
-
-def read(path: Path) -> Image:
-    """The pixels of a photo. Raises FaceServiceError."""
-    photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if photo is None:
-        raise FaceServiceError(f"--photos: {path} is not an image")
-    return np.asarray(photo, np.uint8)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from face_service.runtime.threads import CGROUP, available_cpus
+from face_service.runtime.threads import CGROUP, network_threads
 
 if TYPE_CHECKING:
     from face_service.config import Settings
@@ -43,7 +43,7 @@ def configuration(model: str | None, cgroup: Path = CGROUP) -> Configuration:
         precision=settings.precision,
         model=settings.insightface_model,
         cache_dir=settings.model_cache_dir,
-        threads=settings.intra_op_threads or max(1, available_cpus(cgroup) // settings.lanes),
+        threads=network_threads(settings.intra_op_threads, settings.lanes, cgroup),
         lanes=settings.lanes,
         differing=dict(differing(settings)),
     )

@@ -17,17 +17,16 @@ from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel
 from face_service.runtime.network import load_networks
 from face_service.runtime.providers import CPU, RuntimeConfig
+from face_service.tools.photos import photos_in, read_photo
 from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, Image, to_blob
 from face_service.vision.canvas import Size, letterbox
-from face_service.vision.image import decode
 from face_service.vision.scrfd import DetectorPreprocessor, Scrfd
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 MAX_PHOTOS = 256
 """Photos looked at, evenly spread over the folder; the ranges settle long before."""
 MAX_SINGLE = 24
@@ -40,7 +39,6 @@ MAX_CROPS = 128
 MIN_PHOTOS, MIN_CROPS = 10, 16
 """Photos with faces, and faces on them. Fewer would set the ranges by chance: an int8 detector
 calibrated on one black-and-white photo found none of the six faces of a colour one."""
-MAX_PIXELS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +85,9 @@ def calibrate(folder: Path, detector: Scrfd) -> Calibration:
     photos, with_faces, crops = [], 0, []
     for path in spread(photos_in(folder), MAX_PHOTOS):
         try:
-            image = read(path)
+            image = read_photo(path)
         except RequestError as error:
-            logger.warning("%s is left out: %s", path, error)
+            logger.warning("Left out: %s", error)
             continue
         faces = detector.detect(detector.preprocess(image))
         photos.append(path)
@@ -108,11 +106,11 @@ def calibrate(folder: Path, detector: Scrfd) -> Calibration:
 def scenes(photos: Sequence[Path]) -> Iterator[Image]:
     """Photos alone, and grids of them: faces of every size."""
     for path in spread(photos, MAX_SINGLE):
-        yield read(path)
+        yield read_photo(path)
     endless = cycle(photos)
     for side in GRID_SIDES:
         for _ in range(GRIDS):
-            yield grid([read(path) for path in islice(endless, side * side)], side)
+            yield grid([read_photo(path) for path in islice(endless, side * side)], side)
 
 
 def grid(images: Sequence[Image], side: int) -> Image:
@@ -123,22 +121,8 @@ def grid(images: Sequence[Image], side: int) -> Image:
     return np.vstack([np.hstack(tiles[row : row + side]) for row in range(0, len(tiles), side)])
 
 
-def photos_in(folder: Path) -> list[Path]:
-    """Every file of the folder, and below, whose name is a picture's."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-
-
 def spread(items: Sequence[Item], most: int) -> list[Item]:
     """At most `most` of the items, evenly spread, in their order."""
     if len(items) <= most:
         return list(items)
     return [items[int(i)] for i in np.linspace(0, len(items) - 1, most)]
-
-
-def read(path: Path) -> Image:
-    """Decode a photo. Raises RequestError."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"{path}: {error.strerror or error}") from error
-    return decode(content, MAX_PIXELS)
