@@ -109,12 +109,8 @@ def trial(order: dict[str, Any]) -> dict[str, Any]:
     the first provider does not compute.
     """
     from face_service.config import load_settings
-    from face_service.engine_factory import (
-        build_engine,
-        detector_canvases,
-        runtime_config,
-        smoke_test,
-    )
+    from face_service.engine_builder import build_engine
+    from face_service.engine_factory import detector_canvases, runtime_config, smoke_test
     from face_service.face_engine import Options
     from face_service.runtime.precision import require_precision
     from face_service.tools.doctor.storage import here

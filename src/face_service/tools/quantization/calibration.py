@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from face_service.engine_factory import Canvases, detector_task
+from face_service.engine_builder import Canvases, detector_spec
 from face_service.errors import InvalidRequest, RequestError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel
@@ -69,11 +69,10 @@ class Calibration:
 
 def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
     """The detector of a pack, on ONNX Runtime's own CPU provider."""
-
-    task, looks = detector_task(pack, canvases)
-    (network,) = load_networks([task], (CPU,), RuntimeConfig(threads))
+    spec, passes = detector_spec(pack, canvases)
+    (network,) = load_networks([spec], (CPU,), RuntimeConfig(threads))
     normalization = pack.models[Role.DETECTION].normalization
-    return Scrfd(network, DetectorPreprocessor(*looks, normalization))
+    return Scrfd(network, DetectorPreprocessor(*passes, normalization))
 
 
 def calibrate(folder: Path, detector: Scrfd) -> Calibration:
