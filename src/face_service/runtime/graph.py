@@ -42,7 +42,7 @@ class TensorInfo:
 
 
 def tensor_info(data: Buffer, value: Field) -> TensorInfo:
-    """What a ValueInfoProto says."""
+    """Name and shape in a ValueInfoProto."""
     found: Field | None = value
     for number in (VALUE_TYPE, TENSOR_TYPE, SHAPE):
         found = found and find(data, found, number)
@@ -68,7 +68,7 @@ def graph_of(data: Buffer) -> Field:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
-    """A file's bytes, not copied."""
+    """The bytes of a file as a memory map, which is closed at the end of the block."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         yield data
 
@@ -117,8 +117,8 @@ def read_input(path: Path) -> TensorInfo:
 def with_input_shape(path: Path, name: str, shape: Shape) -> bytes:
     """The network in the file `path` with its input `name` fixed to `shape`, float32.
 
-    What the file says of the sizes of outputs and of what lies between goes: official SCRFD
-    exports declare the outputs of a 640×640 canvas, whatever the canvas.
+    The declared sizes of outputs and intermediate values are removed: official SCRFD exports
+    declare the outputs of a 640×640 canvas, whatever the canvas.
     """
     with mapped(path) as data:
         graph = graph_of(data)

@@ -48,5 +48,6 @@ minutes what CUDA does at once."""
 
 
 def max_batch_images(providers: Sequence[str]) -> int:
-    """How many waiting images a lane may take in one turn."""
+    """Most waiting images that a worker takes as one batch. providers: of the engine, the computing
+    one first."""
     return PROVIDERS[providers[0]].max_batch_images
