@@ -13,7 +13,7 @@ from face_service.face_engine import FaceEngine
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.runtime.placement import in_words
-from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
+from face_service.runtime.providers import COMPILED, CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.selection import Selection, choose_providers, log_selection, startup_error
 from face_service.runtime.session import in_public
 from face_service.runtime.threads import network_threads
@@ -38,7 +38,7 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
         shrink_every=settings.gpu_shrink_every,
         compile_timeout=settings.compile_timeout_s,
         overrides=settings.onnx_provider_options or {},
-        cache=settings.model_cache_dir / ".compiled",
+        cache=settings.model_cache_dir / COMPILED,
     )
 
 

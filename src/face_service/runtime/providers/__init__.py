@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from .base import CompiledModel, Precision, Provider, RuntimeConfig
+from .base import COMPILED, CompiledModel, Precision, Provider, RuntimeConfig
 from .coreml import CoreMl
 from .cpu import Cpu
 from .cuda import Cuda
@@ -18,6 +18,7 @@ from .tensorrt import TensorRt
 __all__ = [
     "AUTO",
     "AUTO_ORDER",
+    "COMPILED",
     "CPU",
     "OPENVINO",
     "PROVIDERS",

@@ -18,6 +18,9 @@ networks that were quantised beforehand."""
 
 Options = Mapping[str, str]
 
+COMPILED = ".compiled"
+"""The folder of compiled programs in MODEL_CACHE_DIR."""
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeConfig:
@@ -38,7 +41,7 @@ class RuntimeConfig:
     shrink_every: int = 0
     compile_timeout: float = 3600.0
     overrides: Mapping[str, Options] = field(default_factory=dict)
-    cache: Path = Path("./models/.compiled")
+    cache: Path = Path("./models") / COMPILED
     progress: Progress = field(default_factory=Progress)
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 

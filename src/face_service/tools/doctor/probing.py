@@ -1,4 +1,4 @@
-"""Probes that may fail, crash or hang: each costs a line of the report, never the report."""
+"""Probes: functions and programs that may fail, crash or hang without ending the report."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST_OUTPUT = 8_000_000
-"""Bytes of what a program says that are read."""
+"""Bytes of a program's output that are read."""
 NO_ANSWER = "no answer within"
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What could not be found out, and why. ours: it is a sentence of this service, which says
-    what is to be done."""
+    """A probe that has found nothing. why: the reason, on one line. ours: the reason is an error of
+    this service, which says what is to be done."""
 
     why: str
     ours: bool = False
 
 
 def attempt(probe: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failed:
-    """What a probe finds, or why it finds nothing."""
+    """The result of a probe, or Failed where it raises."""
     try:
         return probe(*args, **kwargs)
     except FaceServiceError as error:
@@ -41,7 +41,7 @@ def attempt(probe: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Fai
 
 
 def in_one_line(text: str) -> str:
-    """The same words on a line."""
+    """A text with every run of white space as one space."""
     return " ".join(text.split())
 
 
@@ -53,10 +53,13 @@ def run(command: Sequence[str], seconds: float, line: str = "") -> Ended | None:
     return child_process.run(command, seconds, line, MOST_OUTPUT)
 
 
-def ask(order: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
-    """Have `child.py` do something in a process of its own."""
+def ask(request: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
+    """Send a request to `child.py`, in a process of its own, and return its answer.
+
+    seconds: after which the process is killed. Failed where it is, or crashes, or the probe fails.
+    """
     command = python_module("face_service.tools.doctor.child")
-    ended = attempt(run, command, seconds, json.dumps(order))
+    ended = attempt(run, command, seconds, json.dumps(request))
     if isinstance(ended, Failed):
         return ended
     if ended is None:
@@ -69,7 +72,10 @@ def ask(order: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
 
 
 def how(ended: Ended, seconds: float) -> str:
-    """How a program ended that was to give an answer and has not."""
+    """How a program ended that gave no answer, with the last line of its stderr.
+
+    seconds: the time limit it had.
+    """
     if ended.status is None:
         return f"{NO_ANSWER} {seconds:g} s"
     said = ended.err.strip().splitlines()
