@@ -1,8 +1,8 @@
-"""A folder of ONNX files as a pack: what each network is for is read off the network itself.
+"""A folder of ONNX files as a pack: the role of each network follows from its inputs and outputs.
 
 Roles and normalisation follow insightface 2.1 (`model_zoo.py`, `arcface_onnx.py`,
 `attribute.py`), so that a folder means the same here and there. A `manifest.json` beside
-the files says it outright, see `Manifest`.
+the files states them instead, see `Manifest`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 UNKNOWN_LICENCE = "not stated: files of your own"
 INPUT_SIDE = {Role.RECOGNITION: 112, Role.GENDERAGE: 96, Role.AGE: 64, Role.GENDER: 32}
-"""Pixels of a side of the square image that every network but the detector is shown."""
+"""Side, in pixels, of the square input of every network but the detector."""
 # The last axis of their only output.
 _OUTPUT_AXIS = {Role.GENDERAGE: 3, Role.AGE: 81, Role.GENDER: 2}
 _SMALLEST_EMBEDDING = 128
@@ -60,7 +60,11 @@ def read_header(path: Path) -> OnnxHeader:
 
 
 def load_folder(directory: Path) -> Pack:
-    """Read a folder as a pack; PackError says what is missing, doubled or contradictory."""
+    """Read a folder as a pack; hashes every network.
+
+    Raises PackError where it is no folder, a file is broken, a role is missing or there twice, or
+    the manifest does not fit.
+    """
     if not directory.is_dir():
         raise PackError(f"{directory} is not a folder: no model pack can be read from it.")
     manifest = read_manifest(directory)

@@ -51,7 +51,8 @@ class Call(NamedTuple):
 
 @dataclass(slots=True)
 class Bare:
-    """What one stretch of bare runs did. images: how many images' worth of runs."""
+    """A measurement of bare runs. images: number of images whose runs were repeated; seconds: how
+    long that took."""
 
     images: int
     seconds: float
@@ -64,9 +65,9 @@ class Bare:
 
 @dataclass(slots=True)
 class Recipe:
-    """What the images take, all together.
+    """The runs that all images together take.
 
-    calls: shape of a run's input → how many such runs. faces: how many the engine found.
+    calls: number of runs by shape of the input, `1×3×640×640`. faces: number found by the engine.
     """
 
     calls: dict[str, int]
@@ -76,7 +77,10 @@ class Recipe:
 def record(
     engine: FaceEngine, images: Sequence[bytes], max_pixels: int
 ) -> tuple[list[list[Call]], Recipe]:
-    """The runs of the networks for each image, in order, and their sum."""
+    """Analyse images and record every run of a network.
+
+    images: encoded. max_pixels: of each. Returns the runs of each image, in order, and their sum.
+    """
     recorded: list[list[Call]] = []
     recipe = Recipe({}, 0)
 
@@ -98,7 +102,7 @@ def record(
 
 
 def loop(recorded: Sequence[Sequence[Call]], seconds: float) -> Bare:
-    """Repeat the runs of all images for at least so long, and at least once."""
+    """Repeat the runs of all images for at least `seconds`, and at least once."""
     images, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds or not images:
         for calls in recorded:
@@ -108,12 +112,15 @@ def loop(recorded: Sequence[Sequence[Call]], seconds: float) -> Bare:
     return Bare(images, elapsed)
 
 
-def loop_side_by_side(lanes: Sequence[Sequence[Sequence[Call]]], seconds: float) -> Bare:
-    """`loop` on a thread for each lane, as the server has them."""
+def loop_side_by_side(workers: Sequence[Sequence[Sequence[Call]]], seconds: float) -> Bare:
+    """`loop` on a thread for each worker, as the server has them.
+
+    workers: the recorded runs of the engine of each.
+    """
     done: list[Bare] = []
     threads = [
-        threading.Thread(target=lambda lane=lane: done.append(loop(lane, seconds)))
-        for lane in lanes
+        threading.Thread(target=lambda recorded=recorded: done.append(loop(recorded, seconds)))
+        for recorded in workers
     ]
     started = time.perf_counter()
     for thread in threads:
@@ -124,7 +131,10 @@ def loop_side_by_side(lanes: Sequence[Sequence[Sequence[Call]]], seconds: float)
 
 
 class BareProcess:
-    """A process that repeats bare runs whenever it is asked to."""
+    """A child process that repeats bare runs. pid: its id. recipe: the runs it repeats.
+
+    Raises StartupError where the process has ended; the reason is on stderr.
+    """
 
     def __init__(self, process: subprocess.Popen[str], images: Sequence[bytes]) -> None:
         self._stdin, self._stdout = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
@@ -151,9 +161,10 @@ class BareProcess:
 def bare_process(
     variables: Mapping[str, str | None], images: Sequence[bytes], python: str = sys.executable
 ) -> Iterator[BareProcess]:
-    """A process of the bare limit, its networks loaded and warm; stopped at the end.
+    """A process of the bare limit, its networks loaded and warm; stopped at the end of the block.
 
-    `variables` are laid over this process's environment: give what the server was given.
+    variables: changes of this process's environment, the same as the server's (see
+    `server.environment`). images: encoded. python: the interpreter.
     """
     process = subprocess.Popen(
         python_module("face_service.tools.bench.bare", python),
@@ -187,14 +198,14 @@ def serve() -> None:
     settings = load_settings()
     images = [base64.b64decode(image) for image in next(incoming)["images"]]
     setup = runtime_config(settings)
-    lanes = []
+    workers = []
     for _ in range(settings.lanes):
         engine = load_engine(settings, setup)
         recorded, recipe = record(engine, images, settings.max_image_pixels)
-        lanes.append(recorded)
+        workers.append(recorded)
     write_answer(answers, asdict(recipe))
     for seconds in incoming:
-        write_answer(answers, asdict(loop_side_by_side(lanes, seconds)))
+        write_answer(answers, asdict(loop_side_by_side(workers, seconds)))
 
 
 if __name__ == "__main__":

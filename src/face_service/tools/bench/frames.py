@@ -1,4 +1,4 @@
-"""Frames to send where none are given: 1920×1080 JPEGs with a known number of photos."""
+"""Frames to send where no images are given: 1920×1080 JPEGs with a known number of photos."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_FACES = len(CROWD)
 
 
 def background(seed: int) -> Image:
-    """A soft landscape of blobs, with the noise a camera adds."""
+    """A smooth random background with a camera's noise: uint8 [HEIGHT, WIDTH, 3]."""
     random = np.random.default_rng(seed)
     coarse = random.integers(30, 220, (9, 16, 3), np.uint8)
     smooth = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).astype(int)
@@ -40,7 +40,7 @@ def compose(photos: Sequence[Image], seed: int) -> bytes:
 
 
 def square(photo: Image) -> Image:
-    """The middle of a photo, as wide as it is high."""
+    """The largest square in the middle of a photo."""
     height, width = photo.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -50,7 +50,8 @@ def square(photo: Image) -> Image:
 def generate(faces: int, photos: Path | None, count: int) -> list[bytes]:
     """`count` frames with `faces` different photos each, from the folder `photos`.
 
-    Raises FaceServiceError for more than MOST_FACES, or if the folder has too few images.
+    Raises FaceServiceError for more than MOST_FACES, if the folder has too few images, or if one
+    of them cannot be read.
     """
     if faces > MOST_FACES:
         raise FaceServiceError(f"--faces {faces}: a frame has room for {MOST_FACES} photos")

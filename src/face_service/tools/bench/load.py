@@ -1,4 +1,4 @@
-"""The client: posts images to a server on this machine and notes when each answer came.
+"""The client: posts images to a server on this machine and measures the latency of each answer.
 
 It runs in a process of its own, `python -m face_service.tools.bench.load`: the plan and the images
 as JSON on stdin, a Load as JSON on stdout (see child_process). It imports neither
@@ -35,9 +35,10 @@ from .client import Client, Reply, request_of
 class Plan:
     """How much to send, and when.
 
-    requests: at most. seconds: no request starts later than this after the first one, or,
-    where a rate is given, than twice this. rate: arrivals per second, whether the server
-    keeps up or not; None lets each client post as soon as it has its answer.
+    clients: connections. requests: at most. seconds: no request starts later than this after the
+    first one, or, where a rate is given, than twice this. rate: arrivals per second, whether the
+    server keeps up or not (open loop); None lets each client post as soon as it has its answer
+    (closed loop).
     """
 
     clients: int
@@ -54,7 +55,7 @@ class Plan:
 
     @property
     def last_start(self) -> float:
-        """Seconds after the first request at which the rest is given up."""
+        """Seconds after the first request after which none is sent."""
         return self.seconds if self.rate is None else 2 * self.seconds
 
     def due(self, turn: int) -> float | None:
@@ -64,8 +65,9 @@ class Plan:
 
 @dataclass(slots=True)
 class Sample:
-    """One request. latency: seconds to the end of the answer from when the request was due.
-    late: seconds of these before it was sent; 0 in a closed loop."""
+    """One request. status: of HTTP, 0 for a broken connection. latency: seconds from when the
+    request was due to the end of the answer. late: seconds of these before it was sent; 0 in a
+    closed loop. stages: milliseconds by stage, of the header Server-Timing."""
 
     status: int
     latency: float
@@ -76,8 +78,8 @@ class Sample:
 
 @dataclass(slots=True)
 class Load:
-    """What one stretch of load measured. seconds: from the first request to the last answer.
-    cpu_seconds: what the client itself used. unsent: requests given up."""
+    """The measurement of a plan. seconds: from the first request to the last answer. cpu_seconds:
+    CPU time of the client itself. unsent: requests that were not sent because time was up."""
 
     samples: list[Sample]
     seconds: float
@@ -109,10 +111,11 @@ def take_turns(
     sleep: Callable[[float], None] = time.sleep,
     started: float = 0.0,
 ) -> list[Sample]:
-    """Send requests until the plan is through: what one client does.
+    """What one client does: send requests until the plan is fulfilled.
 
-    `turns` gives out the numbers of the requests, `send` sends one. A request is timed from
-    the moment it was due: if all clients were busy then, the wait for one of them counts.
+    turns: returns the number of the next request, shared by all clients. send: sends the request of
+    a number. started: the start on `clock`. A request is timed from the moment it was due: if all
+    clients were busy then, the wait for one of them counts.
     """
     samples = []
     while (turn := turns()) < plan.arrivals:
@@ -137,7 +140,7 @@ def take_turns(
 
 
 def run(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load:
-    """Post the images in turn, as the plan says, with a thread for each client."""
+    """Post the images in turn according to the plan, with a thread for each client."""
     requests = [request_of(image, host, port) for image in images]
     turns = itertools.count()
     samples: list[Sample] = []
@@ -165,7 +168,7 @@ def run(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load:
 
 
 def run_apart(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load:
-    """`run` in a process of its own."""
+    """`run` in a child process. Raises FaceServiceError where that fails."""
     order = {
         "plan": asdict(plan),
         "host": host,

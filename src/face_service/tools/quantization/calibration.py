@@ -1,4 +1,4 @@
-"""What the networks of a pack see on real photos: the inputs to calibrate on."""
+"""Calibration inputs: what the networks of a pack are given for real photos."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 MAX_PHOTOS = 256
-"""Photos looked at, evenly spread over the folder; the ranges settle long before."""
+"""Photos that are used, evenly spread over the folder; more do not change the ranges."""
 MAX_SINGLE = 24
-"""Photos the detector looks at alone, for calibration and again for judgement."""
+"""Photos that the detector is given alone, for calibration and again for the comparison."""
 GRIDS, GRID_SIDES = 4, (2, 4, 8)
-"""Besides: that many grids of 2×2, 4×4 and 8×8 photos. Portraits alone never make the heads for
-small faces answer; their int8 ranges end near 0, and a group photo is left without a face."""
+"""Besides: so many grids each of 2×2, 4×4 and 8×8 photos. On portraits alone the heads for small
+faces have outputs near 0 only, and with int8 ranges from these no face of a group photo is
+found."""
 GRID_PIXELS = 640
 MAX_CROPS = 128
 MIN_PHOTOS, MIN_CROPS = 10, 16
@@ -45,7 +46,8 @@ calibrated on one black-and-white photo found none of the six faces of a colour 
 class Calibration:
     """Photos, and crops of the faces on them.
 
-    The detector is calibrated on every other photo, and judged on the rest.
+    photos: the detector is calibrated on every other one and compared on the rest. crops: aligned
+    faces, uint8 [112, 112, 3], BGR.
     """
 
     photos: tuple[Path, ...]
@@ -58,17 +60,17 @@ class Calibration:
                 yield view.blob
 
     def held_out(self) -> Iterator[Image]:
-        """What the quantised detector is judged on."""
+        """Images on which the quantised detector is compared with the original."""
         return scenes(self.photos[1::2])
 
     def faces(self, model: PackModel) -> Iterator[Blob]:
-        """Inputs of a recogniser, float32 [1, 3, 112, 112]."""
+        """Inputs of a recogniser, float32 [1, 3, 112, 112], one at a time."""
         for crop in self.crops:
             yield to_blob([crop], model.normalization)
 
 
 def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
-    """The detector of a pack, on ONNX Runtime's own CPU provider."""
+    """The detector of a pack, on ONNX Runtime's own CPU provider with `threads` threads."""
     spec, passes = detector_spec(pack, canvases)
     (network,) = load_networks([spec], (CPU,), RuntimeConfig(threads))
     normalization = pack.models[Role.DETECTION].normalization
@@ -76,10 +78,10 @@ def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
 
 
 def calibrate(folder: Path, detector: Scrfd) -> Calibration:
-    """Look at the photos of a folder and of the folders in it.
+    """Find faces on the photos of a folder and of the folders in it.
 
     A file that cannot be decoded is left out with a warning. Raises InvalidRequest where
-    fewer than MIN_PHOTOS photos show a face, or fewer than MIN_CROPS faces are shown.
+    fewer than MIN_PHOTOS photos show a face, or fewer than MIN_CROPS faces are found.
     """
     photos, with_faces, crops = [], 0, []
     for path in spread(photos_in(folder), MAX_PHOTOS):
@@ -113,7 +115,7 @@ def scenes(photos: Sequence[Path]) -> Iterator[Image]:
 
 
 def grid(images: Sequence[Image], side: int) -> Image:
-    """`side` × `side` images, each shrunk or grown to its tile."""
+    """`side` × `side` images, each scaled to its tile: uint8 [GRID_PIXELS, GRID_PIXELS, 3]."""
     tile = Size(GRID_PIXELS // side, GRID_PIXELS // side)
     blank = np.zeros((tile.height, tile.width, 3), np.uint8)
     tiles = [canvas.pixels if (canvas := letterbox(image, tile)) else blank for image in images]
