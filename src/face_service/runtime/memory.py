@@ -55,9 +55,9 @@ OUT_OF_MEMORY = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""What ONNX Runtime and the libraries under it say when memory has run out. There is no exception
-of its own for it (microsoft/onnxruntime#16307); seen in #22702, #9939, ROCm/AMDMIGraphX#1688 and
-immich-app/immich#25165, #31675."""
+"""Messages of ONNX Runtime and the libraries under it when memory has run out. There is no
+exception of its own for it (microsoft/onnxruntime#16307); seen in #22702, #9939,
+ROCm/AMDMIGraphX#1688 and immich-app/immich#25165, #31675."""
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -1,4 +1,6 @@
-"""What a provider makes of a network for one set of shapes, and the folder it is kept in.
+"""Programs: what a provider compiles for a network and its input shapes; and sessions to open.
+
+A program's folder in MODEL_CACHE_DIR, for example:
 
 models/.compiled/migraphx/<the network's SHA-256>/<shape>/<ONNX Runtime, architecture, options>/
 """

@@ -44,8 +44,8 @@ OPENVINO = OpenVino.name
 
 AUTO = "auto"
 AUTO_ORDER = (Cuda.name, MiGraphX.name, Rocm.name, CoreMl.name, DirectMl.name, OPENVINO, CPU)
-"""What `auto` tries, best first: cards before CPUs. TensorRT is not among them: it builds for
-minutes what CUDA does at once."""
+"""The providers that `auto` tries, in order: cards before CPUs. TensorRT is not among them: it
+builds for minutes what CUDA does at once."""
 
 
 def max_batch_images(providers: Sequence[str]) -> int:

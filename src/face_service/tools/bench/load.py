@@ -58,9 +58,9 @@ class Plan:
         """Seconds after the first request after which none is sent."""
         return self.seconds if self.rate is None else 2 * self.seconds
 
-    def due(self, turn: int) -> float | None:
-        """Seconds after the start at which request number `turn` is to be sent."""
-        return None if self.rate is None else turn / self.rate
+    def due(self, number: int) -> float | None:
+        """Seconds after the start at which the request of this number is to be sent."""
+        return None if self.rate is None else number / self.rate
 
 
 @dataclass(slots=True)
@@ -103,9 +103,9 @@ class Load:
         return {str(status) if status else "broken": n for status, n in sorted(counts.items())}
 
 
-def take_turns(
+def send_requests(
     plan: Plan,
-    turns: Callable[[], int],
+    numbers: Callable[[], int],
     send: Callable[[int], Reply],
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
@@ -113,20 +113,20 @@ def take_turns(
 ) -> list[Sample]:
     """What one client does: send requests until the plan is fulfilled.
 
-    turns: returns the number of the next request, shared by all clients. send: sends the request of
-    a number. started: the start on `clock`. A request is timed from the moment it was due: if all
-    clients were busy then, the wait for one of them counts.
+    numbers: returns the number of the next request, shared by all clients. send: sends the request
+    of a number. started: the start on `clock`. A request is timed from the moment it was due: if
+    all clients were busy then, the wait for one of them counts.
     """
     samples = []
-    while (turn := turns()) < plan.arrivals:
-        due, now = plan.due(turn), clock() - started
+    while (number := numbers()) < plan.arrivals:
+        due, now = plan.due(number), clock() - started
         if due is not None and due > now:
             sleep(due - now)
             now = clock() - started
         if now > plan.last_start:
             break
         since = now if due is None else due
-        reply = send(turn)
+        reply = send(number)
         samples.append(
             Sample(
                 reply.status,
@@ -142,16 +142,16 @@ def take_turns(
 def run(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load:
     """Post the images in turn according to the plan, with a thread for each client."""
     requests = [request_of(image, host, port) for image in images]
-    turns = itertools.count()
+    numbers = itertools.count()
     samples: list[Sample] = []
 
     def client() -> None:
         connection = Client(host, port)
         samples.extend(
-            take_turns(
+            send_requests(
                 plan,
-                turns.__next__,
-                lambda turn: connection.send(requests[turn % len(requests)]),
+                numbers.__next__,
+                lambda number: connection.send(requests[number % len(requests)]),
                 started=started,
             )
         )

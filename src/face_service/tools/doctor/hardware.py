@@ -15,7 +15,7 @@ from face_service.runtime.processor import Processor, processor
 from face_service.runtime.threads import allowed_cpus, cpu_quota
 
 CONTAINER_MARKS = (".dockerenv", "run/.containerenv")
-"""What Docker and Podman leave in a container."""
+"""Files that Docker and Podman make in a container."""
 
 
 @dataclass(frozen=True, slots=True)
