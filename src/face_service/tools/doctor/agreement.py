@@ -70,7 +70,7 @@ def compare(faces: Sequence[Face], reference: Sequence[Face], precision: str) ->
     """
     allowed = FULL if precision in ("fp32", "int8") else HALF
     pairs = matched(faces, reference)
-    box = max((apart(one, other) for one, other in pairs), default=None)
+    box = max((max_box_difference(one, other) for one, other in pairs), default=None)
     score = max((abs(one["score"] - other["score"]) for one, other in pairs), default=None)
     cosines = [c for one, other in pairs if (c := cosine(one, other)) is not None]
     alone = [face for face in faces if not any(face is one for one, _ in pairs)]
@@ -116,13 +116,13 @@ def matched(faces: Sequence[Face], others: Sequence[Face]) -> list[tuple[Face, F
     box."""
     pairs = []
     for face in faces:
-        nearest = min(others, key=lambda other: apart(face, other), default=None)
-        if nearest and apart(face, nearest) <= shorter_side(nearest) / 2:
+        nearest = min(others, key=lambda other: max_box_difference(face, other), default=None)
+        if nearest and max_box_difference(face, nearest) <= shorter_side(nearest) / 2:
             pairs.append((face, nearest))
     return pairs
 
 
-def apart(one: Face, other: Face) -> float:
+def max_box_difference(one: Face, other: Face) -> float:
     """The largest difference of a side of two boxes, in pixels."""
     sides = zip(one["bbox"], other["bbox"], strict=True)
     return max(float(abs(a - b)) for a, b in sides)

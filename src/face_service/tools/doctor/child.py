@@ -115,14 +115,14 @@ def trial(request: dict[str, Any]) -> dict[str, Any]:
     from face_service.engine_factory import detector_canvases, runtime_config, smoke_test
     from face_service.face_engine import Options
     from face_service.runtime.precision import require_precision
-    from face_service.tools.doctor.storage import here
+    from face_service.tools.doctor.storage import verify_local_pack
     from face_service.vision.image import decode, set_up_opencv
 
     set_up_opencv()
     providers, precision = tuple(request["providers"]), request["precision"]
     require_precision(providers[0], precision)
     settings = load_settings(insightface_model=request["model"])
-    pack = here(settings.insightface_model, settings.model_cache_dir)
+    pack = verify_local_pack(settings.insightface_model, settings.model_cache_dir)
     setup = replace(runtime_config(settings), precision=precision)
     started = time.perf_counter()
     engine = build_engine(pack, detector_canvases(settings), providers, setup=setup)

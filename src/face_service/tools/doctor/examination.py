@@ -12,7 +12,7 @@ from .hardware import Cpu, Memory, System, cpu, memory, system
 from .probing import Failed, attempt
 from .software import Build, build, libraries, packages, python
 from .storage import CacheState, PackState, stored
-from .trials import Offers, Trial, offers, smoke_test
+from .trials import Offers, Trial, offers, try_providers
 
 NO_SETTINGS = Failed("the settings do not say")
 
@@ -67,7 +67,7 @@ def examine(request: Request, say: Callable[[str], None] = lambda _: None) -> Ex
         offered = offers(settings.asked, settings.precision)
         pack, cache = stored(settings.model, settings.cache_dir)
         if isinstance(offered, Offers) and isinstance(pack, PackState) and pack.state == "whole":
-            trials = tuple(smoke_test(settings, offered, request.image, request.seconds, say))
+            trials = tuple(try_providers(settings, offered, request.image, request.seconds, say))
     return Examination(
         system=attempt(system, root),
         cpu=attempt(cpu, root),

@@ -78,14 +78,14 @@ def pack_state(model: str, cache_dir: Path) -> PackState:
             names = " and ".join(file.name for file in known.files)
             return PackState(model, folder, fetched, "absent", (), f"{names} are not in {folder}")
     try:
-        pack = here(model, cache_dir)
+        pack = verify_local_pack(model, cache_dir)
     except PackError as error:
         return PackState(model, folder, fetched, "broken", (), in_one_line(str(error)))
     files = tuple((role.value, item.path.name, item.sha256) for role, item in pack.models.items())
     return PackState(pack.name, folder, fetched, "whole", files)
 
 
-def here(model: str, cache_dir: Path) -> Pack:
+def verify_local_pack(model: str, cache_dir: Path) -> Pack:
     """The pack on this machine, verified and never downloaded. Raises PackError where it is absent
     or broken."""
     from face_service.packs import store

@@ -65,7 +65,7 @@ def offers(asked: Sequence[str], precision: str) -> Offers | Failed:
     return answer if isinstance(answer, Failed) else attempt(Offers, **answer)
 
 
-def smoke_test(
+def try_providers(
     settings: Configuration,
     offered: Offers,
     image: Path | None,
