@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 
 from face_service import __version__
 from face_service.config import Settings, load_settings
-from face_service.engine_factory import known_packs, load_engine, runtime_config
+from face_service.engine_factory import load_engine, runtime_config
 from face_service.errors import InvalidRequest, RequestError, StartupError
 from face_service.http.middleware import (
     REQUEST_ID_HEADER,
@@ -30,6 +30,7 @@ from face_service.http.middleware import (
     error_response,
 )
 from face_service.http.openapi import TAGS, DocumentedApp, operation_id
+from face_service.known_packs import known_packs
 from face_service.observability.request_record import PROBES, RequestRecord
 from face_service.observability.tracing import trace_request
 from face_service.routes import compare, detect, health, metrics, models

@@ -172,6 +172,11 @@ class FaceEngine:
         """What makes the detector's inputs; goes on working when the engine is gone."""
         return self._detector.preprocessor
 
+    @property
+    def networks(self) -> Sequence[Network]:
+        """Every network of the engine, the detector's first."""
+        return self._networks
+
     def last_progress(self) -> float:
         """When a network last finished a run, on time.monotonic(). For any thread."""
         return max(network.last_run for network in self._networks)

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from face_service.errors import PackError
-from face_service.packs.onnx_header import OnnxHeader, TensorInfo, read_header
+from face_service.packs.local import read_header
 from face_service.packs.pack import Pack
+from face_service.runtime.graph import OnnxHeader, TensorInfo
 
 
 def assert_as_onnxruntime_reads_it(path: Path) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from face_service.engine_factory import Canvases, build_engine
+from face_service.engine_builder import Canvases, build_engine
 from face_service.errors import FaceServiceError, InvalidRequest, PackError, StartupError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import Role
@@ -205,7 +205,7 @@ class Fixed:
     def __init__(self, *found: Detections) -> None:
         self._found = iter(found)
 
-    def prepare(self, image: Image) -> list[object]:
+    def preprocess(self, image: Image) -> list[object]:
         return []
 
     def detect(self, views: list[object]) -> Detections:
@@ -244,7 +244,8 @@ def pairs(wrong: int) -> Pairs:
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Trial:
-    (tmp_path / "pairs.csv").write_text("first,second,same\na.jpg,b.jpg,1\na.jpg,c.jpg,0\n")
+    rows = "a.jpg,b.jpg,1\na.jpg,c.jpg,0\n" * 5
+    (tmp_path / "pairs.csv").write_text(f"first,second,same\n{rows}")
     return Trial(tmp_path / "pairs.csv", tmp_path)
 
 

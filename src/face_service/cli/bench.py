@@ -63,9 +63,9 @@ def bench(
     from face_service.tools.bench.measure import measure
     from face_service.tools.bench.report import as_dict, as_text
     from face_service.tools.bench.server import loopback, running
-    from face_service.tools.evaluation import read_photo
+    from face_service.tools.photos import photo_bytes
 
-    data = [read_photo(path) for path in images or ()] or generate(faces, photos, FRAMES)
+    data = [photo_bytes(path) for path in images or ()] or generate(faces, photos, FRAMES)
     target = loopback(url) if url else None
     load_settings(insightface_model=model)  # says what is wrong before anything is started
     variables = {"INSIGHTFACE_MODEL": model} if model else {}

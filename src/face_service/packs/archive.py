@@ -1,4 +1,4 @@
-"""Single members out of a zip or a tar: exactly those asked for, nothing else."""
+"""Single members of a zip or a tar archive, by their exact names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK = 1 << 20
 def extract(archive: Path, members: Mapping[str, Path], limit: int = MEMBER_LIMIT) -> None:
     """Copy members, by their exact names, to the given paths, and on to the disk.
 
-    Where a file lands is the caller's word alone, so no entry can escape. Raises PackError
+    The caller names every target, so no entry can escape from a folder. Raises PackError
     for a missing member, one that is not a plain file or has more than `limit` bytes, and
     for an archive that cannot be read.
     """

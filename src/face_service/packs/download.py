@@ -1,4 +1,4 @@
-"""One file over HTTP, taken up again where it broke off. Knows nothing of packs."""
+"""One file over HTTP, resumed where it broke off."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ Credentials = tuple[str, str]
 
 
 def download(url: str, part: Path, credentials: Credentials | None = None) -> None:
-    """Complete `part` from `url`, which stands in the log and in errors.
+    """Complete the file `part` from `url`, which is shown in the log and in errors.
 
-    What `part` already holds, from this call or from a process that died, is kept if the
-    server says that its file is still the same one: its ETag (or date) is remembered in
+    The content of `part`, from this call or from a process that died, is kept if the server
+    confirms that its file is still the same one: its ETag (or date) is remembered in
     `<part>.etag` and sent as If-Range. Otherwise the file starts again from zero.
 
-    Raises requests.RequestException when it is hopeless, OSError when the disk fails.
+    Raises requests.RequestException after TRIES failures in a row or one that is final, OSError
+    when the disk fails.
     """
     failures, furthest = 0, _size(part)
     while True:

@@ -1,8 +1,8 @@
-"""A folder of ONNX files as a pack: what each network is for is read off the network itself.
+"""A folder of ONNX files as a pack: the role of each network follows from its inputs and outputs.
 
 Roles and normalisation follow insightface 2.1 (`model_zoo.py`, `arcface_onnx.py`,
 `attribute.py`), so that a folder means the same here and there. A `manifest.json` beside
-the files says it outright, see `Manifest`.
+the files states them instead, see `Manifest`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from face_service.packs.catalog import (
     Threshold,
 )
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, read_manifest
-from face_service.packs.onnx_header import OnnxHeader, read_header
 from face_service.packs.pack import QUANTIZATION, Pack, PackModel, by_role, sha256_of
+from face_service.runtime import graph
+from face_service.runtime.graph import OnnxHeader
 from face_service.vision.blob import (
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 UNKNOWN_LICENCE = "not stated: files of your own"
 INPUT_SIDE = {Role.RECOGNITION: 112, Role.GENDERAGE: 96, Role.AGE: 64, Role.GENDER: 32}
-"""Pixels of a side of the square image that every network but the detector is shown."""
+"""Side, in pixels, of the square input of every network but the detector."""
 # The last axis of their only output.
 _OUTPUT_AXIS = {Role.GENDERAGE: 3, Role.AGE: 81, Role.GENDER: 2}
 _SMALLEST_EMBEDDING = 128
@@ -48,8 +49,22 @@ class _Found:
     header: OnnxHeader
 
 
+def read_header(path: Path) -> OnnxHeader:
+    """The header of an ONNX file. Raises PackError if it is not one, or is cut short."""
+    try:
+        return graph.read_header(path)
+    except (ValueError, IndexError) as error:
+        raise PackError(f"{path} is not a whole ONNX file: {error}.") from error
+    except OSError as error:
+        raise PackError(f"{path} cannot be read: {error.strerror}.") from error
+
+
 def load_folder(directory: Path) -> Pack:
-    """Read a folder as a pack; PackError says what is missing, doubled or contradictory."""
+    """Read a folder as a pack; hashes every network.
+
+    Raises PackError where it is no folder, a file is broken, a role is missing or there twice, or
+    the manifest does not fit.
+    """
     if not directory.is_dir():
         raise PackError(f"{directory} is not a folder: no model pack can be read from it.")
     manifest = read_manifest(directory)

@@ -1,4 +1,4 @@
-"""`manifest.json` in a folder of ONNX files: what the files are, said outright.
+"""`manifest.json` in a folder of ONNX files: roles, normalisation and licence of the files.
 
     {
       "name": "edgeface", "licence": "research only", "dimension": 512,
@@ -52,7 +52,7 @@ class ManifestModel(_Strict):
         return self
 
     def normalization(self, otherwise: Normalization) -> Normalization:
-        """What the entry says; where it says nothing, `otherwise`."""
+        """The entry's normalisation; `otherwise` for what it does not state."""
         order = self.order or otherwise.order
         if self.mean is None or self.std is None:
             return Normalization(otherwise.mean, otherwise.std, order)
@@ -90,7 +90,8 @@ class Manifest(_Strict):
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """The folder's manifest, None where there is none; PackError for one that is wrong."""
+    """The folder's manifest, None where there is none. Raises PackError for one that is wrong or
+    cannot be read."""
     path = directory / MANIFEST
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""What a pack is once it lies on disk, checked and ready to be loaded."""
+"""A pack on disk, verified and ready to be loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from face_service.packs.catalog import Role, Threshold
 from face_service.vision.blob import Normalization
 
 PackPrecision = Literal["fp32", "int8"]
-"""What the weights of a pack were made for."""
+"""The precision of a pack's weights."""
 
 QUANTIZATION = "u8s7"
 """How the networks of an int8 pack are quantised: activations of 8 bits without a sign, weights of
@@ -36,9 +36,8 @@ class PackModel:
 class Pack:
     """The networks of one pack, by role; detection and recognition are always there.
 
-    `dimension` is the length of its embeddings. `threshold` is None where nobody has
-    said from which similarity on two of them are one person. `precision` is int8 where
-    networks were quantised.
+    dimension: length of its embeddings. threshold: None where it is unknown from which similarity
+    on two of them are one person. precision: int8 where networks were quantised.
     """
 
     name: str

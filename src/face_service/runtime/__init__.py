@@ -1,1 +1,2 @@
-"""ONNX Runtime behind a seam: which providers, how many threads, one object per network."""
+"""ONNX Runtime: providers, sessions, input shapes, precision; also threads, memory and child
+processes. Entry point: network.load_networks."""

@@ -25,7 +25,7 @@ another one: docs/decisions/0020-one-onnxruntime.md."""
 
 
 def installed_builds() -> Mapping[str, str]:
-    """Version by package, of every build that is installed. One is right."""
+    """Version by package of every build that is installed; there should be exactly one."""
     found = {}
     for name in BUILDS:
         try:
@@ -38,9 +38,10 @@ def installed_builds() -> Mapping[str, str]:
 
 
 def conflicting_builds(installed: Mapping[str, str], wanted: str) -> str | None:
-    """What is wrong with several builds at once and how it is repaired; None if it is one.
+    """The message where several builds are installed, with the command that repairs it; None for
+    one or none.
 
-    wanted: the package to keep.
+    installed: of `installed_builds`. wanted: the package to keep.
     """
     if len(installed) < 2:
         return None
@@ -53,6 +54,6 @@ def conflicting_builds(installed: Mapping[str, str], wanted: str) -> str | None:
 
 
 def reinstall_command(installed: Sequence[str], wanted: str) -> str:
-    """The command that puts `wanted` in the place of what is installed."""
+    """The shell command that replaces the packages `installed` by `wanted`."""
     remove = f"pip uninstall -y {' '.join(installed)} && " if installed else ""
     return f"{remove}pip install {wanted}"

@@ -1,91 +1,77 @@
 """Programs compiled in processes of their own, before the first request.
 
 A compiler that crashes takes its process along, one that hangs keeps it for ever. `python -m
-face_service.runtime.compiling` is that process: an order as JSON on stdin's first line, status 0
-when the program lies in its folder. It ends with its parent, when stdin ends.
+face_service.runtime.compiling` is that process (see child_process): its request says what to
+compile, and it ends with status 0 when the program is in its folder.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from filelock import FileLock
 
 from face_service.errors import ProviderError
 
+from .child_process import end_with_parent, python_module, requests, run_until
 from .programs import SessionSpec
 from .providers import PROVIDERS, CompiledModel, RuntimeConfig
 from .session import open_session
 
 logger = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "face_service.runtime.compiling")
+COMMAND = python_module("face_service.runtime.compiling")
 COMPLETE = "complete"
-"""The file that says a program is whole; it is written last."""
+"""An empty file that is written last: the program in this folder is complete."""
 LOG = "compile.log"
 
 
 def compile_missing(
-    orders: Sequence[SessionSpec], providers: Sequence[str], setup: RuntimeConfig
+    specs: Sequence[SessionSpec], providers: Sequence[str], setup: RuntimeConfig
 ) -> None:
-    """Compile every program that is not there, one after the other.
+    """Compile every program that is not in its folder yet, one after the other, and report it to
+    `setup.progress`. Processes that share a cache compile each program once.
 
     Raises ProviderError if one crashes, fails, or takes longer than COMPILE_TIMEOUT_S.
     """
-    missing = [order for order in orders if not (_folder(order) / COMPLETE).exists()]
+    missing = [spec for spec in specs if not (_folder(spec) / COMPLETE).exists()]
     setup.progress.begin(len(missing))
     try:
-        for order in missing:
-            setup.progress.compiling(order.label)
-            with FileLock(_folder(order) / "lock"):  # another process may want the same
-                if not (_folder(order) / COMPLETE).exists():
-                    with order.file() as path:
-                        compile_one(path, order, providers, setup)
-                    _mark(order, providers[0])
+        for spec in missing:
+            setup.progress.compiling(spec.label)
+            with FileLock(_folder(spec) / "lock"):  # another process may want the same
+                if not (_folder(spec) / COMPLETE).exists():
+                    with spec.file() as path:
+                        compile_one(path, spec, providers, setup)
+                    _mark(spec, providers[0])
     finally:
         setup.progress.end()
 
 
 def compile_one(
-    path: Path, order: SessionSpec, providers: Sequence[str], setup: RuntimeConfig
+    path: Path, spec: SessionSpec, providers: Sequence[str], setup: RuntimeConfig
 ) -> None:
-    """Compile one program in a child process."""
-    log_path = _folder(order) / LOG
-    what = f"{providers[0]}: compiling {order.label}"
+    """Compile one program in a child process. Its output goes to LOG in the program's folder.
+
+    path: the ONNX file, with the input fixed where the provider wants that. Raises ProviderError.
+    """
+    log_path = _folder(spec) / LOG
+    what = f"{providers[0]}: compiling {spec.label}"
+    line = json.dumps(as_json(path, spec, providers, setup))
     with log_path.open("wb") as log:
-        child = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+        status = run_until(COMMAND, line, setup.compile_timeout, log, log)
+    if status is None:
+        raise ProviderError(
+            f"{what} did not end within COMPILE_TIMEOUT_S={setup.compile_timeout:g}. "
+            f"What it said is in {log_path}"
         )
-        with cast(IO[bytes], child.stdin) as stdin:
-            try:
-                stdin.write(json.dumps(as_json(path, order, providers, setup)).encode() + b"\n")
-                stdin.flush()
-                status = child.wait(setup.compile_timeout)
-            except subprocess.TimeoutExpired:
-                raise ProviderError(
-                    f"{what} did not end within COMPILE_TIMEOUT_S={setup.compile_timeout:g}. "
-                    f"What it said is in {log_path}"
-                ) from None
-            except BrokenPipeError:
-                status = child.wait()
-            finally:
-                if child.poll() is None:
-                    os.killpg(child.pid, signal.SIGKILL)
-                    child.wait()
     if status < 0:
         raise ProviderError(
             f"{what} crashed ({signal.Signals(-status).name}). What it said is in {log_path}"
@@ -96,9 +82,9 @@ def compile_one(
 
 
 def as_json(
-    path: Path, order: SessionSpec, providers: Sequence[str], setup: RuntimeConfig
+    path: Path, spec: SessionSpec, providers: Sequence[str], setup: RuntimeConfig
 ) -> dict[str, Any]:
-    """An order for the child."""
+    """The request to the child."""
     return {
         "path": str(path),
         "providers": list(providers),
@@ -110,14 +96,17 @@ def as_json(
             "overrides": {name: dict(options) for name, options in setup.overrides.items()},
             "cache": str(setup.cache),
         },
-        "input_name": order.program.input_name,
-        "shapes": order.program.shapes,
-        "folder": str(order.program.folder),
+        "input_name": spec.program.input_name,
+        "shapes": spec.program.shapes,
+        "folder": str(spec.program.folder),
     }
 
 
 def compile_here(content: dict[str, Any]) -> None:
-    """In the child: load the network and run it once on every shape."""
+    """In the child: load the network and run it once on every shape, by which providers compile.
+
+    content: of `as_json`.
+    """
     setup = RuntimeConfig(**{**content["setup"], "cache": Path(content["setup"]["cache"])})
     shapes = tuple(tuple(shape) for shape in content["shapes"])
     program = CompiledModel(content["input_name"], shapes, Path(content["folder"]))
@@ -128,16 +117,11 @@ def compile_here(content: dict[str, Any]) -> None:
         opened.session.run(None, {program.input_name: np.zeros(shape, np.float32)})
 
 
-def end_with_parent() -> None:
-    """Wait for the end of stdin, then end the process, wherever it is."""
-    sys.stdin.read()
-    os._exit(1)
-
-
 def main() -> int:
-    """Compile the program of the order on stdin. The last line said is the reason."""
-    content = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    """Compile what the request on stdin names. Returns the exit status; where it is not 0, the last
+    line on stderr is the reason."""
+    content = next(requests())
+    end_with_parent()
     try:
         compile_here(content)
     except Exception as error:
@@ -146,21 +130,21 @@ def main() -> int:
     return 0
 
 
-def _mark(order: SessionSpec, provider: str) -> None:
-    """Say that the program is complete, and whether there is one."""
-    folder = _folder(order)
+def _mark(spec: SessionSpec, provider: str) -> None:
+    """Mark the program as complete; warn where the provider has left no file."""
+    folder = _folder(spec)
     if {path.name for path in folder.iterdir()} <= {"lock", LOG}:
         logger.warning(
             "%s has left nothing in %s: %s is compiled once more, in this process",
             provider,
             folder,
-            order.label,
+            spec.label,
         )
     (folder / COMPLETE).touch()
 
 
-def _folder(order: SessionSpec) -> Path:
-    return cast(Path, order.program.folder)  # a provider that compiles has one
+def _folder(spec: SessionSpec) -> Path:
+    return cast(Path, spec.program.folder)  # a provider that compiles has one
 
 
 if __name__ == "__main__":

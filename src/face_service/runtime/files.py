@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever happens while they are written."""
+"""Files that are written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 import tempfile
 from pathlib import Path
 
-EVERYBODY_READS = 0o644
-"""Of a file that is published; `tempfile` would let its owner alone read it."""
+PUBLISHED_MODE = 0o644
+"""Readable by every user; a file of `tempfile` is readable by its owner only."""
 
 
 def publish_file(path: Path, content: bytes) -> None:
-    """Write `path`, whole and on the disk before it has its name; its folder is there.
+    """Replace `path`, in a folder that exists, by a file with `content`.
 
-    Whoever looks sees the old file or the new one, after a crash and a loss of power as well.
-    Raises OSError, and leaves nothing behind then.
+    A reader sees the old file or the new one, also after a crash or a loss of power. Raises
+    OSError; then `path` is unchanged and nothing is left behind.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     scratch = Path(name)
@@ -23,7 +23,7 @@ def publish_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        scratch.chmod(EVERYBODY_READS)
+        scratch.chmod(PUBLISHED_MODE)
         scratch.replace(path)
     except BaseException:
         scratch.unlink(missing_ok=True)
@@ -32,7 +32,7 @@ def publish_file(path: Path, content: bytes) -> None:
 
 
 def sync_folder(directory: Path) -> None:
-    """Bring the names in a folder onto the disk."""
+    """Flush a folder's entries to the disk (fsync); nothing where the system cannot."""
     if os.name == "posix":  # elsewhere a folder cannot be opened
         descriptor = os.open(directory, os.O_RDONLY)
         try:

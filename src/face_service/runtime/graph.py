@@ -1,6 +1,8 @@
-"""What an ONNX graph takes in, read and changed without the `onnx` package.
+"""The header of an ONNX file, read, and its input's shape, changed, without the package `onnx`.
 
-Field numbers: `onnx.proto`, stable since IR 3.
+An ONNX file is one Protocol Buffers message. The few fields that are needed are read from the wire
+format in a memory map; everything else, the weights above all, is stepped over. Field numbers:
+`onnx.proto`, stable since IR 3.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ Shape = tuple[int, ...]
 GRAPH = 7  # ModelProto
 NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 5, 11, 12, 13  # GraphProto
 TENSOR_NAME = 8  # TensorProto
+NODE_NAME = 3  # NodeProto
 VALUE_NAME, VALUE_TYPE = 1, 2  # ValueInfoProto
 TENSOR_TYPE = 1  # TypeProto
 ELEMENT_TYPE, SHAPE = 1, 2  # TypeProto.Tensor
 DIM = 1  # TensorShapeProto
 DIM_VALUE = 1  # TensorShapeProto.Dimension
 FLOAT = 1  # TensorProto.DataType
+
+FIRST_NODES = 8
+"""Nodes at which InsightFace looks to tell a network's normalisation (arcface_onnx.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class TensorInfo:
 
 
 def tensor_info(data: Buffer, value: Field) -> TensorInfo:
-    """What a ValueInfoProto says."""
+    """Name and shape in a ValueInfoProto."""
     found: Field | None = value
     for number in (VALUE_TYPE, TENSOR_TYPE, SHAPE):
         found = found and find(data, found, number)
@@ -62,29 +68,57 @@ def graph_of(data: Buffer) -> Field:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
-    """A file's bytes, not copied."""
+    """The bytes of a file as a memory map, which is closed at the end of the block."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         yield data
 
 
-def read_input(path: Path) -> TensorInfo:
-    """The one input of a network. Raises ValueError or IndexError where it is no whole ONNX
-    file."""
+@dataclass(frozen=True, slots=True)
+class OnnxHeader:
+    """The header of an ONNX file: its inputs, without those that are weights, its outputs,
+    and the names of its first FIRST_NODES nodes."""
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    first_nodes: tuple[str, ...]
+
+
+def read_header(path: Path) -> OnnxHeader:
+    """Read the header of an ONNX file. Weights stay on disk: a network of 250 MB costs a few pages.
+
+    Raises ValueError or IndexError where it is no whole ONNX file, OSError where it cannot be read.
+    """
+    inputs: list[TensorInfo] = []
+    outputs: list[TensorInfo] = []
+    first_nodes: list[str] = []
+    weights: set[str] = set()
     with mapped(path) as data:
-        values = list(message(data, graph_of(data)))
-        # Before IR version 4 every weight had to be listed as an input, too.
-        weights = {
-            text(data, value, TENSOR_NAME) for value in values if value.number == INITIALIZER
-        }
-        inputs = [tensor_info(data, value) for value in values if value.number == INPUT]
-    return next(value for value in inputs if value.name not in weights)
+        for field in message(data, graph_of(data)):
+            if field.number == NODE and len(first_nodes) < FIRST_NODES:
+                first_nodes.append(text(data, field, NODE_NAME))
+            elif field.number == INITIALIZER:
+                weights.add(text(data, field, TENSOR_NAME))
+            elif field.number == INPUT:
+                inputs.append(tensor_info(data, field))
+            elif field.number == OUTPUT:
+                outputs.append(tensor_info(data, field))
+    # Before IR version 4 every weight had to be listed as an input, too.
+    inputs = [tensor for tensor in inputs if tensor.name not in weights]
+    if not (inputs and outputs and first_nodes):
+        raise ValueError("its graph lacks inputs, outputs or nodes")
+    return OnnxHeader(tuple(inputs), tuple(outputs), tuple(first_nodes))
+
+
+def read_input(path: Path) -> TensorInfo:
+    """The first input of a network; raises as `read_header`."""
+    return read_header(path).inputs[0]
 
 
 def with_input_shape(path: Path, name: str, shape: Shape) -> bytes:
     """The network in the file `path` with its input `name` fixed to `shape`, float32.
 
-    What the file says of the sizes of outputs and of what lies between goes: official SCRFD
-    exports declare the outputs of a 640×640 canvas, whatever the canvas.
+    The declared sizes of outputs and intermediate values are removed: official SCRFD exports
+    declare the outputs of a 640×640 canvas, whatever the canvas.
     """
     with mapped(path) as data:
         graph = graph_of(data)

@@ -1,4 +1,4 @@
-"""A network in half precision, as a file: for providers to which fp16 is no option but a graph."""
+"""A network in fp16, as a file: for providers that have no option for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .providers import RuntimeConfig
 def half_precision(path: Path, sha256: str, setup: RuntimeConfig) -> Path:
     """The network in `path` with weights and arithmetic in fp16, inputs and outputs in fp32.
 
-    Made once, by the converter in ONNX Runtime's package, kept beside the compiled programs.
+    Made once, by the converter in ONNX Runtime's package, and kept beside the compiled programs.
+    sha256: of the file `path`.
     Operators that have no fp16 kernel keep fp32 behind casts (its DEFAULT_OP_BLOCK_LIST). Raises
     ProviderError where the package `onnx` is missing or the file cannot be written.
     """
@@ -43,7 +44,7 @@ def half_precision(path: Path, sha256: str, setup: RuntimeConfig) -> Path:
 
 
 def drop_repeated_nodes(graph: Any) -> None:
-    """Take from a GraphProto each node that gives what an earlier one has given.
+    """Remove from a GraphProto each node whose outputs earlier nodes have already.
 
     The converter of 1.26 casts a value once for every operator that keeps fp32 and takes it, under
     one name; ONNX Runtime then refuses the network ("two nodes with same node name").

@@ -1,4 +1,4 @@
-"""Memory that was freed, given back to the system; memory that has run out, recognised."""
+"""glibc's heap, and how errors of ONNX Runtime that mean "out of memory" are recognised."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ M_ARENA_MAX = -8
 
 
 def limit_malloc_arenas() -> None:
-    """Have all threads take memory from the heap of the main one. To be called before another
-    thread begins: a heap that exists goes on being handed out.
+    """Make all threads allocate from one heap (glibc; elsewhere nothing happens). To be called
+    before the first thread starts: heaps that exist stay in use.
 
-    By itself glibc gives heaps to threads. An image is decoded in one thread and freed in another,
-    so that each heap comes to hold as much as all of them need, and what lies free in one is taken
-    from the system anew for the other; `trim_heap` cannot return the end of such a heap.
+    By default glibc has several heaps for threads. An image is decoded in one thread and freed in
+    another, so each heap grows to what all of them need together, and memory that is free in one is
+    requested from the system again for another; `trim_heap` cannot return the end of such a heap.
     """
     mallopt = libc_function("mallopt")
     if mallopt:
@@ -25,14 +25,15 @@ def limit_malloc_arenas() -> None:
 
 
 def trim_heap() -> None:
-    """Ask glibc for the pages it keeps after what was freed. Takes a millisecond or two."""
+    """Return freed memory to the system (glibc; elsewhere nothing happens). Takes a millisecond or
+    two."""
     trim = libc_function("malloc_trim")
     if trim:
         trim(0)
 
 
 def libc_function(name: str) -> Callable[..., int] | None:
-    """A function of the C library, None where it has none of that name: not glibc, not Linux."""
+    """A function of the C library; None where it has none of that name or this is not Linux."""
     if sys.platform != "linux":
         return None
     try:
@@ -54,11 +55,12 @@ OUT_OF_MEMORY = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""What ONNX Runtime and the libraries under it say when memory has run out. There is no exception
-of its own for it (microsoft/onnxruntime#16307); seen in #22702, #9939, ROCm/AMDMIGraphX#1688 and
-immich-app/immich#25165, #31675."""
+"""Messages of ONNX Runtime and the libraries under it when memory has run out. There is no
+exception of its own for it (microsoft/onnxruntime#16307); seen in #22702, #9939,
+ROCm/AMDMIGraphX#1688 and immich-app/immich#25165, #31675."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether ONNX Runtime failed for want of memory, the card's or the machine's."""
+    """Whether an error of ONNX Runtime means that memory has run out, the card's or the
+    machine's."""
     return isinstance(error, MemoryError) or bool(OUT_OF_MEMORY.search(str(error)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 Floats = NDArray[np.float32]
 
 EXCLUSIVE_TIMEOUT_S = 60.0
-"""For a run that must not be joined by another. Who waits longer waits for one that has hung."""
+"""Longer than any healthy run: the one that holds the lock has hung."""
 
 SHRINK = "memory.enable_memory_arena_shrinkage"
 """onnxruntime_run_options_config_keys.h, kOrtRunOptionsConfigEnableMemoryArenaShrinkage."""
@@ -40,10 +40,11 @@ SHRINK = "memory.enable_memory_arena_shrinkage"
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """A network that is to be loaded.
+    """A network to load.
 
-    sizes: height and width of every image it is shown; those of the graph where it is empty.
-    single: it takes one image a run, whatever the graph allows.
+    path: the ONNX file, of SHA-256 `sha256`. sizes: every (height, width) in pixels that its input
+    will have; empty for the one that the graph fixes. single: one image a run, whatever the graph
+    allows.
     """
 
     path: Path
@@ -55,8 +56,10 @@ class NetworkSpec:
 class Network:
     """A network with one input, float32 [n, 3, height, width].
 
-    `name` is its file's. `input_shape` is the graph's own, None where it is free. `last_run` is
-    when a run last ended, on time.monotonic(). `run` may be called from one thread at a time.
+    name: its file's. input_shape: the graph's own, None where an axis is free. placement: nodes by
+    provider, known after the first run. last_run: when a run last ended, on time.monotonic().
+    observer: called with the input of each run before it; None but in the bench. `run` may be
+    called from one thread at a time.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Network:
         self.policy = policy
         self.placement: Placement = Counter()
         self.last_run = 0.0
+        self.observer: Callable[[Floats], object] | None = None
         self._input_name = graph_input.name
         self._provider = provider
         self._setup = setup
@@ -82,20 +86,27 @@ class Network:
 
     @property
     def warm_batches(self) -> tuple[int, ...]:
-        """How many rows it should be shown before it is called warm."""
+        """Sizes of the batches that must have run before the first request, ascending."""
         return (MAX_BATCH,) if self.policy.kind == "dynamic" else self.policy.batches
 
     def release(self) -> None:
-        """Let go of the sessions and the memory they hold. No run may follow."""
+        """Free the sessions and their memory. No run may follow."""
         self._sessions.clear()
 
     def run(self, blob: Floats) -> list[Floats]:
-        """Every output for one input, in the order of the graph.
+        """One run.
 
-        Raises InferenceFailed for NaN and infinity: comparisons would take them for "no face";
-        OutOfMemory where ONNX Runtime says so; ValueError for a shape that was not foreseen.
+        blob: float32 [n, 3, height, width], of a shape that was announced (`NetworkSpec.sizes`,
+        `ShapePolicy.batches`) unless the policy is "dynamic". Returns every output, float32, in the
+        order of the graph.
+
+        Raises InferenceFailed for NaN and infinity, which comparisons would take for "no face", and
+        where the run before it has hung; OutOfMemory where ONNX Runtime reports it; ValueError for
+        a shape that was not announced.
         """
         opened = self._session_for(blob.shape)
+        if self.observer is not None:
+            self.observer(blob)
         self._runs += 1
         try:
             with self._exclusive():
@@ -115,10 +126,11 @@ class Network:
         return outputs
 
     def run_batched(self, blob: Floats) -> list[Floats]:
-        """Every output for a blob of any length, in runs the policy and the graph allow.
+        """`run` for any number of rows, in runs that the policy and the graph allow.
 
-        Where a run is filled up it is with zeros, whose answers are dropped. A run that memory
-        does not suffice for is tried once more in halves; OutOfMemory if that fails too.
+        blob: float32 [n, 3, height, width], n at least 1. Where a run is filled up it is with
+        zeros, whose outputs are dropped. A run for which memory does not suffice is repeated once
+        in halves; OutOfMemory if that fails, too.
         """
         parts = [
             outputs
@@ -163,7 +175,7 @@ class Network:
             self._setup.one_at_a_time.release()
 
     def _run_options(self) -> tuple[Any, ...]:
-        """Whether this run shall give back the memory it leaves unused."""
+        """Run options that shrink the arena after this run, where that is due; else none."""
         every = self._setup.shrink_every
         due = self._shrink_next or (every and self._runs % every == 0)
         if not (due and self._provider.shrinks):
@@ -175,7 +187,7 @@ class Network:
 
 
 def cut(blob: Floats, policy: ShapePolicy) -> Iterator[tuple[Floats, int]]:
-    """The rows of `blob` by run, each with the size of the batch they are filled up to."""
+    """The rows of each run, and the size of the batch that they are to be filled up to."""
     start = 0
     for run in policy.runs(len(blob)):
         yield blob[start : start + run.rows], run.batch
@@ -183,45 +195,47 @@ def cut(blob: Floats, policy: ShapePolicy) -> Iterator[tuple[Floats, int]]:
 
 
 def load_networks(
-    tasks: Sequence[NetworkSpec], providers: Sequence[str], setup: RuntimeConfig
+    specs: Sequence[NetworkSpec], providers: Sequence[str], setup: RuntimeConfig
 ) -> list[Network]:
-    """Load a network for each of `tasks` onto `providers`; compile first what must be compiled.
+    """Load a network for each of `specs`, in order; compile first what must be compiled.
 
-    Raises ProviderError if a provider cannot be had.
+    providers: names of ONNX Runtime's, the first of which computes what it can and decides the
+    shapes. Raises ProviderError if one of them cannot be loaded or compiling fails, ValueError for
+    a network whose input is not [n, 3, height, width].
     """
     provider = PROVIDERS[providers[0]]
     provider.prepare()
-    plans = [_plan(task, provider, setup) for task in tasks]
+    plans = [_plan(spec, provider, setup) for spec in specs]
     if provider.compiles:
-        compile_missing([order for plan in plans for order in plan.orders], providers, setup)
+        compile_missing([session for plan in plans for session in plan.sessions], providers, setup)
     return [
         Network(
-            task.path.name,
+            spec.path.name,
             plan.graph_input,
             plan.policy,
-            {order.key: open_spec(order, providers, setup) for order in plan.orders},
+            {session.key: open_spec(session, providers, setup) for session in plan.sessions},
             provider,
             setup,
         )
-        for task, plan in zip(tasks, plans, strict=True)
+        for spec, plan in zip(specs, plans, strict=True)
     ]
 
 
 class _Plan(NamedTuple):
     graph_input: TensorInfo
     policy: ShapePolicy
-    orders: list[SessionSpec]
+    sessions: list[SessionSpec]
 
 
-def _plan(task: NetworkSpec, provider: Provider, setup: RuntimeConfig) -> _Plan:
-    graph_input = read_input(task.path)
+def _plan(spec: NetworkSpec, provider: Provider, setup: RuntimeConfig) -> _Plan:
+    graph_input = read_input(spec.path)
     if graph_input.shape is None or len(graph_input.shape) != 4:
-        raise ValueError(f"{task.path.name}: its input is not [n, 3, height, width]")
+        raise ValueError(f"{spec.path.name}: its input is not [n, 3, height, width]")
     batch, channels, height, width = graph_input.shape
-    policy = provider.shapes_for(setup).for_fixed_batch(1 if task.single else batch)
-    sizes = task.sizes or ((height or 0, width or 0),)
+    policy = provider.shapes_for(setup).for_fixed_batch(1 if spec.single else batch)
+    sizes = spec.sizes or ((height or 0, width or 0),)
     shapes = [(rows, channels or 3, *size) for rows in policy.batches for size in sizes]
-    source, sha256 = task.path, task.sha256
+    source, sha256 = spec.path, spec.sha256
     if setup.precision == "fp16" and provider.halves_file:
         source = half_precision(source, sha256, setup)
     return _Plan(

@@ -1,7 +1,7 @@
-"""Where the nodes of a network run, as ONNX Runtime itself says.
+"""Where the nodes of a network run, as ONNX Runtime itself reports it.
 
-A provider that loads may still take no node: ONNX Runtime then computes everything on the CPU and
-says nothing.
+A provider that loads may still take no node: ONNX Runtime then computes everything on the CPU
+without a word in its log.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Placement = Mapping[str, int]
 """Nodes by provider; empty where it is not known. What a provider compiles is one node."""
 
 PlacementProbe = Callable[[Any], Placement]
-"""Says of a session that has run what ran where. To be asked once."""
+"""Given a session that has run: its placement. To be called once."""
 
 
 def graph_assignment(session: Any) -> Placement:
-    """Nodes by provider, as they were given out when the session was opened."""
+    """Nodes by provider, as assigned when the session was opened."""
     return Counter(part.ep_name for part in session.get_provider_graph_assignment_info())
 
 
 class Profile:
     """ONNX Runtime's profile of a session's first run.
 
-    It is written to a file. Where none can be, on a full disk or a read-only one, the networks
-    compute all the same and nobody knows where.
+    It is written to a temporary file. Where that is not possible, on a full disk or a read-only
+    one, the placement is unknown and everything else works.
     """
 
     def __init__(self, session_options: Any) -> None:
@@ -71,6 +71,6 @@ class Profile:
 
 
 def in_words(placement: Placement) -> str:
-    """`CUDAExecutionProvider 151 nodes, CPUExecutionProvider 4`."""
+    """A placement as text: `CUDAExecutionProvider 151 nodes, CPUExecutionProvider 4 nodes`."""
     parts = [f"{name} {count} node{'s' * (count != 1)}" for name, count in placement.items()]
     return ", ".join(parts) or "unknown"

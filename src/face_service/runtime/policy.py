@@ -1,4 +1,4 @@
-"""Which input shapes a provider is shown: few, and known before the first request.
+"""Which input shapes a provider is given: few, and known before the first request.
 
 A new shape costs a MIGraphX program a compilation of minutes, a CUDA arena another block that
 stays, a TensorRT engine a new build. So images go on a handful of canvases, and faces in batches
@@ -12,19 +12,19 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 MAX_BATCH = 8
-"""Crops in one run on a CPU at most. A batch spares a fifth of the time of a face and costs about
-20 MB of activations a face, which stay taken: 8 at once through a ResNet-50 hold 160 MB."""
+"""Most faces in one run on a CPU. A batch saves a fifth of the time of a face and costs about 20 MB
+of activations a face, which stay allocated: 8 at once through a ResNet-50 hold 160 MB."""
 
 MAX_FACES = 512
 """Default of the setting of that name. A crowd has tens of faces; a `min_score` of 0 finds a
 thousand and more in any picture, and each would cost as much as a face."""
 
 MAX_BATCH_IMAGES = 16
-"""Images that an accelerator is given at once, at most."""
+"""Most images that an accelerator is given in one batch."""
 
 
 class Run(NamedTuple):
-    """One run: `rows` that are wanted, filled up with zeros to `batch`."""
+    """One run of a network: `rows` of input, filled up with zeros to `batch` rows."""
 
     rows: int
     batch: int
@@ -32,11 +32,11 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShapePolicy:
-    """The shapes a provider takes.
+    """The input shapes a provider takes.
 
-    kind: "dynamic": any; one session for all. "bounded": only those foreseen; one session for all.
-    "fixed": only those foreseen, and a session for each, whose graph holds no free axis.
-    batches: how many rows a run may have, ascending, from 1 on.
+    kind: "dynamic": any; one session for all. "bounded": only those announced; one session for all.
+    "fixed": only those announced, and a session for each, whose graph has no free axis.
+    batches: rows that a run may have, ascending, from 1 on unless the graph fixes them.
     pads: fill up the last run to the next larger batch. An accelerator computes four faces about as
     fast as three; a CPU takes for every row the same time, so it gets smaller runs instead.
     """
@@ -46,7 +46,7 @@ class ShapePolicy:
     pads: bool = False
 
     def runs(self, rows: int) -> Iterator[Run]:
-        """How `rows` rows are divided into runs, in order."""
+        """The runs for `rows` rows, in order; none for 0."""
         while rows > 0:
             fitting = [batch for batch in self.batches if batch <= rows]
             if fitting and (not self.pads or fitting[-1] in (rows, self.batches[-1])):
@@ -57,11 +57,12 @@ class ShapePolicy:
             rows -= run.rows
 
     def for_fixed_batch(self, batch: int | None) -> ShapePolicy:
-        """The same for a graph whose first axis is fixed to `batch`; itself where it is free."""
+        """The policy for a graph whose first axis is fixed to `batch`; itself for None, a free
+        axis."""
         return self if batch is None else ShapePolicy(self.kind, (batch,), pads=True)
 
     def with_max_batch(self, batch: int) -> ShapePolicy | None:
-        """The same with runs of `batch` rows at most; None where there are none so small."""
+        """The policy with runs of at most `batch` rows; None where its smallest is larger."""
         smaller = tuple(size for size in self.batches if size <= batch)
         return replace(self, batches=smaller) if smaller else None
 

@@ -1,4 +1,4 @@
-"""Precision: the formats networks are computed in, and whether this machine has them."""
+"""Whether a provider can compute in the precision that is asked for on this machine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from .providers import OPENVINO, PROVIDERS, Precision
 
 
 def require_precision(provider: str, precision: Precision, cpuinfo: Path = CPUINFO) -> None:
-    """Make sure that `provider` computes in `precision` on this machine.
+    """Check that `provider` computes in `precision` on this machine.
 
-    OpenVINO does not: where it cannot have what its precision hint says, it computes in
-    fp32 and keeps silent. Raises ProviderError with what is lacking and the way out.
+    OpenVINO itself does not check: where the processor lacks what its precision hint asks for, it
+    computes in fp32 without a word. Raises ProviderError, with what is missing and what to set
+    instead.
     """
     able = [name for name, known in PROVIDERS.items() if precision in known.precisions]
     here = processor(cpuinfo).instruction_sets

@@ -1,4 +1,4 @@
-"""The processor: its name, its instruction sets, and what they mean for precision."""
+"""The processor: its name, its instruction sets, and how they compute each precision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTRUCTION_SETS = (
 arch/x86/include/asm/cpufeatures.h) and on ARM64 (`Features`, arch/arm64/kernel/cpuinfo.c)."""
 
 VECTORS = {"avx512f": "avx512", "avx2": "avx2", "sve": "sve", "asimd": "neon"}
-"""Widest vectors first, and what a class calls them."""
+"""Instruction sets of vectors, widest first, and their word in the name of a class."""
 
 EXTENSIONS = {
     "vnni": frozenset({"avx512_vnni", "avx_vnni"}),
@@ -27,13 +27,13 @@ EXTENSIONS = {
     "bf16": frozenset({"avx512_bf16", "bf16"}),
     "amx": frozenset({"amx_tile"}),
 }
-"""What a class names besides, and the instruction sets any one of which is enough."""
+"""The other words in the name of a class, each for any one of some instruction sets."""
 
 INT8_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
-"""Four products of 8 bits, added in 32 bits by one instruction. Without them it takes three."""
+"""These add four products of 8 bits in 32 bits by one instruction; without them it takes three."""
 
 BF16 = frozenset({"avx512_bf16", "amx_bf16"})
-"""What OpenVINO computes bfloat16 with, the only provider that does on a processor."""
+"""These compute bfloat16 in OpenVINO, the only provider that does so on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Processor:
 
 @cache
 def processor(cpuinfo: Path = CPUINFO) -> Processor:
-    """The first processor of the list; its architecture alone where there is no such file."""
+    """The first processor in the file `cpuinfo`; without that file, its architecture alone."""
     known: dict[str, str] = {}
     try:
         lines = cpuinfo.read_text(errors="replace").splitlines()
@@ -66,8 +66,8 @@ def processor(cpuinfo: Path = CPUINFO) -> Processor:
 
 
 def class_of(instruction_sets: Iterable[str]) -> str:
-    """One word for processors that compute alike: `avx512-vnni-bf16-amx`, `avx2`, `neon-dotprod`;
-    the machine's architecture where no instruction set that matters is listed."""
+    """The class of a processor, one word: `avx512-vnni-bf16-amx`, `avx2`, `neon-dotprod`. The
+    machine's architecture where none of the instruction sets in VECTORS is listed."""
     here = frozenset(instruction_sets)
     vectors = next((word for flag, word in VECTORS.items() if flag in here), None)
     if vectors is None:
@@ -76,7 +76,8 @@ def class_of(instruction_sets: Iterable[str]) -> str:
 
 
 def precision_of(instruction_sets: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """bf16 and int8, and how each is computed with these; nothing where none is listed."""
+    """Pairs of a precision (bf16, int8) and how it is computed with these instruction sets; no
+    pairs where none is listed."""
     here = frozenset(instruction_sets)
     if here:
         yield "bf16", "computed natively" if BF16 & here else "not here"
@@ -84,5 +85,5 @@ def precision_of(instruction_sets: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def in_words(found: Processor) -> str:
-    """One line for tables of figures: class and name."""
+    """The line above tables of figures: class and name."""
     return f"Processor class: `{found.class_name}` ({found.name})."

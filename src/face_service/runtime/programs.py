@@ -1,4 +1,6 @@
-"""What a provider makes of a network for one set of shapes, and the folder it is kept in.
+"""Programs: what a provider compiles for a network and its input shapes; and sessions to open.
+
+A program's folder in MODEL_CACHE_DIR, for example:
 
 models/.compiled/migraphx/<the network's SHA-256>/<shape>/<ONNX Runtime, architecture, options>/
 """
@@ -26,10 +28,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
-    """A session that is to be opened on a program.
+    """One ONNX Runtime session to open.
 
-    source: the network's file. fix: the shape its input must be fixed to; None where it is as it
-    should be. key: the shape the session is for; None for all of the program's.
+    source: the network's file. fix: the shape to which its input must be fixed before; None to load
+    the file as it is. key: the one shape the session is for; None where it takes all of the
+    program's. program: input, shapes and cache folder.
     """
 
     source: Path
@@ -39,14 +42,15 @@ class SessionSpec:
 
     @property
     def label(self) -> str:
-        """For a person: `det_10g.onnx 1×3×640×640`."""
+        """File and shape, for messages: `det_10g.onnx 1×3×640×640`."""
         shapes = self.program.shapes
         size = in_words(shapes[0]) if len(shapes) == 1 else f"{len(shapes)} shapes"
         return f"{self.source.name} {size}"
 
     @contextmanager
     def file(self) -> Iterator[Path]:
-        """The ONNX file to load. Providers know a program again by the name of its file."""
+        """The ONNX file to load: the source, or a temporary copy with its input fixed, whose name
+        is always the same, because providers find what they have compiled by it."""
         if self.fix is None:
             yield self.source
             return
@@ -57,7 +61,7 @@ class SessionSpec:
 
 
 def in_words(shape: Shape, by: str = "×") -> str:
-    """`1×3×640×640`."""
+    """A shape as text: `1×3×640×640`."""
     return by.join(map(str, shape))
 
 
@@ -69,11 +73,11 @@ def specs_for(
     provider: Provider,
     setup: RuntimeConfig,
 ) -> list[SessionSpec]:
-    """The sessions a network needs: one for each shape where the provider wants them fixed, else
-    one.
+    """The sessions a network needs: one for each of `shapes` where the provider's policy is
+    "fixed", else one for all.
 
-    Folders are there when this returns. Raises ProviderError where one cannot be made and the
-    provider cannot do without.
+    sha256: of the network before `source` was made of it. The folders of programs exist afterwards.
+    Raises ProviderError where one cannot be made and the provider cannot do without.
     """
     if provider.shapes_for(setup).kind != "fixed":
         program = _program(sha256, graph_input.name, tuple(shapes), provider, setup)
@@ -115,7 +119,8 @@ def _program(
 def folder_of(
     sha256: str, shapes: Sequence[Shape], provider: Provider, setup: RuntimeConfig
 ) -> Path:
-    """Where a program is kept: a folder for every thing that makes another of it."""
+    """The folder of a program. Whatever would make it another program is part of the path: the
+    network, the shapes, ONNX Runtime's version, driver and card, precision and options."""
     first, last = min(shapes), max(shapes)
     size = (
         in_words(first, "x") if first == last else f"{in_words(first, 'x')}-{in_words(last, 'x')}"

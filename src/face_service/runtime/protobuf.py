@@ -90,7 +90,7 @@ def as_varint(value: int) -> bytes:
 
 
 def as_field(number: int, content: bytes | int) -> bytes:
-    """A whole field: a varint for an int, a length and the bytes otherwise."""
+    """A field with its key: for an int a varint, for bytes their length and the bytes."""
     if isinstance(content, int):
         return as_varint(number << 3) + as_varint(content)
     return as_varint(number << 3 | 2) + as_varint(len(content)) + content

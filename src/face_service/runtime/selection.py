@@ -14,18 +14,19 @@ from .builds import conflicting_builds, installed_builds, reinstall_command
 from .precision import require_precision
 from .providers import AUTO, AUTO_ORDER, CPU, PROVIDERS, Precision
 
-logger = logging.getLogger("face_service.runtime.providers")
+logger = logging.getLogger("face_service.runtime.providers")  # the name the log is documented with
 
 Providers = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was asked, what this ONNX Runtime was built with, and what to try one after the other.
+    """The providers to try, in order.
 
-    attempts: each a list for ONNX Runtime, the best first; the first provider of a list must
-    compute, or the next list is tried. reasons: by provider that was asked for and heads none of
-    them, why. warnings: what is wrong with the installation, though it may compute.
+    asked: ONNX_PROVIDERS. offered: those that this ONNX Runtime was built with. attempts: each a
+    list for ONNX Runtime; the first provider of a list must compute, or the next list is tried.
+    reasons: why not, for each provider that was asked for by name and is first in none of them.
+    warnings: faults of the installation that need not keep it from computing.
     """
 
     asked: Providers
@@ -35,10 +36,9 @@ class Selection:
     warnings: tuple[str, ...] = ()
 
     def ahead_of(self, computing: str, reasons: Mapping[str, str]) -> list[str]:
-        """Of `reasons` those of the providers that were to be tried before `computing`, in order.
-
-        What stands behind it was asked for in case it does not compute, so it is missing nothing.
-        """
+        """Those of `reasons` that belong to providers preferred to `computing`, in order of
+        preference. The providers after it were asked for in case it does not compute, so that they
+        do not compute is no fallback."""
         order = AUTO_ORDER if self.asked == (AUTO,) else self.asked
         return [reasons[name] for name in order[: order.index(computing)] if name in reasons]
 
@@ -49,13 +49,13 @@ def choose_providers(
     offered: Sequence[str] | None = None,
     installed: Mapping[str, str] | None = None,
 ) -> Selection:
-    """What to try for `asked`: the same order, without what is not there.
+    """What to try for `asked`, ONNX_PROVIDERS: the same order, without what is not offered.
 
-    A list is an order of preference, and what stands behind a provider takes over from it; nothing
-    that is not in the list does. `auto` stands for whatever is offered, in AUTO_ORDER.
-    `offered`, `installed`: asked of ONNX Runtime and of the environment by default.
+    A list is an order of preference: only the providers after one take over from it. `auto` means
+    everything that is offered, in AUTO_ORDER. offered: by default those of the installed ONNX
+    Runtime. installed: versions of its builds by package, by default those of this environment.
 
-    Raises ProviderError with the package to install where nothing asked for is there.
+    Raises ProviderError, with the package to install, where none can compute in `precision`.
     """
     offered = tuple(onnxruntime.get_available_providers() if offered is None else offered)
     installed = installed_builds() if installed is None else installed
@@ -80,15 +80,16 @@ def choose_providers(
 
 
 def package_for(asked: Sequence[str], installed: Mapping[str, str]) -> str:
-    """The package to keep of several: what has the best of `asked`. For `auto` it is what somebody
-    has installed beside the CPU's build."""
+    """The package to keep where several builds are installed: the one with the first of `asked`
+    beside the CPU; for `auto` the first that is not the CPU's build."""
     if tuple(asked) == (AUTO,):
         return next((name for name in installed if name != PROVIDERS[CPU].package), "onnxruntime")
     return next((PROVIDERS[name].package for name in asked if name != CPU), PROVIDERS[CPU].package)
 
 
 def _supporting(selection: Selection, precision: Precision) -> Selection:
-    """Without those that do not compute in `precision`: fp32 under another name helps nobody."""
+    """Drop attempts whose first provider cannot compute in `precision`. Raises ProviderError where
+    none is left."""
     attempts, reasons = [], dict(selection.reasons)
     for providers in selection.attempts:
         try:
@@ -99,29 +100,31 @@ def _supporting(selection: Selection, precision: Precision) -> Selection:
             attempts.append(providers)
     if not attempts:
         raise ProviderError(startup_error(selection.asked, reasons.values()))
-    if selection.asked == (AUTO,):  # nobody asked for those by name
+    if selection.asked == (AUTO,):  # none of those was asked for by name
         reasons = {}
     return replace(selection, attempts=tuple(attempts), reasons=reasons)
 
 
 def install(name: str, installed: Mapping[str, str]) -> str:
-    """How a provider is installed, in words and as a command."""
+    """How a provider is installed: `it comes with PACKAGE (pip install …)`."""
     provider = PROVIDERS[name]
     command = reinstall_command(tuple(installed), provider.package)
     return f"it comes with {provider.package}{provider.where} ({command})"
 
 
 def startup_error(asked: Sequence[str], reasons: Iterable[str]) -> str:
-    """Why the start ends: what was asked, what is wrong with each, and the way out."""
+    """The message of a start that fails: ONNX_PROVIDERS, what is wrong with each, and that the CPU
+    may be added where it was not allowed."""
     able = asked == (AUTO,) or CPU in asked
     way_out = "" if able else f". Or add {CPU} to ONNX_PROVIDERS to allow the CPU instead"
     return f"ONNX_PROVIDERS={','.join(asked)}: {'; '.join(reasons)}{way_out}"
 
 
 def log_selection(taken: Sequence[str], reasons: Sequence[str]) -> str | None:
-    """Log what computes. Returns the sentence for /health where it is not what was asked for.
+    """Log which providers compute. Returns the `fallback` of /health, None where the preferred one
+    computes.
 
-    reasons: why those that were to be tried before it do not compute.
+    taken: the providers of the sessions. reasons: of `Selection.ahead_of`.
     """
     fallback = None
     if reasons:

@@ -1,4 +1,4 @@
-"""A session of ONNX Runtime, opened as we want it: the only place that makes one."""
+"""Sessions of ONNX Runtime: the only place that makes one."""
 
 from __future__ import annotations
 
@@ -23,25 +23,27 @@ RECORD = "session.record_ep_graph_assignment_info"
 
 
 class OpenSession:
-    """A session, the shapes it is for, and where its nodes run."""
+    """An onnxruntime.InferenceSession, the input shapes it is for, and the probe of where its nodes
+    run, which is used once."""
 
-    def __init__(self, session: Any, shapes: Sequence[Shape], witness: PlacementProbe) -> None:
+    def __init__(self, session: Any, shapes: Sequence[Shape], probe: PlacementProbe) -> None:
         self.session = session
         self.shapes = frozenset(shapes)
-        self._witness: PlacementProbe | None = witness
+        self._probe: PlacementProbe | None = probe
 
     def placement_added_to(self, placement: Placement) -> Placement:
-        """To be called after a run: `placement`, with that of this session if it was the first."""
-        if self._witness is None:
+        """`placement` plus this session's own after its first run, and unchanged after later
+        ones."""
+        if self._probe is None:
             return placement
-        witness, self._witness = self._witness, None
-        return Counter(placement) + Counter(witness(self.session))
+        probe, self._probe = self._probe, None
+        return Counter(placement) + Counter(probe(self.session))
 
 
-def open_spec(order: SessionSpec, providers: Sequence[str], setup: RuntimeConfig) -> OpenSession:
-    """Open a session on what `order` says."""
-    with order.file() as path:
-        return open_session(path, providers, setup, order.program)
+def open_spec(spec: SessionSpec, providers: Sequence[str], setup: RuntimeConfig) -> OpenSession:
+    """Open the session that `spec` describes; see `open_session`."""
+    with spec.file() as path:
+        return open_session(path, providers, setup, spec.program)
 
 
 def open_session(
@@ -49,11 +51,12 @@ def open_session(
 ) -> OpenSession:
     """Load the ONNX file `path` onto `providers`.
 
-    Raises ProviderError with the reason if
-    ONNX Runtime left a provider out, which it does with a mere warning when a library is missing.
+    program: its input's shapes and, where a provider keeps what it compiles, the folder. Raises
+    ProviderError with the reason if the file does not load, or if ONNX Runtime left a provider out,
+    which it does with a mere warning when a library is missing.
     """
     options = session_options(setup.threads)
-    witness = enable_placement_probe(options, providers)
+    probe = enable_placement_probe(options, providers)
     for name in providers:
         PROVIDERS[name].adjust(options)
     try:
@@ -66,7 +69,7 @@ def open_session(
             enable_fallback=0,
         )
     except Exception as error:
-        if tuple(providers) == (CPU,):  # nobody's fault but the file's
+        if tuple(providers) == (CPU,):  # then the fault is the file's, not a provider's
             raise
         libraries = PROVIDERS[providers[0]].libraries
         advice = f". {libraries}" if libraries and "librar" in str(error) else ""
@@ -79,12 +82,12 @@ def open_session(
                 f"{path.name}: ONNX Runtime could not load {name} and would compute on "
                 f"{', '.join(taken)} instead: {why_not_loaded(PROVIDERS[name])}"
             )
-    return OpenSession(session, program.shapes, witness)
+    return OpenSession(session, program.shapes, probe)
 
 
 def in_public(error: Exception) -> str:
-    """What ONNX Runtime says, on one line and without the host's name, which CUDA's errors bear:
-    /health needs no key."""
+    """ONNX Runtime's message on one line, without the name of the host, which CUDA's errors
+    contain: /health shows it to callers without a key."""
     return " ".join(re.sub(r"; hostname=\S*", "", str(error)).split())
 
 
@@ -105,10 +108,13 @@ def session_options(threads: int) -> Any:
 
 
 def enable_placement_probe(options: Any, providers: Sequence[str]) -> PlacementProbe:
-    """Set the options of a session that is to be opened so that it can be asked.
+    """Make a session report on which provider each node runs.
 
-    ONNX Runtime tells since 1.24. Older builds, of which ROCm's provider is in no other, write a
-    profile; that a CPU computes on the CPU needs none.
+    options: onnxruntime.SessionOptions of the session to open, which are changed. Returns the
+    function that reads the report; to be called once, after the session's first run.
+
+    ONNX Runtime has an interface for it from 1.24 on. Older builds, the only ones with ROCm's
+    provider, are profiled, unless the CPU is the only provider: then the report is empty.
     """
     if hasattr(onnxruntime, "OrtEpAssignedSubgraph"):
         options.add_session_config_entry(RECORD, "1")
@@ -119,7 +125,8 @@ def enable_placement_probe(options: Any, providers: Sequence[str]) -> PlacementP
 
 
 def why_not_loaded(provider: Provider) -> str:
-    """What the linker says of a provider's library, which ONNX Runtime keeps to its own log."""
+    """The linker's error for a provider's library, which ONNX Runtime writes to its own log only,
+    and how to install what is missing."""
     if provider.library is None:
         return "check the drivers"
     folder = Path(onnxruntime.__file__).parent / "capi"

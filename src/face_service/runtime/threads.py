@@ -1,4 +1,4 @@
-"""How many threads this process may really use, and which of them go first."""
+"""How many processors this process may use, and the priority of its threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 """The groups of this process, a line each: `number:controllers:/path` (cgroups(7))."""
 
 NICENESS = 10
-"""A tenth of a lane's share of a processor that both want: docs/decisions/0012."""
+"""A thread of this niceness gets a tenth of the share of one of niceness 0 where both want the same
+processor (sched(7)): docs/decisions/0012."""
 
 
 def available_cpus(cgroup: Path = CGROUP) -> int:
@@ -29,6 +30,15 @@ def available_cpus(cgroup: Path = CGROUP) -> int:
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
+def network_threads(configured: int | None, workers: int, cgroup: Path = CGROUP) -> int:
+    """Intra-op threads of each network on the CPU, at least 1.
+
+    configured: INTRA_OP_THREADS, which decides where it is set. workers: engines that compute at
+    the same time; they share `available_cpus`.
+    """
+    return configured or max(1, available_cpus(cgroup) // workers)
+
+
 def allowed_cpus() -> int:
     """Processors in the scheduler's affinity mask; all of them on macOS and Windows, which have
     no masks."""
@@ -38,8 +48,8 @@ def allowed_cpus() -> int:
 
 
 def cpu_quota(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> float | None:
-    """The CPU quota in processors, None where there is none: the least of the groups that this
-    process is in, from its own up to the root of what is mounted."""
+    """The CPU quota in processors: the smallest of the groups that this process is in, from its own
+    up to the root of what is mounted. None where there is none."""
     quotas = (quota_of(group) for group in groups(cgroup, membership))
     return min((quota for quota in quotas if quota is not None), default=None)
 
@@ -82,11 +92,12 @@ def quota_of(group: Path) -> float | None:
 
 
 def lower_thread_priority() -> None:
-    """Let the lanes go first: on Linux, make the calling thread a nicer one.
+    """Lower the priority of the calling thread to NICENESS (Linux; elsewhere nothing happens).
 
-    A network's threads wait for each other at every layer, so a decoder that interrupts one
-    of them holds up all. When the lanes have nothing to do, decoding is as fast as ever. Where the
-    process is nicer already it stays so, and where the system forbids it nothing changes.
+    For threads that decode: a network's threads wait for each other at every layer, so a decoder
+    that interrupts one of them holds up all. While the workers are idle, decoding is as fast as
+    before. A thread of a higher niceness keeps it, and where the system forbids the change, nothing
+    changes.
     """
     if sys.platform == "linux":  # elsewhere a niceness belongs to a process
         thread = threading.get_native_id()

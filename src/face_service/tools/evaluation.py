@@ -1,4 +1,4 @@
-"""Same person or not: how well a pack tells, measured on pairs of photos."""
+"""How well a pack tells people apart, measured on pairs of photos."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from face_service.errors import InvalidRequest
 from face_service.face_engine import Embedding, Face, FaceEngine, Options
+from face_service.tools.photos import read_photo
 from face_service.vision.blob import Image
-from face_service.vision.image import decode
 
 FOLDS = 10
 """LFW's protocol: a threshold is chosen on nine folds and judged on the tenth."""
@@ -21,26 +21,33 @@ FOLDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Similarities of pairs of photos: `cosines` float64 [n], `same` bool [n]."""
+    """Results of pairs of photos.
+
+    cosines: float64 [n], similarity of the main faces, -1 where a photo shows none. same: bool [n],
+    whether the photos show one person. without_face: number of photos that show none.
+    """
 
     cosines: NDArray[np.float64]
     same: NDArray[np.bool_]
     without_face: int
 
     def accuracy(self, threshold: float) -> float:
-        """Share of the pairs that `cosine >= threshold` judges right, 0..1."""
+        """Share of the pairs, 0..1, for which `cosine >= threshold` is `same`."""
         return float(np.mean((self.cosines >= threshold) == self.same))
 
     def false_match_rate(self, threshold: float) -> float:
-        """Share of the pairs of two people that are taken for one."""
+        """Share of the pairs of two people, 0..1, that reach the threshold."""
         return float(np.mean(self.cosines[~self.same] >= threshold))
 
     def false_non_match_rate(self, threshold: float) -> float:
-        """Share of the pairs of one person that are taken for two."""
+        """Share of the pairs of one person, 0..1, that do not reach the threshold."""
         return float(np.mean(self.cosines[self.same] < threshold))
 
     def best_threshold(self) -> float:
-        """The threshold of the highest accuracy, midway between two similarities."""
+        """The threshold of the highest accuracy, midway between two of the similarities.
+
+        Raises InvalidRequest where all similarities are the same.
+        """
         values = np.unique(self.cosines)
         if len(values) < 2:
             raise InvalidRequest(f"All pairs have the similarity {values[0]:g}: no threshold tells")
@@ -64,9 +71,10 @@ class Pairs:
 
 
 def read_pairs(path: Path) -> list[tuple[str, str, bool]]:
-    """The rows of a CSV with the columns first, second, same (1 or 0).
+    """The rows of a CSV with the columns first, second (names of photos) and same (1 or 0).
 
-    Raises InvalidRequest.
+    Raises InvalidRequest for another file, one with fewer than FOLDS rows, or with rows of one kind
+    only.
     """
     try:
         with path.open(newline="") as file:
@@ -88,12 +96,13 @@ def measure_pairs(
 ) -> Pairs:
     """Embed the main face of every photo once and compare the pairs.
 
-    A photo without a face is unlike every other: its pairs count, with a similarity of -1.
-    `advance` is called after each photo.
+    rows: of `read_pairs`; names are relative to the folder `photos`. advance: called after each
+    photo. The pairs of a photo without a face count, with a similarity of -1. Raises InvalidRequest
+    for a photo that cannot be read.
     """
     embeddings: dict[str, Embedding | None] = {}
     for name in sorted({name for first, second, _ in rows for name in (first, second)}):
-        image = decode(read_photo(photos / name), 10**9)
+        image = read_photo(photos / name)
         faces = engine.faces_of(image, Options(attributes=False))
         embeddings[name] = main_face(faces, image).embedding if faces else None
         advance()
@@ -104,16 +113,8 @@ def measure_pairs(
     )
 
 
-def read_photo(path: Path) -> bytes:
-    """The bytes of a photo. Raises InvalidRequest."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"{path}: {error.strerror or error}") from error
-
-
 def main_face(faces: Sequence[Face], image: Image) -> Face:
-    """Whom a photo shows: the face that is large and near the centre.
+    """The main face of a photo, large and near the centre; `faces` is not empty.
 
     InsightFace's own measure, `max_num=1` of `SCRFD.detect`: the area of the box less twice
     the squared distance of its centre from the photo's, in pixels.

@@ -31,5 +31,5 @@ def test_faces_need_photos(tmp_path: Path) -> None:
     with pytest.raises(FaceServiceError, match="0 images, 1 are needed"):
         frames.generate(1, tmp_path, 4)
     (tmp_path / "a.jpg").write_bytes(b"no picture")
-    with pytest.raises(FaceServiceError, match="not an image"):
+    with pytest.raises(FaceServiceError, match=r"a\.jpg: "):
         frames.generate(1, tmp_path, 1)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from face_service.tools.bench.client import Reply
-from face_service.tools.bench.load import Plan, Sample, take_turns
+from face_service.tools.bench.load import Plan, Sample, send_requests
 
 
 class Clock:
@@ -26,14 +26,14 @@ class Clock:
         assert seconds > 0
         self.now += seconds
 
-    def send(self, turn: int) -> Reply:
+    def send(self, number: int) -> Reply:
         self.sent.append(self.now - 1000.0)
         self.now += self.service
-        return Reply(self.status, faces=turn)
+        return Reply(self.status, faces=number)
 
     def run(self, plan: Plan) -> list[Sample]:
-        turns = itertools.count().__next__
-        return take_turns(plan, turns, self.send, self, self.sleep, started=1000.0)
+        numbers = itertools.count().__next__
+        return send_requests(plan, numbers, self.send, self, self.sleep, started=1000.0)
 
 
 def test_latency_counts_from_when_a_request_was_due() -> None:

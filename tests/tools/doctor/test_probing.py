@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from face_service.errors import PackError
-from face_service.tools.doctor.probing import Ended, Failed, ask, attempt, how, run
+from face_service.runtime.child_process import Ended
+from face_service.tools.doctor.probing import Failed, ask, attempt, how, run
 
 
 def python(program: str, seconds: float = 60, line: str = "") -> Ended:
@@ -44,7 +43,8 @@ def test_what_a_killed_program_has_started_is_not_waited_for() -> None:
     """It may hang as well, and holds what its parent wrote to."""
     program = (
         "import subprocess, time\n"
-        "print(subprocess.Popen(['sleep', '600']).pid, flush=True)\n"
+        "own = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "print(own.pid, flush=True)\n"
         "time.sleep(600)\n"
     )
     ended = python(program, seconds=5)
@@ -108,28 +108,3 @@ def test_what_lies_in_the_working_directory_is_none_of_our_modules(
     answer = ask({"task": "offers", "asked": ["auto"], "precision": "fp32"}, 60)
     assert isinstance(answer, dict), answer
     assert "CPUExecutionProvider" in answer["offered"]
-
-
-def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
-    """A parent that is killed leaves no child that hangs in a driver."""
-    parent = (
-        "import os, subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdin=subprocess.PIPE)\n"
-        "print(child.pid, flush=True)\n"
-        "os.kill(os.getpid(), 9)\n"
-    )
-    child = (
-        "import threading, time\n"
-        "from face_service.tools.doctor.child import end_with_parent\n"
-        "threading.Thread(target=end_with_parent, daemon=True).start()\n"
-        "time.sleep(600)\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", parent, child], stdout=subprocess.PIPE, text=True, timeout=60
-    )
-    proc = Path("/proc") / ended.stdout.strip()
-    for _ in range(600):
-        if not proc.exists() or "Z (zombie)" in (proc / "status").read_text():
-            return
-        time.sleep(0.1)
-    pytest.fail("the child outlived its parent")

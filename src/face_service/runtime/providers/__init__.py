@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from .base import CompiledModel, Precision, Provider, RuntimeConfig
+from .base import COMPILED, CompiledModel, Precision, Provider, RuntimeConfig
 from .coreml import CoreMl
 from .cpu import Cpu
 from .cuda import Cuda
@@ -18,6 +18,7 @@ from .tensorrt import TensorRt
 __all__ = [
     "AUTO",
     "AUTO_ORDER",
+    "COMPILED",
     "CPU",
     "OPENVINO",
     "PROVIDERS",
@@ -25,7 +26,7 @@ __all__ = [
     "Precision",
     "Provider",
     "RuntimeConfig",
-    "images_per_turn",
+    "max_batch_images",
 ]
 
 PROVIDERS = MappingProxyType(
@@ -43,10 +44,11 @@ OPENVINO = OpenVino.name
 
 AUTO = "auto"
 AUTO_ORDER = (Cuda.name, MiGraphX.name, Rocm.name, CoreMl.name, DirectMl.name, OPENVINO, CPU)
-"""What `auto` tries, best first: cards before CPUs. TensorRT is not among them: it builds for
-minutes what CUDA does at once."""
+"""The providers that `auto` tries, in order: cards before CPUs. TensorRT is not among them: it
+builds for minutes what CUDA does at once."""
 
 
 def max_batch_images(providers: Sequence[str]) -> int:
-    """How many waiting images a lane may take in one turn."""
+    """Most waiting images that a worker takes as one batch. providers: of the engine, the computing
+    one first."""
     return PROVIDERS[providers[0]].max_batch_images

@@ -7,15 +7,14 @@ from .base import Provider, RuntimeConfig
 
 
 class Cpu(Provider):
-    """Any shape; one image a turn: faces in a batch are hardly faster (72 → 67 ms a face), and the
-    first image of a batch would wait for the last."""
+    """Any shape; batches of one image: faces in a batch are hardly faster (72 → 67 ms a face), and
+    the first image would wait for the last."""
 
     name = "CPUExecutionProvider"
     package = "onnxruntime"
-    known_options = frozenset()  # ONNX Runtime overlooks what it is given
+    known_options = frozenset()  # ONNX Runtime ignores any
     shapes = DYNAMIC
     max_batch_images = 1
-    on_gpu = False
 
     def card(self, setup: RuntimeConfig) -> str | None:
         return None

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ..policy import BOUNDED
-from .base import CompiledModel, Options, Provider, RuntimeConfig
+from .base import ArenaGpu, CompiledModel, Options, RuntimeConfig
 
 
-class Cuda(Provider):
+class Cuda(ArenaGpu):
     """Names and values: "Configuration Options" in
     docs/execution-providers/CUDA-ExecutionProvider.md of microsoft/onnxruntime; every one of
     `known_options` is in libonnxruntime_providers_cuda.so of onnxruntime-gpu 1.31.1.
 
-    The compute stream is ONNX Runtime's own: every session has one, a lane has sessions of its own,
-    so lanes do not wait for each other. `user_compute_stream` wants a stream made by somebody else.
+    The compute stream is ONNX Runtime's own: every session has one and every worker its own
+    sessions, so workers do not wait for each other. `user_compute_stream` would be a stream that
+    the caller has made.
     """
 
     name = "CUDAExecutionProvider"
@@ -34,25 +34,15 @@ class Cuda(Provider):
             "use_ep_level_unified_stream", "use_tf32", "user_compute_stream",
         }
     )  # fmt: skip
-    shapes = BOUNDED
-    precisions = frozenset({"fp32", "fp16", "int8"})
-    halves_file = True
-    shrinks = True
 
     def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        """
-        cudnn_conv_algo_search: EXHAUSTIVE, the default, tries every algorithm anew for every shape,
-        with as much memory as the hungriest takes. arena_extend_strategy: only blocks that were
-        taken as requested can be given back whole. use_tf32: on by default, it rounds the factors
-        of every product to 10 bits, and what is called fp32 would not be.
-        """
-        limit = {"gpu_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}
+        """cudnn_conv_algo_search: EXHAUSTIVE, the default, tries every algorithm anew for every
+        shape, with as much memory as the hungriest takes. use_tf32: on by default, it rounds the
+        factors of every product to 10 bits, and what is called fp32 would not be."""
         return {
-            "device_id": str(setup.device),
+            **super().options(setup, program),
             "cudnn_conv_algo_search": "HEURISTIC",
-            "arena_extend_strategy": "kSameAsRequested",
             "use_tf32": "False",
-            **limit,
         }
 
     def prepare(self) -> None:

@@ -12,12 +12,11 @@ from ..policy import BOUNDED_ON_CPU, FIXED, ShapePolicy
 from .base import CompiledModel, Options, Provider, RuntimeConfig
 
 HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
-"""By precision. It is always said: left alone, it is OpenVINO's to choose, by version and by
-processor. "f32" leaves quantised layers in int8."""
-
+"""INFERENCE_PRECISION_HINT by precision. It is always set: OpenVINO's default depends on its
+version and on the processor. "f32" leaves quantised layers in int8."""
 
 ONE_DEVICE = re.compile(r"(CPU|GPU|NPU)(\.\w+)?")
-"""AUTO, MULTI and HETERO choose among several: a GPU could be unused and nobody would know."""
+"""AUTO, MULTI and HETERO choose among several: a GPU could stay unused without a word."""
 
 
 class OpenVino(Provider):
@@ -43,15 +42,14 @@ class OpenVino(Provider):
     shapes = BOUNDED_ON_CPU
     precisions = frozenset({"fp32", "bf16", "int8"})
     max_batch_images = 1
-    on_gpu = False
 
     def shapes_for(self, setup: RuntimeConfig) -> ShapePolicy:
-        """On a CPU one session takes every shape that is foreseen; a session for each would cost
+        """On a CPU one session takes every shape that is announced; a session for each would cost
         twice the memory for nothing. A GPU compiles for every shape: docs/decisions/0018."""
         return self.shapes if device(setup) == "CPU" else FIXED
 
     def card(self, setup: RuntimeConfig) -> str | None:
-        """The end of `device_type`; which of several CPUs or NPUs is not DEVICE_ID's to say."""
+        """The number in `device_type`; DEVICE_ID does not choose among CPUs or NPUs."""
         kind, _, index = device(setup).partition(".")
         return (index or "0") if kind == "GPU" else None
 
@@ -60,8 +58,8 @@ class OpenVino(Provider):
         return device(setup) != "CPU"
 
     def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        """One inference at a time, on `threads` threads: session options do not reach OpenVINO,
-        whose own default is every core of the host."""
+        """One inference at a time, on `setup.threads` threads: session options do not reach
+        OpenVINO, whose own default is every core of the host."""
         properties = {
             "INFERENCE_PRECISION_HINT": HINTS[setup.precision],
             "NUM_STREAMS": "1",
@@ -77,15 +75,15 @@ class OpenVino(Provider):
         }
 
     def options_for(self, setup: RuntimeConfig, program: CompiledModel) -> dict[str, str]:
-        """`device_type` completed: what was written is the kind, DEVICE_ID says which."""
+        """`device_type` is completed with the number of DEVICE_ID."""
         return {**super().options_for(setup, program), "device_type": device(setup)}
 
 
 def device(setup: RuntimeConfig) -> str:
-    """What computes: "CPU", unless ONNX_PROVIDER_OPTIONS says `device_type`. "GPU" is the one that
-    DEVICE_ID says, "GPU.1" is that one.
+    """OpenVINO's device: `device_type` of ONNX_PROVIDER_OPTIONS, "CPU" without it. "GPU" is
+    completed with the number of DEVICE_ID, "GPU.1" stays.
 
-    Raises ProviderError for what is not one device.
+    Raises ProviderError for a `device_type` that is not one device.
     """
     said = setup.overrides.get(OpenVino.name, {}).get("device_type", "CPU")
     if not ONE_DEVICE.fullmatch(said):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ..policy import BOUNDED
-from .base import CompiledModel, Options, Provider, RuntimeConfig
+from .base import ArenaGpu, CompiledModel, Options, RuntimeConfig
 
 
-class Rocm(Provider):
+class Rocm(ArenaGpu):
     """Names and values: docs/execution-providers/ROCm-ExecutionProvider.md and struct
     OrtROCMProviderOptions of onnxruntime_c_api.h of microsoft/onnxruntime."""
 
@@ -24,16 +23,6 @@ class Rocm(Provider):
             "tunable_op_max_tuning_duration_ms", "tunable_op_tuning_enable", "user_compute_stream",
         }
     )  # fmt: skip
-    shapes = BOUNDED
-    precisions = frozenset({"fp32", "fp16", "int8"})
-    halves_file = True
-    shrinks = True
 
     def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        limit = {"gpu_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}
-        return {
-            "device_id": str(setup.device),
-            "arena_extend_strategy": "kSameAsRequested",
-            "miopen_conv_exhaustive_search": "False",
-            **limit,
-        }
+        return {**super().options(setup, program), "miopen_conv_exhaustive_search": "False"}

@@ -57,7 +57,7 @@ class TensorRt(Cuda):
 
     def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
         """
-        One engine holds every shape foreseen: trt_profile_min_shapes and trt_profile_max_shapes
+        One engine holds every shape announced: trt_profile_min_shapes and trt_profile_max_shapes
         enclose them, trt_profile_opt_shapes is the one it is tuned for. A graph without a free axis
         has no profile. trt_engine_cache_path keeps engines, trt_timing_cache_path what was learnt
         of kernels on the way, for the next network.
@@ -86,15 +86,16 @@ class TensorRt(Cuda):
 
 
 def driver_version() -> str:
-    """Of NVIDIA's kernel module, from the first line of its `version`; "unknown" without it."""
+    """The version of NVIDIA's kernel module, from the first line of its file `version`; "unknown"
+    without it."""
     file = DRIVER / "version"
     found = re.search(r"  (\d+(?:\.\d+)+)  ", file.read_text()) if file.exists() else None
     return found[1] if found else "unknown"
 
 
 def tensorrt_version() -> str:
-    """Of the package from PyPI, else of the library libnvinfer that a system's package has put
-    where the linker looks; "unknown" without both."""
+    """The version of TensorRT: of the package from PyPI, else of a library libnvinfer on the
+    linker's path; "unknown" without both."""
     for name in PACKAGES:
         try:
             return metadata.version(name)
@@ -108,7 +109,7 @@ def tensorrt_version() -> str:
 
 
 def profile(program: CompiledModel) -> dict[str, str]:
-    """The profile that holds all shapes of a program; empty where it has but one."""
+    """The options of the profile that encloses all shapes of a program; empty for one shape."""
     if len(program.shapes) == 1:
         return {}
     axes = list(zip(*program.shapes, strict=True))
@@ -123,6 +124,5 @@ def profile(program: CompiledModel) -> dict[str, str]:
 
 
 def usual(shapes: tuple[Shape, ...]) -> Shape:
-    """What an engine is tuned for: of the shapes in the order given, the one in the middle by
-    size."""
+    """The shape an engine is tuned for: the median by rows, then by pixels."""
     return sorted(shapes, key=lambda shape: (shape[0], shape[2] * shape[3]))[len(shapes) // 2]

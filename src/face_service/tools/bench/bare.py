@@ -2,8 +2,8 @@
 
 `python -m face_service.tools.bench.bare` builds the engine that the settings ask for, sends the
 images through it once and keeps every blob that reaches a network. Then it does nothing but
-these runs, on the same sessions, over and over. An order as JSON on stdin's first line; on
-every further line a number of seconds, each answered with what these seconds held.
+these runs, on the same sessions, over and over. The first request (see child_process) holds the
+images, every further one is a number of seconds, answered with the runs that these seconds held.
 
 On a CPU the server runs the networks image by image, as is done here. A server that forms
 batches across requests can be faster than this.
@@ -20,8 +20,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import IO, Any, NamedTuple, cast
-from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,12 @@ from face_service.config import load_settings
 from face_service.engine_factory import load_engine, runtime_config
 from face_service.errors import FaceServiceError, StartupError
 from face_service.face_engine import FaceEngine
+from face_service.runtime.child_process import (
+    answer_stream,
+    python_module,
+    requests,
+    write_answer,
+)
 from face_service.runtime.network import Network
 from face_service.vision.image import decode
 
@@ -45,7 +51,8 @@ class Call(NamedTuple):
 
 @dataclass(slots=True)
 class Bare:
-    """What one stretch of bare runs did. images: how many images' worth of runs."""
+    """A measurement of bare runs. images: number of images whose runs were repeated; seconds: how
+    long that took."""
 
     images: int
     seconds: float
@@ -58,9 +65,9 @@ class Bare:
 
 @dataclass(slots=True)
 class Recipe:
-    """What the images take, all together.
+    """The runs that all images together take.
 
-    calls: shape of a run's input → how many such runs. faces: how many the engine found.
+    calls: number of runs by shape of the input, `1×3×640×640`. faces: number found by the engine.
     """
 
     calls: dict[str, int]
@@ -70,26 +77,32 @@ class Recipe:
 def record(
     engine: FaceEngine, images: Sequence[bytes], max_pixels: int
 ) -> tuple[list[list[Call]], Recipe]:
-    """The runs of the networks for each image, in order, and their sum."""
+    """Analyse images and record every run of a network.
+
+    images: encoded. max_pixels: of each. Returns the runs of each image, in order, and their sum.
+    """
     recorded: list[list[Call]] = []
     recipe = Recipe({}, 0)
-    run = Network.run
 
-    def noted(network: Network, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def note(network: Network, blob: NDArray[np.float32]) -> None:
         recorded[-1].append(Call(network, blob.copy()))
         shape = "×".join(map(str, blob.shape))
         recipe.calls[shape] = recipe.calls.get(shape, 0) + 1
-        return run(network, blob)
 
-    with mock.patch.object(Network, "run", noted):
+    for network in engine.networks:
+        network.observer = partial(note, network)
+    try:
         for image in images:
             recorded.append([])
             recipe.faces += len(engine.faces_of(decode(image, max_pixels)))
+    finally:
+        for network in engine.networks:
+            network.observer = None
     return recorded, recipe
 
 
 def loop(recorded: Sequence[Sequence[Call]], seconds: float) -> Bare:
-    """Repeat the runs of all images for at least so long, and at least once."""
+    """Repeat the runs of all images for at least `seconds`, and at least once."""
     images, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds or not images:
         for calls in recorded:
@@ -99,12 +112,15 @@ def loop(recorded: Sequence[Sequence[Call]], seconds: float) -> Bare:
     return Bare(images, elapsed)
 
 
-def loop_side_by_side(lanes: Sequence[Sequence[Sequence[Call]]], seconds: float) -> Bare:
-    """`loop` on a thread for each lane, as the server has them."""
+def loop_side_by_side(workers: Sequence[Sequence[Sequence[Call]]], seconds: float) -> Bare:
+    """`loop` on a thread for each worker, as the server has them.
+
+    workers: the recorded runs of the engine of each.
+    """
     done: list[Bare] = []
     threads = [
-        threading.Thread(target=lambda lane=lane: done.append(loop(lane, seconds)))
-        for lane in lanes
+        threading.Thread(target=lambda recorded=recorded: done.append(loop(recorded, seconds)))
+        for recorded in workers
     ]
     started = time.perf_counter()
     for thread in threads:
@@ -115,7 +131,10 @@ def loop_side_by_side(lanes: Sequence[Sequence[Sequence[Call]]], seconds: float)
 
 
 class BareProcess:
-    """A process that repeats bare runs whenever it is asked to."""
+    """A child process that repeats bare runs. pid: its id. recipe: the runs it repeats.
+
+    Raises StartupError where the process has ended; the reason is on stderr.
+    """
 
     def __init__(self, process: subprocess.Popen[str], images: Sequence[bytes]) -> None:
         self._stdin, self._stdout = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
@@ -142,12 +161,13 @@ class BareProcess:
 def bare_process(
     variables: Mapping[str, str | None], images: Sequence[bytes], python: str = sys.executable
 ) -> Iterator[BareProcess]:
-    """A process of the bare limit, its networks loaded and warm; stopped at the end.
+    """A process of the bare limit, its networks loaded and warm; stopped at the end of the block.
 
-    `variables` are laid over this process's environment: give what the server was given.
+    variables: changes of this process's environment, the same as the server's (see
+    `server.environment`). images: encoded. python: the interpreter.
     """
     process = subprocess.Popen(
-        [python, "-m", "face_service.tools.bench.bare"],
+        python_module("face_service.tools.bench.bare", python),
         env=environment(variables),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -173,24 +193,19 @@ def main() -> int:
 
 
 def serve() -> None:
-    """Answer the lines of stdin until it ends."""
+    """Answer the requests on stdin until it ends."""
+    answers, incoming = answer_stream(), requests()
     settings = load_settings()
-    images = [base64.b64decode(image) for image in json.loads(sys.stdin.readline())["images"]]
+    images = [base64.b64decode(image) for image in next(incoming)["images"]]
     setup = runtime_config(settings)
-    lanes = []
+    workers = []
     for _ in range(settings.lanes):
         engine = load_engine(settings, setup)
         recorded, recipe = record(engine, images, settings.max_image_pixels)
-        lanes.append(recorded)
-    answer(asdict(recipe))
-    for line in sys.stdin:
-        answer(asdict(loop_side_by_side(lanes, float(line))))
-
-
-def answer(content: object) -> None:
-    """One line of JSON."""
-    sys.stdout.write(json.dumps(content) + "\n")
-    sys.stdout.flush()
+        workers.append(recorded)
+    write_answer(answers, asdict(recipe))
+    for seconds in incoming:
+        write_answer(answers, asdict(loop_side_by_side(workers, seconds)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A connection on which prepared requests go out and answers come in, cheaply."""
+"""An HTTP connection that sends prepared requests, with little CPU time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ TIMEOUT = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server answered. stages: milliseconds by stage, of its Server-Timing header."""
+    """An answer. status: of HTTP, or BROKEN. stages: milliseconds by stage, of the header
+    Server-Timing."""
 
     status: int
     faces: int = 0
@@ -23,14 +24,15 @@ class Reply:
 
 
 class Client:
-    """One connection, kept alive, over which prepared requests go."""
+    """One keep-alive connection for prepared requests (`request_of`)."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._socket: socket.socket | None = None
 
     def send(self, request: bytes) -> Reply:
-        """Post a request and read the whole answer. A broken connection is a reply, too."""
+        """Send a request and read the whole answer. A connection that breaks is a Reply of status
+        BROKEN."""
         reused = self._socket is not None
         try:
             return self._exchange(request)

@@ -1,4 +1,4 @@
-"""Frames to send where none are given: 1920×1080 JPEGs with a known number of photos."""
+"""Frames to send where no images are given: 1920×1080 JPEGs with a known number of photos."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from face_service.errors import FaceServiceError
+from face_service.tools.photos import photos_in, read_photo
 from face_service.vision.blob import Image
 
 WIDTH, HEIGHT, QUALITY = 1920, 1080, 90
@@ -17,11 +18,10 @@ GRID = [(60 + 620 * column, 40 + 520 * row, 480) for row in range(2) for column 
 CROWD = [(40 + 312 * column, 8 + 214 * row, 200) for row in range(5) for column in range(6)]
 """Left, top and side of each photo in pixels: one alone, up to six, or up to thirty."""
 MOST_FACES = len(CROWD)
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def background(seed: int) -> Image:
-    """A soft landscape of blobs, with the noise a camera adds."""
+    """A smooth random background with a camera's noise: uint8 [HEIGHT, WIDTH, 3]."""
     random = np.random.default_rng(seed)
     coarse = random.integers(30, 220, (9, 16, 3), np.uint8)
     smooth = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).astype(int)
@@ -40,7 +40,7 @@ def compose(photos: Sequence[Image], seed: int) -> bytes:
 
 
 def square(photo: Image) -> Image:
-    """The middle of a photo, as wide as it is high."""
+    """The largest square in the middle of a photo."""
     height, width = photo.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -50,7 +50,8 @@ def square(photo: Image) -> Image:
 def generate(faces: int, photos: Path | None, count: int) -> list[bytes]:
     """`count` frames with `faces` different photos each, from the folder `photos`.
 
-    Raises FaceServiceError for more than MOST_FACES, or if the folder has too few images.
+    Raises FaceServiceError for more than MOST_FACES, if the folder has too few images, or if one
+    of them cannot be read.
     """
     if faces > MOST_FACES:
         raise FaceServiceError(f"--faces {faces}: a frame has room for {MOST_FACES} photos")
@@ -58,21 +59,13 @@ def generate(faces: int, photos: Path | None, count: int) -> list[bytes]:
         return [compose([], seed) for seed in range(count)]
     if photos is None:
         raise FaceServiceError(f"--faces {faces} needs --photos, a folder with photos of people")
-    paths = sorted(p for p in photos.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+    paths = photos_in(photos)
     if len(paths) < faces:
         raise FaceServiceError(f"--photos {photos}: {len(paths)} images, {faces} are needed")
     # Spread over the folder, which may hold many photos of one person side by side.
     step = max(1, len(paths) // (count * faces))
     chosen = [paths[index * step % len(paths)] for index in range(count * faces)]
     return [
-        compose([read(path) for path in chosen[seed * faces :][:faces]], seed)
+        compose([read_photo(path) for path in chosen[seed * faces :][:faces]], seed)
         for seed in range(count)
     ]
-
-
-def read(path: Path) -> Image:
-    """The pixels of a photo. Raises FaceServiceError."""
-    photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if photo is None:
-        raise FaceServiceError(f"--photos: {path} is not an image")
-    return np.asarray(photo, np.uint8)

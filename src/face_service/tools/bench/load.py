@@ -1,8 +1,9 @@
-"""The client: posts images to a server on this machine and notes when each answer came.
+"""The client: posts images to a server on this machine and measures the latency of each answer.
 
-It runs in a process of its own, `python -m face_service.tools.bench.load`: an order as JSON on
-stdin, the answers as JSON on stdout. It imports neither NumPy nor OpenCV and sends bytes
-that were prepared beforehand, for it shares the machine with the server it measures.
+It runs in a process of its own, `python -m face_service.tools.bench.load`: the plan and the images
+as JSON on stdin, a Load as JSON on stdout (see child_process). It imports neither
+NumPy nor OpenCV and sends bytes that were prepared beforehand, for it shares the machine with the
+server it measures.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ import base64
 import itertools
 import json
 import math
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+
+from face_service.errors import FaceServiceError
+from face_service.runtime.child_process import (
+    answer_stream,
+    end_with_parent,
+    python_module,
+    requests,
+    write_answer,
+)
+from face_service.runtime.child_process import run as run_program
 
 from .client import Client, Reply, request_of
 
@@ -26,9 +35,10 @@ from .client import Client, Reply, request_of
 class Plan:
     """How much to send, and when.
 
-    requests: at most. seconds: no request starts later than this after the first one, or,
-    where a rate is given, than twice this. rate: arrivals per second, whether the server
-    keeps up or not; None lets each client post as soon as it has its answer.
+    clients: connections. requests: at most. seconds: no request starts later than this after the
+    first one, or, where a rate is given, than twice this. rate: arrivals per second, whether the
+    server keeps up or not (open loop); None lets each client post as soon as it has its answer
+    (closed loop).
     """
 
     clients: int
@@ -45,18 +55,19 @@ class Plan:
 
     @property
     def last_start(self) -> float:
-        """Seconds after the first request at which the rest is given up."""
+        """Seconds after the first request after which none is sent."""
         return self.seconds if self.rate is None else 2 * self.seconds
 
-    def due(self, turn: int) -> float | None:
-        """Seconds after the start at which request number `turn` is to be sent."""
-        return None if self.rate is None else turn / self.rate
+    def due(self, number: int) -> float | None:
+        """Seconds after the start at which the request of this number is to be sent."""
+        return None if self.rate is None else number / self.rate
 
 
 @dataclass(slots=True)
 class Sample:
-    """One request. latency: seconds to the end of the answer from when the request was due.
-    late: seconds of these before it was sent; 0 in a closed loop."""
+    """One request. status: of HTTP, 0 for a broken connection. latency: seconds from when the
+    request was due to the end of the answer. late: seconds of these before it was sent; 0 in a
+    closed loop. stages: milliseconds by stage, of the header Server-Timing."""
 
     status: int
     latency: float
@@ -67,8 +78,8 @@ class Sample:
 
 @dataclass(slots=True)
 class Load:
-    """What one stretch of load measured. seconds: from the first request to the last answer.
-    cpu_seconds: what the client itself used. unsent: requests given up."""
+    """The measurement of a plan. seconds: from the first request to the last answer. cpu_seconds:
+    CPU time of the client itself. unsent: requests that were not sent because time was up."""
 
     samples: list[Sample]
     seconds: float
@@ -92,29 +103,30 @@ class Load:
         return {str(status) if status else "broken": n for status, n in sorted(counts.items())}
 
 
-def take_turns(
+def send_requests(
     plan: Plan,
-    turns: Callable[[], int],
+    numbers: Callable[[], int],
     send: Callable[[int], Reply],
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
     started: float = 0.0,
 ) -> list[Sample]:
-    """Send requests until the plan is through: what one client does.
+    """What one client does: send requests until the plan is fulfilled.
 
-    `turns` gives out the numbers of the requests, `send` sends one. A request is timed from
-    the moment it was due: if all clients were busy then, the wait for one of them counts.
+    numbers: returns the number of the next request, shared by all clients. send: sends the request
+    of a number. started: the start on `clock`. A request is timed from the moment it was due: if
+    all clients were busy then, the wait for one of them counts.
     """
     samples = []
-    while (turn := turns()) < plan.arrivals:
-        due, now = plan.due(turn), clock() - started
+    while (number := numbers()) < plan.arrivals:
+        due, now = plan.due(number), clock() - started
         if due is not None and due > now:
             sleep(due - now)
             now = clock() - started
         if now > plan.last_start:
             break
         since = now if due is None else due
-        reply = send(turn)
+        reply = send(number)
         samples.append(
             Sample(
                 reply.status,
@@ -128,18 +140,18 @@ def take_turns(
 
 
 def run(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load:
-    """Post the images in turn, as the plan says, with a thread for each client."""
+    """Post the images in turn according to the plan, with a thread for each client."""
     requests = [request_of(image, host, port) for image in images]
-    turns = itertools.count()
+    numbers = itertools.count()
     samples: list[Sample] = []
 
     def client() -> None:
         connection = Client(host, port)
         samples.extend(
-            take_turns(
+            send_requests(
                 plan,
-                turns.__next__,
-                lambda turn: connection.send(requests[turn % len(requests)]),
+                numbers.__next__,
+                lambda number: connection.send(requests[number % len(requests)]),
                 started=started,
             )
         )
@@ -156,30 +168,28 @@ def run(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load:
 
 
 def run_apart(plan: Plan, host: str, port: int, images: Sequence[bytes]) -> Load:
-    """`run` in a process of its own."""
+    """`run` in a child process. Raises FaceServiceError where that fails."""
     order = {
         "plan": asdict(plan),
         "host": host,
         "port": port,
         "images": [base64.b64encode(image).decode() for image in images],
     }
-    finished = subprocess.run(
-        [sys.executable, "-m", "face_service.tools.bench.load"],
-        input=json.dumps(order),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    content = json.loads(finished.stdout)
+    ended = run_program(python_module("face_service.tools.bench.load"), None, json.dumps(order))
+    if ended is None or ended.status:
+        raise FaceServiceError(f"the client of the bench failed: {ended.err if ended else ''}")
+    content = json.loads(ended.out)
     return Load(**{**content, "samples": [Sample(**each) for each in content["samples"]]})
 
 
 def main() -> None:
-    """Run the order on stdin."""
-    order = json.load(sys.stdin)
+    """Run the plan on stdin."""
+    answers = answer_stream()
+    order = next(requests())
+    end_with_parent()
     images = [base64.b64decode(image) for image in order["images"]]
     load = run(Plan(**order["plan"]), order["host"], order["port"], images)
-    json.dump(asdict(load), sys.stdout)
+    write_answer(answers, asdict(load))
 
 
 if __name__ == "__main__":

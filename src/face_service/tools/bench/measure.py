@@ -1,4 +1,4 @@
-"""One run of the bench, from the warm-up to its figures."""
+"""One run of the bench: warm-up, load, bare runs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from .report import Measured
 from .server import Address, cpu_seconds, peak_rss_mb
 
 WARM_UP = 16
-"""Requests at most that are sent, and not counted, before the clock runs."""
+"""Most requests that are sent, and not counted, before the measurement."""
 
 
 def measure(
     server: Address, plan: Plan, images: list[bytes], limit: BareProcess | None, seconds: float
 ) -> Measured:
-    """Warm the server up, then the load, with half of the bare runs before and half after."""
+    """Warm the server up, then measure the load, between two measurements of bare runs.
+
+    limit: the process of bare runs, None for none. seconds: of each of the two. Raises
+    FaceServiceError where the server answers no image.
+    """
     warm = run_apart(Plan(1, min(len(images), WARM_UP), 600), server.host, server.port, images)
     if not warm.latencies:
         raise FaceServiceError(f"the server answers no image: {warm.errors or 'too slow'}")

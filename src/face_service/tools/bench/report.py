@@ -1,4 +1,4 @@
-"""What a run of the bench found out, for people and for machines."""
+"""The report of a run of the bench, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from .load import Load, Plan
 class Measured:
     """The parts of a report.
 
-    health: what the server said of itself. server_cpu_seconds: during the load, None where it
-    cannot be known. ready_seconds: from the start of the process. bare: before and after the
-    load, None if it was not measured.
+    images: number of different images. health: the server's GET /health. server_cpu_seconds: CPU
+    time during the load. peak_rss_mb: 10^6 bytes. ready_seconds: from the start of the process;
+    these three None where they cannot be known. bare: before and after the load, None if it was not
+    measured.
     """
 
     plan: Plan
@@ -44,7 +45,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def as_dict(measured: Measured) -> dict[str, Any]:
-    """Everything, as it goes into JSON. Numbers that there are not are None."""
+    """The report in the types of JSON. Numbers that are unknown are None."""
     load, plan = measured.load, measured.plan
     answered = len(load.latencies)
     faces = sum(sample.faces for sample in load.samples)
@@ -83,7 +84,8 @@ def as_dict(measured: Measured) -> dict[str, Any]:
 
 
 def late(load: Load) -> dict[str, float]:
-    """How many requests were sent more than 5 ms after they were due, and the latest."""
+    """The number of requests sent more than 5 ms after they were due, and the largest delay in
+    milliseconds."""
     delays = [sample.late * 1e3 for sample in load.samples]
     return {"requests": sum(delay > 5 for delay in delays), "max_ms": max(delays, default=0.0)}
 
@@ -96,12 +98,13 @@ def stages(load: Load) -> dict[str, float]:
 
 
 def per(total: float | None, count: int) -> float | None:
-    """`total` shared by `count`."""
+    """`total / count`; None where either is missing."""
     return total / count if total is not None and count else None
 
 
 def bare_limit(measured: Measured) -> dict[str, Any] | None:
-    """Images per second of the bare runs, and what share of that the server reached."""
+    """Images per second of the bare runs, and the share of it, 0..1, that the server reached; None
+    where they were not measured."""
     if not measured.bare or not measured.recipe:
         return None
     rate = sum(b.images for b in measured.bare) / sum(b.seconds for b in measured.bare)
@@ -114,19 +117,19 @@ def bare_limit(measured: Measured) -> dict[str, Any] | None:
 
 
 def without_nan(value: Any) -> Any:
-    """JSON has no nan: None instead, at any depth."""
+    """The same with None for nan, which JSON does not have, at any depth."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def as_text(report: dict[str, Any]) -> str:
-    """The report in words, a line for each figure."""
+    """The report as text, a line for each figure. report: of `as_dict`."""
     return "\n".join(f"{name:<16}{text}" for name, text in figures(report).items() if text)
 
 
 def figures(report: dict[str, Any]) -> dict[str, str]:
-    """Every line by its name; empty where there is nothing to say."""
+    """The text of each line by its name; empty for a line that is left out."""
     server, late, bare = report["server"], report["late"], report["bare_limit"]
     errors = ", ".join(f"{n} × {status}" for status, n in report["errors"].items())
     return {

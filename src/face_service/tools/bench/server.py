@@ -1,4 +1,4 @@
-"""The server under load: a process of our own on a free port, or one that runs already."""
+"""The server under load: a child process on a free port, or one that runs already."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ STOP_TIMEOUT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens, and its process if it is ours."""
+    """Where a server listens. process: None if it is not a child of this process. ready_seconds:
+    from its start until it was ready."""
 
     host: str
     port: int
@@ -37,7 +38,7 @@ class Address:
     ready_seconds: float | None = None
 
     def health(self) -> dict[str, Any]:
-        """What GET /health says; empty if there is no such endpoint, or nothing listens."""
+        """The JSON of GET /health; empty if there is none or nothing listens."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
         try:
             connection.request("GET", "/health")
@@ -50,9 +51,8 @@ class Address:
 
 
 def loopback(url: str) -> Address:
-    """The address behind a URL. Raises FaceServiceError unless it is this very machine:
-    load on somebody else's server is an attack.
-    """
+    """The address of a URL. Raises FaceServiceError unless it is of this machine, because load on
+    another's server is an attack."""
     parts = urlsplit(url)
     try:
         host, port = parts.hostname or "", parts.port or 80
@@ -67,7 +67,7 @@ def loopback(url: str) -> Address:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on right now."""
+    """A port of the loopback interface on which nothing listens at the moment."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -75,10 +75,11 @@ def free_port() -> int:
 
 @contextmanager
 def running(variables: Mapping[str, str | None], python: str = sys.executable) -> Iterator[Address]:
-    """A server of our own, ready, on a free port; stopped at the end, of which SIGTERM is one.
+    """Start a server on a free port and wait until it is ready; it is stopped at the end of the
+    block, also on SIGTERM.
 
-    `variables` are laid over this process's environment, None takes one away. To be called
-    on the main thread. Raises StartupError with the server's own words if it does not start.
+    variables: see `environment`. python: the interpreter. To be called on the main thread. Raises
+    StartupError with the end of the server's log if it does not start.
     """
     port = free_port()
     own = {"HOST": LOOPBACK, "PORT": str(port)}
@@ -102,7 +103,8 @@ def running(variables: Mapping[str, str | None], python: str = sys.executable) -
 
 @contextmanager
 def sigterm_exits() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does; by default it leaves children behind."""
+    """Make SIGTERM raise SystemExit within the block; by default it ends the process without
+    stopping its children."""
 
     def leave(number: int, _: object) -> None:
         raise SystemExit(128 + number)
@@ -115,7 +117,7 @@ def sigterm_exits() -> Iterator[None]:
 
 
 def environment(variables: Mapping[str, str | None]) -> dict[str, str]:
-    """This process's environment with `variables` over it."""
+    """This process's environment, changed by `variables`; None removes one."""
     merged = {**os.environ, **variables}
     return {name: value for name, value in merged.items() if value is not None}
 
@@ -131,7 +133,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], address: Address) -> bool
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
-    """SIGTERM; SIGKILL for a process that does not obey."""
+    """Send SIGTERM, and SIGKILL after STOP_TIMEOUT."""
     process.terminate()
     try:
         process.wait(STOP_TIMEOUT)
@@ -152,7 +154,8 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def peak_rss_mb(pid: int) -> float | None:
-    """The most memory a process has held, VmHWM, in 10^6 bytes; None where there is no /proc."""
+    """The peak of a process's resident memory (VmHWM) in 10^6 bytes; None where there is no
+    /proc."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""What keeps a provider from its card, and what to do about it."""
+"""Why a provider cannot reach its card, and what to do about it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ VENDORS = {
     "MIGraphXExecutionProvider": AMD,
     "ROCMExecutionProvider": AMD,
 }
-"""Whose card a provider needs; of each vendor, the first is the one to take."""
+"""The vendor of the cards that a provider needs. Of each vendor, the first provider is the one that
+is recommended."""
 
 
 def card_trouble(provider: str, graphics: Graphics) -> str | None:
-    """What to do for a provider to reach its card; None where nothing is seen in its way. Only
-    Linux shows enough to tell."""
+    """What to do so that a provider reaches its card; None where no obstacle is found, and on every
+    system but Linux."""
     if sys.platform != "linux":
         return None
     check = {NVIDIA: nvidia_trouble, AMD: amd_trouble}.get(VENDORS.get(provider, ""))
@@ -25,7 +26,8 @@ def card_trouble(provider: str, graphics: Graphics) -> str | None:
 
 
 def nvidia_trouble(graphics: Graphics) -> str | None:
-    """Driver, then devices: a container sees the host's driver in /proc, whatever it was given."""
+    """What to do for an NVIDIA card: driver first, then devices, because a container sees the
+    host's driver in /proc even where it was given no device."""
     if said := graphics.troubles.get("nvidia-smi"):
         return f"make nvidia-smi work, which says: {said} (after an update of the driver, reboot)"
     if "nvidia" not in graphics.drivers:
@@ -41,7 +43,7 @@ def nvidia_trouble(graphics: Graphics) -> str | None:
 
 
 def amd_trouble(graphics: Graphics) -> str | None:
-    """ROCm opens /dev/kfd, and a /dev/dri/renderD* for every card."""
+    """What to do for an AMD card. ROCm opens /dev/kfd, and a /dev/dri/renderD* for every card."""
     found = {device.path: device for device in graphics.devices}
     if "/dev/kfd" not in found:
         return (
@@ -57,7 +59,7 @@ def amd_trouble(graphics: Graphics) -> str | None:
 
 
 def to_open(device: Device) -> str:
-    """What lets this process open a device."""
+    """What to do so that this process can open a device."""
     path, group = device.path, device.group
     if device.trouble != NOT_PERMITTED:
         return f"make {path} work: it cannot be opened ({device.trouble})"

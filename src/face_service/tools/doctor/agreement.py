@@ -1,4 +1,4 @@
-"""Whether a provider computes what the CPU does, and whether that makes sense, face by face."""
+"""Whether a provider's results agree with the CPU's, and whether embeddings tell faces apart."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ Face = Mapping[str, Any]
 """`bbox`: x1, y1, x2, y2 in pixels; `score`; `embedding`: a unit vector, or None."""
 
 CLEAR_SCORE = 0.6
-"""Faces scored higher are not borderline: both must find them."""
+"""Faces scored higher are not borderline: provider and CPU must both find them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far results may be apart: boxes in pixels, scores, least cosine of embeddings."""
+    """Largest allowed difference of box sides in pixels and of scores; smallest allowed cosine of
+    embeddings."""
 
     box: float
     score: float
@@ -28,14 +29,15 @@ HALF = Tolerance(box=5.0, score=0.05, cosine=0.98)
 (docs/decisions/0011-precision.md); fp16 is more precise than that."""
 
 GAP = 0.2
-"""On the picture that comes with this, three packs have 0.58 to 0.68; one of them whose pixels were
-normalised wrongly has 0.003 (docs/decisions/0021-the-doctor.md)."""
+"""Least difference of `SanityCheck`. On PICTURE three packs have 0.58 to 0.68; one of them whose
+pixels were normalised wrongly has 0.003 (docs/decisions/0021-the-doctor.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """found, expected: faces of the provider and of the CPU. box, score: the largest differences;
-    cosine: the least. None where there is nothing to compare. within: inside of the tolerance."""
+    """found, expected: number of faces of the provider and of the CPU. box (pixels), score: the
+    largest differences; cosine: the smallest. None where there is nothing to compare. within: all
+    are within the tolerance and no clear face is missing."""
 
     found: int
     expected: int
@@ -47,8 +49,8 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class SanityCheck:
-    """Cosines: of faces and their mirror images, of faces and other faces of the picture. None
-    where there are no two."""
+    """least_same: the smallest cosine of a face and its mirror image. most_other: the largest of
+    two faces of the picture. None where there are no two."""
 
     least_same: float | None
     most_other: float | None
@@ -62,10 +64,13 @@ class SanityCheck:
 
 
 def compare(faces: Sequence[Face], reference: Sequence[Face], precision: str) -> Agreement:
-    """How far the faces a provider found are from those of the CPU, its reference."""
+    """Compare the faces that a provider found with those of the CPU, the reference.
+
+    precision: of the provider; in 16 bits larger differences are allowed.
+    """
     allowed = FULL if precision in ("fp32", "int8") else HALF
     pairs = matched(faces, reference)
-    box = max((apart(one, other) for one, other in pairs), default=None)
+    box = max((max_box_difference(one, other) for one, other in pairs), default=None)
     score = max((abs(one["score"] - other["score"]) for one, other in pairs), default=None)
     cosines = [c for one, other in pairs if (c := cosine(one, other)) is not None]
     alone = [face for face in faces if not any(face is one for one, _ in pairs)]
@@ -84,7 +89,8 @@ def compare(faces: Sequence[Face], reference: Sequence[Face], precision: str) ->
 
 
 def sense(faces: Sequence[Face], mirrored: Sequence[Face], width: int) -> SanityCheck:
-    """What a network that knows faces shows on any picture, without another to compare it with.
+    """Whether embeddings are plausible, judged without a reference: a face and its mirror image
+    should be alike, two faces of a picture should not.
 
     mirrored: the faces of the picture's mirror image. width: of both, in pixels.
     """
@@ -100,34 +106,36 @@ def sense(faces: Sequence[Face], mirrored: Sequence[Face], width: int) -> Sanity
 
 
 def turned_back(bbox: Sequence[float], width: int) -> list[float]:
-    """A box of the mirror image, in the picture."""
+    """A box of the mirror image in the coordinates of the picture."""
     x1, y1, x2, y2 = bbox
     return [width - x2, y1, width - x1, y2]
 
 
 def matched(faces: Sequence[Face], others: Sequence[Face]) -> list[tuple[Face, Face]]:
-    """Pairs of faces at the same place: no side is off by more than half the box."""
+    """Pairs of faces at the same place: no side differs by more than half the shorter side of the
+    box."""
     pairs = []
     for face in faces:
-        nearest = min(others, key=lambda other: apart(face, other), default=None)
-        if nearest and apart(face, nearest) <= shorter_side(nearest) / 2:
+        nearest = min(others, key=lambda other: max_box_difference(face, other), default=None)
+        if nearest and max_box_difference(face, nearest) <= shorter_side(nearest) / 2:
             pairs.append((face, nearest))
     return pairs
 
 
-def apart(one: Face, other: Face) -> float:
-    """Largest difference of two boxes, in pixels."""
+def max_box_difference(one: Face, other: Face) -> float:
+    """The largest difference of a side of two boxes, in pixels."""
     sides = zip(one["bbox"], other["bbox"], strict=True)
     return max(float(abs(a - b)) for a, b in sides)
 
 
 def shorter_side(face: Face) -> float:
+    """Of the face's box, in pixels."""
     x1, y1, x2, y2 = face["bbox"]
     return float(min(x2 - x1, y2 - y1))
 
 
 def cosine(one: Face, other: Face) -> float | None:
-    """Of two embeddings, where there are two."""
+    """The cosine of the embeddings of two faces; None where one has none."""
     a, b = one["embedding"], other["embedding"]
     if a is None or b is None:
         return None

@@ -1,21 +1,24 @@
-"""`python -m face_service.tools.doctor.child`: one thing that may crash or hang, in a process.
+"""`python -m face_service.tools.doctor.child`: one probe that may crash or hang, in a process.
 
-An order as JSON on stdin's first line, the answer as JSON on stdout. It ends with its parent, when
-stdin ends.
+The request names a `task` and what it needs (see child_process for how it arrives); the answer is
+what the task found, or a `Failed`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from face_service.runtime.child_process import (
+    answer_stream,
+    end_with_parent,
+    requests,
+    write_answer,
+)
 
 if TYPE_CHECKING:
     from face_service.face_engine import Face, FaceEngine
@@ -27,7 +30,7 @@ x 1005 to 2065, y 830 to 1320, at three quarters of its size."""
 PICTURE_PIXELS = 795 * 368
 
 MOST_FACES = 32
-"""The best of a picture: enough to compare, and an answer of a known size."""
+"""Faces of a picture that are compared, by descending score; bounds the size of the answer."""
 BATCHES = (1, 8)
 MOST_RUNS = 7
 RUNS_S = 5.0
@@ -35,47 +38,39 @@ RUNS_S = 5.0
 
 
 def main() -> None:
-    """Do what stdin says. What libraries print on stdout goes to stderr."""
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    order = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    """Answer the request on stdin."""
+    answers = answer_stream()
+    request = next(requests())
+    end_with_parent()
     from face_service.tools.doctor.probing import Failed, attempt
 
     tasks = {"graphics": graphics, "storage": storage, "offers": offers, "trial": trial}
-    found = attempt(tasks[order["task"]], order)
-    answer = asdict(found) if isinstance(found, Failed) else found
-    with open(answers, "w") as stdout:  # noqa: PTH123 - a descriptor
-        json.dump(answer, stdout, default=str)
+    found = attempt(tasks[request["task"]], request)
+    write_answer(answers, asdict(found) if isinstance(found, Failed) else found)
 
 
-def end_with_parent() -> None:
-    """Wait for the end of stdin, then end the process, wherever it is."""
-    sys.stdin.read()
-    os._exit(1)
-
-
-def graphics(order: dict[str, Any]) -> dict[str, Any]:
-    """What is seen of cards."""
+def graphics(request: dict[str, Any]) -> dict[str, Any]:
+    """Cards, drivers and devices; see `graphics.Graphics`."""
     from face_service.tools.doctor import graphics
 
-    return asdict(graphics.graphics(Path(order["root"])))
+    return asdict(graphics.graphics(Path(request["root"])))
 
 
-def storage(order: dict[str, Any]) -> dict[str, Any]:
-    """Pack and cache, or why nothing is known of them."""
+def storage(request: dict[str, Any]) -> dict[str, Any]:
+    """`PackState` and `CacheState`, each or the reason why it is unknown."""
     from face_service.tools.doctor.probing import attempt
     from face_service.tools.doctor.storage import cache_state, pack_state
 
-    cache_dir = Path(order["cache_dir"])
+    cache_dir = Path(request["cache_dir"])
     return {
-        "pack": asdict(attempt(pack_state, order["model"], cache_dir)),
+        "pack": asdict(attempt(pack_state, request["model"], cache_dir)),
         "cache": asdict(attempt(cache_state, cache_dir)),
     }
 
 
-def offers(order: dict[str, Any]) -> dict[str, Any]:
-    """What this ONNX Runtime offers, and what becomes of what the settings ask for."""
+def offers(request: dict[str, Any]) -> dict[str, Any]:
+    """The providers of this ONNX Runtime, and which of them a start would try; see
+    `trials.Offers`."""
     import onnxruntime
 
     offered = onnxruntime.get_available_providers()
@@ -88,12 +83,13 @@ def offers(order: dict[str, Any]) -> dict[str, Any]:
         "version": onnxruntime.__version__,
         "offered": offered,
         "made_for": made_for,
-        **selected(order["asked"], order["precision"], offered),
+        **selected(request["asked"], request["precision"], offered),
     }
 
 
 def selected(asked: Sequence[str], precision: Any, offered: Sequence[str]) -> dict[str, Any]:
-    """The lists that a start would try, and why not others; why there is none."""
+    """The lists of providers that a start would try, the reasons against others, and the error
+    where there is no list."""
     from face_service.errors import ProviderError
     from face_service.runtime.selection import choose_providers
 
@@ -108,29 +104,25 @@ def selected(asked: Sequence[str], precision: Any, offered: Sequence[str]) -> di
     }
 
 
-def trial(order: dict[str, Any]) -> dict[str, Any]:
-    """Load the pack onto providers as the service does, and look at a picture.
+def trial(request: dict[str, Any]) -> dict[str, Any]:
+    """Load the pack onto providers as the service does, and analyse a picture and its mirror image.
 
-    order: `providers`, `precision`, `model`, `image` (None: PICTURE). Raises ProviderError where
-    the first provider does not compute.
+    request: `providers`, `precision`, `model`, `image` (None: PICTURE). Raises ProviderError where
+    the first provider does not compute, PackError where the pack is not here.
     """
     from face_service.config import load_settings
-    from face_service.engine_factory import (
-        build_engine,
-        detector_canvases,
-        runtime_config,
-        smoke_test,
-    )
+    from face_service.engine_builder import build_engine
+    from face_service.engine_factory import detector_canvases, runtime_config, smoke_test
     from face_service.face_engine import Options
     from face_service.runtime.precision import require_precision
-    from face_service.tools.doctor.storage import here
+    from face_service.tools.doctor.storage import verify_local_pack
     from face_service.vision.image import decode, set_up_opencv
 
     set_up_opencv()
-    providers, precision = tuple(order["providers"]), order["precision"]
+    providers, precision = tuple(request["providers"]), request["precision"]
     require_precision(providers[0], precision)
-    settings = load_settings(insightface_model=order["model"])
-    pack = here(settings.insightface_model, settings.model_cache_dir)
+    settings = load_settings(insightface_model=request["model"])
+    pack = verify_local_pack(settings.insightface_model, settings.model_cache_dir)
     setup = replace(runtime_config(settings), precision=precision)
     started = time.perf_counter()
     engine = build_engine(pack, detector_canvases(settings), providers, setup=setup)
@@ -139,8 +131,8 @@ def trial(order: dict[str, Any]) -> dict[str, Any]:
     options = Options(max_faces=MOST_FACES, attributes=False, quality=False)
     picture = decode(PICTURE.read_bytes(), PICTURE_PIXELS)
     image = picture
-    if order["image"]:
-        image = decode(Path(order["image"]).read_bytes(), settings.max_image_pixels)
+    if request["image"]:
+        image = decode(Path(request["image"]).read_bytes(), settings.max_image_pixels)
     return {
         "precision": engine.info.precision,
         "warm_s": warm,
@@ -153,13 +145,14 @@ def trial(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def mirrored(image: Image) -> Image:
-    """The image as a mirror shows it."""
+    """The image flipped left to right."""
     import cv2
 
     return cv2.flip(image, 1)  # type: ignore[return-value]
 
 
 def as_json(face: Face) -> dict[str, Any]:
+    """`agreement.Face`, in lists and numbers."""
     return {
         "bbox": face.bbox.tolist(),
         "score": face.score,
@@ -168,7 +161,8 @@ def as_json(face: Face) -> dict[str, Any]:
 
 
 def milliseconds(engine: FaceEngine, image: Image) -> dict[str, Any]:
-    """Medians: of the detector, and of the recogniser by number of faces in a batch."""
+    """Medians of MOST_RUNS runs: of the detector, and of the recogniser by faces in a batch; only
+    for those of BATCHES that the image has faces for."""
     from face_service.face_engine import Options, PreparedImage
     from face_service.observability.timing import StageTimes
 

@@ -1,4 +1,4 @@
-"""What the settings say: what is asked for, what differs from the defaults."""
+"""The settings: what is asked for, what differs from the defaults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from face_service.runtime.threads import CGROUP, available_cpus
+from face_service.runtime.threads import CGROUP, network_threads
 
 if TYPE_CHECKING:
     from face_service.config import Settings
@@ -18,8 +18,9 @@ USER_IN_URL = re.compile(r"(?<=//)[^/@\s]+@")
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """asked: ONNX_PROVIDERS. threads: of each network on the CPU. differing: settings that are not
-    as by default, as they would be written; of API_KEYS only how many there are."""
+    """The settings that the report shows. asked: ONNX_PROVIDERS. threads: of each network on the
+    CPU. differing: the settings that differ from their defaults, as they would be written; of
+    API_KEYS only their number."""
 
     asked: tuple[str, ...]
     precision: str
@@ -31,7 +32,8 @@ class Configuration:
 
 
 def configuration(model: str | None, cgroup: Path = CGROUP) -> Configuration:
-    """The settings of this environment; `model` wins over INSIGHTFACE_MODEL.
+    """The settings of this environment, with `model` instead of INSIGHTFACE_MODEL where it is
+    given.
 
     Raises StartupError where one is not allowed, ImportError where a package is missing.
     """
@@ -43,14 +45,14 @@ def configuration(model: str | None, cgroup: Path = CGROUP) -> Configuration:
         precision=settings.precision,
         model=settings.insightface_model,
         cache_dir=settings.model_cache_dir,
-        threads=settings.intra_op_threads or max(1, available_cpus(cgroup) // settings.lanes),
+        threads=network_threads(settings.intra_op_threads, settings.lanes, cgroup),
         lanes=settings.lanes,
         differing=dict(differing(settings)),
     )
 
 
 def differing(settings: Settings) -> list[tuple[str, str]]:
-    """Name and value of every setting that is not as by default."""
+    """Name and value of every setting that differs from its default."""
     return [
         (name.upper(), shown(name, value))
         for name, field in type(settings).model_fields.items()
@@ -59,7 +61,7 @@ def differing(settings: Settings) -> list[tuple[str, str]]:
 
 
 def shown(name: str, value: object) -> str:
-    """A setting as it would be written, without what nobody else should see."""
+    """A setting as it would be written, without keys and passwords."""
     if name == "api_keys" and isinstance(value, tuple):
         return f"({len(value)})"
     text = ",".join(value) if isinstance(value, tuple) else str(value)

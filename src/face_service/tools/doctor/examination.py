@@ -1,4 +1,4 @@
-"""The examination: every probe, one after the other, and what each has found."""
+"""The examination: every probe, one after the other, and its result."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .hardware import Cpu, Memory, System, cpu, memory, system
 from .probing import Failed, attempt
 from .software import Build, build, libraries, packages, python
 from .storage import CacheState, PackState, stored
-from .trials import Offers, Trial, offers, smoke_test
+from .trials import Offers, Trial, offers, try_providers
 
 NO_SETTINGS = Failed("the settings do not say")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be examined. model: wins over INSIGHTFACE_MODEL. image: what providers look at, in
-    place of the picture that is always there. seconds: for each of them, in place of what is usual.
-    root: where the system's files are."""
+    """What to examine. model: instead of INSIGHTFACE_MODEL. image: a file that providers analyse
+    instead of `child.PICTURE`. seconds: the time limit of each provider instead of the usual one.
+    root: the folder of the system's files."""
 
     model: str | None = None
     image: Path | None = None
@@ -31,8 +31,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found and, where nothing was, why. own_picture: providers have looked at one of the
-    caller's."""
+    """The result of every probe. own_picture: providers have analysed the caller's picture, of
+    which it is not known how many faces it has."""
 
     system: System | Failed
     cpu: Cpu | Failed
@@ -51,8 +51,10 @@ class Examination:
 
 
 def examine(request: Request, say: Callable[[str], None] = lambda _: None) -> Examination:
-    """Find out everything. Takes seconds, minutes where programs must be compiled, and raises
-    nothing. say: is told now and then what takes so long."""
+    """Run every probe. Takes seconds, minutes where programs must be compiled. Raises nothing.
+
+    say: called with a line of text before each step that takes long.
+    """
     root = request.root
     settings = attempt(configuration, request.model, root / "sys/fs/cgroup")
     say("loading ONNX Runtime")
@@ -65,7 +67,7 @@ def examine(request: Request, say: Callable[[str], None] = lambda _: None) -> Ex
         offered = offers(settings.asked, settings.precision)
         pack, cache = stored(settings.model, settings.cache_dir)
         if isinstance(offered, Offers) and isinstance(pack, PackState) and pack.state == "whole":
-            trials = tuple(smoke_test(settings, offered, request.image, request.seconds, say))
+            trials = tuple(try_providers(settings, offered, request.image, request.seconds, say))
     return Examination(
         system=attempt(system, root),
         cpu=attempt(cpu, root),

@@ -1,5 +1,5 @@
-"""Cards, as the system shows them without a package of its own: on the bus, by the drivers' files,
-by the drivers' tools where they are installed; and whether this process may open their devices."""
+"""Cards, found without a package: on the PCI bus, in the drivers' files, by the drivers' tools
+where they are installed; and whether this process may open their devices."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from face_service.runtime.child_process import Ended
+
 from .hardware import content, fields
-from .probing import NO_ANSWER, Ended, Failed, ask, run
+from .probing import NO_ANSWER, Failed, ask, run
 
 NVIDIA, AMD, INTEL = "NVIDIA", "AMD", "Intel"
 VENDORS = {"0x10de": NVIDIA, "0x1002": AMD, "0x8086": INTEL}
@@ -20,19 +22,19 @@ CARD_CLASSES = ("0x03", "0x12")
 """PCI classes of display controllers and of processing accelerators, as in pci.ids."""
 
 DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia[0-9]*", "kfd", "dri/renderD*", "dxg")
-"""What is opened to compute, under /dev. dxg: any card, under Windows' WSL."""
+"""Files under /dev that a driver opens to compute. dxg: of any card, in WSL."""
 
 NOT_PERMITTED = "not permitted"
 
 TOOL_SECONDS = 10.0
 SEEING_S = 60.0
-"""For three runs of a tool, and some more."""
+"""Time limit of all of it: three runs of a tool, and some more."""
 QUERY = "--query-gpu=name,memory.total,compute_cap,driver_version"
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card that a driver shows. memory: bytes, None where it is not said."""
+    """A card that a driver shows. memory: bytes, None where it is unknown."""
 
     vendor: str
     name: str
@@ -52,8 +54,8 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Graphics:
-    """on_bus: vendors of the cards that are plugged in, driver or not. drivers: versions by name.
-    troubles: what a driver's tool says instead of an answer. user: whose permissions count."""
+    """on_bus: vendors of the cards on the PCI bus, with a driver or without. drivers: version by
+    name. troubles: first line of the error by tool. user: uid and groups of this process."""
 
     cards: tuple[Card, ...] = ()
     on_bus: tuple[str, ...] = ()
@@ -64,12 +66,12 @@ class Graphics:
 
     @property
     def vendors(self) -> list[str]:
-        """Of every card there is, each once."""
+        """The vendors of all cards, sorted, each once."""
         return sorted({*self.on_bus, *(card.vendor for card in self.cards)})
 
 
 def seen(root: Path) -> Graphics | Failed:
-    """`graphics`, from another process: to open a device is to trust its driver."""
+    """`graphics`, found by a child process, because opening a device may hang in its driver."""
     answer = ask({"task": "graphics", "root": str(root)}, SEEING_S)
     if isinstance(answer, Failed):
         return answer
@@ -80,7 +82,7 @@ def seen(root: Path) -> Graphics | Failed:
 
 
 def graphics(root: Path = Path("/")) -> Graphics:
-    """Everything there is to see."""
+    """All cards, drivers and devices. root: the folder of the system's files."""
     cards = [*nvidia_cards(root), *amd_cards(root)]
     drivers = dict(kernel_drivers(root))
     troubles = {}
@@ -103,7 +105,7 @@ def graphics(root: Path = Path("/")) -> Graphics:
 
 
 def user() -> str:
-    """Whom this process acts for, by numbers: `uid 1000, groups 44 992 1000`."""
+    """User and groups of this process: `uid 1000, groups 44 992 1000`; empty on Windows."""
     if not hasattr(os, "geteuid"):
         return ""
     groups = sorted({os.getegid(), *os.getgroups()})
@@ -154,7 +156,7 @@ def kernel_drivers(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def devices(root: Path) -> Iterator[Device]:
-    """The devices of DEVICES that are there."""
+    """Those of DEVICES that exist."""
     for pattern in DEVICES:
         for path in sorted((root / "dev").glob(pattern)):
             about = path.stat()
@@ -163,8 +165,8 @@ def devices(root: Path) -> Iterator[Device]:
 
 
 def trouble_opening(path: Path) -> str | None:
-    """Why a device cannot be opened for reading and writing. Only opening it says: groups, access
-    lists and a container's rules for devices all have a word in it."""
+    """The error of opening a device for reading and writing; None where it opens. It is tried,
+    because groups, access lists and a container's device rules all decide it."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError as error:
@@ -209,7 +211,7 @@ def named_by_rocm_smi(cards: list[Card], out: str) -> list[Card]:
 
 
 def first_line(said: Ended) -> str:
-    """What a tool says that does not work."""
+    """The first line of the output of a tool that failed."""
     if said.status is None:
         return f"{NO_ANSWER} {TOOL_SECONDS:g} s"
     lines = f"{said.out}\n{said.err}".strip().splitlines()

@@ -1,4 +1,4 @@
-"""The machine without its cards: system, processor, memory, and what of them a container may use.
+"""System, processor and memory, and how much of them a container may use.
 
 `root` is where the system's files are: "/", or a folder that looks like it.
 """
@@ -15,7 +15,7 @@ from face_service.runtime.processor import Processor, processor
 from face_service.runtime.threads import allowed_cpus, cpu_quota
 
 CONTAINER_MARKS = (".dockerenv", "run/.containerenv")
-"""What Docker and Podman leave in a container."""
+"""Files that Docker and Podman make in a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Memory:
 
 
 def system(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> System:
-    """Which system this is, and whether it is in a container."""
+    """The operating system, and whether this is a container of Docker, Podman or Kubernetes."""
     release = fields(root / "etc/os-release", "=")
     return System(
         kernel=f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -59,7 +59,7 @@ def system(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) 
 
 
 def cpu(root: Path = Path("/")) -> Cpu:
-    """The processor, as the first of the list describes it."""
+    """The first processor of /proc/cpuinfo, and how many there are."""
     path = root / "proc/cpuinfo"
     return Cpu(
         processor=processor(path),
@@ -73,7 +73,7 @@ def memory(root: Path = Path("/")) -> Memory:
     """The machine's memory, and the container's limit (cgroup v2 `memory.max`, v1
     `memory.limit_in_bytes`, which without a limit is more than any machine has).
 
-    Raises KeyError where the system does not tell.
+    Raises KeyError where there is no /proc/meminfo.
     """
     known = fields(root / "proc/meminfo", ":")
     total, available = (
@@ -89,7 +89,7 @@ def memory(root: Path = Path("/")) -> Memory:
 
 
 def content(path: Path) -> str:
-    """What a file of the system says; nothing where it is absent or closed to us."""
+    """The text of a file; empty where it cannot be read."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:
@@ -97,7 +97,7 @@ def content(path: Path) -> str:
 
 
 def fields(path: Path, separator: str) -> dict[str, str]:
-    """A file of names and values, one a line; the first value of a name counts."""
+    """Value by name of a file with one pair a line; of a name that repeats, the first value."""
     found: dict[str, str] = {}
     for line in content(path).splitlines():
         name, middle, value = line.partition(separator)
@@ -107,6 +107,6 @@ def fields(path: Path, separator: str) -> dict[str, str]:
 
 
 def count(path: Path, name: str) -> int:
-    """How often a name stands in such a file."""
+    """How many lines of a file of names and values, separated by a colon, have this name."""
     lines = content(path).splitlines()
     return sum(line.partition(":")[0].strip() == name for line in lines)

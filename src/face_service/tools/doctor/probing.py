@@ -1,50 +1,37 @@
-"""Probes that may fail, crash or hang: each costs a line of the report, never the report."""
+"""Probes: functions and programs that may fail, crash or hang without ending the report."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from face_service.errors import FaceServiceError
+from face_service.runtime import child_process
+from face_service.runtime.child_process import Ended, python_module
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST_OUTPUT = 8_000_000
-"""Bytes of what a program says that are read."""
+"""Bytes of a program's output that are read."""
 NO_ANSWER = "no answer within"
-LAST_MOMENTS_S = 5.0
-"""For a killed process to be gone. One that waits for a driver in the kernel may never be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What could not be found out, and why. ours: it is a sentence of this service, which says
-    what is to be done."""
+    """A probe that has found nothing. why: the reason, on one line. ours: the reason is an error of
+    this service, which says what is to be done."""
 
     why: str
     ours: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A program that has ended, or was killed after its time: then `status` is None."""
-
-    status: int | None
-    out: str
-    err: str
-
-
 def attempt(probe: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failed:
-    """What a probe finds, or why it finds nothing."""
+    """The result of a probe, or Failed where it raises."""
     try:
         return probe(*args, **kwargs)
     except FaceServiceError as error:
@@ -54,39 +41,25 @@ def attempt(probe: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Fai
 
 
 def in_one_line(text: str) -> str:
-    """The same words on a line."""
+    """A text with every run of white space as one space."""
     return " ".join(text.split())
 
 
 def run(command: Sequence[str], seconds: float, line: str = "") -> Ended | None:
-    """Run a program for `seconds` at most, with `line` on its stdin, which stays open meanwhile.
+    """Run a program for `seconds` at most, with `line` on its stdin; see `child_process.run`.
 
     None where there is no such program, or it may not be run.
     """
-    with _file() as out, _file() as err:
-        try:
-            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err)
-        except OSError:
-            return None
-        stdin, status = cast(IO[bytes], child.stdin), None
-        try:
-            with suppress(BrokenPipeError):  # it has ended without reading
-                stdin.write(line.encode() + b"\n")
-                stdin.flush()
-            with suppress(subprocess.TimeoutExpired):
-                status = child.wait(seconds)
-        finally:
-            _end(child)
-            with suppress(BrokenPipeError):
-                stdin.close()
-        return Ended(status, _content(out), _content(err))
+    return child_process.run(command, seconds, line, MOST_OUTPUT)
 
 
-def ask(order: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
-    """Have `child.py` do something in a process of its own."""
-    # -P: what lies in the working directory is none of our modules.
-    command = [sys.executable, "-P", "-m", "face_service.tools.doctor.child"]
-    ended = attempt(run, command, seconds, json.dumps(order))
+def ask(request: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
+    """Send a request to `child.py`, in a process of its own, and return its answer.
+
+    seconds: after which the process is killed. Failed where it is, or crashes, or the probe fails.
+    """
+    command = python_module("face_service.tools.doctor.child")
+    ended = attempt(run, command, seconds, json.dumps(request))
     if isinstance(ended, Failed):
         return ended
     if ended is None:
@@ -99,7 +72,10 @@ def ask(order: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
 
 
 def how(ended: Ended, seconds: float) -> str:
-    """How a program ended that was to give an answer and has not."""
+    """How a program ended that gave no answer, with the last line of its stderr.
+
+    seconds: the time limit it had.
+    """
     if ended.status is None:
         return f"{NO_ANSWER} {seconds:g} s"
     said = ended.err.strip().splitlines()
@@ -109,23 +85,3 @@ def how(ended: Ended, seconds: float) -> str:
     if ended.status < 0:
         return f"it crashed ({signal.Signals(-ended.status).name}){last}"
     return f"it ended with status {ended.status}{last}"
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.kill()
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(LAST_MOMENTS_S)
-
-
-def _file() -> IO[bytes]:
-    """A file for what is said: a pipe would be held open by whatever a killed program has started.
-    In memory where that can be had, for a disk may be full."""
-    if sys.platform == "linux":
-        return os.fdopen(os.memfd_create("said"), "w+b")
-    return tempfile.TemporaryFile()
-
-
-def _content(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read(MOST_OUTPUT).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""The report: one paste into a bug report, or one JSON object. Plain text, nothing personal."""
+"""The report, as text for a bug report or as one JSON object, without personal data."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ from .verdict import differences, floored, notes, to_do
 
 WIDTH = 100
 LONGEST = 600
-"""Letters of a message that are shown."""
+"""Characters of a message that are shown."""
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f]")
 """Colours, which ONNX Runtime gives its messages, and other control characters."""
 
 
 def as_text(found: Examination, home: Path) -> str:
-    """The report for a person; the last line says what comes next."""
+    """The report as text. The last line is `ready` or what is to be done first. home: shown as
+    ~."""
     lines = [f"{'doctor':<13}face-service {__version__}"]
     for title, section in sections(found):
         wrapped = [part for line in section for part in textwrap.wrap(line, WIDTH) or [line]]
@@ -47,7 +48,7 @@ def as_text(found: Examination, home: Path) -> str:
 
 
 def as_json(found: Examination, home: Path) -> str:
-    """The same for machines. `to_do` holds everything, most urgent first."""
+    """The report as JSON. `to_do` has everything that is to be done, most urgent first."""
     todo = list(to_do(found))
     content = {
         "version": __version__,
@@ -203,8 +204,8 @@ def gigabytes(size: int) -> str:
 
 
 def scrubbed(text: str, home: Path) -> str:
-    """Without colours, what a URL says of a user, and the host's name in an error of CUDA's; the
-    home folder as ~."""
+    """A text without control characters, without users in URLs and the host's name in CUDA's
+    errors, with the home folder as ~, cut at LONGEST characters."""
     text = text.encode(errors="backslashreplace").decode()  # names of files that are no UTF-8
     text = USER_IN_URL.sub("…@", ESCAPES.sub("", text))
     text = re.sub(r"hostname=\S*", "hostname=…", text)
@@ -214,7 +215,7 @@ def scrubbed(text: str, home: Path) -> str:
 
 
 def plain(value: Any) -> Any:
-    """As JSON knows it."""
+    """A value in the types of JSON."""
     if is_dataclass(value) and not isinstance(value, type):
         return {name: plain(item) for name, item in asdict(value).items()}
     if isinstance(value, Mapping):

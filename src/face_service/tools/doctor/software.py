@@ -31,13 +31,13 @@ LIBRARY = re.compile(
     r"lib(cuda|cudart|cublas|cudnn|nvinfer|amdhip64|MIOpen|migraphx_c|openvino)\.so\.(\d[\d.]*)"
 )
 WHEELS = re.compile(r"nvidia-(cuda-runtime|cublas|cudnn)(-cu\d+)?|tensorrt(-cu\d+)?")
-"""Packages that hold such libraries, where CUDA comes from pip."""
+"""Packages that hold such libraries where CUDA comes from pip."""
 LDCONFIG_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """ONNX Runtime as it is installed; nothing here has loaded it.
+    """ONNX Runtime as it is installed, found without importing it.
 
     installed: version by package. folder: where Python finds the module, None where it does not.
     home: where the package has put it, None where no package is installed.
@@ -54,16 +54,17 @@ class Build:
 
 
 def python() -> str:
-    """Python's version and make."""
+    """Python's implementation and version: `CPython 3.11.7`."""
     return f"{platform.python_implementation()} {platform.python_version()}"
 
 
 def packages() -> dict[str, str]:
-    """Versions of PACKAGES, of those that are installed."""
+    """Version by package of those of PACKAGES that are installed."""
     return versions(PACKAGES)
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
+    """Version by package of those that are installed."""
     found = {}
     for name in names:
         try:
@@ -85,7 +86,7 @@ def build() -> Build:
 
 
 def repair(build: Build, asked: Sequence[str], why: str) -> str:
-    """What is to be done where the module cannot be loaded because of `why`."""
+    """What to do where the module cannot be imported. why: the error."""
     if build.hidden:
         own = " and ".join(f"{name} {version}" for name, version in build.installed.items())
         return (
@@ -97,12 +98,13 @@ def repair(build: Build, asked: Sequence[str], why: str) -> str:
 
 
 def clashing(build: Build, asked: Sequence[str]) -> str | None:
-    """What is to be done where several builds are installed over each other."""
+    """What to do where several builds are installed; None where there is one or none."""
     return conflicting_builds(build.installed, package_for(build, asked))
 
 
 def package_for(build: Build, asked: Sequence[str]) -> str:
-    """The package that has what is asked for; where that is the CPU, the one that is installed."""
+    """The package of the first provider of `asked` beside the CPU; else the one that is installed,
+    or the CPU's."""
     from face_service.runtime.providers import CPU, PROVIDERS
 
     for name in asked:
@@ -112,15 +114,16 @@ def package_for(build: Build, asked: Sequence[str]) -> str:
 
 
 def everything_named_so() -> tuple[str, ...]:
-    """Every package that claims to be ONNX Runtime, those that hold nothing included: pip takes
-    them for the real one."""
+    """Every installed package of BUILDS, empty stand-ins included, which pip does not tell from the
+    real one."""
     return tuple(versions(BUILDS))
 
 
 def libraries(
     root: Path = Path("/"), environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Versions of the libraries of accelerators that the linker, ROCm's folder or pip have."""
+    """Version by name of the libraries of accelerators: those in the linker's cache and path, in
+    ROCm's folder, and in packages of pip."""
     found: dict[str, set[str]] = {}
     for name in [*linker_cache(), *in_search_path(environment.get("LD_LIBRARY_PATH", ""))]:
         if library := LIBRARY.fullmatch(name):
@@ -136,7 +139,7 @@ def libraries(
 
 
 def linker_cache() -> Iterator[str]:
-    """File names that the linker knows."""
+    """File names in the linker's cache."""
     for program in ("/sbin/ldconfig", "ldconfig"):
         if ended := run([program, "-p"], LDCONFIG_SECONDS):
             yield from re.findall(r"^\s+(\S+) \(", ended.out, re.M)

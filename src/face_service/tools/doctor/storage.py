@@ -1,4 +1,4 @@
-"""The pack and the folder it is kept in. Nothing is fetched here."""
+"""The state of the pack and of its folder. Nothing is downloaded here."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ if TYPE_CHECKING:
 from .probing import Failed, ask, in_one_line
 
 READING_S = 120.0
-"""For every file of a pack to be hashed: 400 MB at most, from a disk that is slow."""
-
-COMPILED = ".compiled"
-"""Where `assembly.runtime_config` has programs kept, in MODEL_CACHE_DIR."""
+"""Time limit for hashing every file of a pack: 400 MB at most, from a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackState:
-    """The pack that is asked for. fetched: it is one of the catalogue. files: role, name and
-    SHA-256 of each. trouble: what is wrong with it."""
+    """The pack of INSIGHTFACE_MODEL. fetched: it is one of the catalogue, so it can be downloaded.
+    files: role, name and SHA-256 of each. trouble: what is wrong with it; empty where it is
+    whole."""
 
     name: str
     folder: Path
@@ -46,8 +44,8 @@ class CacheState:
 
 
 def stored(model: str, cache_dir: Path) -> tuple[PackState | Failed, CacheState | Failed]:
-    """`pack_state` and `cache_state`, from another process: a folder may be on a server that does
-    not answer."""
+    """`pack_state` and `cache_state`, found by a child process, because a folder may be on a file
+    server that does not answer."""
     order = {"task": "storage", "model": model, "cache_dir": str(cache_dir)}
     answer = ask(order, READING_S)
     if isinstance(answer, Failed):
@@ -63,9 +61,9 @@ def stored(model: str, cache_dir: Path) -> tuple[PackState | Failed, CacheState 
 
 
 def pack_state(model: str, cache_dir: Path) -> PackState:
-    """Whether the pack of INSIGHTFACE_MODEL is there and what it should be; hashes every file.
+    """Whether the pack of INSIGHTFACE_MODEL is complete and unchanged; hashes every file.
 
-    Raises PackError for a name that nobody knows.
+    Raises PackError for a name that is not in the catalogue.
     """
     from face_service.errors import PackError
     from face_service.packs import store
@@ -80,15 +78,16 @@ def pack_state(model: str, cache_dir: Path) -> PackState:
             names = " and ".join(file.name for file in known.files)
             return PackState(model, folder, fetched, "absent", (), f"{names} are not in {folder}")
     try:
-        pack = here(model, cache_dir)
+        pack = verify_local_pack(model, cache_dir)
     except PackError as error:
         return PackState(model, folder, fetched, "broken", (), in_one_line(str(error)))
     files = tuple((role.value, item.path.name, item.sha256) for role, item in pack.models.items())
     return PackState(pack.name, folder, fetched, "whole", files)
 
 
-def here(model: str, cache_dir: Path) -> Pack:
-    """The pack, verified. Raises PackError where it is not here."""
+def verify_local_pack(model: str, cache_dir: Path) -> Pack:
+    """The pack on this machine, verified and never downloaded. Raises PackError where it is absent
+    or broken."""
     from face_service.packs import store
     from face_service.packs.catalog import find
     from face_service.packs.local import load_folder
@@ -99,14 +98,17 @@ def here(model: str, cache_dir: Path) -> Pack:
 
 
 def cache_state(folder: Path) -> CacheState:
-    """Whether packs, and what is compiled of them, can be written."""
+    """Whether packs and compiled programs can be written below `folder`, MODEL_CACHE_DIR."""
+    from face_service.runtime.providers import COMPILED
+
     troubles = (write_trouble(place) for place in (folder, folder / COMPILED))
     trouble = next(filter(None, troubles), None)
     return CacheState(folder, trouble, shutil.disk_usage(existing_part(folder)).free)
 
 
 def write_trouble(folder: Path) -> str | None:
-    """Why nothing can be written in a folder or, until it is made, where it would be made."""
+    """The error of writing a file in a folder or, where it does not exist, in the nearest one above
+    it that does; None where it works."""
     place = existing_part(folder)
     try:
         # Without a name where the system can do that: nothing is left, whatever happens.
@@ -118,6 +120,6 @@ def write_trouble(folder: Path) -> str | None:
 
 
 def existing_part(folder: Path) -> Path:
-    """The folder itself or, where it is not there, the nearest one above it that is."""
+    """The folder itself or, where it does not exist, the nearest one above it that does."""
     above = (folder, *folder.absolute().parents)
     return next(place for place in above if os.path.exists(place))  # noqa: PTH110 - never raises

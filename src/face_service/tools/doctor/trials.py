@@ -1,4 +1,4 @@
-"""Which providers are tried, and what each of them did with a picture."""
+"""Trials of providers: which are tried, and the result of each on a picture."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from .configuration import Configuration
 from .probing import Failed, ask, attempt
 
 OFFERS_S = 60.0
-"""For ONNX Runtime to be imported: a cold disk under a container takes its time."""
+"""Time limit for importing ONNX Runtime, which is slow from a cold disk."""
 TRIAL_S = 120.0
 COMPILING_TRIAL_S = 1800.0
-"""For a provider to load the pack and to look at two pictures; with programs to compile first."""
+"""Time limits for a provider to load the pack and analyse two pictures, without and with programs
+to compile first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What ONNX Runtime says of itself once it is loaded. made_for: versions of CUDA and the like.
-    attempts: the lists of providers that a start would try; reasons: why not others; refusal: why
-    there is none."""
+    """What ONNX Runtime reports once it is loaded. offered: the providers it was built with.
+    made_for: versions of CUDA and the like that it was built for. attempts: the lists of providers
+    that a start would try; reasons: against others; refusal: the error where there is no list."""
 
     version: str
     offered: Sequence[str]
@@ -34,8 +35,9 @@ class Offers:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a provider did. warm_s: until it was warm. placement: nodes by provider, by network.
-    *_ms: medians, of the recogniser by faces in a batch. agreement: with the CPU; None for the CPU
+    """The results of a provider that computes. precision: it computes in. warm_s: seconds to load
+    and to run every network once. placement: nodes by provider, by network. *_ms: median
+    milliseconds, of the recogniser by faces in a batch. agreement: with the CPU; None for the CPU
     itself."""
 
     precision: str
@@ -50,7 +52,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A provider that was tried. asked: the settings ask for it."""
+    """A provider that was tried. asked: ONNX_PROVIDERS names it, or it is one of `auto`."""
 
     provider: str
     asked: bool
@@ -58,19 +60,23 @@ class Trial:
 
 
 def offers(asked: Sequence[str], precision: str) -> Offers | Failed:
-    """Load ONNX Runtime, in another process, and ask it."""
+    """Load ONNX Runtime in a child process and return what it reports."""
     answer = ask({"task": "offers", "asked": list(asked), "precision": precision}, OFFERS_S)
     return answer if isinstance(answer, Failed) else attempt(Offers, **answer)
 
 
-def smoke_test(
+def try_providers(
     settings: Configuration,
     offered: Offers,
     image: Path | None,
     seconds: float | None,
     say: Callable[[str], None],
 ) -> Iterator[Trial]:
-    """Let providers look at a picture, the CPU first: the others are held against it."""
+    """Try each of `candidates` on a picture, the CPU first, with which the others are compared.
+
+    image: a file instead of `child.PICTURE`. seconds: the time limit of each instead of the usual
+    one. say: called with a line of text before each trial.
+    """
     from face_service.runtime.providers import CPU
 
     reference: dict[str, Any] | Failed | None = None
@@ -91,8 +97,8 @@ def smoke_test(
 
 
 def candidates(asked: Sequence[str], offered: Offers) -> list[Sequence[str]]:
-    """The CPU; then, as a start would try them, those that are asked for; then what else is offered
-    and need not compile for minutes."""
+    """The lists of providers to try: the CPU; then those that a start would try; then the others
+    that are offered and do not compile for minutes."""
     from face_service.runtime.providers import AUTO_ORDER, CPU, PROVIDERS
 
     lists: dict[str, Sequence[str]] = {CPU: (CPU,)}
@@ -112,18 +118,19 @@ def wanted(name: str, asked: Sequence[str]) -> bool:
 
 
 def time_for(name: str) -> float:
+    """The time limit of a provider's trial, in seconds."""
     from face_service.runtime.providers import PROVIDERS
 
     return COMPILING_TRIAL_S if PROVIDERS[name].compiles else TRIAL_S
 
 
 def cpu_precision(settings: Configuration) -> str:
-    """What others are held against: halves are judged by what they are halves of."""
+    """The precision of the reference: fp32 for fp16 and bf16."""
     return "fp32" if settings.precision in ("fp16", "bf16") else settings.precision
 
 
 def measured(answer: dict[str, Any], reference: dict[str, Any] | Failed | None) -> Measured:
-    """A child's answer, held against that of the CPU."""
+    """A child's answer, compared with that of the CPU where there is one."""
     faces, precision, agreement = answer["faces"], answer["precision"], None
     if isinstance(reference, dict):
         agreement = compare(faces, reference["faces"], precision)

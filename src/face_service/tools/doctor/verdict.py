@@ -1,4 +1,4 @@
-"""From what was found to what is to be done: what blocks most comes first."""
+"""What is to be done, derived from the examination, most urgent first."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .trials import Measured, Offers, Trial
 
 
 def to_do(found: Examination) -> Iterator[str]:
-    """Everything that must be done, most urgent first. Nothing: the service starts, and computes on
-    what it was asked to."""
+    """Everything that must be done, a sentence each, most urgent first. Nothing means: the service
+    starts, and computes on a provider it was asked to."""
     settings = found.settings
     if isinstance(settings, Failed):
         yield settings.why if settings.ours else packages_again(settings.why)
@@ -31,12 +31,13 @@ def to_do(found: Examination) -> Iterator[str]:
 
 
 def packages_again(why: str) -> str:
-    """For an environment that lacks what this service is made of."""
+    """What to do where packages of this service are missing."""
     return f"install the packages again, with ./run.sh or pip install -e . ({why})"
 
 
 def runtime(found: Examination, asked: Sequence[str]) -> Iterator[str]:
-    """ONNX Runtime: one build, which loads, with something that is asked for."""
+    """What to do about ONNX Runtime: there must be one build, which loads and has one of
+    `asked`."""
     build = Build() if isinstance(found.build, Failed) else found.build
     if clash := clashing(build, asked):
         yield clash
@@ -47,7 +48,8 @@ def runtime(found: Examination, asked: Sequence[str]) -> Iterator[str]:
 
 
 def cards(found: Examination, settings: Configuration) -> Iterator[str]:
-    """What keeps the first provider that is there from its card, unless one computes anyway."""
+    """What to do so that the first provider that is installed reaches its card, unless one of those
+    that are asked for computes anyway."""
     if isinstance(found.graphics, Failed) or isinstance(found.offers, Failed):
         return
     names = accelerators(settings.asked, found.offers)
@@ -61,7 +63,7 @@ def cards(found: Examination, settings: Configuration) -> Iterator[str]:
 
 
 def storage(found: Examination) -> Iterator[str]:
-    """The pack, and before it the folder it would be written to."""
+    """What to do about the folder of MODEL_CACHE_DIR, then about the pack."""
     pack, cache = found.pack, found.cache
     asked = () if isinstance(found.settings, Failed) else found.settings.asked
     fetches = isinstance(pack, PackState) and pack.fetched and pack.state != "whole"
@@ -77,7 +79,7 @@ def storage(found: Examination) -> Iterator[str]:
 
 
 def results(found: Examination, settings: Configuration) -> Iterator[str]:
-    """What was computed, or was not."""
+    """What to do about trials that failed or gave wrong results."""
     if isinstance(found.offers, Failed) or not found.trials:
         return
     cpu, *others = found.trials
@@ -109,7 +111,7 @@ def results(found: Examination, settings: Configuration) -> Iterator[str]:
 
 
 def notes(found: Examination) -> Iterator[str]:
-    """What may be as it should, or not: a person knows."""
+    """What may be intended or a mistake, a sentence each."""
     settings, build = found.settings, found.build
     if isinstance(build, Build) and build.hidden and isinstance(found.offers, Offers):
         yield f"onnxruntime is loaded from {build.folder}, not from where it is installed"
@@ -131,19 +133,19 @@ def notes(found: Examination) -> Iterator[str]:
 
 
 def second_best(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
-    """Something computes that was asked for, and something else was asked for before it."""
+    """A note where a provider computes and a preferred one does not."""
     computing = [name for name in names if computes(trials, name)]
     if computing and computing[0] != names[0]:
         yield f"{computing[0]} computes, and {names[0]} is asked for before it"
 
 
 def processors(cpu: Cpu) -> int:
-    """How many may be used, as `available_cpus` counts them."""
+    """The processors that may be used, counted as `available_cpus` does."""
     return cpu.allowed if cpu.quota is None else min(cpu.allowed, max(1, math.ceil(cpu.quota)))
 
 
 def idle_card(vendor: str, asked: Sequence[str], offered: Offers) -> Iterator[str]:
-    """A card is in the machine, and nothing that is asked for computes on it."""
+    """A note where there is a card of `vendor` and no provider for it is asked for."""
     from face_service.runtime.providers import AUTO, PROVIDERS
 
     able = [name for name, whose in VENDORS.items() if whose == vendor]
@@ -166,13 +168,14 @@ def in_words(provider: str, outcome: Failed) -> str:
 
 
 def pack_fails(cpu: Measured) -> str:
+    """How a pack failed on the CPU: it finds no face, or does not tell them apart."""
     if not cpu.faces:
         return "it finds no face"
     return "it hardly tells one from another"
 
 
 def differences(agreement: Agreement) -> str:
-    """`11 of 11 faces, boxes within 0.002 px, scores within 1e-06, cosine 0.99999 or more`."""
+    """`the same 11 faces, boxes within 0.002 px, scores within 1e-06, cosine 0.99999 or more`."""
     parts = [f"{agreement.found} faces, the CPU {agreement.expected}"]
     if agreement.found == agreement.expected:
         parts = [f"the same {agreement.found} faces"]
@@ -190,7 +193,7 @@ def floored(cosine: float) -> str:
 
 
 def accelerators(asked: Sequence[str], offered: Offers) -> list[str]:
-    """What is asked for beside the CPU, by name or as `auto`."""
+    """The providers that are asked for beside the CPU, by name or as `auto`, preferred first."""
     from face_service.runtime.providers import AUTO, CPU
 
     names = [attempt[0] for attempt in offered.attempts] if AUTO in asked else asked
@@ -198,12 +201,12 @@ def accelerators(asked: Sequence[str], offered: Offers) -> list[str]:
 
 
 def compiles(asked: Sequence[str]) -> bool:
-    """Whether a provider that is asked for cannot do without a folder for its programs."""
+    """Whether one of `asked` needs a folder for compiled programs."""
     from face_service.runtime.providers import PROVIDERS
 
     return any(name in PROVIDERS and PROVIDERS[name].compiles for name in asked)
 
 
 def computes(trials: Sequence[Trial], name: str) -> bool:
-    """Whether a provider was tried, and worked."""
+    """Whether a provider was tried and computed."""
     return any(trial.provider == name and isinstance(trial.outcome, Measured) for trial in trials)

@@ -1,4 +1,4 @@
-"""What the networks of a pack see on real photos: the inputs to calibrate on."""
+"""Calibration inputs: what the networks of a pack are given for real photos."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from typing import TypeVar
 
 import numpy as np
 
-from face_service.engine_factory import Canvases, detector_task
+from face_service.engine_builder import Canvases, detector_spec
 from face_service.errors import InvalidRequest, RequestError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel
 from face_service.runtime.network import load_networks
 from face_service.runtime.providers import CPU, RuntimeConfig
+from face_service.tools.photos import photos_in, read_photo
 from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, Image, to_blob
 from face_service.vision.canvas import Size, letterbox
-from face_service.vision.image import decode
 from face_service.vision.scrfd import DetectorPreprocessor, Scrfd
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 MAX_PHOTOS = 256
-"""Photos looked at, evenly spread over the folder; the ranges settle long before."""
+"""Photos that are used, evenly spread over the folder; more do not change the ranges."""
 MAX_SINGLE = 24
-"""Photos the detector looks at alone, for calibration and again for judgement."""
+"""Photos that the detector is given alone, for calibration and again for the comparison."""
 GRIDS, GRID_SIDES = 4, (2, 4, 8)
-"""Besides: that many grids of 2×2, 4×4 and 8×8 photos. Portraits alone never make the heads for
-small faces answer; their int8 ranges end near 0, and a group photo is left without a face."""
+"""Besides: so many grids each of 2×2, 4×4 and 8×8 photos. On portraits alone the heads for small
+faces have outputs near 0 only, and with int8 ranges from these no face of a group photo is
+found."""
 GRID_PIXELS = 640
 MAX_CROPS = 128
 MIN_PHOTOS, MIN_CROPS = 10, 16
 """Photos with faces, and faces on them. Fewer would set the ranges by chance: an int8 detector
 calibrated on one black-and-white photo found none of the six faces of a colour one."""
-MAX_PIXELS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Photos, and crops of the faces on them.
 
-    The detector is calibrated on every other photo, and judged on the rest.
+    photos: the detector is calibrated on every other one and compared on the rest. crops: aligned
+    faces, uint8 [112, 112, 3], BGR.
     """
 
     photos: tuple[Path, ...]
@@ -60,36 +60,35 @@ class Calibration:
                 yield view.blob
 
     def held_out(self) -> Iterator[Image]:
-        """What the quantised detector is judged on."""
+        """Images on which the quantised detector is compared with the original."""
         return scenes(self.photos[1::2])
 
     def faces(self, model: PackModel) -> Iterator[Blob]:
-        """Inputs of a recogniser, float32 [1, 3, 112, 112]."""
+        """Inputs of a recogniser, float32 [1, 3, 112, 112], one at a time."""
         for crop in self.crops:
             yield to_blob([crop], model.normalization)
 
 
 def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
-    """The detector of a pack, on ONNX Runtime's own CPU provider."""
-
-    task, looks = detector_task(pack, canvases)
-    (network,) = load_networks([task], (CPU,), RuntimeConfig(threads))
+    """The detector of a pack, on ONNX Runtime's own CPU provider with `threads` threads."""
+    spec, passes = detector_spec(pack, canvases)
+    (network,) = load_networks([spec], (CPU,), RuntimeConfig(threads))
     normalization = pack.models[Role.DETECTION].normalization
-    return Scrfd(network, DetectorPreprocessor(*looks, normalization))
+    return Scrfd(network, DetectorPreprocessor(*passes, normalization))
 
 
 def calibrate(folder: Path, detector: Scrfd) -> Calibration:
-    """Look at the photos of a folder and of the folders in it.
+    """Find faces on the photos of a folder and of the folders in it.
 
     A file that cannot be decoded is left out with a warning. Raises InvalidRequest where
-    fewer than MIN_PHOTOS photos show a face, or fewer than MIN_CROPS faces are shown.
+    fewer than MIN_PHOTOS photos show a face, or fewer than MIN_CROPS faces are found.
     """
     photos, with_faces, crops = [], 0, []
     for path in spread(photos_in(folder), MAX_PHOTOS):
         try:
-            image = read(path)
+            image = read_photo(path)
         except RequestError as error:
-            logger.warning("%s is left out: %s", path, error)
+            logger.warning("Left out: %s", error)
             continue
         faces = detector.detect(detector.preprocess(image))
         photos.append(path)
@@ -108,24 +107,19 @@ def calibrate(folder: Path, detector: Scrfd) -> Calibration:
 def scenes(photos: Sequence[Path]) -> Iterator[Image]:
     """Photos alone, and grids of them: faces of every size."""
     for path in spread(photos, MAX_SINGLE):
-        yield read(path)
+        yield read_photo(path)
     endless = cycle(photos)
     for side in GRID_SIDES:
         for _ in range(GRIDS):
-            yield grid([read(path) for path in islice(endless, side * side)], side)
+            yield grid([read_photo(path) for path in islice(endless, side * side)], side)
 
 
 def grid(images: Sequence[Image], side: int) -> Image:
-    """`side` × `side` images, each shrunk or grown to its tile."""
+    """`side` × `side` images, each scaled to its tile: uint8 [GRID_PIXELS, GRID_PIXELS, 3]."""
     tile = Size(GRID_PIXELS // side, GRID_PIXELS // side)
     blank = np.zeros((tile.height, tile.width, 3), np.uint8)
     tiles = [canvas.pixels if (canvas := letterbox(image, tile)) else blank for image in images]
     return np.vstack([np.hstack(tiles[row : row + side]) for row in range(0, len(tiles), side)])
-
-
-def photos_in(folder: Path) -> list[Path]:
-    """Every file of the folder, and below, whose name is a picture's."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def spread(items: Sequence[Item], most: int) -> list[Item]:
@@ -133,12 +127,3 @@ def spread(items: Sequence[Item], most: int) -> list[Item]:
     if len(items) <= most:
         return list(items)
     return [items[int(i)] for i in np.linspace(0, len(items) - 1, most)]
-
-
-def read(path: Path) -> Image:
-    """Decode a photo. Raises RequestError."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"{path}: {error.strerror or error}") from error
-    return decode(content, MAX_PIXELS)

@@ -1,7 +1,7 @@
 """One network from fp32 to int8: static quantisation, written as QDQ.
 
 QDQ: the file keeps its operators and gains QuantizeLinear and DequantizeLinear around
-them; every execution provider makes of it what it can.
+them; every execution provider fuses those that it has int8 kernels for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PACKAGE = "onnx"
 
 
 def require_onnx() -> None:
-    """Raise StartupError with what to install where the package onnx is not here."""
+    """Raise StartupError, with the command that installs it, where the package onnx is missing."""
     if importlib.util.find_spec(PACKAGE) is None:
         raise StartupError(
             "Quantising needs the package onnx, which serving does not: "
@@ -79,7 +79,7 @@ def quantize_network(
 
 
 class Samples:
-    """Calibration inputs, as `onnxruntime.quantization.CalibrationDataReader` asks for them."""
+    """Calibration inputs in the shape of `onnxruntime.quantization.CalibrationDataReader`."""
 
     def __init__(self, name: str, samples: Iterable[Floats]) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""A quantised pack: made from one of fp32, judged against it, published in one rename."""
+"""A quantised pack: made from one of fp32, compared with it, published by one rename."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from face_service.engine_factory import Canvases, build_engine
+from face_service.engine_builder import Canvases, build_engine
 from face_service.errors import PackError
 from face_service.packs.catalog import Role
 from face_service.packs.local import load_folder
@@ -40,14 +40,15 @@ MAX_DISPUTED = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Pairs of photos as the source pack and the quantised one tell them apart."""
+    """The same pairs of photos, measured with the source pack and with the quantised one."""
 
     source: Pairs
     quantised: Pairs
 
     @property
     def loss(self) -> float:
-        """What is lost of accuracy, each at its own best threshold; below 0: gained."""
+        """Accuracy that is lost, 0..1, each at its own best threshold; negative where it is
+        gained."""
         before, after = (
             pairs.accuracy(pairs.best_threshold()) for pairs in (self.source, self.quantised)
         )
@@ -133,7 +134,7 @@ def disputed_faces(images: Iterable[Image], reference: Scrfd, detector: Scrfd) -
 
 
 def clear_faces(found: Detections) -> Detections:
-    """Those that are not borderline."""
+    """The detections with a score of CLEAR_SCORE or more."""
     return found.take(np.flatnonzero(found.scores >= CLEAR_SCORE))
 
 
@@ -206,7 +207,7 @@ def _entry(model: PackModel, folder: Path) -> ManifestModel:
 
 
 def publish(staging: Path, out: Path) -> None:
-    """Make a folder whose files are on the disk appear under its own name, at once."""
+    """Flush the files of `staging` to the disk and rename it to `out`."""
     for path in staging.iterdir():
         with path.open("rb+") as file:
             os.fsync(file.fileno())

@@ -1,0 +1,166 @@
+"""A pack on given providers: its networks loaded, and what is built on them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from face_service.errors import PackError
+from face_service.face_engine import EngineInfo, FaceEngine, NetworkFile
+from face_service.packs.catalog import CATALOG, Role
+from face_service.packs.local import INPUT_SIDE
+from face_service.packs.pack import Pack
+from face_service.runtime.graph import read_input
+from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.providers import Precision, RuntimeConfig
+from face_service.vision.arcface import ArcFace
+from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
+from face_service.vision.canvas import Size
+from face_service.vision.quality import QualityLimits
+from face_service.vision.scrfd import DetectorPreprocessor, Scrfd
+
+logger = logging.getLogger("face_service.face_engine")  # the name that the log is documented with
+
+
+class Canvases(NamedTuple):
+    """Sizes of the detector's input.
+
+    allowed: an image is put on the smallest that shows it as large as the first one, the square,
+    does. closeup: the small canvas of one more pass, for faces too large for the others; None for
+    no such pass.
+    """
+
+    allowed: tuple[Size, ...]
+    closeup: Size | None
+
+
+def build_engine(
+    pack: Pack,
+    canvases: Canvases,
+    providers: tuple[str, ...],
+    threads: int = 1,
+    setup: RuntimeConfig | None = None,
+    limits: QualityLimits | None = None,
+) -> FaceEngine:
+    """Load the networks of a pack into an engine. They have not run yet: see FaceEngine.warm_up.
+
+    providers: all of them must load; the first one computes what it can, the others the rest.
+    threads: of each network on the CPU; only read where there is no `setup`. limits: of the quality
+    below which a face is reported as not usable; the defaults where there are none.
+
+    Raises ProviderError if a provider cannot be loaded, PackError if pack and settings do not fit.
+    """
+    setup = setup or RuntimeConfig(threads=threads)
+    setup = replace(setup, precision=computed_precision(pack, setup.precision))
+    detector, passes = detector_spec(pack, canvases)
+    roles = (Role.RECOGNITION, *attribute_roles(pack))
+    specs = [detector, *(face_network_spec(pack, role) for role in roles)]
+    networks = load_networks(specs, providers, setup)
+    by_role = dict(zip(roles, networks[1:], strict=True))
+    normalization = pack.models[Role.DETECTION].normalization
+    return FaceEngine(
+        describe(pack, providers, setup.threads, setup.precision),
+        Scrfd(networks[0], DetectorPreprocessor(*passes, normalization)),
+        ArcFace(by_role[Role.RECOGNITION], pack.models[Role.RECOGNITION].normalization),
+        attribute_reader(pack, by_role),
+        networks,
+        limits or QualityLimits(),
+    )
+
+
+def computed_precision(pack: Pack, asked: Precision) -> Precision:
+    """The precision of the networks of `pack` where PRECISION is `asked`.
+
+    Weights decide between fp32 and int8, so the default, fp32, leaves a quantised pack in
+    int8, and int8 is satisfied by nothing but such a pack. Raises PackError where they cannot
+    agree.
+    """
+    if pack.precision == "int8":
+        if asked == "bf16":
+            raise PackError(
+                f"PRECISION=bf16, but the networks of {pack.name} are quantised to int8: set "
+                "PRECISION=int8, or take the pack they were made from"
+            )
+        return "int8"
+    if asked == "int8":
+        source = pack.name if pack.name in CATALOG else pack.directory
+        folder = f"./{pack.name}-int8"
+        raise PackError(
+            f"PRECISION=int8, but the networks of {pack.name} are not quantised. Make a pack that "
+            f"is: face-service models quantize {source} --calibrate PHOTOS --out {folder}; "
+            f"then set INSIGHTFACE_MODEL={folder}"
+        )
+    return asked
+
+
+def describe(
+    pack: Pack, providers: tuple[str, ...], threads: int, precision: Precision
+) -> EngineInfo:
+    """The description of an engine made from `pack`, for /health and /models."""
+    threshold = pack.threshold
+    return EngineInfo(
+        pack=pack.name,
+        licence=pack.licence,
+        files=tuple(
+            NetworkFile(role.value, model.path.name, model.sha256, model.licence)
+            for role, model in pack.models.items()
+        ),
+        recogniser_sha256=pack.models[Role.RECOGNITION].sha256,
+        dimension=pack.dimension,
+        precision=precision,
+        same_person_threshold=threshold.same_person if threshold else None,
+        threshold_measured_on=threshold.measured_on if threshold else None,
+        false_match_rate=threshold.false_match_rate if threshold else None,
+        providers=providers,
+        threads=threads,
+    )
+
+
+def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases]:
+    """The detector of a pack, and the canvases it is given.
+
+    They are `canvases` where the graph leaves height and width free. A graph of fixed size has one
+    pass on that size. Raises PackError where DET_SIZE says another.
+    """
+    model = pack.models[Role.DETECTION]
+    *_, height, width = read_input(model.path).shape or (None, None)
+    if height is not None and width is not None:
+        fixed = Size(width, height)
+        if fixed != canvases.allowed[0]:
+            raise PackError(
+                f"DET_SIZE={canvases.allowed[0].width}, but the detector of {pack.name} takes "
+                f"{width}x{height} only: set DET_SIZE={width}, or choose a pack with a free input "
+                "size"
+            )
+        logger.info("The detector of %s takes %dx%d only: one pass, no close-up", pack.name, *fixed)
+        canvases = Canvases((fixed,), None)
+    sizes = (*canvases.allowed, *([canvases.closeup] if canvases.closeup else []))
+    shapes = tuple((size.height, size.width) for size in sizes)
+    return NetworkSpec(model.path, model.sha256, shapes, single=True), canvases
+
+
+def face_network_spec(pack: Pack, role: Role) -> NetworkSpec:
+    """A network whose input is an aligned face. Where its graph leaves height and width free, the
+    role decides them."""
+    side = INPUT_SIDE[role]
+    return NetworkSpec(pack.models[role].path, pack.models[role].sha256, ((side, side),))
+
+
+def attribute_roles(pack: Pack) -> tuple[Role, ...]:
+    """The networks of age and gender in this pack, one or two; empty where it lacks them."""
+    if Role.GENDERAGE in pack.models:
+        return (Role.GENDERAGE,)
+    pair = (Role.AGE, Role.GENDER)
+    return pair if all(role in pack.models for role in pair) else ()
+
+
+def attribute_reader(pack: Pack, networks: Mapping[Role, Network]) -> AttributeReader | None:
+    """A reader on the networks of `attribute_roles`; None where there are none."""
+    if Role.GENDERAGE in networks:
+        return GenderAge(networks[Role.GENDERAGE], pack.models[Role.GENDERAGE].normalization)
+    if Role.AGE in networks:
+        normalization = pack.models[Role.AGE].normalization
+        return AgeAndGender(networks[Role.AGE], networks[Role.GENDER], normalization)
+    return None
