@@ -35,7 +35,7 @@ logger = logging.getLogger("face_service.face_engine")
 def runtime_config(settings: Settings) -> RuntimeConfig:
     """What the settings say of computing. One for a process: what runs one at a time shares it."""
     return RuntimeConfig(
-        threads=settings.intra_op_threads or max(1, available_cpus() // settings.lanes),
+        threads=settings.intra_op_threads or max(1, available_cpus() // settings.workers),
         precision=settings.precision,
         device=settings.device_id,
         memory_limit=int(settings.gpu_mem_limit_mb * 1e6),

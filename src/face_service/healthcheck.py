@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import sys
 
-from face_service.address import Address
+from face_service.settings.address import Address
 
 TIMEOUT_S = 8
 """Below the ten seconds after which a container's health check is ended."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 import uvicorn
 
 from face_service.app import create_app
-from face_service.config import Settings, load_settings, misspelt_settings
+from face_service.config import Settings, load_settings, setting_warnings
 from face_service.errors import StartupError
 from face_service.http.lifecycle import Server, affordable_connections
 from face_service.http.protocol import BoundedProtocol
@@ -78,7 +78,7 @@ def main(**overrides: Any) -> int:
         return 1
     with captured_stderr() as stderr:
         configure_logging(settings.log_level, settings.log_format, stderr)
-        for sentence in misspelt_settings():
+        for sentence in setting_warnings():
             logger.warning("%s", sentence)
         status = serve(settings)
     if is_inside_a_network() or is_decoding():

@@ -121,13 +121,12 @@ def render_result(
 ) -> dict[str, Any]:
     """The faces of one file of a batch, or its error."""
     if isinstance(answer, RequestError):
-        error = {"detail": str(answer), "code": answer.code, "request_id": request_id}
         return {
             "faces": [],
             "faces_omitted": 0,
             "image_width": None,
             "image_height": None,
-            "error": error,
+            "error": answer.body(request_id),
         }
     return {
         "faces": render_faces(answer, options),

@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 import uvicorn
 
+from face_service.http.connection_state import Timeouts
 from face_service.http.lifecycle import Server
-from face_service.http.protocol import BoundedProtocol, Timeouts
+from face_service.http.protocol import BoundedProtocol
 from tests.conftest import ROOT
 from tests.server import free_port
 from tests.wire import settled

@@ -5,18 +5,20 @@ docs/metrics.md says what each is good for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
+    Metric,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.registry import Collector
 
 from face_service.observability.request_record import RequestRecord
 
@@ -58,12 +60,14 @@ class Metrics:
             "stage",
         )
         self.faces = self._histogram("faces_per_image", "Faces returned for an image.", FACES)
-        self.images = self._histogram(
-            "images_per_turn", "Images that an engine computed at once.", IMAGES
+        self.batch_images = self._histogram(
+            "batch_images", "Images that an engine computed in one batch.", IMAGES
         )
-        self.batches = self._histogram(
-            "faces_per_turn", "Faces that an engine described at once.", FACES
+        self.batch_faces = self._histogram(
+            "batch_faces", "Faces that an engine embedded or described in one batch.", FACES
         )
+        self.registry.register(FormerName("images_per_turn", self.batch_images))
+        self.registry.register(FormerName("faces_per_turn", self.batch_faces))
         self.rejected = self._counter("rejected", "Turned away before the body was read.", "why")
         self.cancelled = self._counter(
             "cancelled", "Given up before there was an answer.", "where", "why"
@@ -143,12 +147,30 @@ class Metrics:
         return generate_latest(self.registry)
 
 
+class FormerName(Collector):
+    """A metric once more under its former name, read until version 0.2."""
+
+    def __init__(self, name: str, metric: Histogram) -> None:
+        self._name = f"face_service_{name}"
+        self._metric = metric
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric's samples, renamed."""
+        for now in self._metric.collect():
+            former = Metric(self._name, f"Deprecated: now {now.name}.", now.type)
+            former.samples = [
+                sample._replace(name=sample.name.replace(now.name, self._name))
+                for sample in now.samples
+            ]
+            yield former
+
+
 GAUGES = {
     "inside": ("requests_inside", "Requests being read, waiting or computed."),
     "queued": ("queue_depth", "Requests that wait for an engine."),
     "bodies": ("body_bytes", "Bytes of bodies that requests inside hold or may still send."),
     "decoded": ("decoded_bytes", "Memory that decoding takes, in bytes."),
-    "lanes": ("engines", "Engines that work."),
+    "workers": ("engines", "Engines that work."),
     "decoders": ("decoders", "Decode threads that work."),
     "fallback": (
         "provider_fallback",

@@ -178,7 +178,7 @@ def serve() -> None:
     images = [base64.b64decode(image) for image in json.loads(sys.stdin.readline())["images"]]
     setup = runtime_config(settings)
     lanes = []
-    for _ in range(settings.lanes):
+    for _ in range(settings.workers):
         engine = load_engine(settings, setup)
         recorded, recipe = record(engine, images, settings.max_image_pixels)
         lanes.append(recorded)

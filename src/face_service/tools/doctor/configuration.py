@@ -26,7 +26,7 @@ class Configuration:
     model: str
     cache_dir: Path
     threads: int
-    lanes: int
+    workers: int
     differing: Mapping[str, str]
 
 
@@ -43,8 +43,8 @@ def configuration(model: str | None, cgroup: Path = CGROUP) -> Configuration:
         precision=settings.precision,
         model=settings.insightface_model,
         cache_dir=settings.model_cache_dir,
-        threads=settings.intra_op_threads or max(1, available_cpus(cgroup) // settings.lanes),
-        lanes=settings.lanes,
+        threads=settings.intra_op_threads or max(1, available_cpus(cgroup) // settings.workers),
+        workers=settings.workers,
         differing=dict(differing(settings)),
     )
 
