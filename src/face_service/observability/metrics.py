@@ -1,7 +1,4 @@
-"""What an operator counts, in Prometheus' terms. One registry per application.
-
-docs/metrics.md says what each is good for.
-"""
+"""Prometheus metrics, in one registry per application. docs/metrics.md describes each."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75,
     1, 1.5, 2.5, 5, 10, 30,
 )  # fmt: skip
-"""Close together where an image's time lies: a quantile is as exact as the bucket it falls in."""
+"""Buckets, close together where requests usually fall: a quantile is as exact as its bucket."""
 FACES = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55)
 IMAGES = (1, 2, 4, 8, 16, 32)
 WHY_REJECTED = ("overloaded", "starting", "recovering", "failed", "draining")
@@ -35,12 +32,12 @@ WHY_REJECTED = ("overloaded", "starting", "recovering", "failed", "draining")
 class Metrics:
     """Counters, histograms and gauges, all named `face_service_…`.
 
-    Every value of a label is there from the beginning where it can be: the first rejection is
-    then a step from 0 to 1, which `rate` sees, and no new series, which it does not.
+    Known label values are exported as 0 from the start: `rate` sees a step from 0 to 1, but not
+    the first sample of a new series.
     """
 
     def __init__(self) -> None:
-        # A series beside each other one, which says when it began: nobody asks for that.
+        # No `_created` series beside every counter and histogram.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -119,31 +116,31 @@ class Metrics:
         )
 
     def watch(self, **values: Callable[[], float]) -> None:
-        """Show values as gauges; each is asked for when somebody looks."""
+        """Export functions as gauges, by their names in GAUGES; called at every scrape."""
         for name, value in values.items():
             self._gauge(*GAUGES[name]).set_function(value)
 
     def describe(self, **labels: str) -> None:
-        """Say what computes now; what computed before is forgotten."""
+        """Set the labels of `face_service_model_info`, in place of earlier ones."""
         self.info.clear()
         self.info.labels(**labels).set(1)
 
     def count(self, record: RequestRecord) -> None:
-        """Count a request that has its answer."""
+        """Count a completed request."""
         self.requests.labels(record.endpoint, record.status).inc()
         kind = f"{record.status // 100}xx"
         self.duration.labels(record.endpoint, kind).observe(record.seconds)
         self.observe(record.times, record.faces)
 
     def observe(self, stages: Mapping[str, float], faces: Iterable[int]) -> None:
-        """Milliseconds by stage, faces by image."""
+        """Observe stages, in milliseconds, and numbers of faces, by image."""
         for stage, milliseconds in stages.items():
             self.stages.labels(stage).observe(milliseconds / 1e3)
         for count in faces:
             self.faces.observe(count)
 
     def render(self) -> bytes:
-        """The text that Prometheus reads."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
@@ -155,7 +152,7 @@ class FormerName(Collector):
         self._metric = metric
 
     def collect(self) -> Iterator[Metric]:
-        """The metric's samples, renamed."""
+        """The samples of the metric, renamed."""
         for now in self._metric.collect():
             former = Metric(self._name, f"Deprecated: now {now.name}.", now.type)
             former.samples = [

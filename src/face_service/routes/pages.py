@@ -1,4 +1,4 @@
-"""Pages for people: the demo at /, the API documentation at /docs and /redoc.
+"""The demo at / and the API documentation at /docs and /redoc.
 
 Everything they load is in this package or in fastapi-offline, which contains Swagger UI and ReDoc:
 no page loads anything from another host. They are static, so they need no API key; the requests
