@@ -2,8 +2,8 @@
 
 FaceServiceError
 ├── StartupError            the service cannot start; `main` prints it and exits
-│   ├── PackError           a model pack cannot be had, or is not what it says
-│   └── ProviderError       an execution provider was asked for and cannot be used
+│   ├── PackError           a model pack is unknown, unavailable or does not match its hashes
+│   └── ProviderError       an execution provider of ONNX_PROVIDERS cannot be used
 └── RequestError            a request cannot be answered; has an HTTP status and a code
     ├── InvalidRequest      400
     │   └── InvalidImage    400

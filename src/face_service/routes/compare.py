@@ -40,8 +40,8 @@ async def compare_images(
 ) -> Response:
     """Compare every face of `file_a` with every face of `file_b`, at the pack's own threshold.
 
-    `detail` says the verdict in words. A face that is not fit to be compared is never the
-    proof of anything: its pairs are not `reliable`.
+    `detail` is the verdict as a sentence. Pairs with a face that is not `usable` are not
+    `reliable`.
     """
     started = time.perf_counter()
     options = with_fields(options, upload.options)

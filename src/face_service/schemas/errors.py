@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field
 
 MAX_ERRORS = 10
 MAX_NAME = 100
-"""Characters of a name."""
+"""Most characters of a name that are repeated."""
 
 
 class ErrorResponse(BaseModel):
-    """The one shape of every error."""
+    """The JSON of every error."""
 
     detail: str = Field(examples=["Invalid image format. Supported: JPEG, PNG, WebP, BMP, TIFF"])
     code: str = Field(examples=["invalid_image"])
@@ -21,10 +21,10 @@ class ErrorResponse(BaseModel):
 
 
 def explain(errors: Sequence[Any], skip: int = 0) -> str:
-    """pydantic's errors in words: where, and what is wrong there.
+    """pydantic's errors as `NAME: MESSAGE; NAME: MESSAGE`.
 
-    `skip`: leading parts of the place that a caller does not know, as `query` or `body`. What was
-    sent does not come back whole: names are cut at MAX_NAME, errors at MAX_ERRORS.
+    `skip`: number of leading parts of each location to leave out, such as `query` or `body`. Names
+    are cut at MAX_NAME characters, the list at MAX_ERRORS.
     """
     sentences = [_sentence(error, skip) for error in errors[:MAX_ERRORS]]
     if len(errors) > MAX_ERRORS:

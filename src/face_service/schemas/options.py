@@ -36,7 +36,7 @@ class DetectOptions(BaseModel):
     quality: bool = Field(True, description="Say whether a face is fit to be stored, and why not.")
 
     def for_engine(self) -> Options:
-        """The part of the options that decides what is computed."""
+        """The options that affect inference."""
         return Options(
             min_score=self.min_score,
             max_faces=self.max_faces,
@@ -56,7 +56,7 @@ class CompareOptions(DetectOptions):
     )
 
     def for_engine(self) -> Options:
-        """Embeddings and quality are what the answer is made of, returned or not."""
+        """Embeddings and quality are always computed: the comparison needs them."""
         return replace(super().for_engine(), embeddings=True, quality=True)
 
 

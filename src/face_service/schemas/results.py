@@ -12,7 +12,7 @@ from face_service.vision.quality import Reason
 
 
 class PoseOut(BaseModel):
-    """Where a head is turned, in degrees; all 0 looks into the camera."""
+    """Rotation of the head, in degrees; all 0: facing the camera."""
 
     yaw: float = Field(description="Above 0: towards the right edge of the picture.")
     pitch: float = Field(description="Above 0: up.")
@@ -20,10 +20,10 @@ class PoseOut(BaseModel):
 
 
 class QualityOut(BaseModel):
-    """What can be told of a face without knowing whose it is."""
+    """Measures of how well a face can be recognised."""
 
     score: float = Field(
-        ge=0, le=1, description="The worst of the signals; each is 0.5 at its limit."
+        ge=0, le=1, description="The worst of the measures; each is 0.5 at its limit."
     )
     size: float = Field(ge=0, description="Shorter side of the box inside the image, in pixels.")
     sharpness: float = Field(ge=0, description="Fine detail, in percent of the brightness.")
@@ -64,7 +64,7 @@ class FaceOut(BaseModel):
 
 
 class ModelUsed(BaseModel):
-    """What made the embeddings; those of two different ones must never be compared."""
+    """The model that made the embeddings. Those of different models are not comparable."""
 
     pack: str = Field(examples=["buffalo_l"])
     recogniser: str = Field(description="SHA-256 of the recogniser's file.")
@@ -75,8 +75,8 @@ FacesOmitted = Annotated[
     int,
     Field(
         ge=0,
-        description="How many more faces pass the filters than MAX_FACES lets the answer have; "
-        "those that the option max_faces leaves out do not count.",
+        description="Number of faces that pass the filters and are left out because of MAX_FACES; "
+        "those that the option max_faces leaves out are not counted.",
         examples=[0],
     ),
 ]
@@ -104,7 +104,7 @@ class ComparedImage(BaseModel):
 
 
 class ComparedPair(BaseModel):
-    """A face of `a` and a face of `b`, by their places in `faces`."""
+    """A face of `a` and a face of `b`, as indices into their `faces`, from 0."""
 
     a: int
     b: int
@@ -116,24 +116,24 @@ class ComparedPair(BaseModel):
 
 
 class ThresholdOut(BaseModel):
-    """From which similarity on two faces are taken for one person."""
+    """The similarity at and above which two faces count as the same person."""
 
-    similarity: float | None = Field(description="Null where none was measured for the pack.")
+    similarity: float | None = Field(description="Null if none is known for the pack.")
     false_match_rate: float | None = Field(
-        description="Share of pairs of two people that reach it, 0 to 1; null: not known."
+        description="Share of pairs of different people that reach it, 0 to 1; null: unknown."
     )
     measured_on: str | None
 
 
 class CompareResponse(BaseModel):
-    """Who of one image is who of the other."""
+    """Similarities of all pairs of a face of `a` and a face of `b`, and a verdict."""
 
     a: ComparedImage
     b: ComparedImage
     pairs: list[ComparedPair] = Field(description="By descending similarity, at most 1,000.")
     best: ComparedPair | None = Field(description="The first of the pairs.")
     verdict: Verdict
-    detail: str = Field(description="The verdict as a sentence for a person.")
+    detail: str = Field(description="The verdict as a sentence.")
     threshold: ThresholdOut
     processing_time_ms: float
     model: ModelUsed
@@ -143,7 +143,7 @@ class CompareResponse(BaseModel):
 class FileResult(BaseModel):
     """One file of a batch: its faces, or its error."""
 
-    file: str | None = Field(description="The name it was sent under.", examples=["frame-17.jpg"])
+    file: str | None = Field(description="The file name in the form.", examples=["frame-17.jpg"])
     status: int = Field(description="The status this file alone would have had.", examples=[200])
     faces: list[FaceOut]
     faces_omitted: FacesOmitted

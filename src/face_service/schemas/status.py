@@ -14,61 +14,60 @@ class ProcessorOut(BaseModel):
 
     name: str
     class_name: str = Field(
-        description="One word for processors that compute alike.",
+        description="Class of processors with the same numerical results.",
         examples=["avx512-vnni-bf16", "avx2", "neon-dotprod"],
     )
     instruction_sets: list[str] = Field(
-        description="Those that decide how networks are computed, as Linux calls them; empty "
-        "where the system does not list them."
+        description="Those that affect inference, under their Linux names; empty if unknown."
     )
     precision: dict[str, str] = Field(
-        description="How bf16 and int8 are computed; empty where that is not known.",
+        description="How bf16 and int8 are computed; empty if unknown.",
         examples=[{"bf16": "not here", "int8": "exact"}],
     )
 
 
 class RuntimeOut(BaseModel):
-    """What computes, and where each node of each network really runs."""
+    """Execution providers, and the placement of the nodes of each network."""
 
-    asked: list[str] = Field(description="What ONNX_PROVIDERS says.")
-    offered: list[str] = Field(description="What the installed ONNX Runtime was built with.")
-    taken: list[str] = Field(description="What computes, best first.")
+    asked: list[str] = Field(description="ONNX_PROVIDERS.")
+    offered: list[str] = Field(description="Providers of the installed ONNX Runtime.")
+    taken: list[str] = Field(description="Providers in use, best first.")
     placement: dict[str, dict[str, int]] = Field(
-        description="By network and provider: how many nodes ONNX Runtime gave it.",
+        description="By network and provider: number of nodes assigned to it.",
         examples=[{"det_10g.onnx": {"CUDAExecutionProvider": 151, "CPUExecutionProvider": 4}}],
     )
     warnings: list[str] = Field(
-        description="What is not as it was asked for, or as it should be, though it computes: two "
-        "builds of ONNX Runtime at once, a DEVICE_ID that has no effect."
+        description="Faults that do not prevent inference: two builds of ONNX Runtime installed "
+        "at once, a DEVICE_ID without effect."
     )
     processor: ProcessorOut
 
 
 class StatusResponse(BaseModel):
-    """One word, for orchestrators."""
+    """The state of the service, for probes of orchestrators."""
 
     status: Literal["alive", "healthy", "starting", "recovering", "failed", "draining"]
 
 
 class HealthResponse(BaseModel):
-    """Whether faces can be had here, and what would compute them."""
+    """State and configuration of the service."""
 
     status: Literal["healthy", "starting", "recovering", "failed", "draining"]
     version: str
     model: str
     onnx_providers: list[str]
     embedding_dimension: int | None
-    detail: str | None = Field(description="What went wrong, where something did.")
+    detail: str | None = Field(description="Why the service has failed; null if it has not.")
     uptime_seconds: float
     threads: int | None = Field(description="Intra-op threads of ONNX Runtime.")
     recogniser: str | None = Field(description="SHA-256 of the recogniser's file.")
     precision: str | None
     progress: str | None = Field(
-        description="While starting: what is compiled, and how many of how many.",
+        description="While starting: what is being compiled, and how far it has come.",
         examples=["compiling det_10g.onnx 1×3×640×640, 3 of 8"],
     )
     fallback: str | None = Field(
-        description="Why the provider that was asked for does not compute, where it does not."
+        description="Why providers ahead of the one in use are not; null if none is ahead."
     )
     runtime: RuntimeOut | None
 
@@ -89,19 +88,19 @@ class PackOut(BaseModel):
     licence: str
     embedding_dimension: int
     same_person_threshold: float | None = Field(
-        description="Cosine similarity from which two faces are taken for one person."
+        description="Cosine similarity at and above which two faces count as the same person."
     )
     threshold_measured_on: str | None = Field(
-        description="Null where the threshold is usual guidance that nobody has measured."
+        description="Data set of the measurement; null if the threshold is not measured."
     )
     false_match_rate: float | None = Field(
-        description="Share of pairs of two people that reach the threshold; null: not known."
+        description="Share of pairs of different people that reach the threshold; null: unknown."
     )
     files: list[ModelFileOut]
 
 
 class LoadedPackOut(PackOut):
-    """The pack that answers requests."""
+    """The loaded pack."""
 
     precision: str
     onnx_providers: list[str]
@@ -110,7 +109,7 @@ class LoadedPackOut(PackOut):
 
 
 class ModelsResponse(BaseModel):
-    """The pack that is loaded (null until it is) and those known by name."""
+    """The loaded pack, null until it is loaded, and all packs known by name."""
 
     loaded: LoadedPackOut | None
     known: list[PackOut]
