@@ -2,7 +2,7 @@
 
 ACCELERATOR names the provider. Sessions are real and compute on the CPU; what they say of
 themselves is the card's. A file that FAULT names makes them fail, as long as it is
-there: `load`, `load-second` (the first lane's four networks load, the next lane's do not),
+there: `load`, `load-second` (the networks of the first worker load, those of the next do not),
 `left-out` (a library is missing), `first-run`, `on-the-cpu` (no node is taken), `oom` (no run
 fits), `oom-once` (the next large batch does not), `compile-crash`, `compile-hang`, `compile-fail`,
 `compile-slow`.

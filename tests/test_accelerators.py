@@ -154,12 +154,12 @@ def test_a_card_that_computes_is_shown_as_it_is(card: Card, solvay: Path, server
     assert post(with_card, solvay).json()["faces"] == post(server, solvay).json()["faces"]
 
 
-def test_a_card_with_room_for_one_lane_is_not_called_well(card: Card) -> None:
+def test_a_card_with_room_for_one_worker_is_not_called_well(card: Card) -> None:
     card.fail("load-second")
-    server = card.start(CUDA, f"{CUDA},{CPU}", LANES="2")
+    server = card.start(CUDA, f"{CUDA},{CPU}", WORKERS="2")
     server.wait_until_ready()
     health = server.client.get("/health").json()
-    said = "1 of 2 lanes: No configured providers available, falling back to CPU: "
+    said = "1 of 2 workers: No configured providers available, falling back to CPU: "
     assert health["fallback"].startswith(said)
     assert health["onnx_providers"] == [CPU]
     assert server.client.get("/models").json()["loaded"]["fallback"] == health["fallback"]

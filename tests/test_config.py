@@ -7,12 +7,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from face_service.config import Settings, load_settings, misspelt_settings
+from face_service.config import Settings, load_settings, setting_warnings
 from face_service.errors import StartupError
+from face_service.settings.renamed import RENAMED
+from tests.server import Server
 
 ORIGINAL_DEFAULTS = {
     "host": "0.0.0.0",
@@ -29,7 +32,7 @@ ORIGINAL_DEFAULTS = {
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No `.env`, no variables."""
     monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
+    for name in [*Settings.model_fields, *RENAMED]:
         monkeypatch.delenv(name.upper(), raising=False)
     return tmp_path
 
@@ -212,7 +215,7 @@ def test_a_misspelt_name_is_told_with_the_one_that_is_meant(
         (empty_folder / ".env").write_text(f"{name}=1\n")
     else:
         monkeypatch.setenv(name, "1")
-    (sentence,) = misspelt_settings()
+    (sentence,) = setting_warnings()
     assert sentence == f"{name} in {where} is not a setting and has no effect; {meant} is"
 
 
@@ -224,7 +227,77 @@ def test_names_of_others_and_of_settings_are_not_misspelt(
     (empty_folder / ".env").write_text("".join(f"{name}=\n" for name in names))
     for name in others.split():
         monkeypatch.setenv(name, "x")
-    assert misspelt_settings() == []
+    assert setting_warnings() == []
+
+
+def give(where: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    """Set variables in `.env` of a folder, or in the environment."""
+    if where == ".env":
+        (folder / ".env").write_text("".join(f"{name}={text}\n" for name, text in values.items()))
+    for name, text in values.items() if where != ".env" else ():
+        monkeypatch.setenv(name, text)
+
+
+@pytest.mark.parametrize("where", [".env", "the environment"])
+def test_the_former_name_of_a_setting_is_read_and_named_in_the_log(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    give(where, empty_folder, monkeypatch, LANES="3")
+    assert load_settings().workers == 3
+    assert setting_warnings() == ["LANES is now WORKERS: the former name is read until version 0.2"]
+
+
+def test_a_former_name_that_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANES", "")
+    monkeypatch.setenv("WORKERS", "2")
+    assert load_settings().workers == 2
+    assert setting_warnings() == []
+
+
+@pytest.mark.parametrize("where", [".env", "the environment"])
+def test_a_former_name_beside_the_new_one_has_to_agree(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setenv("WORKERS", "2")
+    give(where, empty_folder, monkeypatch, LANES="2")
+    assert load_settings().workers == 2
+    give(where, empty_folder, monkeypatch, LANES="3")
+    with pytest.raises(StartupError) as caught:
+        load_settings()
+    assert str(caught.value) == (
+        "LANES=3 is not allowed: it is the former name of WORKERS, which is 2; give WORKERS alone"
+    )
+
+
+def test_a_bad_value_is_reported_under_the_name_that_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LANES", "0")
+    with pytest.raises(StartupError, match="LANES=0 is not allowed: a whole number from 1 to 16"):
+        load_settings()
+
+
+def test_what_is_given_to_a_command_wins_over_a_former_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LANES", "3")
+    assert load_settings(workers=2).workers == 2
+
+
+def test_misspelt_and_former_names_are_in_the_log_of_a_server(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server(DET_SZIE="320", API_KEY="secret", LANES="1")
+    server.wait_until_ready()
+    log = server.log()
+    for sentence in (
+        "DET_SZIE in the environment is not a setting and has no effect; DET_SIZE is",
+        "API_KEY in the environment is not a setting and has no effect; API_KEYS is",
+        "LANES is now WORKERS: the former name is read until version 0.2",
+    ):
+        lines = [line for line in log.splitlines() if line.endswith(sentence)]
+        assert len(lines) == 1 and " - WARNING - " in lines[0], log
+    assert "secret" not in log
 
 
 @pytest.mark.parametrize("name", ["API_KEYS", "CORS_ORIGINS"])

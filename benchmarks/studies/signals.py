@@ -100,7 +100,7 @@ def answered() -> RequestRecord:
 
 def line(form: logging.Formatter, record: RequestRecord) -> str:
     """The line of a request."""
-    words = logging.LogRecord(record.logger, logging.INFO, "", 0, record.words, (), None)
+    words = logging.LogRecord(record.logger, logging.INFO, "", 0, record.message, (), None)
     words.fields = record.fields()
     return form.format(words)
 

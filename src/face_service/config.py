@@ -1,35 +1,37 @@
-"""Settings: every variable, its default, its bounds, its one sentence."""
+"""The settings: every environment variable with its default, its bounds and its description."""
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import NoDecode
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
-from face_service.address import Address
-from face_service.env_file import misspelt, names_in_env_file
 from face_service.errors import StartupError
 from face_service.runtime.policy import MAX_FACES
 from face_service.runtime.providers import AUTO, CPU, PROVIDERS, Precision
+from face_service.settings.address import Address
+from face_service.settings.env_file import misspelt, values_in_env_file
+from face_service.settings.errors import sentence
+from face_service.settings.provider_options import parse_options
+from face_service.settings.renamed import FormerNames, former_names
 from face_service.vision.quality import QualityLimits
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
-KEY_RULE = (
-    "comma-separated SHA-256 hashes of keys, 64 hexadecimal digits each; "
-    "face-service key makes a key and its hash"
-)
 LIMITS = QualityLimits()
 LogFormat = Literal["console", "json"]
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Settings(Address):
-    """What an operator can set, from the environment or from `.env` (the environment wins)."""
+    """Settings from the environment or from `.env`; the environment wins.
+
+    A field is the variable of its name in upper case. Numeric fields need `ge` or `gt`, and `le`:
+    the error message for a bad value names them.
+    """
 
     onnx_providers: Annotated[tuple[str, ...], NoDecode] = Field(
         (CPU,),
@@ -60,7 +62,7 @@ class Settings(Address):
     intra_op_threads: int = Field(
         0, ge=0, le=256, description="Threads of a network on the CPU; 0 follows the CPU quota."
     )
-    lanes: int = Field(
+    workers: int = Field(
         1, ge=1, le=16, description="Engines that compute side by side, each with its own networks."
     )
     quality_min_size: float = Field(
@@ -173,13 +175,26 @@ class Settings(Address):
         (), description="Origins whose pages may call from a browser, comma-separated."
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Add the former names of settings, after all other sources."""
+        former = FormerNames(settings_cls, env_settings, dotenv_settings)
+        return init_settings, env_settings, dotenv_settings, former
+
     @field_validator("onnx_providers", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         names = tuple(name.strip() for name in value.split(",") if name.strip())
-        if value and not names:  # a template whose variable was empty, which must not open the door
+        if value and not names:  # an empty variable in a template must not mean "no keys"
             raise ValueError("a comma-separated list of at least one; or left out")
         return names
 
@@ -234,79 +249,24 @@ class Settings(Address):
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
-        # A bad value keeps its spelling, for the sentence that names it.
+        # A bad value keeps its spelling for the error message.
         known = isinstance(value, str) and value.upper() in logging.getLevelNamesMapping()
         return str(value).upper() if known else value
 
 
-def parse_options(value: str) -> dict[str, dict[str, str]]:
-    """ONNX_PROVIDER_OPTIONS: options by provider. Raises ValueError with what is allowed."""
-    example = '{"CUDAExecutionProvider": {"cudnn_conv_algo_search": "EXHAUSTIVE"}}'
-    try:
-        content = json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"JSON such as {example}; {error}") from error
-    if not isinstance(content, dict) or not all(isinstance(o, dict) for o in content.values()):
-        raise ValueError(f"options by provider, such as {example}")
-    found: dict[str, dict[str, str]] = {}
-    for name, options in content.items():
-        if name not in PROVIDERS:
-            raise ValueError(f"{name} is none of {', '.join(PROVIDERS)}")
-        known = PROVIDERS[name].known_options
-        for option, setting in options.items():
-            if option not in known:
-                others = ", ".join(sorted(known)) or "none at all"
-                raise ValueError(f"{name} has no option {option}; it has {others}")
-            if not isinstance(setting, str | int | float):
-                raise ValueError(f"{option} of {name} is a word, a number, true or false")
-        spelling = PROVIDERS[name].booleans
-        found[name] = {
-            option: spelling[setting] if isinstance(setting, bool) else str(setting)
-            for option, setting in options.items()
-        }
-    return found
-
-
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings; `overrides` (None: not given) win over the environment.
+    """Read the settings. `overrides`, by field name, win over the environment; None: not given.
 
-    Raises StartupError with one sentence per bad variable: its name, its value, what is
-    allowed; or with one about `.env` where it cannot be read.
+    Raises StartupError with one sentence for each bad variable: its name, its value, what is
+    allowed; or with one about `.env` if that cannot be read.
     """
-    names_in_env_file()
+    values_in_env_file()
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        raise StartupError("\n".join(_sentence(item) for item in error.errors())) from None
+        raise StartupError("\n".join(sentence(Settings, item) for item in error.errors())) from None
 
 
-def misspelt_settings() -> list[str]:
-    """A sentence for each variable whose name is nearly that of a setting, for the log."""
-    return misspelt(Settings.model_fields)
-
-
-def _sentence(error: Any) -> str:
-    name = str(error["loc"][0])
-    if name == "api_keys":  # what stands there may be a key itself
-        return f"API_KEYS is not allowed: {KEY_RULE}"
-    return f"{name.upper()}={_shown(error['input'])} is not allowed: {_allowed(name, error)}"
-
-
-def _shown(value: object) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _allowed(name: str, error: Any) -> str:
-    """What a variable may be, from the bounds of its field."""
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    schema = Settings.model_json_schema()["properties"][name]
-    if "enum" in schema:
-        return f"one of {', '.join(schema['enum'])}"
-    kind = {"integer": "a whole number", "number": "a number"}.get(schema.get("type", ""))
-    if kind is None:
-        return str(error["msg"])
-    low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema["maximum"]
-    above = "above" if "exclusiveMinimum" in schema else "from"
-    of = f", a multiple of {schema['multipleOf']}" if "multipleOf" in schema else ""
-    return f"{kind} {above} {low:,} to {high:,}{of}".replace("above 0 to", "above 0, up to")
+def setting_warnings() -> list[str]:
+    """A sentence for the log about each former name in use, and each name that looks misspelt."""
+    return [*former_names(), *misspelt(Settings.model_fields)]

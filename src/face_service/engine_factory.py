@@ -31,7 +31,7 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
     the progress of compilation.
     """
     return RuntimeConfig(
-        threads=network_threads(settings.intra_op_threads, settings.lanes),
+        threads=network_threads(settings.intra_op_threads, settings.workers),
         precision=settings.precision,
         device=settings.device_id,
         memory_limit=int(settings.gpu_mem_limit_mb * 1e6),

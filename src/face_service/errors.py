@@ -1,10 +1,10 @@
-"""Every error this service raises on purpose.
+"""Every error this service raises on purpose, with its HTTP status, its code and its JSON.
 
 FaceServiceError
 ├── StartupError            the service cannot start; `main` prints it and exits
-│   ├── PackError           a model pack cannot be had, or is not what it says
-│   └── ProviderError       an execution provider was asked for and cannot be used
-└── RequestError            a request cannot be answered; an error knows its status and its code
+│   ├── PackError           a model pack is unknown, unavailable or does not match its hashes
+│   └── ProviderError       an execution provider of ONNX_PROVIDERS cannot be used
+└── RequestError            a request cannot be answered; has an HTTP status and a code
     ├── InvalidRequest      400
     │   └── InvalidImage    400
     │       └── DecodingStalled 400
@@ -15,16 +15,19 @@ FaceServiceError
     │   ├── EngineLost      500
     │   └── OutOfMemory     503
     ├── NotReady            503
-    └── DeadlinePassed      504
+    ├── DeadlinePassed      504
+    └── HttpError           any: errors of HTTP itself, such as 404, 405 and 431
 
-Errors are raised where they are known and turned into HTTP in one place, `app.py`.
+`http/errors.py` turns them into responses.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 
 class FaceServiceError(Exception):
-    """Base of everything below. `str(error)` is a sentence a person can act on."""
+    """Base of everything below. `str(error)` is a sentence for people."""
 
 
 class StartupError(FaceServiceError):
@@ -32,61 +35,78 @@ class StartupError(FaceServiceError):
 
 
 class PackError(StartupError):
-    """A model pack is unknown, cannot be fetched, or does not match its hashes."""
+    """A model pack is unknown, cannot be downloaded, or does not match its SHA-256 hashes."""
 
 
 class ProviderError(StartupError):
-    """An ONNX Runtime execution provider was asked for and cannot be used."""
+    """An ONNX Runtime execution provider of ONNX_PROVIDERS cannot be used."""
 
 
 class RequestError(FaceServiceError):
     """A request that cannot be answered.
 
-    `status` is the HTTP status, `code` a stable word for programs, `retry_after` the
-    seconds after which the caller may try again (None: not worth trying again as is).
+    `status`: HTTP status. `code`: stable identifier for programs. `retry_after`: seconds after
+    which the same request may succeed, the header Retry-After; None: not without a change.
     """
 
     status = 500
     code = "internal_error"
     retry_after: int | None = None
 
+    def fields(self) -> dict[str, str]:
+        """`detail` and `code`, as in every JSON of an error."""
+        return {"detail": str(self), "code": self.code}
+
+    def body(self, request_id: str) -> dict[str, str]:
+        """The JSON of every error over HTTP: `detail`, `code` and `request_id`."""
+        return {**self.fields(), "request_id": request_id}
+
+
+class HttpError(RequestError):
+    """An error that HTTP defines: `status` from 400 to 599, `code` its name in snake case."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+
 
 class InvalidRequest(RequestError):
-    """A parameter, header or body that does not mean what the endpoint needs."""
+    """A parameter, header or body is missing, malformed or out of its bounds."""
 
     status = 400
     code = "invalid_request"
 
 
 class InvalidImage(InvalidRequest):
-    """The bytes are not an image this service reads."""
+    """The bytes are not a whole image in a supported format."""
 
     code = "invalid_image"
 
 
 class DecodingStalled(InvalidImage):
-    """A decoder was inside this image for STALL_TIMEOUT_S and has been replaced.
+    """Decoding this image took longer than STALL_TIMEOUT_S; its decoder thread was replaced.
 
-    An error of the image's and none that is tried again: the next decoder would hang in it, too.
+    An error of the image, not retryable: it would block the next decoder as well.
     """
 
 
 class Unauthorized(RequestError):
-    """API keys are configured, and the request has none of them."""
+    """API_KEYS is set and the request carries none of the keys."""
 
     status = 401
     code = "unauthorized"
 
 
 class ImageTooLarge(RequestError):
-    """The body, or the picture it decodes to, is over the configured limit."""
+    """The body is over MAX_BODY_MB, or the image over MAX_IMAGE_PIXELS."""
 
     status = 413
     code = "too_large"
 
 
 class Overloaded(RequestError):
-    """As many requests are inside as may be."""
+    """MAX_QUEUE requests, or MAX_BODIES_MB of bodies, are already admitted."""
 
     status = 429
     code = "overloaded"
@@ -97,20 +117,20 @@ class Overloaded(RequestError):
 
 
 class InferenceFailed(RequestError):
-    """The networks failed on a valid image."""
+    """Inference failed on a valid image."""
 
     status = 500
     code = "inference_failed"
 
 
 class EngineLost(InferenceFailed):
-    """The engine hung in the middle of this request and is being replaced."""
+    """The engine stalled or broke during this request and is being replaced."""
 
     retry_after = 2
 
 
 class OutOfMemory(InferenceFailed):
-    """The card's memory, or the machine's, is full, for half the batch as well."""
+    """Device or host memory did not suffice, even after the batch was halved."""
 
     status = 503
     code = "out_of_memory"
@@ -118,14 +138,14 @@ class OutOfMemory(InferenceFailed):
 
 
 class DeadlinePassed(RequestError):
-    """REQUEST_TIMEOUT_S went by before there was an answer."""
+    """The request took longer than REQUEST_TIMEOUT_S."""
 
     status = 504
     code = "deadline_passed"
 
 
 class NotReady(RequestError):
-    """The models are not loaded, or are loaded anew, or the process is about to end."""
+    """The models are being loaded or reloaded, or the process is draining before it ends."""
 
     status = 503
     code = "not_ready"

@@ -1,7 +1,7 @@
-"""`python -m face_service.healthcheck`: status 0 where the service of these settings is healthy.
+"""`python -m face_service.healthcheck`: exit status 0 if GET /health answers 200, else 1.
 
-For the health checks of containers: it asks where HOST and PORT say, as the service itself reads
-them. The answer goes to stdout, the reason for status 1 to stderr.
+For health checks of containers. Reads HOST and PORT as the service does. Prints the response on
+stdout, or the error on stderr.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 import http.client
 import sys
 
-from face_service.address import Address
+from face_service.settings.address import Address
 
 TIMEOUT_S = 8
-"""Below the ten seconds after which a container's health check is ended."""
+"""Below the timeout of the images' HEALTHCHECK, 10 s."""
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Where a service is found that listens on every address."""
+"""Where to connect if the service listens on all addresses."""
 
 
 def main() -> int:
-    """Ask GET /health once."""
+    """Send one GET /health. Returns the exit status."""
     try:
         address = Address()
         host = LOOPBACK.get(address.host, address.host)

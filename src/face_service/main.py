@@ -1,4 +1,4 @@
-"""`python -m face_service.main`: settings → application → server."""
+"""`python -m face_service.main`: reads the settings, builds the application, runs the server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, cast
 import uvicorn
 
 from face_service.app import create_app
-from face_service.config import Settings, load_settings, misspelt_settings
+from face_service.config import Settings, load_settings, setting_warnings
 from face_service.errors import StartupError
 from face_service.http.lifecycle import Server, affordable_connections
 from face_service.http.protocol import BoundedProtocol
@@ -24,11 +24,11 @@ from face_service.serving.threads import is_inside_a_network
 logger = logging.getLogger("face_service.main")
 
 SEND_TIMEOUT_S = 5
-"""For answers that are on their way when the process ends."""
+"""For responses that are being sent when the process ends."""
 
 
 def serve(settings: Settings) -> int:
-    """Serve until a signal says to stop. Returns the exit status: 1 if the start failed."""
+    """Serve until SIGTERM or SIGINT. Returns the exit status: 1 if the start failed, else 0."""
     failures: list[StartupError] = []
 
     def stop(error: StartupError) -> None:
@@ -61,16 +61,19 @@ def serve(settings: Settings) -> int:
     server = Server(config, lambda: app.state.service.drain(settings.drain_grace_s))
     try:
         server.run()
-    except SystemExit:  # uvicorn's, with a status of its own, once it has said why
+    except SystemExit:  # uvicorn's, after it has logged the reason
         failures.append(StartupError(f"port {settings.port} of {settings.host} cannot be had"))
-    for failure in failures:  # last, where a person looks first
+    for failure in failures:  # as the last lines of the log
         logger.error("The service cannot start: %s", failure)
     return 1 if failures or not server.started else 0
 
 
 def main(**overrides: Any) -> int:
-    """Read the settings and serve. A bad setting is one line on stderr and status 1."""
-    limit_malloc_arenas()  # before the first thread begins
+    """Read the settings, which `overrides` win over, and serve. Returns the exit status.
+
+    Bad settings are a line each on stderr, and status 1.
+    """
+    limit_malloc_arenas()  # before the first thread starts
     try:
         settings = load_settings(**overrides)
     except StartupError as error:
@@ -78,11 +81,11 @@ def main(**overrides: Any) -> int:
         return 1
     with captured_stderr() as stderr:
         configure_logging(settings.log_level, settings.log_format, stderr)
-        for sentence in misspelt_settings():
+        for sentence in setting_warnings():
             logger.warning("%s", sentence)
         status = serve(settings)
     if is_inside_a_network() or is_decoding():
-        # It would come back into an interpreter that is gone, and abort the process.
+        # Its return into a finalised interpreter would abort the process.
         logging.shutdown()
         os._exit(status)
     return status

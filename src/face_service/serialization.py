@@ -1,4 +1,4 @@
-"""An analysis as the bytes of a response."""
+"""Results as JSON responses, in the shapes of `schemas`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def render(
     elapsed_ms: float,
     request_id: str,
 ) -> Response:
-    """A DetectResponse."""
+    """A DetectResponse. `elapsed_ms`: processing time in milliseconds."""
     content = {
         "faces": render_faces(analysis, options),
         "faces_omitted": analysis.faces_omitted,
@@ -44,7 +44,7 @@ def render_batch(
     elapsed_ms: float,
     request_id: str,
 ) -> Response:
-    """A BatchResponse."""
+    """A BatchResponse: a result for each of `names`, in order, with its own status."""
     content = {
         "results": [
             {
@@ -68,7 +68,7 @@ def render_comparison(
     elapsed_ms: float,
     request_id: str,
 ) -> Response:
-    """A CompareResponse."""
+    """A CompareResponse of the images `a` and `b`."""
     content = {
         **comparison_fields(analyses, found, options),
         "processing_time_ms": round(elapsed_ms, 2),
@@ -80,7 +80,7 @@ def render_comparison(
 def comparison_fields(
     analyses: tuple[ImageAnalysis, ImageAnalysis], found: Comparison, options: DetectOptions
 ) -> dict[str, Any]:
-    """The part of a CompareResponse that a comparison without a server has as well."""
+    """A CompareResponse without time and request id; `face-service compare` prints it."""
     info = analyses[0].info
     return {
         **{
@@ -119,15 +119,14 @@ def render_pair(pair: Pair) -> dict[str, Any]:
 def render_result(
     answer: ImageAnalysis | RequestError, options: DetectOptions, request_id: str
 ) -> dict[str, Any]:
-    """The faces of one file of a batch, or its error."""
+    """A FileResult without name and status: the faces of one file, or its error."""
     if isinstance(answer, RequestError):
-        error = {"detail": str(answer), "code": answer.code, "request_id": request_id}
         return {
             "faces": [],
             "faces_omitted": 0,
             "image_width": None,
             "image_height": None,
-            "error": error,
+            "error": answer.body(request_id),
         }
     return {
         "faces": render_faces(answer, options),
@@ -139,10 +138,10 @@ def render_result(
 
 
 def json_response(content: object) -> Response:
-    """JSON.
+    """A response with `content` as JSON, NumPy arrays and scalars included.
 
-    orjson writes NumPy's float32 in the fewest digits that read back the same: half the
-    size of the same numbers as Python floats.
+    orjson writes float32 in the fewest digits that read back the same, half the size of the same
+    numbers as Python floats.
     """
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, media_type="application/json")
@@ -177,7 +176,7 @@ def render_face(face: Face, analysis: ImageAnalysis, options: DetectOptions) -> 
 
 
 def render_quality(face: Face, wanted: bool) -> dict[str, Any]:
-    """The fields `quality`, `usable` and `reasons`; all None where they are not wanted."""
+    """The fields `quality`, `usable` and `reasons`; all None if not `wanted`."""
     if not wanted:
         return {"quality": None, "usable": None, "reasons": None}
     found = face.quality

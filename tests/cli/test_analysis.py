@@ -113,13 +113,13 @@ def test_only_so_many_are_under_way(watched: Watched, crops: Path) -> None:
         return len(watched.prepared)
 
     limits = analysis.limits_of(SETTINGS)
-    assert asyncio.run(after_the_first()) <= limits.decoders + 2 * limits.lanes
+    assert asyncio.run(after_the_first()) <= limits.decoders + 2 * limits.workers
 
 
 def test_engines_that_may_not_run_side_by_side_do_not(
     starter: Pack, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With LANES=2 on MIGraphX, whose runs capture each other's streams."""
+    """With WORKERS=2 on MIGraphX, whose runs capture each other's streams."""
     inside, overlaps, runs = threading.Lock(), [], []
 
     class Exclusive(accelerated.Session):
@@ -139,14 +139,14 @@ def test_engines_that_may_not_run_side_by_side_do_not(
     (tmp_path / starter.name).symlink_to(starter.directory.absolute())
     settings = Settings(
         _env_file=None,
-        lanes=2,
+        workers=2,
         onnx_providers=MIGRAPHX,
         insightface_model=starter.name,
         model_cache_dir=tmp_path,
     )
     for _, outcome in asyncio.run(read(find_files([crops]), settings)):
         assert isinstance(outcome, ImageAnalysis)
-    assert len(set(runs)) > 1, "both lanes computed"
+    assert len(set(runs)) > 1, "both workers computed"
     assert not overlaps
 
 

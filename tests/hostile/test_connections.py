@@ -67,7 +67,7 @@ def test_who_leaves_behind_two_requests_is_noticed_for_both(
         settled(lambda: metric(server, "face_service_requests_inside") <= 1)
     settled(lambda: metric(server, "face_service_requests_inside") == 0)
     assert metric(server, "face_service_requests_total", status="500") == 0
-    assert metric(server, "face_service_images_per_turn_count") <= 2
+    assert metric(server, "face_service_batch_images_count") <= 2
     assert server.stop() == 0
     assert "Traceback" not in server.log()
 

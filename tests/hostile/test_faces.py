@@ -102,16 +102,16 @@ def test_a_crowd_of_files_ends_when_its_client_leaves(
     server = start_server(REQUEST_TIMEOUT_S="300")
     server.wait_until_ready()
     with waiting_for(server, "/detect/batch", [("files", CROWD)] * 32):
-        settled(lambda: metric(server, "face_service_images_per_turn_count") >= 1)
+        settled(lambda: metric(server, "face_service_batch_images_count") >= 1)
     settled(lambda: metric(server, "face_service_requests_inside") == 0)
     settled(lambda: metric(server, "face_service_decoded_bytes") == 0)
     gone = {"where": "computing", "why": "client"}
     assert metric(server, "face_service_cancelled_total", **gone) >= 1
     assert metric(server, "face_service_cancelled_total", why="deadline") == 0
-    begun = metric(server, "face_service_images_per_turn_sum")
+    begun = metric(server, "face_service_batch_images_sum")
     assert begun <= 4, "computed for nobody"
     assert server.client.post("/detect", files={"file": CROWD}).status_code == 200
-    assert metric(server, "face_service_images_per_turn_sum") == begun + 1
+    assert metric(server, "face_service_batch_images_sum") == begun + 1
     assert server.stop() == 0, server.log()
 
 
@@ -159,7 +159,7 @@ def test_others_are_served_beside_it_in_the_memory_there_was(
     warm, bodies = peak(server), files * len(CROWD) // 1000
     field = "file" if files == 1 else "files"
     with waiting_for(server, path, [(field, CROWD)] * files, **options):
-        settled(lambda: metric(server, "face_service_images_per_turn_count") >= 3)
+        settled(lambda: metric(server, "face_service_batch_images_count") >= 3)
         for _ in range(3):
             answer = server.client.post("/detect", files={"file": CROWD})
             assert len(answer.json()["faces"]) == 29

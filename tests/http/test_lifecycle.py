@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import resource
 import signal
@@ -14,13 +15,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 
+from face_service.app import create_app
+from face_service.config import Settings
+from face_service.http.connection_state import Timeouts
 from face_service.http.lifecycle import Server
-from face_service.http.protocol import BoundedProtocol, Timeouts
+from face_service.http.protocol import BoundedProtocol
+from face_service.packs.pack import Pack
+from face_service.serving.service import FaceService
 from tests.conftest import ROOT
 from tests.server import free_port
 from tests.wire import settled
@@ -121,6 +129,66 @@ def test_a_drain_that_fails_still_ends_the_process(serve: Callable[..., uvicorn.
     assert isinstance(server, Server)
     server.handle_exit(signal.SIGTERM, None)
     settled(lambda: server.should_exit)
+
+
+class Held(Server):
+    """A server that has its signal and does not yet drain, until the test says so."""
+
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], Any]) -> None:
+        super().__init__(config, drain)
+        self.tick = threading.Event()
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) if self.tick.is_set() else False
+
+
+def test_a_request_admitted_between_the_signal_and_draining_is_answered(
+    starter: Pack, solvay: Path
+) -> None:
+    settings = Settings(
+        _env_file=None, insightface_model="starter", model_cache_dir=starter.directory.parent
+    )
+    app = create_app(settings)
+    service: FaceService = app.state.service
+    protocol: Any = partial(BoundedProtocol, max_connections=10)
+    config = uvicorn.Config(app, http=protocol, port=free_port(), log_config=None)
+    server = Held(config, lambda: service.drain(0))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    photo = solvay.read_bytes()
+    url = f"http://127.0.0.1:{config.port}"
+    head = (
+        f"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\n"
+        f"content-length: {len(photo)}\r\n\r\n"
+    )
+    try:
+        settled(lambda: service.status == "healthy", 120)
+        server.handle_exit(signal.SIGTERM, None)
+        with socket.create_connection(("127.0.0.1", config.port), timeout=60) as connection:
+            connection.sendall(head.encode() + photo[:1000])
+            settled(lambda: service.admission.inside == 1)
+            assert service.status == "healthy", "admitted before draining"
+            server.tick.set()
+            settled(lambda: service.draining)
+            late = httpx.post(
+                f"{url}/detect", content=photo, headers={"Content-Type": "image/jpeg"}
+            )
+            assert (late.status_code, late.json()["code"]) == (503, "not_ready")
+            assert not server.should_exit, "the port was closed before the answer"
+            connection.sendall(photo[1000:])
+            answer = b""
+            while data := connection.recv(1 << 16):
+                answer += data
+        head, _, body = answer.decode().partition("\r\n\r\n")
+        assert head.startswith("HTTP/1.1 200")
+        assert "connection: close" in head.lower().splitlines()
+        assert len(json.loads(body)["faces"]) == 29
+        thread.join(30)
+        assert not thread.is_alive()
+    finally:
+        server.tick.set()
+        server.should_exit = True
+        thread.join()
 
 
 def test_a_drain_that_is_cancelled_still_ends_the_process() -> None:

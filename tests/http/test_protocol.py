@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from uvicorn.protocols.http import httptools_impl
 
-from face_service.http.protocol import (
-    MAX_DROPPED_BYTES,
-    MIN_PROGRESS_BYTES,
-    BoundedProtocol,
-    State,
-    Timeouts,
-)
+from face_service.http.connection_state import MIN_PROGRESS_BYTES, State, Timeouts
+from face_service.http.protocol import MAX_DROPPED_BYTES, BoundedProtocol
 from tests.http.connection import KERNEL, ClockLoop, Connection, Request
 
 TIMES = Timeouts()
@@ -167,7 +162,7 @@ class ConnectionMachine(RuleBasedStateMachine):
             assert not timers, "an accepted request is being handled"
             assert any(self.connection.unanswered), "nobody handles it"
         else:
-            assert timers, f"nothing ends {protocol._state}"
+            assert timers, f"nothing ends {protocol._timer.state}"
         assert len(timers) <= 1
         assert not any(task.done() and task.exception() for task in self.connection.state.tasks)
 
@@ -177,7 +172,7 @@ class ConnectionMachine(RuleBasedStateMachine):
             if self.connection.open and self.connection.unanswered:
                 self.answer(10, False)
         self.loop.advance(4 * LONGEST)
-        assert not self.connection.open, f"held for ever in {self.connection.protocol._state}"
+        assert not self.connection.open, f"held for ever in {self.connection.protocol._timer.state}"
         assert not self.loop.timers()
         assert not self.connection.state.connections
         assert not asyncio.all_tasks(self.loop), "a request is handled for ever"
@@ -222,7 +217,7 @@ def test_a_body_that_ends_after_an_early_answer_leaves_an_idle_connection_not_an
     connection.send(PARTS["post"][0])
     connection.answer(only(connection))
     connection.send(PARTS["post"][1])
-    assert connection.protocol._state is State.IDLE
+    assert connection.protocol._timer.state is State.IDLE
     loop.advance(TIMES.keep_alive + 1)
     assert not connection.open
 

@@ -79,8 +79,8 @@ def test_a_request_is_counted_with_its_stages_and_faces(server: Server, solvay: 
             ),
             "images": ("face_service_faces_per_image_count", {}),
             "faces": ("face_service_faces_per_image_sum", {}),
-            "turns": ("face_service_images_per_turn_count", {}),
-            "images in turns": ("face_service_images_per_turn_sum", {}),
+            "batches": ("face_service_batch_images_count", {}),
+            "images in batches": ("face_service_batch_images_sum", {}),
             **{
                 stage: ("face_service_stage_duration_seconds_count", {"stage": stage})
                 for stage in stages
@@ -97,10 +97,29 @@ def test_a_request_is_counted_with_its_stages_and_faces(server: Server, solvay: 
         "durations": 1,
         "images": 2,
         "faces": 58,
-        "turns": 2,
-        "images in turns": 2,
+        "batches": 2,
+        "images in batches": 2,
         **dict.fromkeys(stages, 1),
     }
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [("images_per_turn", "batch_images"), ("faces_per_turn", "batch_faces")],
+)
+def test_a_former_name_has_the_samples_of_the_new_one(
+    server: Server, solvay: Path, former: str, now: str
+) -> None:
+    server.client.post("/detect", files={"file": solvay.read_bytes()})
+    text = server.client.get("/metrics").text
+
+    def samples(name: str) -> list[str]:
+        lines = [line for line in text.splitlines() if line.startswith(f"face_service_{name}_")]
+        return [line.removeprefix(f"face_service_{name}_") for line in lines]
+
+    assert samples(former) == samples(now) != []
+    described = f"# HELP face_service_{former} Deprecated: now face_service_{now}."
+    assert described in text.splitlines()
 
 
 def test_times_are_seconds(server: Server, solvay: Path) -> None:

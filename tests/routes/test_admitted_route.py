@@ -14,7 +14,11 @@ from starlette.types import Message, Receive, Scope, Send
 from face_service.app import create_app
 from face_service.config import Settings
 from face_service.errors import DeadlinePassed, ImageTooLarge, Overloaded, RequestError
-from face_service.http.middleware import BodyLimit, Cors, Failures, HeadAsGet, RequestTelemetry
+from face_service.http.body_limit import BodyLimit
+from face_service.http.cors import Cors
+from face_service.http.errors import Failures
+from face_service.http.head import HeadAsGet
+from face_service.http.telemetry import RequestTelemetry
 from face_service.observability.request_record import CLIENT_GONE, RequestRecord
 from face_service.routes.admitted_route import expected_size, run_until_deadline
 from face_service.serving.admission import Admission
@@ -38,7 +42,7 @@ class Client:
     async def receive(self) -> Message:
         return await self.messages.get()
 
-    def set_message(self, message: Message) -> None:
+    def sends(self, message: Message) -> None:
         self.messages.put_nowait(message)
 
 
@@ -89,7 +93,7 @@ def test_a_client_that_leaves_in_the_tick_of_its_answer(first: str) -> None:
         work = asyncio.create_task(attended(handle, client))
         await asyncio.sleep(0.01)
         for event in ("answer", "left") if first == "answer" else ("left", "answer"):
-            ready.set() if event == "answer" else client.says(LEFT)
+            ready.set() if event == "answer" else client.sends(LEFT)
         response = await work
         assert response.status_code in (200, CLIENT_GONE)
         if first == "left":
@@ -115,7 +119,7 @@ def test_a_client_that_leaves_cancels_what_waits() -> None:
 
         async def handle(request: Request) -> Response:
             await request.body()
-            client.says(LEFT)
+            client.sends(LEFT)
             try:
                 await asyncio.sleep(60)
             finally:
@@ -216,7 +220,7 @@ def wrapped(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    observed = RequestTelemetry(Failures(app), tell=told.append, closing=lambda: False)  # type: ignore[arg-type]
+    observed = RequestTelemetry(Failures(app), on_complete=told.append)  # type: ignore[arg-type]
     return lambda: observed(scope, Client().receive, send), told, sent, scope
 
 
@@ -324,6 +328,7 @@ def test_failures_stand_inside_of_cors(origins: str) -> None:
         "RequestId",
         "HeadAsGet",
         "RequestTelemetry",
+        "ResponseHeaders",
         *cors,
         "Failures",
         "ApiKeys",

@@ -22,7 +22,7 @@ from face_service.vision.scrfd import DetectorInput
 from .engines import FakeEngine
 from .test_service import image
 
-LIMITS = Limits(lanes=1, decoders=2)
+LIMITS = Limits(workers=1, decoders=2)
 AHEAD = 4
 """One that is computed, the next, and two in the decoders."""
 

@@ -210,7 +210,7 @@ def test_an_engine_lost_while_another_is_replaced_is_not_overlooked() -> None:
         return FakeEngine()
 
     async def live() -> FaceService:
-        service = FaceService(load, Limits(lanes=2))
+        service = FaceService(load, Limits(workers=2))
         await service.start()
         first, second = service._workers._workers
         watching = asyncio.create_task(service.watch())
@@ -233,7 +233,7 @@ def test_an_engine_lost_while_another_is_replaced_is_not_overlooked() -> None:
 def test_every_worker_gets_an_engine_again() -> None:
 
     async def live() -> None:
-        service = FaceService(FakeEngine, Limits(lanes=3))
+        service = FaceService(FakeEngine, Limits(workers=3))
         await service.start()
         watching = asyncio.create_task(service.watch())
         before = list(service._workers._workers)

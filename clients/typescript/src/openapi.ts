@@ -144,8 +144,8 @@ export interface paths {
          * Compare every face of `file_a` with every face of `file_b`, at the pack's own threshold
          * @description Compare every face of `file_a` with every face of `file_b`, at the pack's own threshold.
          *
-         *     `detail` says the verdict in words. A face that is not fit to be compared is never the
-         *     proof of anything: its pairs are not `reliable`.
+         *     `detail` is the verdict as a sentence. Pairs with a face that is not `usable` are not
+         *     `reliable`.
          */
         post: operations["compare_images"];
         delete?: never;
@@ -213,7 +213,7 @@ export interface components {
         };
         /**
          * CompareResponse
-         * @description Who of one image is who of the other.
+         * @description Similarities of all pairs of a face of `a` and a face of `b`, and a verdict.
          */
         CompareResponse: {
             a: components["schemas"]["ComparedImage"];
@@ -232,7 +232,7 @@ export interface components {
             verdict: "same_person" | "different_people" | "too_poor" | "no_face" | "no_threshold";
             /**
              * Detail
-             * @description The verdict as a sentence for a person.
+             * @description The verdict as a sentence.
              */
             detail: string;
             threshold: components["schemas"]["ThresholdOut"];
@@ -251,7 +251,7 @@ export interface components {
             faces: components["schemas"]["FaceOut"][];
             /**
              * Faces Omitted
-             * @description How many more faces pass the filters than MAX_FACES lets the answer have; those that the option max_faces leaves out do not count.
+             * @description Number of faces that pass the filters and are left out because of MAX_FACES; those that the option max_faces leaves out are not counted.
              * @example 0
              */
             faces_omitted: number;
@@ -262,7 +262,7 @@ export interface components {
         };
         /**
          * ComparedPair
-         * @description A face of `a` and a face of `b`, by their places in `faces`.
+         * @description A face of `a` and a face of `b`, as indices into their `faces`, from 0.
          */
         ComparedPair: {
             /** A */
@@ -294,7 +294,7 @@ export interface components {
             faces: components["schemas"]["FaceOut"][];
             /**
              * Faces Omitted
-             * @description How many more faces pass the filters than MAX_FACES lets the answer have; those that the option max_faces leaves out do not count.
+             * @description Number of faces that pass the filters and are left out because of MAX_FACES; those that the option max_faces leaves out are not counted.
              * @example 0
              */
             faces_omitted: number;
@@ -319,7 +319,7 @@ export interface components {
         };
         /**
          * ErrorResponse
-         * @description The one shape of every error.
+         * @description The JSON of every error.
          */
         ErrorResponse: {
             /**
@@ -412,7 +412,7 @@ export interface components {
         FileResult: {
             /**
              * File
-             * @description The name it was sent under.
+             * @description The file name in the form.
              * @example frame-17.jpg
              */
             file: string | null;
@@ -426,7 +426,7 @@ export interface components {
             faces: components["schemas"]["FaceOut"][];
             /**
              * Faces Omitted
-             * @description How many more faces pass the filters than MAX_FACES lets the answer have; those that the option max_faces leaves out do not count.
+             * @description Number of faces that pass the filters and are left out because of MAX_FACES; those that the option max_faces leaves out are not counted.
              * @example 0
              */
             faces_omitted: number;
@@ -438,7 +438,7 @@ export interface components {
         };
         /**
          * HealthResponse
-         * @description Whether faces can be had here, and what would compute them.
+         * @description State and configuration of the service.
          */
         HealthResponse: {
             /**
@@ -456,7 +456,7 @@ export interface components {
             embedding_dimension: number | null;
             /**
              * Detail
-             * @description What went wrong, where something did.
+             * @description Why the service has failed; null if it has not.
              */
             detail: string | null;
             /** Uptime Seconds */
@@ -475,20 +475,20 @@ export interface components {
             precision: string | null;
             /**
              * Progress
-             * @description While starting: what is compiled, and how many of how many.
+             * @description While starting: what is being compiled, and how far it has come.
              * @example compiling det_10g.onnx 1×3×640×640, 3 of 8
              */
             progress: string | null;
             /**
              * Fallback
-             * @description Why the provider that was asked for does not compute, where it does not.
+             * @description Why providers ahead of the one in use are not; null if none is ahead.
              */
             fallback: string | null;
             runtime: components["schemas"]["RuntimeOut"] | null;
         };
         /**
          * LoadedPackOut
-         * @description The pack that answers requests.
+         * @description The loaded pack.
          */
         LoadedPackOut: {
             /** Name */
@@ -499,17 +499,17 @@ export interface components {
             embedding_dimension: number;
             /**
              * Same Person Threshold
-             * @description Cosine similarity from which two faces are taken for one person.
+             * @description Cosine similarity at and above which two faces count as the same person.
              */
             same_person_threshold: number | null;
             /**
              * Threshold Measured On
-             * @description Null where the threshold is usual guidance that nobody has measured.
+             * @description Data set of the measurement; null if the threshold is not measured.
              */
             threshold_measured_on: string | null;
             /**
              * False Match Rate
-             * @description Share of pairs of two people that reach the threshold; null: not known.
+             * @description Share of pairs of different people that reach the threshold; null: unknown.
              */
             false_match_rate: number | null;
             /** Files */
@@ -538,7 +538,7 @@ export interface components {
         };
         /**
          * ModelUsed
-         * @description What made the embeddings; those of two different ones must never be compared.
+         * @description The model that made the embeddings. Those of different models are not comparable.
          */
         ModelUsed: {
             /**
@@ -559,7 +559,7 @@ export interface components {
         };
         /**
          * ModelsResponse
-         * @description The pack that is loaded (null until it is) and those known by name.
+         * @description The loaded pack, null until it is loaded, and all packs known by name.
          */
         ModelsResponse: {
             loaded: components["schemas"]["LoadedPackOut"] | null;
@@ -579,17 +579,17 @@ export interface components {
             embedding_dimension: number;
             /**
              * Same Person Threshold
-             * @description Cosine similarity from which two faces are taken for one person.
+             * @description Cosine similarity at and above which two faces count as the same person.
              */
             same_person_threshold: number | null;
             /**
              * Threshold Measured On
-             * @description Null where the threshold is usual guidance that nobody has measured.
+             * @description Data set of the measurement; null if the threshold is not measured.
              */
             threshold_measured_on: string | null;
             /**
              * False Match Rate
-             * @description Share of pairs of two people that reach the threshold; null: not known.
+             * @description Share of pairs of different people that reach the threshold; null: unknown.
              */
             false_match_rate: number | null;
             /** Files */
@@ -597,7 +597,7 @@ export interface components {
         };
         /**
          * PoseOut
-         * @description Where a head is turned, in degrees; all 0 looks into the camera.
+         * @description Rotation of the head, in degrees; all 0: facing the camera.
          */
         PoseOut: {
             /**
@@ -625,7 +625,7 @@ export interface components {
             name: string;
             /**
              * Class Name
-             * @description One word for processors that compute alike.
+             * @description Class of processors with the same numerical results.
              * @example avx512-vnni-bf16
              * @example avx2
              * @example neon-dotprod
@@ -633,12 +633,12 @@ export interface components {
             class_name: string;
             /**
              * Instruction Sets
-             * @description Those that decide how networks are computed, as Linux calls them; empty where the system does not list them.
+             * @description Those that affect inference, under their Linux names; empty if unknown.
              */
             instruction_sets: string[];
             /**
              * Precision
-             * @description How bf16 and int8 are computed; empty where that is not known.
+             * @description How bf16 and int8 are computed; empty if unknown.
              * @example {
              *       "bf16": "not here",
              *       "int8": "exact"
@@ -650,12 +650,12 @@ export interface components {
         };
         /**
          * QualityOut
-         * @description What can be told of a face without knowing whose it is.
+         * @description Measures of how well a face can be recognised.
          */
         QualityOut: {
             /**
              * Score
-             * @description The worst of the signals; each is 0.5 at its limit.
+             * @description The worst of the measures; each is 0.5 at its limit.
              */
             score: number;
             /**
@@ -682,27 +682,27 @@ export interface components {
         };
         /**
          * RuntimeOut
-         * @description What computes, and where each node of each network really runs.
+         * @description Execution providers, and the placement of the nodes of each network.
          */
         RuntimeOut: {
             /**
              * Asked
-             * @description What ONNX_PROVIDERS says.
+             * @description ONNX_PROVIDERS.
              */
             asked: string[];
             /**
              * Offered
-             * @description What the installed ONNX Runtime was built with.
+             * @description Providers of the installed ONNX Runtime.
              */
             offered: string[];
             /**
              * Taken
-             * @description What computes, best first.
+             * @description Providers in use, best first.
              */
             taken: string[];
             /**
              * Placement
-             * @description By network and provider: how many nodes ONNX Runtime gave it.
+             * @description By network and provider: number of nodes assigned to it.
              * @example {
              *       "det_10g.onnx": {
              *         "CPUExecutionProvider": 4,
@@ -717,14 +717,14 @@ export interface components {
             };
             /**
              * Warnings
-             * @description What is not as it was asked for, or as it should be, though it computes: two builds of ONNX Runtime at once, a DEVICE_ID that has no effect.
+             * @description Faults that do not prevent inference: two builds of ONNX Runtime installed at once, a DEVICE_ID without effect.
              */
             warnings: string[];
             processor: components["schemas"]["ProcessorOut"];
         };
         /**
          * StatusResponse
-         * @description One word, for orchestrators.
+         * @description The state of the service, for probes of orchestrators.
          */
         StatusResponse: {
             /**
@@ -735,17 +735,17 @@ export interface components {
         };
         /**
          * ThresholdOut
-         * @description From which similarity on two faces are taken for one person.
+         * @description The similarity at and above which two faces count as the same person.
          */
         ThresholdOut: {
             /**
              * Similarity
-             * @description Null where none was measured for the pack.
+             * @description Null if none is known for the pack.
              */
             similarity: number | null;
             /**
              * False Match Rate
-             * @description Share of pairs of two people that reach it, 0 to 1; null: not known.
+             * @description Share of pairs of different people that reach it, 0 to 1; null: unknown.
              */
             false_match_rate: number | null;
             /** Measured On */

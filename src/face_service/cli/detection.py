@@ -175,13 +175,12 @@ def say_text(file: File, outcome: Outcome) -> None:
 def as_json(outcome: Outcome, options: DetectOptions) -> dict[str, Any]:
     """The fields of an answer of POST /detect/batch."""
     if isinstance(outcome, RequestError):
-        error = {"detail": str(outcome), "code": outcome.code}
         return {
             "image_width": None,
             "image_height": None,
             "faces": [],
             "faces_omitted": 0,
-            "error": error,
+            "error": outcome.fields(),
         }
     return {
         "image_width": outcome.width,

@@ -1,1 +1,1 @@
-"""What stands between a socket and a route: protocol, lifecycle, middleware, OpenAPI."""
+"""HTTP around the routes: connections, shutdown, middleware, errors, OpenAPI document."""

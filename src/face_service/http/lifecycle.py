@@ -1,4 +1,4 @@
-"""The life of the server process: from a signal to an orderly end."""
+"""The server process: its limit of connections, and graceful shutdown on SIGTERM and SIGINT."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import uvicorn
 logger = logging.getLogger(__name__)
 
 RESERVED_FILES = 100
-"""For everything that is no connection: networks, libraries, the log, cards."""
+"""File descriptors kept for everything but connections: models, libraries, log, GPU drivers."""
 
 
 def affordable_connections(wanted: int) -> int:
-    """How many connections the system's limit on open files allows, `wanted` at most.
+    """How many connections the limit on open files allows, at most `wanted`.
 
-    Raises the soft limit where the hard one permits it. Where that does not suffice, a warning
-    names both: beyond its files a process cannot accept, and nobody is told.
+    Raises the soft limit if the hard one permits it, and logs a warning if that does not suffice:
+    without a free descriptor a process cannot even refuse a connection. On Windows: `wanted`.
     """
     if sys.platform == "win32":
         return wanted
@@ -33,7 +33,7 @@ def affordable_connections(wanted: int) -> int:
     if hard == resource.RLIM_INFINITY or hard > soft:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    # With very few files half of them are left for connections: better than none.
+    # With very few descriptors, half of them are for connections.
     affordable = min(wanted, max(soft - RESERVED_FILES, soft // 2))
     if affordable < wanted:
         logger.warning(
@@ -46,9 +46,12 @@ def affordable_connections(wanted: int) -> int:
 
 
 class Server(uvicorn.Server):
-    """Ends in order: on the first SIGTERM or SIGINT `drain` is awaited, then the port is closed
-    and the process ends with status 0. A second signal ends it at once, a `drain` that fails as
-    if it had come to its end."""
+    """uvicorn's server with a graceful shutdown.
+
+    The first SIGTERM or SIGINT awaits `drain`, then the port is closed and `run` returns, so that
+    the process ends with status 0. Until `drain` is called, within 0.1 s, requests are admitted as
+    before. A second signal ends the server at once. An exception of `drain` is logged and ends it.
+    """
 
     def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
@@ -57,13 +60,13 @@ class Server(uvicorn.Server):
         self._signals = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called by a signal. uvicorn's own raises it again at the end: status 143, not 0."""
+        """Count the signal. uvicorn's own would raise it again at the end: status 143, not 0."""
         self._signals += 1
         if self._signals > 1:
             self.should_exit = self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second; True ends the server."""
+        """Called ten times a second; begins to drain after a signal. True ends the server."""
         if self._signals and self._draining is None:
             logger.info("Asked to end: answering what was accepted")
             self._draining = asyncio.create_task(self._drain_and_exit())

@@ -1,7 +1,6 @@
-"""The OpenAPI document: what FastAPI reads off the routes, and what it cannot know.
+"""The OpenAPI document: FastAPI's, with examples, API keys and response headers.
 
-That is real answers, recorded in `examples.json` (`python -m tests.examples` makes it again), the
-error for a missing key, and the headers that answers carry.
+Examples are real responses, recorded in `examples.json` by `python -m tests.examples`.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ SERVER_TIMING = {
 
 
 class DocumentedApp(FastAPI):
-    """FastAPI, whose document says what its routes alone do not."""
+    """FastAPI with a completed OpenAPI document."""
 
     def openapi(self) -> dict[str, Any]:
-        """The document; made once."""
+        """The document; made once and cached."""
         if self.openapi_schema is None:
             document = super().openapi()
             self.openapi_schema = None  # not before it is complete
@@ -57,16 +56,19 @@ class DocumentedApp(FastAPI):
 
 
 def operation_id(route: APIRoute) -> str:
-    """The name of a handler: what a generated client calls its method."""
+    """The name of a handler, which is the method's name in generated clients."""
     return route.name
 
 
 def complete(document: dict[str, Any], examples: dict[str, Any]) -> None:
-    """Add to a document what is not in the code of its routes."""
+    """Add summaries, security schemes, 401 responses, headers and examples to a document.
+
+    `examples`: the content of EXAMPLES.
+    """
     document["components"]["securitySchemes"] = KEYS
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            # The first sentence of a docstring is its headline.
+            # The first line of a handler's docstring.
             operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")
             if not path.startswith("/health"):
                 operation["security"] = [{}, *({name: []} for name in KEYS)]
@@ -78,7 +80,7 @@ def complete(document: dict[str, Any], examples: dict[str, Any]) -> None:
 
 
 def add_headers(response: dict[str, Any], status: str, timed: bool) -> None:
-    """The headers of an answer that a caller acts on."""
+    """Add Retry-After to 429 and 503, and Server-Timing to a 200 that is `timed`."""
     if status in ("429", "503"):
         response["headers"] = RETRY_AFTER
     elif status == "200" and timed:
@@ -86,7 +88,7 @@ def add_headers(response: dict[str, Any], status: str, timed: bool) -> None:
 
 
 def add_examples(response: dict[str, Any], examples: dict[str, Any] | None) -> None:
-    """Real answers, by a few words that say what was asked."""
+    """Add examples, by their summaries, to a response."""
     for content in response.get("content", {}).values():
         if examples:
             content["examples"] = {

@@ -1,4 +1,4 @@
-"""The transport of a connection, as responses see it."""
+"""The transport of a connection, with what the kernel has yet to deliver."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import Any
 
 
 class ResponseTransport:
-    """The transport that responses are written to: counts bytes, and asks before it closes."""
+    """An asyncio transport that counts bytes and delegates closing.
+
+    `close()` calls the given function in place of closing; `hang_up()` closes.
+    """
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self._transport = transport
         self.close = close
         self.written = 0
         self.closing = False
-        """Nothing more will be written."""
+        """Nothing more will be written; `is_closing()` is true."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -31,18 +34,18 @@ class ResponseTransport:
         return self.closing or self._transport.is_closing()
 
     def hang_up(self) -> None:
-        """Close the connection once everything that was written has left."""
+        """Close the connection once everything is written."""
         self._transport.close()
 
     @property
     def received(self) -> int:
-        """Bytes that the client's system has acknowledged, as far as this one says."""
+        """Bytes that the client has acknowledged; on other systems than Linux, that were sent."""
         pending = self._transport.get_write_buffer_size()
         return self.written - pending - unacknowledged(self._transport.get_extra_info("socket"))
 
 
 def unacknowledged(sock: Any) -> int:
-    """Bytes in the system's own buffer of a socket, which the other side has not taken in yet."""
+    """Bytes in the kernel's send buffer of a socket, sent or not (Linux: TIOCOUTQ); elsewhere 0."""
     if sys.platform != "linux" or sock is None:
         return 0
     import fcntl

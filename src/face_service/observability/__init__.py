@@ -1,1 +1,1 @@
-"""Logs, metrics, traces, and the record of a request they are made from."""
+"""Logs, metrics and traces, and the record of a request that they are made from."""

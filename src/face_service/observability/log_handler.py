@@ -1,4 +1,4 @@
-"""The hand that writes the log: on a thread of its own, and never the same thing without end."""
+"""A logging.Handler that writes on its own thread and limits the rate of repeated lines."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ import time
 from collections.abc import Hashable
 
 MAX_QUEUED = 10_000
-"""Lines that may wait to be written, a few megabytes; what comes on top is dropped."""
+"""Most lines in the queue, a few megabytes; further ones are dropped and counted."""
 MAX_PER_SECOND = 10
-"""Lines of one kind that are written in a second; the others are counted."""
+"""Most lines of one kind a second; further ones are counted."""
 FLUSH_TIMEOUT_S = 2.0
-"""For lines that still wait when the process ends."""
+"""For lines in the queue when the process ends."""
 
 
 class RateLimitedLogHandler(logging.Handler):
-    """Writes every record on a line of its own, in order, without holding up who logged it.
+    """Writes records in order to the file descriptor `file`, from a queue: `emit` never blocks.
 
-    Who reads `file`, a descriptor, may be slow or have stopped: lines are dropped then, and one
-    says how many. Of what a caller can cause without end, only MAX_PER_SECOND lines of a kind are
-    written each second, and one more that says how many there were. Such are the records with a
-    `kind` (`extra={"kind": {…}}`: the fields of that last line) and those of other packages.
+    If the reader of `file` is slow or has stopped, lines above MAX_QUEUED are dropped, and one line
+    says how many. Records with a `kind` (`extra={"kind": {…}}`), and those of other packages, are
+    limited to MAX_PER_SECOND of a kind; a summary line with the fields of `kind` counts the rest.
     """
 
     def __init__(self, file: int) -> None:
@@ -38,7 +37,7 @@ class RateLimitedLogHandler(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Put a line into the queue, or count it."""
+        """Queue a record, or count it."""
         if self._is_one_too_many(record):
             return
         if self._lines.qsize() >= MAX_QUEUED:
@@ -50,7 +49,7 @@ class RateLimitedLogHandler(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Write what waits, for a moment at most."""
+        """Write the queue, for FLUSH_TIMEOUT_S at most."""
         self._lines.put(None)
         self._thread.join(FLUSH_TIMEOUT_S)
         super().close()
@@ -83,7 +82,7 @@ class RateLimitedLogHandler(logging.Handler):
                 turned = time.monotonic()
 
     def _flush_counters(self) -> None:
-        """Tell of what was left out, and begin to count anew."""
+        """Write summaries of the lines that were left out or dropped, and reset the counters."""
         with self._counting:
             seen, self._seen = self._seen, {}
             left_out, self._left_out = self._left_out, {}
@@ -103,11 +102,11 @@ class RateLimitedLogHandler(logging.Handler):
         self._write(self.format(record))
 
     def _write(self, line: str) -> None:
-        # Not through sys.stderr: a write that never returns would hold its lock, and the end of
-        # the process wants that. UTF-8 whatever the locale, and no line is lost to a character.
+        # Not through sys.stderr: a write that never returns would hold its lock, which the
+        # interpreter takes at exit. UTF-8 whatever the locale, and no line is lost to a character.
         left = memoryview(f"{line}\n".encode(errors="backslashreplace"))
         try:
             while left:
                 left = left[os.write(self._file, left) :]
-        except OSError:  # closed, and there is nobody left to tell
+        except OSError:  # closed
             self._dropped += 1

@@ -1,8 +1,7 @@
-"""The log: one line a message on stderr, for people (console) or for programs (json).
+"""Set-up of logging: one line a message on stderr, as text (console) or JSON.
 
-Modules log with the standard library's loggers; structlog formats. A record may carry `fields`
-(`extra={"fields": {…}}`), which every line shows in its way, and every line logged during a
-request shows its `request_id`.
+Modules use the standard library's loggers; structlog formats. `extra={"fields": {…}}` adds fields
+to a line, and every line logged during a request has its `request_id`.
 """
 
 from __future__ import annotations
@@ -27,22 +26,24 @@ from face_service.observability.tracing import add_trace_id
 logger = logging.getLogger(__name__)
 
 INDENT = "\n    "
-"""Begins what belongs to the line above it; a line of the log itself begins with its time."""
+"""Begins a continuation line; all other lines begin with their time."""
 
 
 def configure_logging(level: str, form: LogFormat, file: int = STDERR) -> None:
-    """Log to `file`, a descriptor: this service from `level` on, its libraries from INFO on at
-    the earliest. At DEBUG, libraries write down what they read.
+    """Log to the file descriptor `file`, warnings and uncaught exceptions included.
+
+    `level` is that of this service. Libraries log at INFO or above: at DEBUG they would log data
+    that callers sent.
     """
-    scribe = RateLimitedLogHandler(file)
-    scribe.setFormatter(formatter(form))
+    handler = RateLimitedLogHandler(file)
+    handler.setFormatter(formatter(form))
     logging.basicConfig(
         level=max(logging.getLevelNamesMapping()[level], logging.INFO),
-        handlers=[scribe],
+        handlers=[handler],
         force=True,
     )
     logging.getLogger("face_service").setLevel(level)
-    logging.getLogger("uvicorn.error").addFilter(is_news)
+    logging.getLogger("uvicorn.error").addFilter(is_not_logged_elsewhere)
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: logger.critical(
         "The process ends: nobody expected this", exc_info=(kind, error, trace)
@@ -52,13 +53,13 @@ def configure_logging(level: str, form: LogFormat, file: int = STDERR) -> None:
     )
 
 
-def is_news(record: logging.LogRecord) -> bool:
-    """False for what `server.py` logs itself, with an id, when it answers."""
+def is_not_logged_elsewhere(record: logging.LogRecord) -> bool:
+    """Filter: False for uvicorn's line on invalid HTTP; `http/protocol.py` logs it with an id."""
     return record.msg != "Invalid HTTP request received."
 
 
 def formatter(form: LogFormat) -> ProcessorFormatter:
-    """What makes a line of a record."""
+    """The formatter of log records for a LOG_FORMAT."""
     common: list[Processor] = [
         add_fields,
         structlog.contextvars.merge_contextvars,
@@ -81,28 +82,28 @@ def formatter(form: LogFormat) -> ProcessorFormatter:
 
 
 def add_fields(_: Any, __: str, event: EventDict) -> EventDict:
-    """What a record carries beside its words."""
+    """structlog processor: add the `fields` of a log record."""
     event.update(getattr(event["_record"], "fields", {}))
     return event
 
 
 def to_console(_: Any, __: str, event: EventDict) -> str:
-    """`2024-01-15 10:30:45 - logger - LEVEL - words name=value …`, a traceback below it.
+    """`2024-01-15 10:30:45 - logger - LEVEL - message name=value …`, and a traceback below.
 
-    Nothing that was sent can look like another line: what follows a line break is indented, and
-    control characters are written out.
+    Text from callers cannot imitate a log line: continuation lines are indented, and control
+    characters are escaped.
     """
     record: logging.LogRecord = event.pop("_record")
     del event["_from_structlog"]
-    words, trace = event.pop("event"), event.pop("exception", None)
+    message, trace = event.pop("event"), event.pop("exception", None)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
     fields = "".join(f" {name}={shown(value)}" for name, value in event.items())
     below = INDENT + escaped(trace) if trace else ""
-    return f"{when} - {record.name} - {record.levelname} - {escaped(words)}{fields}{below}"
+    return f"{when} - {record.name} - {record.levelname} - {escaped(message)}{fields}{below}"
 
 
 def escaped(text: str) -> str:
-    """Text without control characters, its line breaks indented."""
+    """Text with control characters escaped and continuation lines indented."""
     if text.isprintable():
         return text
     lines = text.rstrip("\n").split("\n")
@@ -110,14 +111,14 @@ def escaped(text: str) -> str:
 
 
 def printable(character: str) -> str:
-    """A character, or its escape."""
+    """A printable character, or its escape sequence."""
     if character.isprintable():
         return character
     return character.encode("unicode_escape").decode()
 
 
 def shown(value: object) -> str:
-    """A value that cannot be mistaken for two."""
+    """A value as text; in JSON quotes if it has spaces, quotes, `=` or control characters."""
     text = str(value)
     if text.isprintable() and not set(text) & set(' "='):
         return text
@@ -125,7 +126,7 @@ def shown(value: object) -> str:
 
 
 def to_json(event: EventDict, **_: Any) -> str:
-    """JSON in UTF-8, whatever stands in the event."""
+    """One line of JSON; what is not JSON is written as its repr, lone surrogates escaped."""
     try:
         return orjson.dumps(event, default=repr).decode()
     except orjson.JSONEncodeError:  # half a surrogate pair, as in the name of a broken file

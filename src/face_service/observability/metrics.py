@@ -1,22 +1,21 @@
-"""What an operator counts, in Prometheus' terms. One registry per application.
-
-docs/metrics.md says what each is good for.
-"""
+"""Prometheus metrics, in one registry per application. docs/metrics.md describes each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
+    Metric,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.registry import Collector
 
 from face_service.observability.request_record import RequestRecord
 
@@ -24,7 +23,7 @@ SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75,
     1, 1.5, 2.5, 5, 10, 30,
 )  # fmt: skip
-"""Close together where an image's time lies: a quantile is as exact as the bucket it falls in."""
+"""Buckets, close together where requests usually fall: a quantile is as exact as its bucket."""
 FACES = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55)
 IMAGES = (1, 2, 4, 8, 16, 32)
 WHY_REJECTED = ("overloaded", "starting", "recovering", "failed", "draining")
@@ -33,12 +32,12 @@ WHY_REJECTED = ("overloaded", "starting", "recovering", "failed", "draining")
 class Metrics:
     """Counters, histograms and gauges, all named `face_service_…`.
 
-    Every value of a label is there from the beginning where it can be: the first rejection is
-    then a step from 0 to 1, which `rate` sees, and no new series, which it does not.
+    Known label values are exported as 0 from the start: `rate` sees a step from 0 to 1, but not
+    the first sample of a new series.
     """
 
     def __init__(self) -> None:
-        # A series beside each other one, which says when it began: nobody asks for that.
+        # No `_created` series beside every counter and histogram.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -58,12 +57,14 @@ class Metrics:
             "stage",
         )
         self.faces = self._histogram("faces_per_image", "Faces returned for an image.", FACES)
-        self.images = self._histogram(
-            "images_per_turn", "Images that an engine computed at once.", IMAGES
+        self.batch_images = self._histogram(
+            "batch_images", "Images that an engine computed in one batch.", IMAGES
         )
-        self.batches = self._histogram(
-            "faces_per_turn", "Faces that an engine described at once.", FACES
+        self.batch_faces = self._histogram(
+            "batch_faces", "Faces that an engine embedded or described in one batch.", FACES
         )
+        self.registry.register(FormerName("images_per_turn", self.batch_images))
+        self.registry.register(FormerName("faces_per_turn", self.batch_faces))
         self.rejected = self._counter("rejected", "Turned away before the body was read.", "why")
         self.cancelled = self._counter(
             "cancelled", "Given up before there was an answer.", "where", "why"
@@ -115,32 +116,50 @@ class Metrics:
         )
 
     def watch(self, **values: Callable[[], float]) -> None:
-        """Show values as gauges; each is asked for when somebody looks."""
+        """Export functions as gauges, by their names in GAUGES; called at every scrape."""
         for name, value in values.items():
             self._gauge(*GAUGES[name]).set_function(value)
 
     def describe(self, **labels: str) -> None:
-        """Say what computes now; what computed before is forgotten."""
+        """Set the labels of `face_service_model_info`, in place of earlier ones."""
         self.info.clear()
         self.info.labels(**labels).set(1)
 
     def count(self, record: RequestRecord) -> None:
-        """Count a request that has its answer."""
+        """Count a completed request."""
         self.requests.labels(record.endpoint, record.status).inc()
         kind = f"{record.status // 100}xx"
         self.duration.labels(record.endpoint, kind).observe(record.seconds)
         self.observe(record.times, record.faces)
 
     def observe(self, stages: Mapping[str, float], faces: Iterable[int]) -> None:
-        """Milliseconds by stage, faces by image."""
+        """Observe stages, in milliseconds, and numbers of faces, by image."""
         for stage, milliseconds in stages.items():
             self.stages.labels(stage).observe(milliseconds / 1e3)
         for count in faces:
             self.faces.observe(count)
 
     def render(self) -> bytes:
-        """The text that Prometheus reads."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class FormerName(Collector):
+    """A metric once more under its former name, read until version 0.2."""
+
+    def __init__(self, name: str, metric: Histogram) -> None:
+        self._name = f"face_service_{name}"
+        self._metric = metric
+
+    def collect(self) -> Iterator[Metric]:
+        """The samples of the metric, renamed."""
+        for now in self._metric.collect():
+            former = Metric(self._name, f"Deprecated: now {now.name}.", now.type)
+            former.samples = [
+                sample._replace(name=sample.name.replace(now.name, self._name))
+                for sample in now.samples
+            ]
+            yield former
 
 
 GAUGES = {
@@ -148,7 +167,7 @@ GAUGES = {
     "queued": ("queue_depth", "Requests that wait for an engine."),
     "bodies": ("body_bytes", "Bytes of bodies that requests inside hold or may still send."),
     "decoded": ("decoded_bytes", "Memory that decoding takes, in bytes."),
-    "lanes": ("engines", "Engines that work."),
+    "workers": ("engines", "Engines that work."),
     "decoders": ("decoders", "Decode threads that work."),
     "fallback": (
         "provider_fallback",

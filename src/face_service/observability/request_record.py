@@ -1,6 +1,6 @@
-"""What is told of a request once it has its answer: one line of the log, counts, and a trace.
+"""The record of a request, of which its log line, metrics and trace are made.
 
-Numbers and words of this service alone: never what a caller sent, and never a face.
+It holds no data that a caller sent, and nothing of a face but how many there are.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from typing import Any
 from face_service.observability.timing import StageTimes
 
 UNKNOWN_ENDPOINT = "other"
-"""For a path that is none of ours: what clients make up must not become labels."""
+"""Endpoint of requests without a route: paths that clients make up must not become labels."""
 PROBES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
-"""What is asked every few seconds, for ever: a success there is logged at DEBUG and not traced."""
+"""Endpoints that are polled: their successes are logged at DEBUG and not traced."""
 CLIENT_GONE = 499
-"""nginx's number for a client that closed the connection; nobody is there to read it."""
+"""nginx's status for a client that closed the connection before the response; never sent."""
 
 LOGGER = "face_service.request"
-"""Whose line it is where no handler has anything to say."""
+"""Logger name of requests whose handler set no message, and of those that failed."""
 
 
 @dataclass(slots=True, eq=False)
 class RequestRecord:
-    """One request, filled in on its way.
+    """One request; middleware and handlers fill it in.
 
-    `times`: its stages. `code`: of its error. `pack`: what answered. `faces` and `sizes`: how
-    many, and width and height in pixels, by image. `logger` and `words`: whose line it is and
-    what that says, where a handler has something to say.
+    `started`: time.perf_counter(). `times`: milliseconds by stage. `code`: of its error, if it
+    failed. `error`: an exception that nothing handled. `bytes_in`, `bytes_out`: of the bodies.
+    `seconds`: until the last chunk of the response. `pack`: model pack that answered. `faces`,
+    `sizes`: number of faces, and (width, height) in pixels, by image. `logger`, `message`: of the
+    log line, where a handler has set them.
     """
 
     request_id: str
@@ -48,14 +50,14 @@ class RequestRecord:
     faces: list[int] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     logger: str = LOGGER
-    words: str | None = None
+    message: str | None = None
 
-    def set_message(self, logger: str, words: str) -> None:
-        """What the line of this request says, if it succeeds."""
-        self.logger, self.words = logger, words
+    def set_message(self, logger: str, message: str) -> None:
+        """Set logger name and message of the log line, used if the status is below 400."""
+        self.logger, self.message = logger, message
 
     def end(self, endpoint: str, status: int) -> bool:
-        """The last of the answer is on its way. False if it was before."""
+        """Complete the record, before the last chunk is sent. False if it was complete already."""
         if self.ended:
             return False
         self.ended, self.seconds = True, time.perf_counter() - self.started
@@ -63,17 +65,17 @@ class RequestRecord:
         return True
 
     def log(self) -> None:
-        """Write the line."""
+        """Write the log line, at a level by status and endpoint."""
         succeeded = self.status < 400
         logger, level = logging.getLogger(self.logger if succeeded else LOGGER), self._level()
         if not logger.isEnabledFor(level):
             return
         extra: dict[str, Any] = {"fields": self.fields()}
         if not self.times and self.status not in (500, 504):
-            # No engine limits how many of these there may be.
+            # Rate-limited: no engine bounds how many of these there are.
             extra["kind"] = {"endpoint": self.endpoint, "status": self.status}
-        words = self.words if succeeded and self.words else self._outcome()
-        logger.log(level, words, extra=extra, exc_info=self.error)
+        message = self.message if succeeded and self.message else self._outcome()
+        logger.log(level, message, extra=extra, exc_info=self.error)
 
     def _level(self) -> int:
         if self.endpoint in PROBES and self.status < 400:
@@ -83,7 +85,10 @@ class RequestRecord:
         return logging.ERROR if self.status == 500 else logging.WARNING
 
     def fields(self) -> dict[str, Any]:
-        """What the line shows beside its words; the request id is on every line anyway."""
+        """The fields of the log line, without those that are None. Times in milliseconds.
+
+        Without the request id, which every line has (`http/request_id.py`).
+        """
         fields: dict[str, Any] = {
             "method": self.method,
             "endpoint": self.endpoint,

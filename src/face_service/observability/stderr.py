@@ -1,4 +1,4 @@
-"""Descriptor 2, which native libraries write to, kept from holding up who writes."""
+"""File descriptor 2, which native libraries write to, as lines of the log."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ STDERR = 2
 MAX_LINE = 2000
 """Bytes of a line that are logged."""
 LAST_LINES_S = 1.0
-"""For lines that are in the pipe when it is taken away."""
+"""For lines in the pipe when it is closed."""
 
 
 @contextmanager
 def captured_stderr() -> Iterator[int]:
-    """For the length of the block, log what is written to descriptor 2, a line each, and let
-    nobody wait who writes there: while the pipe in its place is full, lines are lost.
+    """For the length of the block, replace descriptor 2 by a pipe, whose lines are logged.
 
-    libpng and libjpeg write from the threads that decode, and whoever should read stderr may have
-    stopped. Gives a descriptor of the real stderr, which stays open after the block. Tracebacks of
-    a crash go there at once (`faulthandler`); a library's last words before an abort may be lost.
-    On Windows nothing is captured.
+    Writing to it never blocks: lines are lost while the pipe is full. libpng and libjpeg write from
+    decode threads, which a stderr that nobody reads would block. Yields a descriptor of the real
+    stderr, which stays open after the block. Tracebacks of a crash are written there directly
+    (`faulthandler`); a library's message just before an abort may be lost. On Windows nothing is
+    captured, and descriptor 2 is yielded.
     """
     if sys.platform == "win32":
         yield STDERR
@@ -43,15 +43,15 @@ def captured_stderr() -> Iterator[int]:
     try:
         yield real
     finally:
-        os.dup2(real, STDERR)  # the pipe has no writer any more, and its reader ends
+        os.dup2(real, STDERR)  # closes the last writer of the pipe, and the thread ends
         thread.join(LAST_LINES_S)
 
 
 def real_stderr() -> int:
-    """Another descriptor of stderr; of the null device where stderr is closed."""
+    """A new descriptor of stderr, above 2; of the null device if stderr is closed."""
     import fcntl
 
-    # Where a standard descriptor is closed, the pipe would get its number.
+    # Fill closed standard descriptors, whose numbers the pipe would get.
     while (null := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
     os.close(null)
@@ -59,8 +59,8 @@ def real_stderr() -> int:
 
 
 def unblocked(file: int) -> int:
-    """A descriptor of the same pipe, file or terminal that never blocks: a crash must end the
-    process. `file` itself where it cannot be opened anew, as a socket."""
+    """A non-blocking descriptor of the same pipe, file or terminal, so that a crash ends the
+    process; `file` itself if it cannot be reopened, such as a socket."""
     try:
         return os.open(f"/dev/fd/{file}", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
@@ -68,7 +68,7 @@ def unblocked(file: int) -> int:
 
 
 def log_lines(file: int) -> None:
-    """Log every line that comes out of `file`, until nobody can write to it any more."""
+    """Log every line of the pipe `file` until its last writer is closed; then close it."""
     rest = b""
     while piece := os.read(file, 65_536):
         *lines, rest = (rest + piece).split(b"\n")
@@ -80,8 +80,8 @@ def log_lines(file: int) -> None:
 
 
 def log_line(line: bytes) -> None:
-    """Log a line, of many within a second the first few."""
+    """Log a line, at most MAX_LINE bytes of it; the rate is limited (RateLimitedLogHandler)."""
     text = line[:MAX_LINE].decode(errors="backslashreplace").strip()
     if text:
-        # Callers cause some of it, with broken pictures.
+        # A kind, for the rate limit: broken images cause some of these lines.
         logger.info("A library wrote to stderr", extra={"fields": {"text": text}, "kind": {}})

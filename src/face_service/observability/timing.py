@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Interval(NamedTuple):
-    """When a stage ran, in seconds on time.perf_counter()."""
+    """One run of a stage; seconds on the clock time.perf_counter()."""
 
     stage: str
     started: float
@@ -19,7 +19,7 @@ class Interval(NamedTuple):
 class StageTimes(dict[str, float]):
     """Milliseconds by stage, in the order in which the stages first ran.
 
-    `intervals` has every run of every stage: several of one where a request took several turns.
+    `intervals`: every run of every stage; a stage runs several times in a request of many images.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class StageTimes(dict[str, float]):
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Add the time that the block takes to `stage`."""
+        """Add the duration of the block to `stage`."""
         started = time.perf_counter()
         try:
             yield
@@ -36,12 +36,12 @@ class StageTimes(dict[str, float]):
             self.add(stage, started, time.perf_counter())
 
     def add(self, stage: str, started: float, ended: float) -> None:
-        """Add a run of `stage`, in seconds on time.perf_counter()."""
+        """Add a run of `stage`; `started` and `ended` in seconds on time.perf_counter()."""
         self[stage] = self.get(stage, 0.0) + (ended - started) * 1e3
         self.intervals.append(Interval(stage, started, ended))
 
     def include(self, other: StageTimes) -> None:
-        """Add what was measured elsewhere."""
+        """Add all stages and intervals of `other`."""
         for stage, milliseconds in other.items():
             self[stage] = self.get(stage, 0.0) + milliseconds
         self.intervals += other.intervals

@@ -1,7 +1,7 @@
-"""Traces: what a request's record says, on the span that FastAPI has begun for it.
+"""Traces: a request's record as attributes and children of the span that FastAPI began for it.
 
-FastAPI brings OpenTelemetry's API, and sets up its SDK where OTEL_EXPORTER_OTLP_ENDPOINT is set
-and the extra `otel` is installed. Without that, nothing here does anything.
+FastAPI depends on OpenTelemetry's API, and sets up its SDK where OTEL_EXPORTER_OTLP_ENDPOINT is set
+and the extra `otel` is installed. Otherwise nothing is recorded.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from face_service.observability.request_record import RequestRecord
 
 
 def trace_request(record: RequestRecord) -> None:
-    """Describe the current span, and give it a child for every stage.
+    """Set the attributes of the current span, and add a child span for every run of a stage.
 
-    What a caller made up leaves it: the query, and a path that is none of ours.
+    Query and path, which a caller chose, are overwritten: by nothing, and by the endpoint.
     """
     span = trace.get_current_span()
     if not span.is_recording():
@@ -37,7 +37,7 @@ def trace_request(record: RequestRecord) -> None:
 
 
 def attributes_of(record: RequestRecord) -> dict[str, Any]:
-    """Images, faces and pack, as far as they are known; the size of an image that is alone."""
+    """Number of images and faces, pack if known, and the size in pixels of a single image."""
     if not record.faces:
         return {}
     seen: dict[str, Any] = {
@@ -52,12 +52,12 @@ def attributes_of(record: RequestRecord) -> dict[str, Any]:
 
 
 def nanoseconds(seconds: float) -> int:
-    """Seconds as OpenTelemetry wants them."""
+    """Seconds as whole nanoseconds, OpenTelemetry's unit."""
     return int(seconds * 1e9)
 
 
 def add_trace_id(_: Any, __: str, event: EventDict) -> EventDict:
-    """In a line of the log, where the trace is of which it is a part."""
+    """structlog processor: add `trace_id` and `span_id` of the current span to a log line."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)

@@ -1,1 +1,1 @@
-"""One file per group of endpoints."""
+"""The endpoints: a file for each group, and what they share."""

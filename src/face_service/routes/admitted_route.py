@@ -1,7 +1,5 @@
-"""What stands before every request that wants an engine: room, a deadline, somebody waiting.
-
-All of it is decided before the body is read.
-"""
+"""Route class of requests that need an engine: admission (429, 503), deadline (504) and client
+disconnect (499). Admission is decided before the body is read."""
 
 from __future__ import annotations
 
@@ -23,13 +21,16 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class AdmittedRoute(APIRoute):
-    """A route whose requests are admitted, have REQUEST_TIMEOUT_S, and are dropped if the
-    client goes away."""
+    """Admits requests, cancels them after REQUEST_TIMEOUT_S or when the client disconnects, and
+    counts those that are rejected or expire.
+
+    Raises NotReady, Overloaded and DeadlinePassed.
+    """
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
 
-        async def guarded(request: Request) -> Response:
+        async def admitted(request: Request) -> Response:
             service = await get_service(request)
             settings = await get_settings(request)
             size = expected_size(request, int(settings.max_body_mb * 1e6))
@@ -49,12 +50,12 @@ class AdmittedRoute(APIRoute):
                 metrics.expired.inc()
                 raise
 
-        return guarded
+        return admitted
 
 
 def expected_size(request: Request, limit: int) -> int:
-    """Bytes of a request's body, before any of it is read: at most `limit`, which is also what an
-    undeclared length is taken for."""
+    """Bytes to reserve for a request's body before it is read: its Content-Length, at most `limit`;
+    `limit` for a chunked body."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal():
         return min(int(declared), limit)
@@ -64,20 +65,20 @@ def expected_size(request: Request, limit: int) -> int:
 async def run_until_deadline(
     request: Request, handle: Handler, seconds: float, place: Place
 ) -> Response:
-    """Handle a request for as long as its client waits, at most `seconds`.
+    """Run `handle` until it returns, the client disconnects, or `seconds` have passed.
 
-    Cancelling is what ends the work: what waits never reaches an engine, and what is computed
-    ends before the next network. Raises DeadlinePassed, and Overloaded where the place was given
-    to another request.
+    In the latter cases the task is cancelled: images in the queue never reach an engine, and those
+    being computed stop before the next network. A disconnect returns a response with status 499,
+    which nobody receives. Raises DeadlinePassed, and Overloaded if `place` was evicted.
     """
-    wire = DisconnectWatcher(request.receive, place)
-    work = asyncio.create_task(handle(Request(request.scope, wire.receive)))
-    gone = asyncio.create_task(wire.gone())
+    watcher = DisconnectWatcher(request.receive, place)
+    work = asyncio.create_task(handle(Request(request.scope, watcher.receive)))
+    disconnect = asyncio.create_task(watcher.wait_disconnected())
     reason: Reason = "client"
     place.on_evicted = work.cancel
     try:
-        await asyncio.wait({work, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if wire.left:  # asked first: a handler that was still reading has failed of it
+        await asyncio.wait({work, disconnect}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if watcher.disconnected:  # first: a handler that was still reading has failed for it
             return Response(status_code=CLIENT_GONE)
         if place.evicted:
             raise Overloaded("The body arrived slowly, and others needed its place", 1)
@@ -87,44 +88,44 @@ async def run_until_deadline(
         raise DeadlinePassed(f"There was no answer within {seconds:g} s")
     finally:
         work.cancel(reason)
-        gone.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
+        disconnect.cancel()
+        await asyncio.gather(work, disconnect, return_exceptions=True)
 
 
 class DisconnectWatcher:
-    """`receive` for a handler, which also tells when the client has gone.
+    """Wraps an ASGI `receive`: notices the disconnect of the client, also while no handler reads.
 
-    `place` learns how much of the body is there.
+    Counts the bytes of the body that have arrived in `place`.
     """
 
     def __init__(self, receive: Receive, place: Place) -> None:
         self._receive = receive
         self._place = place
         self._body_read = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._disconnected = asyncio.Event()
 
     @property
-    def left(self) -> bool:
-        """Whether the client has gone."""
-        return self._gone.is_set()
+    def disconnected(self) -> bool:
+        """Whether the client has disconnected."""
+        return self._disconnected.is_set()
 
     async def receive(self) -> Message:
-        """The next piece of the body; after its end, the news that the client has gone."""
+        """The next chunk of the body; after the last one, `http.disconnect` once that happens."""
         if self._body_read.is_set():
-            await self._gone.wait()
+            await self._disconnected.wait()
             return {"type": "http.disconnect"}
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            self._gone.set()
+            self._disconnected.set()
         self._place.received += len(message.get("body", b""))
         if not message.get("more_body"):
             self._place.body_read()
             self._body_read.set()
         return message
 
-    async def gone(self) -> None:
-        """Return once the client has closed the connection."""
+    async def wait_disconnected(self) -> None:
+        """Return once the client has disconnected. Reads `receive` after the end of the body."""
         await self._body_read.wait()
-        while not self._gone.is_set():
+        while not self._disconnected.is_set():
             if (await self._receive())["type"] == "http.disconnect":
-                self._gone.set()
+                self._disconnected.set()

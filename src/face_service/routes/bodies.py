@@ -1,10 +1,11 @@
-"""The bodies of requests: forms read in memory, JSON read beside the event loop."""
+"""Request bodies: multipart forms, kept in memory, and JSON, parsed on a decoding thread."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, TypeVar
 
 import pybase64
@@ -19,21 +20,22 @@ from face_service.schemas import DetectOptions, EmbeddingRequest, explain
 T = TypeVar("T", bound=DetectOptions)
 
 MAX_FIELDS = 16
-"""Fields of a form that are no files: more than there are options."""
+"""Most fields of a form that are not files; there are seven options."""
 WHITE_SPACE = b" \t\r\n\v\f"
 LONGEST_NAME = 100
-"""Of a field, as it is repeated in an error."""
+"""Characters of a field's name that are repeated in an error."""
 MAX_COMMAS = 100
-"""In a JSON body: one stands before every value but the first, and a request has eight. Millions
-of unknown names take a hundred times the memory of their text to refuse one by one."""
+"""In a JSON body, which needs at most eight. Refusing millions of unknown names one by one would
+take a hundred times the memory of their text."""
 
 
 class InMemoryParser(MultiPartParser):
-    """Starlette's parser, without its temporary files: bodies are bounded by MAX_BODY_MB,
-    and a disk would be slower, may be read-only, and keeps what should leave no trace.
+    """Starlette's parser, without temporary files: bodies are bounded by MAX_BODY_MB, and images
+    are personal data that must not reach a disk, which may be read-only as well.
 
-    Names are UTF-8, as browsers write them, or else Latin-1, whatever `charset` says: of the codecs
-    that Python has under a name, some raise, and some make half characters.
+    Names are decoded as UTF-8, as browsers encode them, or else as Latin-1. The parameter `charset`
+    is ignored: some of Python's codecs raise, and some yield lone surrogates. `_charset` is
+    Starlette's private attribute; tests/routes/test_bodies.py fails when it is renamed.
     """
 
     spool_max_size = 2**40
@@ -49,7 +51,7 @@ class InMemoryParser(MultiPartParser):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What a request's body holds: files in order, each with its name, and options as text."""
+    """A parsed body. `files`: name, or None, and content, in order. `options`: as text, by name."""
 
     files: list[tuple[str | None, bytes]]
     options: dict[str, str]
@@ -58,30 +60,30 @@ class Upload:
 async def read_files(request: Request, field: str, limit: int) -> Upload:
     """The files in a form's `field`, and its options.
 
-    Raises InvalidRequest if there are no files, more than `limit` files in the form, or anything
-    else in it.
+    Raises InvalidRequest if there is no file, if the form has more than `limit` files, or if it has
+    a field that is neither a file of `field` nor an option.
     """
     async with read_form(request, limit) as form:
         options = options_in(form, (field,))
-        files = [(file.filename, await file.read()) for file in files_of(form, field)]
+        files = [(file.filename, content(file)) for file in files_of(form, field)]
         return Upload(files, options)
 
 
 async def read_one_of_each(request: Request, fields: Sequence[str]) -> Upload:
     """The one file in each of a form's `fields`, and its options.
 
-    Raises InvalidRequest if one has none, or if there is anything else in the form.
+    Raises InvalidRequest if a field has no file, or if the form has anything else.
     """
     async with read_form(request, len(fields)) as form:
         options = options_in(form, fields)
         found = [files_of(form, field)[0] for field in fields]
-        return Upload([(file.filename, await file.read()) for file in found], options)
+        return Upload([(file.filename, content(file)) for file in found], options)
 
 
 def options_in(form: FormData, files: Sequence[str]) -> dict[str, str]:
-    """The fields of a form that are not in `files`, by name: each has to be an option, as text.
+    """The options of a form, as text: all its fields but those in `files`.
 
-    Raises InvalidRequest for one that has no effect, which nobody would notice.
+    Raises InvalidRequest for a field that is not an option, is given twice, or is a file elsewhere.
     """
     options: dict[str, str] = {}
     for field, value in form.multi_items():
@@ -102,9 +104,9 @@ def options_in(form: FormData, files: Sequence[str]) -> dict[str, str]:
 
 
 def with_fields(options: T, fields: Mapping[str, str]) -> T:
-    """The options of a query with those of a form.
+    """The options of a query and those of a form together.
 
-    Raises InvalidRequest if one is in both, or is not what it may be.
+    Raises InvalidRequest if one is in both, or has a value that is not allowed.
     """
     if twice := sorted(options.model_fields_set & fields.keys()):
         raise InvalidRequest(f"{', '.join(twice)}: is in the query and in the form")
@@ -117,7 +119,11 @@ def with_fields(options: T, fields: Mapping[str, str]) -> T:
 
 @asynccontextmanager
 async def read_form(request: Request, max_files: int) -> AsyncIterator[FormData]:
-    """A multipart form, for the length of the block. Raises InvalidRequest."""
+    """Parse a multipart form; its files are closed at the end of the block.
+
+    Raises InvalidRequest if it is malformed, or has more than `max_files` files or MAX_FIELDS
+    other fields.
+    """
     parser = InMemoryParser(
         request.headers, request.stream(), max_files=max_files, max_fields=MAX_FIELDS
     )
@@ -132,22 +138,32 @@ async def read_form(request: Request, max_files: int) -> AsyncIterator[FormData]
 
 
 def files_of(form: FormData, field: str) -> list[UploadFile]:
-    """The files of a form's `field`, in order. Raises InvalidRequest if there are none."""
+    """The files of a form's `field`, in order, at least one. Raises InvalidRequest."""
     files = [file for file in form.getlist(field) if isinstance(file, UploadFile)]
     if not files:
         raise InvalidRequest(f"The form has no file field named '{field}'")
     return files
 
 
+def content(file: UploadFile) -> bytes:
+    """All of a file that InMemoryParser has read, without a copy, which `read` would make.
+
+    `_file` is the private BytesIO of SpooledTemporaryFile, whose `getvalue` returns its buffer.
+    tests/routes/test_bodies.py fails when either changes.
+    """
+    buffer: BytesIO = file.file._file  # type: ignore[attr-defined]
+    return buffer.getvalue()
+
+
 async def read_body(request: Request) -> bytes:
-    """The body. The request does not keep it, as it does with its own `body()`."""
+    """The whole body; `Request.body()` would keep a reference to it for as long as the request."""
     return b"".join([piece async for piece in request.stream()])
 
 
 def parse_embedding_request(body: bytes) -> tuple[dict[str, Any], bytes]:
-    """The options that are set in a JSON body, and the image in it. Raises InvalidRequest.
+    """The options that are set in a JSON body, and the bytes of its image. Raises InvalidRequest.
 
-    Takes tens of milliseconds for the largest bodies: not for the event loop.
+    Takes tens of milliseconds for the largest bodies: call it off the event loop.
     """
     if body.count(b",") > MAX_COMMAS:
         raise InvalidRequest("The JSON holds far more than an image and its options")
@@ -160,13 +176,13 @@ def parse_embedding_request(body: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def decode_base64(text: str) -> bytes:
-    """The bytes behind plain base64 or a `data:` URL. Raises InvalidRequest."""
+    """Decode base64, plain or in a `data:` URL, without its white space. Raises InvalidRequest."""
     if text.startswith("data:"):
         head, comma, text = text.partition(",")
         if not comma or not head.endswith(";base64"):
             raise InvalidRequest("image_base64 is a data: URL that is not base64")
     try:
-        # Not split and joined: that makes a string of every word.
+        # translate, not split and join, which would make an object of every word.
         return pybase64.b64decode(text.encode().translate(None, WHITE_SPACE), validate=True)
     except ValueError as error:
         raise InvalidRequest(f"image_base64 is not valid base64: {error}") from error

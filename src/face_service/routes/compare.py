@@ -1,4 +1,4 @@
-"""POST /compare: two images in, who of one is who of the other out."""
+"""POST /compare: the faces of two images, compared in pairs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from face_service.errors import ImageTooLarge, InvalidImage, InvalidRequest, Req
 from face_service.routes.admitted_route import AdmittedRoute
 from face_service.routes.bodies import Upload, read_one_of_each, with_fields
 from face_service.routes.deps import Record, Service, media_type
-from face_service.routes.detect import ERRORS, FILE, form_body, note
+from face_service.routes.detect import ERRORS, FILE, form_body, record_results
 from face_service.schemas import CompareOptions, CompareResponse
 from face_service.serialization import render_comparison
 from face_service.serving.answers import ImageAnalysis
@@ -40,25 +40,25 @@ async def compare_images(
 ) -> Response:
     """Compare every face of `file_a` with every face of `file_b`, at the pack's own threshold.
 
-    `detail` says the verdict in words. A face that is not fit to be compared is never the
-    proof of anything: its pairs are not `reliable`.
+    `detail` is the verdict as a sentence. Pairs with a face that is not `usable` are not
+    `reliable`.
     """
     started = time.perf_counter()
     options = with_fields(options, upload.options)
     _, files = zip(*upload.files, strict=True)
     info, answers = await service.analyse_many(files, options.for_engine(), record.times)
-    a, b = (of(answer, field) for answer, field in zip(answers, FIELDS, strict=True))
+    a, b = (unwrap(answer, field) for answer, field in zip(answers, FIELDS, strict=True))
     found = await service.beside(compare, a.faces, b.faces, info, FIELDS)
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    note(record, [a, b])
+    record_results(record, [a, b])
     counts = f"{len(a.faces)} with {len(b.faces)} faces"
     record.set_message(__name__, f"Compared {counts} in {elapsed_ms:.2f}ms")
     with record.times.measure("serialise"):
         return render_comparison((a, b), found, options, elapsed_ms, record.request_id)
 
 
-def of(answer: ImageAnalysis | RequestError, field: str) -> ImageAnalysis:
-    """The analysis of a file. Raises what is wrong with it, and says which file that is."""
+def unwrap(answer: ImageAnalysis | RequestError, field: str) -> ImageAnalysis:
+    """The analysis, or raise the error; the message of an error in the image names `field`."""
     if isinstance(answer, InvalidImage | ImageTooLarge):
         raise type(answer)(f"{field}: {answer}")
     if isinstance(answer, RequestError):

@@ -1,4 +1,8 @@
-"""What handlers are given: the service, the options, the bytes of an image."""
+"""Dependencies of handlers: service, settings, record, options, uploaded images.
+
+They are `async` although they do not wait: FastAPI runs plain functions in a thread pool
+(tests/serving/test_event_loop.py).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from face_service.serving.service import FaceService
 
 
 async def get_settings(request: Request) -> Settings:
-    """The settings this application was made with."""
+    """The settings of this application."""
     return cast(Settings, request.app.state.settings)
 
 
@@ -28,12 +32,12 @@ async def get_service(request: Request) -> FaceService:
 
 
 async def get_record(request: Request) -> RequestRecord:
-    """What will be told of this request."""
+    """The record of this request: its log line, metrics and trace."""
     return cast(RequestRecord, request.state.record)
 
 
 def media_type(request: Request) -> str:
-    """The Content-Type without its parameters, in small letters."""
+    """The Content-Type without its parameters, in lower case; empty if there is none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

@@ -1,4 +1,4 @@
-"""POST /detect and POST /extract-embedding: an image in, every face out."""
+"""POST /detect, POST /detect/batch and POST /extract-embedding: the faces of images."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FILE = {"type": "string", "format": "binary"}
 def form_body(
     files: dict[str, dict[str, Any]], options: type[DetectOptions] = DetectOptions
 ) -> dict[str, Any]:
-    """The description of a request whose form has these files, and options beside them."""
+    """The OpenAPI description of a multipart body: `files`, schemas by field, and `options`."""
     fields = {**files, **options.model_json_schema()["properties"]}
     form = {
         "type": "object",
@@ -106,7 +106,7 @@ async def detect_batch(
     names, images = zip(*upload.files, strict=True)
     info, answers = await service.analyse_many(images, options.for_engine(), record.times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    note(record, [one for one in answers if isinstance(one, ImageAnalysis)])
+    record_results(record, [one for one in answers if isinstance(one, ImageAnalysis)])
     found = f"{sum(record.faces)} faces in {len(images)} images"
     record.set_message(__name__, f"Detected {found} in {elapsed_ms:.2f}ms")
     with record.times.measure("serialise"):
@@ -121,7 +121,7 @@ async def extract_embedding(
 
     An option in the body wins over the query parameter of its name.
     """
-    # Of body and text nothing is kept: the image alone waits for its turn.
+    # No reference to body or text is kept while the image waits in the queue.
     given, image = await service.beside(parse_embedding_request, await read_body(request))
     return await answer(service, image, options.model_copy(update=given), record)
 
@@ -129,18 +129,18 @@ async def extract_embedding(
 async def answer(
     service: FaceService, image: bytes, options: DetectOptions, record: RequestRecord
 ) -> Response:
-    """Find the faces and put them on the wire."""
+    """Analyse one image and render the response. Fills in `record`."""
     started = time.perf_counter()
     analysis = await service.analyse(image, options.for_engine(), record.times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    note(record, [analysis])
+    record_results(record, [analysis])
     record.set_message(__name__, f"Detected {len(analysis.faces)} faces in {elapsed_ms:.2f}ms")
     with record.times.measure("serialise"):
         return render(analysis, options, elapsed_ms, record.request_id)
 
 
-def note(record: RequestRecord, analyses: Sequence[ImageAnalysis]) -> None:
-    """What was seen, for those who watch."""
+def record_results(record: RequestRecord, analyses: Sequence[ImageAnalysis]) -> None:
+    """Add pack, number of faces and size of each image to the request's record."""
     for analysis in analyses:
         record.pack = analysis.info.pack
         record.faces.append(len(analysis.faces))

@@ -1,4 +1,4 @@
-"""GET /health, /health/live, /health/ready: is it up, can it answer, what would answer."""
+"""GET /health (state and configuration), /health/live (liveness) and /health/ready (readiness)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus reads."""
+"""GET /metrics, in Prometheus' text format."""
 
 from __future__ import annotations
 

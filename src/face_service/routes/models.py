@@ -1,4 +1,4 @@
-"""GET /models: the pack that is loaded, and those that could be."""
+"""GET /models: the loaded model pack and the known ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def models(service: Service, request: Request) -> ModelsResponse:
 
 
 def loaded_pack(info: EngineInfo, fallback: str | None) -> LoadedPackOut:
-    """What an engine is made of, as it goes over the wire. fallback: of all lanes together."""
+    """The loaded pack for GET /models. `fallback`: of all workers, see WorkerPool.fallback."""
     return LoadedPackOut(
         name=info.pack,
         licence=info.licence,
@@ -51,7 +51,7 @@ def loaded_pack(info: EngineInfo, fallback: str | None) -> LoadedPackOut:
 
 
 def runtime_of(info: EngineInfo) -> RuntimeOut:
-    """What computes, as it goes over the wire."""
+    """Providers, placement and processor, for GET /models and GET /health."""
     return RuntimeOut(
         asked=list(info.asked),
         offered=list(info.offered),

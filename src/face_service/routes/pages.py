@@ -1,8 +1,8 @@
-"""Pages for people: the demo at /, the API documentation at /docs and /redoc.
+"""The demo at / and the API documentation at /docs and /redoc.
 
-Everything they load lies in this package, or in fastapi-offline's, which carries Swagger UI and
-ReDoc: no page asks another host for anything. They are the same for everybody and hold nothing
-of anybody, so they need no key; what they ask the service for does.
+Everything they load is in this package or in fastapi-offline, which contains Swagger UI and ReDoc:
+no page loads anything from another host. They are static, so they need no API key; the requests
+that they send to the API do.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 DEMO_POLICY = POLICY.format(images="blob:")
-"""Scripts, styles and requests of this origin; blob: is the picture that a person chose."""
+"""Scripts, styles and requests of this origin; blob: for the image that a user has chosen."""
 
 DOCS_POLICY = POLICY.format(images="data:")
-"""Swagger UI draws its icons from data: addresses."""
+"""Swagger UI's icons are data: URLs."""
 
 REDOC_POLICY = DOCS_POLICY.replace(
     "style-src 'self'",
     "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
     "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='; worker-src blob:",
 )
-"""ReDoc makes two style elements, known here by their hashes: an empty one, which it fills rule by
-rule, and that of its scroll bars. It searches in a worker."""
+"""ReDoc inserts two style elements, allowed by their hashes: an empty one, which it fills rule by
+rule, and that of its scroll bars. Its search runs in a web worker."""
 
 
 class Assets(StaticFiles):
-    """Files that a browser may keep but asks about each time: unchanged ones cost a 304, and
-    after an upgrade no page is made of two versions."""
+    """Static files with `Cache-Control: no-cache`: a browser revalidates each time (304 where
+    unchanged), so that after an upgrade no page mixes two versions."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
@@ -45,8 +45,8 @@ class Assets(StaticFiles):
         return response
 
     async def whole(self, name: str, request: Request) -> Response:
-        """The file of a name. A Range is ignored (RFC 9110, 14.2), good or bad: Starlette refuses
-        a bad one in plain text."""
+        """The file `name`. A Range header is ignored (RFC 9110, 14.2): Starlette would answer an
+        invalid one in plain text."""
         request.scope["headers"] = [
             item for item in request.scope["headers"] if item[0] != b"range"
         ]
@@ -55,34 +55,43 @@ class Assets(StaticFiles):
         return response
 
     def names(self) -> Iterator[str]:
-        """Every file that is served, as it is written in an address."""
+        """The path of every file, relative to its folder, with forward slashes."""
         for folder in map(Path, self.all_directories):
             for path in folder.rglob("*"):
                 if path.is_file():
                     yield path.relative_to(folder).as_posix()
 
 
-def add_pages(app: FastAPI, demo: bool) -> frozenset[str]:
-    """Serve the documentation, and the demo if it is wanted. Returns the paths of all of it."""
-    docs = Assets(directory=STATIC / "docs", packages=[("fastapi_offline", "static")])
-    pages = {
-        "/docs": page(docs, "swagger.html", DOCS_POLICY),
-        "/redoc": page(docs, "redoc.html", REDOC_POLICY),
-    }
-    folders = {"/static/docs": docs}
-    if demo:
-        folders["/static/demo"] = Assets(directory=STATIC / "demo")
-        pages["/"] = page(folders["/static/demo"], "index.html", DEMO_POLICY)
-    for path, handler in pages.items():
-        app.add_api_route(path, handler, include_in_schema=False)
-    for base, assets in folders.items():
-        app.add_api_route(f"{base}/{{name:path}}", files(assets), include_in_schema=False)
-    names = {f"{base}/{name}" for base, assets in folders.items() for name in assets.names()}
-    return frozenset(names.union(pages))
+class Pages:
+    """The documentation, the demo where it is wanted, and the files that they load.
+
+    `paths`: all their paths; none needs an API key.
+    """
+
+    def __init__(self, demo: bool) -> None:
+        docs = Assets(directory=STATIC / "docs", packages=[("fastapi_offline", "static")])
+        self._pages = {
+            "/docs": page(docs, "swagger.html", DOCS_POLICY),
+            "/redoc": page(docs, "redoc.html", REDOC_POLICY),
+        }
+        self._folders = {"/static/docs": docs}
+        if demo:
+            self._folders["/static/demo"] = Assets(directory=STATIC / "demo")
+            self._pages["/"] = page(self._folders["/static/demo"], "index.html", DEMO_POLICY)
+        self.paths = frozenset(self._pages).union(
+            f"{base}/{name}" for base, assets in self._folders.items() for name in assets.names()
+        )
+
+    def add_to(self, app: FastAPI) -> None:
+        """Add the routes; the OpenAPI document does not list them."""
+        for path, handler in self._pages.items():
+            app.add_api_route(path, handler, include_in_schema=False)
+        for base, assets in self._folders.items():
+            app.add_api_route(f"{base}/{{name:path}}", files(assets), include_in_schema=False)
 
 
 def page(assets: Assets, name: str, policy: str) -> Callable[[Request], Awaitable[Response]]:
-    """A handler that answers with one file, under a content security policy."""
+    """A handler that answers with the file `name` and this Content-Security-Policy."""
 
     async def handler(request: Request) -> Response:
         response = await assets.whole(name, request)
@@ -93,7 +102,7 @@ def page(assets: Assets, name: str, policy: str) -> Callable[[Request], Awaitabl
 
 
 def files(assets: Assets) -> Callable[[Request, str], Awaitable[Response]]:
-    """A handler that answers with the file of a name."""
+    """A handler that answers with the file in its path parameter `name`."""
 
     async def handler(request: Request, name: str) -> Response:
         return await assets.whole(name, request)

@@ -38,7 +38,7 @@ Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
 class Limits:
     """What may be held and how long, by the settings of the same names."""
 
-    lanes: int = 1
+    workers: int = 1
     decoders: int = 1
     max_queue: int = 64
     max_body_bytes: int = 512_000_000
@@ -48,7 +48,7 @@ class Limits:
 
 
 class FaceService:
-    """Answers images with faces once `load` has returned an engine for every lane."""
+    """Answers images with faces once `load` has returned an engine for every worker."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class FaceService:
         self._supervisor = EngineSupervisor(
             load,
             self._workers,
-            limits.lanes,
+            limits.workers,
             limits.stall_timeout,
             self.metrics,
             self._on_engine_ready,
@@ -84,7 +84,7 @@ class FaceService:
             bodies=lambda: self.admission.body_bytes,
             queued=lambda: self._gate.waiting + self._workers.queue.requests,
             decoded=lambda: self._gate.held,
-            lanes=lambda: len(self._workers),
+            workers=lambda: len(self._workers),
             decoders=lambda: len(self._decoders),
             ready=lambda: self.status == "healthy",
             fallback=lambda: self.fallback is not None,
@@ -142,8 +142,8 @@ class FaceService:
     def _on_engine_ready(self, engine: FaceEngine) -> None:
         info = self.info = engine.info
         # A batch of every worker, the next one of each, and what is being decoded.
-        self.ahead = self._limits.decoders + 2 * self._limits.lanes * engine.max_batch_images
-        self._gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * self._limits.lanes)
+        self.ahead = self._limits.decoders + 2 * self._limits.workers * engine.max_batch_images
+        self._gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * self._limits.workers)
         self._pipeline.configure(engine)
         self.metrics.describe(
             pack=info.pack,
@@ -179,7 +179,7 @@ class FaceService:
             raise NotReady(f"The service is {self.status}, try again in a moment")
         answers, seconds = await self._pipeline.analyse(files, options, times)
         if seconds:
-            self.admission.record_service_time(seconds / self._limits.lanes)
+            self.admission.record_service_time(seconds / self._limits.workers)
         return info, answers
 
     async def drain(self, grace: float) -> None:

@@ -115,7 +115,7 @@ class EngineWorker:
 
     def _begin(self, entries: list[QueueEntry]) -> None:
         batch = Batch(self.engine, entries)
-        self._metrics.images.observe(sum(len(entry.images) for entry in entries))
+        self._metrics.batch_images.observe(sum(len(entry.images) for entry in entries))
         for _ in range(entries[0].allowance):
             if not self._advance(batch):
                 return
@@ -136,7 +136,7 @@ class EngineWorker:
             self.broken = True
         if more and self._may_go_on:
             return True
-        self._metrics.batches.observe(batch.faces)
+        self._metrics.batch_faces.observe(batch.faces)
         self._consumer.forget_answered()
         return False
 
@@ -169,7 +169,7 @@ class WorkerPool:
         """
         fallen = [text for engine in self.engines if (text := engine.info.fallback)]
         if fallen and len(fallen) < len(self):
-            return f"{len(fallen)} of {len(self)} lanes: {fallen[0]}"
+            return f"{len(fallen)} of {len(self)} workers: {fallen[0]}"
         return fallen[0] if fallen else None
 
     def add(self, engine: FaceEngine) -> None:

@@ -33,7 +33,7 @@ def report(doctor: Run) -> subprocess.CompletedProcess[str]:
     return doctor(
         API_KEYS=KEY,
         MODEL_MIRROR="https://me:secret@files.example/packs",
-        LANES="2",
+        WORKERS="2",
         MAX_IMAGE_PIXELS="1000",
     )
 
@@ -78,7 +78,7 @@ def test_it_is_plain_text(report: subprocess.CompletedProcess[str]) -> None:
 
 def test_settings_that_differ_are_in_it(report: subprocess.CompletedProcess[str]) -> None:
     settings = report.stdout.partition("\nsettings")[2].partition("\npack")[0]
-    assert {"LANES=2", "INSIGHTFACE_MODEL=starter"} <= set(settings.split())
+    assert {"WORKERS=2", "INSIGHTFACE_MODEL=starter"} <= set(settings.split())
     assert "PORT" not in settings
 
 

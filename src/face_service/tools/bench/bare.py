@@ -199,7 +199,7 @@ def serve() -> None:
     images = [base64.b64decode(image) for image in next(incoming)["images"]]
     setup = runtime_config(settings)
     workers = []
-    for _ in range(settings.lanes):
+    for _ in range(settings.workers):
         engine = load_engine(settings, setup)
         recorded, recipe = record(engine, images, settings.max_image_pixels)
         workers.append(recorded)

@@ -27,7 +27,7 @@ class Configuration:
     model: str
     cache_dir: Path
     threads: int
-    lanes: int
+    workers: int
     differing: Mapping[str, str]
 
 
@@ -45,8 +45,8 @@ def configuration(model: str | None, cgroup: Path = CGROUP) -> Configuration:
         precision=settings.precision,
         model=settings.insightface_model,
         cache_dir=settings.model_cache_dir,
-        threads=network_threads(settings.intra_op_threads, settings.lanes, cgroup),
-        lanes=settings.lanes,
+        threads=network_threads(settings.intra_op_threads, settings.workers, cgroup),
+        workers=settings.workers,
         differing=dict(differing(settings)),
     )
 

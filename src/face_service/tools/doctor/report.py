@@ -146,7 +146,7 @@ def setting_lines(settings: Configuration) -> Sequence[str]:
     return [
         " ".join(differing) or "all as by default",
         f"asks for {', '.join(settings.asked)} in {settings.precision}; "
-        f"{settings.threads} threads a network, {settings.lanes} at a time",
+        f"{settings.threads} threads a network, {settings.workers} at a time",
     ]
 
 

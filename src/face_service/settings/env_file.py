@@ -1,5 +1,4 @@
-"""What `.env` and the environment hold beside the settings: a file that is no text, and names that
-are nearly those of settings."""
+"""Errors in `.env` and the environment: a file that cannot be read, and misspelt names."""
 
 from __future__ import annotations
 
@@ -10,22 +9,23 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from face_service.address import ENV_FILE
 from face_service.errors import StartupError
+from face_service.settings.address import ENV_FILE
 
 ALIKE = 0.81
-"""Least ratio of difflib for two names to be taken for one: two letters may be swapped among eight
-(DET_SZIE), one missing among five (API_KEY); LINES, which shells set, is not LANES."""
+"""Least ratio of difflib.SequenceMatcher for a name to count as a misspelt setting: it allows two
+swapped letters of eight (DET_SZIE) and a missing one of eight (API_KEY), and keeps POST, which is
+not PORT, apart."""
 
 
-def names_in_env_file() -> list[str]:
-    """The names that `.env` sets; none where there is no such file.
+def values_in_env_file() -> dict[str, str | None]:
+    """Names and values in `.env`; none where there is no such file.
 
-    Raises StartupError with a sentence that names the file where it cannot be read.
+    Raises StartupError with a sentence that names the file if it cannot be read.
     """
     path = Path(ENV_FILE).absolute()
     try:
-        return list(dotenv_values(path, encoding="utf-8"))
+        return dict(dotenv_values(path, encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise StartupError(
             f"{path} is not UTF-8 ({error.reason}): save it as UTF-8; in PowerShell, "
@@ -36,8 +36,8 @@ def names_in_env_file() -> list[str]:
 
 
 def misspelt(settings: Collection[str]) -> list[str]:
-    """A sentence for each name in `.env` or in the environment that is nearly a setting's."""
-    return sorted({*_sentences(names_in_env_file(), settings, ".env"),
+    """A sentence for each name in `.env` or the environment that is nearly one of `settings`."""
+    return sorted({*_sentences(values_in_env_file(), settings, ".env"),
                    *_sentences(os.environ, settings, "the environment")})  # fmt: skip
 
 

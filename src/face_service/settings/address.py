@@ -1,4 +1,4 @@
-"""Where to listen: what a health check needs of the settings, and nothing slow to import."""
+"""HOST and PORT, apart from other settings: the health check imports nothing slow."""
 
 from __future__ import annotations
 

@@ -1,0 +1,71 @@
+"""JSON of requests and responses, as pydantic models."""
+
+from face_service.schemas.errors import (
+    MAX_ERRORS,
+    MAX_NAME,
+    ErrorResponse,
+    explain,
+)
+from face_service.schemas.options import (
+    CompareOptions,
+    DetectOptions,
+    EmbeddingFormat,
+    EmbeddingRequest,
+)
+from face_service.schemas.results import (
+    BatchResponse,
+    ComparedImage,
+    ComparedPair,
+    CompareResponse,
+    DetectResponse,
+    FaceOut,
+    FacesOmitted,
+    FileResult,
+    ModelUsed,
+    Point,
+    PoseOut,
+    QualityOut,
+    ThresholdOut,
+)
+from face_service.schemas.status import (
+    HealthResponse,
+    LoadedPackOut,
+    ModelFileOut,
+    ModelsResponse,
+    PackOut,
+    ProcessorOut,
+    RuntimeOut,
+    StatusResponse,
+)
+
+__all__ = [
+    "MAX_ERRORS",
+    "MAX_NAME",
+    "BatchResponse",
+    "CompareOptions",
+    "CompareResponse",
+    "ComparedImage",
+    "ComparedPair",
+    "DetectOptions",
+    "DetectResponse",
+    "EmbeddingFormat",
+    "EmbeddingRequest",
+    "ErrorResponse",
+    "FaceOut",
+    "FacesOmitted",
+    "FileResult",
+    "HealthResponse",
+    "LoadedPackOut",
+    "ModelFileOut",
+    "ModelUsed",
+    "ModelsResponse",
+    "PackOut",
+    "Point",
+    "PoseOut",
+    "ProcessorOut",
+    "QualityOut",
+    "RuntimeOut",
+    "StatusResponse",
+    "ThresholdOut",
+    "explain",
+]

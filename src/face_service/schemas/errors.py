@@ -1,0 +1,38 @@
+"""Errors: their JSON, and pydantic's as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+MAX_ERRORS = 10
+MAX_NAME = 100
+"""Most characters of a name that are repeated."""
+
+
+class ErrorResponse(BaseModel):
+    """The JSON of every error."""
+
+    detail: str = Field(examples=["Invalid image format. Supported: JPEG, PNG, WebP, BMP, TIFF"])
+    code: str = Field(examples=["invalid_image"])
+    request_id: str
+
+
+def explain(errors: Sequence[Any], skip: int = 0) -> str:
+    """pydantic's errors as `NAME: MESSAGE; NAME: MESSAGE`.
+
+    `skip`: number of leading parts of each location to leave out, such as `query` or `body`. Names
+    are cut at MAX_NAME characters, the list at MAX_ERRORS.
+    """
+    sentences = [_sentence(error, skip) for error in errors[:MAX_ERRORS]]
+    if len(errors) > MAX_ERRORS:
+        sentences.append(f"and {len(errors) - MAX_ERRORS} more")
+    return "; ".join(sentences)
+
+
+def _sentence(error: Any, skip: int) -> str:
+    where = ".".join(str(part)[:MAX_NAME] for part in error["loc"][skip:])
+    message = "is not a known option" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"{where}: {message}" if where else str(message)

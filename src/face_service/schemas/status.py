@@ -1,0 +1,115 @@
+"""Responses of /health and /models: state, configuration, model packs, where networks run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ProcessorOut(BaseModel):
+    """The processor, and what its instruction sets mean for precision."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    class_name: str = Field(
+        description="Class of processors with the same numerical results.",
+        examples=["avx512-vnni-bf16", "avx2", "neon-dotprod"],
+    )
+    instruction_sets: list[str] = Field(
+        description="Those that affect inference, under their Linux names; empty if unknown."
+    )
+    precision: dict[str, str] = Field(
+        description="How bf16 and int8 are computed; empty if unknown.",
+        examples=[{"bf16": "not here", "int8": "exact"}],
+    )
+
+
+class RuntimeOut(BaseModel):
+    """Execution providers, and the placement of the nodes of each network."""
+
+    asked: list[str] = Field(description="ONNX_PROVIDERS.")
+    offered: list[str] = Field(description="Providers of the installed ONNX Runtime.")
+    taken: list[str] = Field(description="Providers in use, best first.")
+    placement: dict[str, dict[str, int]] = Field(
+        description="By network and provider: number of nodes assigned to it.",
+        examples=[{"det_10g.onnx": {"CUDAExecutionProvider": 151, "CPUExecutionProvider": 4}}],
+    )
+    warnings: list[str] = Field(
+        description="Faults that do not prevent inference: two builds of ONNX Runtime installed "
+        "at once, a DEVICE_ID without effect."
+    )
+    processor: ProcessorOut
+
+
+class StatusResponse(BaseModel):
+    """The state of the service, for probes of orchestrators."""
+
+    status: Literal["alive", "healthy", "starting", "recovering", "failed", "draining"]
+
+
+class HealthResponse(BaseModel):
+    """State and configuration of the service."""
+
+    status: Literal["healthy", "starting", "recovering", "failed", "draining"]
+    version: str
+    model: str
+    onnx_providers: list[str]
+    embedding_dimension: int | None
+    detail: str | None = Field(description="Why the service has failed; null if it has not.")
+    uptime_seconds: float
+    threads: int | None = Field(description="Intra-op threads of ONNX Runtime.")
+    recogniser: str | None = Field(description="SHA-256 of the recogniser's file.")
+    precision: str | None
+    progress: str | None = Field(
+        description="While starting: what is being compiled, and how far it has come.",
+        examples=["compiling det_10g.onnx 1×3×640×640, 3 of 8"],
+    )
+    fallback: str | None = Field(
+        description="Why providers ahead of the one in use are not; null if none is ahead."
+    )
+    runtime: RuntimeOut | None
+
+
+class ModelFileOut(BaseModel):
+    """One network of a pack."""
+
+    role: str
+    file: str
+    sha256: str
+    licence: str
+
+
+class PackOut(BaseModel):
+    """A model pack."""
+
+    name: str
+    licence: str
+    embedding_dimension: int
+    same_person_threshold: float | None = Field(
+        description="Cosine similarity at and above which two faces count as the same person."
+    )
+    threshold_measured_on: str | None = Field(
+        description="Data set of the measurement; null if the threshold is not measured."
+    )
+    false_match_rate: float | None = Field(
+        description="Share of pairs of different people that reach the threshold; null: unknown."
+    )
+    files: list[ModelFileOut]
+
+
+class LoadedPackOut(PackOut):
+    """The loaded pack."""
+
+    precision: str
+    onnx_providers: list[str]
+    fallback: str | None
+    runtime: RuntimeOut
+
+
+class ModelsResponse(BaseModel):
+    """The loaded pack, null until it is loaded, and all packs known by name."""
+
+    loaded: LoadedPackOut | None
+    known: list[PackOut]
