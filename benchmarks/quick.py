@@ -22,7 +22,7 @@ REQUESTS = {0: 16, 1: 12, 6: 6}
 
 
 def main() -> None:
-    """Print the table of the README."""
+    """Print a table like the first of docs/performance-measured.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every table and plot of docs/performance.md and docs/quality-measured.md, in order, in three quarters of an
-# hour: benchmarks/run_all.sh
+# Every table and plot of docs/performance-measured.md and docs/quality-measured.md, in order: benchmarks/run_all.sh
+# It takes the better part of an hour on two cores; the last line says how long it took.
 # Needs ./test.sh to have run once (.venv, .oracle, the stand-in pack), scripts/openvino.sh for the
 # tables of OpenVINO, and a machine that does nothing else.
 set -euo pipefail
@@ -52,4 +52,4 @@ PYTHONPATH=$scratch:. "$python" -m benchmarks.plots
 PYTHONPATH=$scratch:. "$python" -m benchmarks.studies.quality_plots
 
 "$python" -m benchmarks.publish
-echo "All done in $(((SECONDS - started) / 60)) minutes; docs/performance.md and docs/quality-measured.md have the tables."
+echo "All done in $(((SECONDS - started) / 60)) minutes; docs/performance-measured.md and docs/quality-measured.md have the tables."

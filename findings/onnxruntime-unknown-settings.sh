@@ -1,14 +1,12 @@
 #!/usr/bin/env bash
-# Misspelt settings of an ONNX Runtime session are accepted without an error or a warning.
+# Misspelt options of a provider and of free dimensions are accepted by ONNX Runtime without an error or a warning.
 #
 # Versions: onnxruntime 1.32.0.
-# Behaviour: an unknown key of add_session_config_entry, a known key with a value that means nothing, an option that the
-# CPU provider does not have, and a free dimension that no input has are all taken; the session computes as if they had
-# not been given. Only reading them back, or measuring, shows it. (OpenVINO's provider does refuse unknown options.)
-# Guess: the key and the provider's option raise an error, the dimension at least warns.
+# Behaviour: an option that the CPU provider does not have, and an override of a free dimension that no input has, are
+# both taken; the session computes as if they had not been given. Only reading them back shows it. (OpenVINO's provider
+# does refuse unknown options. That keys unknown to add_session_config_entry are ignored was guessed, and is no finding.)
+# Guess: the provider's option raises an error, the dimension at least warns.
 # Seen:
-#   session.intra_op.alow_spinning=0: accepted, stderr 0 bytes
-#   session.intra_op.allow_spinning=maybe: accepted, stderr 0 bytes
 #   CPUExecutionProvider {'no_such_option': '1'}: accepted, stderr 0 bytes, options {}
 #   free dimension 'batchsize' for an input ['batch', 3]: accepted, stderr 0 bytes, input ['batch', 3]
 set -euo pipefail
@@ -48,21 +46,11 @@ def open_session(options, provider_options):
         return session, heard.read()
 
 
-def options_with(key, value):
-    options = ort.SessionOptions()
-    options.add_session_config_entry(key, value)
-    return options
-
-
 silent = []
-for key, value in (("session.intra_op.alow_spinning", "0"), ("session.intra_op.allow_spinning", "maybe")):
-    _, heard = open_session(options_with(key, value), {})
-    print(f"{key}={value}: accepted, stderr {len(heard)} bytes")
-    silent.append(not heard)
 session, heard = open_session(ort.SessionOptions(), {"no_such_option": "1"})
 kept = session.get_provider_options()["CPUExecutionProvider"]
 print(f"CPUExecutionProvider {{'no_such_option': '1'}}: accepted, stderr {len(heard)} bytes, options {kept}")
-silent.append(not heard)
+silent.append(not heard and not kept)
 options = ort.SessionOptions()
 options.add_free_dimension_override_by_name("batchsize", 4)
 session, heard = open_session(options, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from face_service.config import Settings
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+MAX_README_WORDS = 1400
+MAX_DECISION_LINES = 25
+DECISION_PARTS = ("Question", "Choice", "Price", "What would change it")
+EXAMPLES = {"manifest.json", "docs/decisions/NNNN-title.md", "findings/NAME.sh"}
+"""Names of files that stand for others, or for a user's."""
+DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 PAGES = [
     *(ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CHANGELOG", "CONTRIBUTING")),
     *sorted((ROOT / "docs").rglob("*.md")),
@@ -113,3 +120,41 @@ def test_every_command_shown_exists(command: str) -> None:
         node = node.commands[words.pop(0)]
     options = {option for parameter in node.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= options | {"--help"}
+
+
+def test_the_readme_is_short() -> None:
+    """Words as `wc -w` counts them: what does not fit has a page of its own in docs/."""
+    assert len(README.read_text().split()) <= MAX_README_WORDS
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_a_decision_has_the_form(page: Path) -> None:
+    """The decision itself on one screen, then a line `---`, then the evidence."""
+    head, rule, evidence = page.read_text().partition("\n---\n")
+    assert rule and evidence.strip(), "no evidence behind a line `---`"
+    assert len(head.splitlines()) <= MAX_DECISION_LINES
+    assert re.match(rf"# {page.stem[:4]} \S", head)
+    parts = re.findall(r"^\*\*([^*]+?)\.?\*\*", head, re.MULTILINE)
+    assert [part for part in parts if part in DECISION_PARTS] == list(DECISION_PARTS)
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    numbers = [int(page.stem[:4]) for page in DECISIONS]
+    assert numbers == list(range(1, len(DECISIONS) + 1))
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_files_that_are_named_exist(page: str) -> None:
+    """Relative to the checkout or, in ARCHITECTURE, to the package."""
+    text = (ROOT / page).read_text()
+    for name in set(re.findall(r"`([\w./-]+(?:/|\.(?:py|md|sh|toml|json|example)))`", text)):
+        assert any((root / name).exists() for root in (ROOT, ROOT / "src/face_service")) or (
+            name in EXAMPLES
+        ), f"{page} names {name}"
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    shown = (ROOT / "ARCHITECTURE.md").read_text().partition("```text\n")[2].partition("```")[0]
+    assert shown.splitlines() == [layer.replace("face_service.", "") for layer in layers]
