@@ -23,7 +23,8 @@ check lint-imports
 check shellcheck --external-sources run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
 check hadolint Dockerfile Dockerfile.*
 check scripts/audit.sh
-check pytest --cov
+# Two processes: half of what tests do is to wait. A file is run by one of them, in order.
+check pytest --cov -n 2 --dist loadfile
 
 if ((${#failed[@]})); then
   printf 'failed: %s\n' "${failed[@]}" >&2
