@@ -11,7 +11,9 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / f"docs/{name}.md" for name in ("performance-measured", "quality-measured", "reliability")]
+PAGES = [
+    ROOT / f"docs/{name}.md" for name in ("performance-measured", "quality-measured", "reliability")
+]
 PLACE = re.compile(r"(<!-- (?P<name>[\w-]+) -->\n).*?(<!-- /(?P=name) -->)", re.DOTALL)
 
 
