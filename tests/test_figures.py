@@ -1,4 +1,4 @@
-"""Figures depend on the processor: a page with tables of times or rates names its class."""
+"""Figures depend on the processor, whose class a page names; and are what commands printed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from benchmarks import publish
 
 ROOT = Path(__file__).resolve().parent.parent
