@@ -1,4 +1,4 @@
-"""Figures depend on the processor: a page with tables of times or rates names its class."""
+"""Figures depend on the processor, whose class a page names; and are what commands printed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from benchmarks import publish
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -32,3 +33,11 @@ def test_a_table_of_figures_names_the_processor(page: Path) -> None:
 )
 def test_results_name_it_first(results: Path) -> None:
     assert NAMED.match(results.read_text())
+
+
+@pytest.mark.parametrize("page", publish.PAGES, ids=lambda page: page.stem)
+def test_pages_hold_what_the_commands_printed(page: Path) -> None:
+    """`python -m benchmarks.publish` would change nothing."""
+    text = page.read_text()
+    assert publish.PLACE.search(text)
+    assert publish.PLACE.sub(publish.fill, text) == text
