@@ -185,6 +185,11 @@ class FaceEngine:
         for network in self._networks:
             network.release()
 
+    def runs_per_piece(self, options: Options) -> int:
+        """Steps of `describe`: 2 where it runs the recogniser and a network for attributes."""
+        networks = options.embeddings + (options.attributes and self._attributes is not None)
+        return max(1, networks)
+
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters. Pauses between two passes."""
         image, inputs, options = prepared
@@ -215,10 +220,10 @@ class FaceEngine:
             wanted = [crop for crop in crops if crop is not None] if options.embeddings else []
             rows = iter(self._recogniser.embed(wanted) if wanted else ())
             embeddings = [next(rows, None) if crop is not None else None for crop in crops]
-        if wanted:
+        reader = self._attributes if faces and options.attributes else None
+        if wanted and reader:
             yield
         with times.measure("attributes"):
-            reader = self._attributes if faces and options.attributes else None
             attributes = reader.read(faces) if reader else [None] * len(faces)
         return [
             Face(

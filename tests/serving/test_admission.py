@@ -70,7 +70,7 @@ def test_drained_means_nobody_is_inside() -> None:
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.integers(0, 12), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 4))),
+        st.tuples(st.integers(1, 12), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 4))),
         max_size=25,
     )
 )

@@ -13,7 +13,7 @@ from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 
 from .budget import Budget
-from .cancelling import reason_of
+from .cancelling import count_cancellation
 
 
 class Reservation:
@@ -109,16 +109,14 @@ class DecodeGate:
     ) -> AsyncIterator[Reservation]:
         started, waited = time.perf_counter(), True
         try:
-            waited = await slots.acquire(taken)
-            try:
-                waited |= await self._bytes.acquire(size)
-            except BaseException:
-                slots.release(taken)
-                waited = True
-                raise
-        except asyncio.CancelledError as cancelled:
-            self._metrics.cancelled.labels("waiting", reason_of(cancelled)).inc()
-            raise
+            with count_cancellation(self._metrics, "waiting"):
+                waited = await slots.acquire(taken)
+                try:
+                    waited |= await self._bytes.acquire(size)
+                except BaseException:
+                    slots.release(taken)
+                    waited = True
+                    raise
         finally:
             if waited:
                 times.add("queue", started, time.perf_counter())

@@ -14,7 +14,7 @@ from face_service.face_engine import EngineInfo, Face, PreparedImage
 from face_service.observability.timing import StageTimes
 
 UNINTERRUPTED = 16
-"""Runs of networks that a new entry gets before others have theirs: about 50 faces. Ordinary
+"""Runs of networks that a new entry may take without interruption: about 50 faces. Ordinary
 requests are then served one after the other, which is what makes their mean latency least."""
 
 
@@ -47,9 +47,9 @@ def no_callback() -> None:
 class QueueEntry:
     """Images that are computed together: those of a request, or a part of them.
 
-    The first call of `resolve` or `fail` wins; later ones are ignored. allowance: runs of networks
-    that it gets without interruption; 0 for what continues a request that had some before.
-    on_suspended: called on the worker's thread, once, if the entry takes longer than that.
+    The first call of `resolve` or `fail` wins; later ones are ignored. allowance: most runs of
+    networks that it may take without interruption; 0 for the later parts of a request.
+    on_suspended: called on the worker's thread, once, if the entry needs more runs than that.
     abandoned: nobody waits for the outcome any more, though a worker has begun. began: when it did,
     on time.perf_counter().
     """

@@ -49,10 +49,11 @@ class StallClock:
 class EngineWorker:
     """A thread, the engine it owns, and what it is computing.
 
-    An entry runs without interruption for its allowance. What takes longer is suspended: from then
-    on newcomers go first, and after each of them (always, where there are none) one run of a
-    network of a suspended batch follows, in turn. A newcomer waits for one such run, and nobody
-    waits for ever.
+    A batch runs without interruption until it is answered, or all that is left of it is known to
+    need more runs of networks than its allowance: then it is suspended. New batches go first;
+    after each of them that was answered, and always where there is none, one run of a suspended
+    batch follows, round robin. So a new entry waits for one such run, and every suspended batch
+    goes on: at most MAX_QUEUE requests can be new before it.
 
     broken: the engine fails on an image that is known to be good. The threads are daemons: an
     inference that hangs does not keep alive a process that was told to stop.
@@ -97,15 +98,14 @@ class EngineWorker:
             self.engine.release()
 
     def _serve_next(self) -> bool:
-        """Compute a newcomer, then one run of what takes longer. False when that is all."""
+        """Compute new entries, and one run of a suspended batch. False when that is all."""
         entries = self._queue.next_batch(
             self.engine.max_batch_images, self._consumer, wait=not self._suspended
         )
-        if entries:
-            self._begin(entries)
-        elif not self._suspended:
+        if not entries and not self._suspended:
             return False
-        if self._suspended and self._may_go_on:
+        answered = self._begin(entries) if entries else True
+        if answered and self._suspended and self._may_go_on:
             self._resume()
         return self._may_go_on
 
@@ -113,15 +113,17 @@ class EngineWorker:
     def _may_go_on(self) -> bool:
         return not (self.broken or self._consumer.closed)
 
-    def _begin(self, entries: list[QueueEntry]) -> None:
+    def _begin(self, entries: list[QueueEntry]) -> bool:
+        """Run a batch until it is answered, or suspended. Returns whether it is answered."""
         batch = Batch(self.engine, entries)
         self._metrics.images.observe(sum(len(entry.images) for entry in entries))
-        for _ in range(entries[0].allowance):
+        while not batch.interruptible:
             if not self._advance(batch):
-                return
+                return True
         self._suspended.append(batch)
         for entry in entries:
             entry.on_suspended()
+        return False
 
     def _resume(self) -> None:
         batch = self._suspended.popleft()
