@@ -4,8 +4,10 @@ newcomers before what takes long, and neither starves."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from face_service.errors import EngineLost, InferenceFailed
-from face_service.face_engine import Options
+from face_service.face_engine import Options, PreparedImage
 from face_service.observability.metrics import Metrics
 from face_service.serving.cancelling import DEADLINE
 from face_service.serving.queue import Outcome, QueueEntry, RequestQueue
@@ -557,3 +559,26 @@ def test_closing_finishes_what_is_in_the_queue(batch: int) -> None:
     assert [ages(outcomes) for outcomes in asyncio.run(run())] == [
         [[n] * 100 * n] for n in range(7)
     ]
+
+
+@pytest.mark.parametrize("faces", [0, 2, 500])
+def test_the_pixels_of_an_answered_entry_are_free_at_once(faces: int) -> None:
+    """Not when the garbage collector next looks for cycles: it counts objects, not megabytes."""
+    engine = FakeEngine(lambda _: faces)
+
+    async def run() -> None:
+        pool = pool_of(engine)
+        pixels = np.zeros((1, 7, 3), np.uint8)
+        freed = weakref.ref(pixels)
+        mine = QueueEntry([PreparedImage(pixels, [], Options())])
+        del pixels
+        prediction = await pool.run(mine)
+        assert len(prediction.outcomes) == 1
+        del mine
+        await asyncio.to_thread(settled, lambda: freed() is None)
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()

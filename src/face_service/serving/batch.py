@@ -69,6 +69,8 @@ class Batch:
             next(self._work, None)
         self._seconds += time.perf_counter() - started
         self._answer()
+        if not self._tasks:
+            self._work.close()  # its frame and this batch hold each other, and the images
         return bool(self._tasks)
 
     @property
@@ -84,7 +86,7 @@ class Batch:
         runs = passes + pieces * self._engine.runs_per_piece(tasks[0].options)
         return runs > entry.allowance
 
-    def _run(self) -> Iterator[None]:
+    def _run(self) -> Generator[None, None, None]:
         for task in self._tasks:
             if task.wanted:
                 yield from self._detect(task)
