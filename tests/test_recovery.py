@@ -18,8 +18,8 @@ from tests.wire import metric, settled
 
 @pytest.fixture
 def faulty(start_server: Callable[..., Server]) -> Iterator[Server]:
-    """Its limits leave room for a machine that does ten things at once: a run of a network takes
-    far less than STALL_TIMEOUT_S, a new engine and what waits for it less than REQUEST_TIMEOUT_S."""
+    """Its limits leave room for a busy machine: a run of a network takes far less than
+    STALL_TIMEOUT_S, a new engine and what waits for it less than REQUEST_TIMEOUT_S."""
     server = start_server(
         "tests.faulty", STALL_TIMEOUT_S="4", REQUEST_TIMEOUT_S="55", DRAIN_GRACE_S="0"
     )
