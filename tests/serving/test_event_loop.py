@@ -15,6 +15,7 @@ from blockbuster import BlockingError, blockbuster_ctx
 
 from face_service import serialization
 from face_service.packs.pack import Pack
+from face_service.routes import detect
 from tests.images import encode
 from tests.wire import in_this_loop
 
@@ -94,6 +95,8 @@ def test_the_json_of_many_faces_is_made_beside_the_event_loop(
         return to_json(content)
 
     monkeypatch.setattr(serialization, "to_json", noted)
+    monkeypatch.setattr(serialization, "JOINED_BYTES", 1_000)
+    monkeypatch.setattr(detect, "SERIALISED_AT_ONCE", 4)
     picture = encode(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), "PNG")
     part = ("noise.png", picture, "image/png")
     calls = [
@@ -106,7 +109,7 @@ def test_the_json_of_many_faces_is_made_beside_the_event_loop(
         seen = []
         async with in_this_loop(starter) as http:
             for path, files in calls:
-                for max_faces in (4, 70):
+                for max_faces in (2, 6):
                     options = {"min_score": 0, "attributes": False, "max_faces": max_faces}
                     if path == "/compare":  # embeds every face
                         options["max_faces"] = max_faces // 2
@@ -115,6 +118,9 @@ def test_the_json_of_many_faces_is_made_beside_the_event_loop(
                     threads.clear()
                     answer = await http.post(path, files=files, params=options)
                     assert answer.headers["content-length"] == str(len(answer.content))
+                    if path == "/detect/batch":
+                        found = [len(one["faces"]) for one in answer.json()["results"]]
+                        assert found == [max_faces] * 2
                     assert "serialise" in answer.headers["server-timing"]
                     seen.append((answer.status_code, set(threads)))
         return seen

@@ -18,7 +18,7 @@ from face_service.errors import EngineLost, InferenceFailed
 from face_service.face_engine import Options, PreparedImage
 from face_service.observability.metrics import Metrics
 from face_service.serving.cancelling import DEADLINE
-from face_service.serving.queue import Outcome, QueueEntry, RequestQueue
+from face_service.serving.queue import Outcome, Prediction, QueueEntry, RequestQueue
 from face_service.serving.worker import EngineWorker, StallClock, WorkerPool
 from tests.wire import settled
 
@@ -582,3 +582,21 @@ def test_the_pixels_of_an_answered_entry_are_free_at_once(faces: int) -> None:
         asyncio.run(run())
     finally:
         gc.enable()
+
+
+def test_what_the_detector_was_shown_is_free_while_faces_are_described() -> None:
+    engine = FakeEngine(lambda _: 2)
+    mine = QueueEntry([PreparedImage(n, [object()] * n, Options()) for n in (1, 2)])
+    left: list[int] = []
+
+    def note() -> None:
+        if engine.runs[-1][0] == "embed":
+            left.extend(len(image.inputs) for image in mine.images)
+
+    engine.after_run = note
+
+    async def run() -> Prediction:
+        return await pool_of(engine).run(mine)
+
+    assert ages(asyncio.run(run()).outcomes) == [[1, 1], [2, 2]]
+    assert left == [0, 0]

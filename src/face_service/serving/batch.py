@@ -20,11 +20,13 @@ STAGES = ("detect", "align", "quality", "embed", "attributes")
 
 
 class ImageTask:
-    """The state of one image: `found` faces were detected, those in `pending` are not described."""
+    """The state of one image: `passes` of the detector, `found` faces, of which those in
+    `pending` are not described."""
 
     def __init__(self, entry: QueueEntry, image: PreparedImage) -> None:
         self.entry = entry
         self.image = image
+        self.passes = max(1, len(image.inputs))
         self.found = 0
         self.pending: deque[DetectedFace] = deque()
         self.described: list[Face] = []
@@ -81,7 +83,7 @@ class Batch:
     def _exceeds_allowance(self, entry: QueueEntry) -> bool:
         """Known are the passes of the detector, and the pieces of the faces found so far."""
         tasks = [task for task in self._tasks if task.entry is entry]
-        passes = sum(max(1, len(task.image.inputs)) for task in tasks)
+        passes = sum(task.passes for task in tasks)
         pieces = ceil(sum(task.found for task in tasks) / self._engine.piece)
         runs = passes + pieces * self._engine.runs_per_piece(tasks[0].options)
         return runs > entry.allowance
@@ -105,6 +107,8 @@ class Batch:
             task.pending.extend(faces)
             task.omitted = omitted
             self._finish(task)
+        finally:
+            task.image.inputs.clear()  # 5 MB that are needed no more, whoever else has the image
 
     def _next_piece(self) -> list[tuple[ImageTask, DetectedFace]]:
         """The next faces that may be described together, of one image or several; those of
