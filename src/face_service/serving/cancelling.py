@@ -1,4 +1,4 @@
-"""Why work is cancelled: asyncio hands a word from `Task.cancel` to whoever is cancelled."""
+"""Why work is cancelled: the message given to `Task.cancel` arrives in the CancelledError."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from face_service.observability.metrics import Metrics
 Reason = Literal["client", "deadline"]
 
 DEADLINE: Reason = "deadline"
-"""To be given to `Task.cancel` where the deadline has passed; else the client has gone."""
+"""The message for `Task.cancel` where the deadline has passed; without it, the client has
+disconnected."""
 
 
 def reason_of(cancelled: asyncio.CancelledError) -> Reason:
-    """What was given to `Task.cancel`."""
+    """The reason, from the message given to `Task.cancel`."""
     return DEADLINE if DEADLINE in cancelled.args else "client"
 
 

@@ -1,4 +1,4 @@
-"""The decode gate: who may have pixels in memory, and when."""
+"""The decode gate: limits how many decoded images, and bytes of them, are in memory."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Reservation:
 class DecodeGate:
     """Lets requests decode shortly before their turn, as far as memory goes.
 
-    What is decoded while thirty others wait for an engine is faster neither for itself nor for
-    them: it takes pages from the system that were never used, and lies cold when its turn comes.
+    Decoding earlier saves no time: it takes unused pages from the system, and the pixels have left
+    the cache when their batch starts (docs/decisions/0012-lane.md).
 
     New requests share slots, one an image. What continues a request has slots of its own, one
     for each part: it is never in the way of a new request.

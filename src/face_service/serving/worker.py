@@ -20,14 +20,14 @@ from .threads import WORKER
 logger = logging.getLogger(__name__)
 
 LONGEST_LOOK_S = 1.0
-"""Seconds between two looks that count at most: who looks later was stopped itself."""
+"""Most seconds that are counted between two calls of `look`: a longer gap means that the process
+itself was stopped."""
 
 
 class StallClock:
-    """Seconds without progress, counted from look to look.
+    """Seconds without progress, summed from one call of `look` to the next.
 
-    A process that was stopped (SIGSTOP, a frozen cgroup, a migration) cannot look, and its engines
-    cannot get on: that time is not counted.
+    Time in which the process was stopped (SIGSTOP, a frozen cgroup, a migration) is not counted.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class EngineWorker:
         self._thread = threading.Thread(target=self._serve, name=WORKER, daemon=True)
 
     def start(self) -> None:
-        """Begin to take entries."""
+        """Start the thread."""
         self._thread.start()
 
     def stalled_for(self) -> float:
@@ -86,8 +86,8 @@ class EngineWorker:
             self._thread.join(0.1)
 
     def abandon(self) -> None:
-        """Fail what the worker has in hand; it is given nothing more, and what it still computes
-        is dropped. If its thread comes back one day, it releases the engine."""
+        """Fail the entries the worker has taken and give it no more. Results that still arrive are
+        dropped. If its thread ever returns from the network, it releases the engine."""
         for entry in self._queue.close_consumer(self._consumer):
             entry.fail(EngineLost("Inference did not end, try again later"))
 
@@ -181,7 +181,7 @@ class WorkerPool:
         worker.start()
 
     async def run(self, entry: QueueEntry) -> Prediction:
-        """What becomes of an entry, once it was its turn.
+        """The prediction for an entry.
 
         If the caller is cancelled before that, it never reaches an engine; if later, it ends
         before the next network. `entry.future` is done when its images are needed no more.
