@@ -125,6 +125,11 @@ def test_a_run_of_a_network_is_followed_by_a_pause(
     with pytest.raises(StopIteration) as end:
         next(describing)
     assert len(end.value.value) == 8
+    assert engine.runs_per_piece(Options()) == 2
+    for options in (Options(attributes=False), Options(embeddings=False)):
+        assert engine.runs_per_piece(options) == 1
+        with pytest.raises(StopIteration):
+            next(engine.describe(found.faces[:8], options, times))
     looks = engine.detect(PreparedImage(image, inputs * 2, Options()), times)
     next(looks)
     with pytest.raises(StopIteration):

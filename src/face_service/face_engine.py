@@ -1,4 +1,4 @@
-"""FaceEngine: the one way an image takes, from pixels to faces."""
+"""FaceEngine: from pixels to faces."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class EngineInfo:
     """What an engine is made of.
 
     Embeddings may be compared only where pack, recogniser and precision are the same.
-    threshold_measured_on is None where nobody measured same_person_threshold. At it, a share
+    threshold_measured_on is None where same_person_threshold was not measured. At it, a share
     of false_match_rate (0..1, None: not known) of pairs of two people pass for one.
     providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
     was built with. fallback: why the best of `asked` does not compute, where it does not.
@@ -142,8 +142,8 @@ class Found(NamedTuple):
 class FaceEngine:
     """Finds, embeds and describes faces. Knows neither HTTP nor threads: one thread at a time.
 
-    Work is done in pieces, so that memory does not depend on the number of faces and whoever runs
-    it can do something else in between, or stop: `detect` and `describe` are generators that pause
+    Work is done in pieces, so that memory does not depend on the number of faces and the caller can
+    run something else in between, or stop: `detect` and `describe` are generators that pause
     between two networks. `max_batch_images`: images that are worth computing together.
     `piece`: faces that `describe` should be given at once. `max_faces`: most faces of an image.
     """
@@ -186,9 +186,14 @@ class FaceEngine:
         return {network.name: network.placement for network in self._networks}
 
     def release(self) -> None:
-        """Let go of the networks and the memory they hold. Nothing may be computed any more."""
+        """Release the networks and their memory. The engine must not be used afterwards."""
         for network in self._networks:
             network.release()
+
+    def runs_per_piece(self, options: Options) -> int:
+        """Steps of `describe`: 2 where it runs the recogniser and a network for attributes."""
+        networks = options.embeddings + (options.attributes and self._attributes is not None)
+        return max(1, networks)
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters. Pauses between two passes."""
@@ -220,10 +225,10 @@ class FaceEngine:
             wanted = [crop for crop in crops if crop is not None] if options.embeddings else []
             rows = iter(self._recogniser.embed(wanted) if wanted else ())
             embeddings = [next(rows, None) if crop is not None else None for crop in crops]
-        if wanted:
+        reader = self._attributes if faces and options.attributes else None
+        if wanted and reader:
             yield
         with times.measure("attributes"):
-            reader = self._attributes if faces and options.attributes else None
             attributes = reader.read(faces) if reader else [None] * len(faces)
         return [
             Face(
@@ -258,7 +263,7 @@ class FaceEngine:
 
     def warm_up(self) -> None:
         """Run every network on all it may be given at once, so that the first request is as fast
-        as the tenth, and memory is taken now and not in the middle of the night."""
+        as the tenth, and memory is allocated at the start."""
         for size in self.preprocessor.canvases:
             self._warm_up_detector(size)
         for faces in sorted({n for network in self._networks for n in network.warm_batches}):

@@ -192,7 +192,7 @@ def test_what_can_be_counted_stands_at_0_before_it_happens(server: Server) -> No
     shown = families(server)
     for name, label, values in (
         ("rejected", "why", {"overloaded", "starting", "recovering", "failed", "draining"}),
-        ("cancelled", "where", {"waiting", "computing"}),
+        ("cancelled", "where", {"waiting", "decoding", "computing"}),
         ("cancelled", "why", {"client", "deadline"}),
         ("engines_lost", "why", {"broken", "stalled"}),
     ):

@@ -71,6 +71,9 @@ class FakeEngine:
     def self_test(self) -> None:
         pass
 
+    def runs_per_piece(self, options: Options) -> int:
+        return 2
+
     def detect(self, image: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         name = name_of(image.image)
         with times.measure("detect"):

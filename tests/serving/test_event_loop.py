@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from blockbuster import BlockingError, blockbuster_ctx
 
+from face_service import serialization
 from face_service.packs.pack import Pack
+from face_service.routes import detect
 from tests.images import encode
 from tests.wire import in_this_loop
 
@@ -80,3 +82,47 @@ def test_no_request_waits_for_a_thread_to_be_given_what_is_at_hand(starter: Pack
     before = set(threading.enumerate())
     assert asyncio.run(run()) == [200] * 4
     assert not [thread for thread in set(threading.enumerate()) - before if "AnyIO" in thread.name]
+
+
+def test_the_json_of_many_faces_is_made_beside_the_event_loop(
+    starter: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[str] = set()
+    to_json = serialization.to_json
+
+    def noted(content: object) -> bytes:
+        threads.add(threading.current_thread().name)
+        return to_json(content)
+
+    monkeypatch.setattr(serialization, "to_json", noted)
+    monkeypatch.setattr(serialization, "JOINED_BYTES", 1_000)
+    monkeypatch.setattr(detect, "SERIALISED_AT_ONCE", 4)
+    picture = encode(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), "PNG")
+    part = ("noise.png", picture, "image/png")
+    calls = [
+        ("/detect", {"file": part}),
+        ("/detect/batch", [("files", part)] * 2),
+        ("/compare", {"file_a": part, "file_b": part}),
+    ]
+
+    async def run() -> list[tuple[int, set[str]]]:
+        seen = []
+        async with in_this_loop(starter) as http:
+            for path, files in calls:
+                for max_faces in (2, 6):
+                    options = {"min_score": 0, "attributes": False, "max_faces": max_faces}
+                    if path == "/compare":  # embeds every face
+                        options["max_faces"] = max_faces // 2
+                    else:
+                        options["embedding_format"] = "none"
+                    threads.clear()
+                    answer = await http.post(path, files=files, params=options)
+                    assert answer.headers["content-length"] == str(len(answer.content))
+                    if path == "/detect/batch":
+                        found = [len(one["faces"]) for one in answer.json()["results"]]
+                        assert found == [max_faces] * 2
+                    assert "serialise" in answer.headers["server-timing"]
+                    seen.append((answer.status_code, set(threads)))
+        return seen
+
+    assert asyncio.run(run()) == [(200, {"MainThread"}), (200, {"decode"})] * 3

@@ -4,8 +4,10 @@ newcomers before what takes long, and neither starves."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,10 +15,10 @@ import numpy as np
 import pytest
 
 from face_service.errors import EngineLost, InferenceFailed
-from face_service.face_engine import Options
+from face_service.face_engine import Options, PreparedImage
 from face_service.observability.metrics import Metrics
 from face_service.serving.cancelling import DEADLINE
-from face_service.serving.queue import UNINTERRUPTED, Outcome, QueueEntry, RequestQueue
+from face_service.serving.queue import Outcome, Prediction, QueueEntry, RequestQueue
 from face_service.serving.worker import EngineWorker, StallClock, WorkerPool
 from tests.wire import settled
 
@@ -276,11 +278,55 @@ def long_or_short(name: object) -> int:
     return 2 if str(name).startswith("new") else 500
 
 
-def test_a_newcomer_waits_for_one_run_of_what_takes_long() -> None:
-    """Beside a photo with 500 faces: 127 runs."""
-    order = beside(FakeEngine(long_or_short), [entry("long")], start_at=40, newcomers=1)
-    assert order[40:44] == ["new 0", "new 0", "new 0", "long"]
+@pytest.mark.parametrize("during", [1, 2, 3, 15, 16, 17, 40, 126])
+def test_a_newcomer_waits_for_one_run_of_what_takes_long(during: int) -> None:
+    """Beside a photo with 500 faces, 127 runs, whichever of them runs when it comes."""
+    order = beside(FakeEngine(long_or_short), [entry("long")], start_at=during, newcomers=1)
+    assert order[: during + 4] == ["long"] * during + ["new 0"] * 3 + ["long"]
     assert order.count("long") == 1 + 2 * 63
+
+
+@pytest.mark.parametrize(("allowance", "known_after"), [(16, 2), (1, 0)])
+def test_of_several_images_what_is_known_counts(allowance: int, known_after: int) -> None:
+    """8 photos with 29 faces: after two of them 8 passes and 16 runs for 58 faces. As the first of
+    32, which are more than 16 passes, they are known to take long at once."""
+    engine = FakeEngine(lambda name: 2 if name == "new 0" else 29)
+    for during in range(1, 12):
+        engine.runs.clear()
+        crowds = [entry(*["long"] * 8, allowance=allowance)]
+        order = beside(engine, crowds, start_at=during, newcomers=1)
+        assert order.index("new 0") == max(during, known_after)
+
+
+def test_an_entry_that_needs_its_allowance_and_no_more_is_not_interrupted() -> None:
+    """16 runs: two images, 56 faces. One face more takes a piece more."""
+    for faces, waits in ((28, 16), (29, 2)):
+        engine = FakeEngine(lambda name, faces=faces: faces if name == "long" else 1)
+        order = beside(engine, [entry("long", "long")], start_at=1, newcomers=1)
+        assert order.index("new 0") == waits
+
+
+def test_only_what_is_asked_for_counts() -> None:
+    """120 faces are 15 runs more where only embeddings are wanted, else 30."""
+    engine = FakeEngine(lambda name: 120 if name == "long" else 1)
+    engine.runs_per_piece = lambda options: options.embeddings + options.attributes
+    for options, interrupted in ((Options(attributes=False), False), (Options(), True)):
+        engine.runs.clear()
+        long = QueueEntry([prepared("long", options)])
+        order = beside(engine, [long], start_at=1, newcomers=1)
+        assert (order.index("new 0") == 1) == interrupted
+
+
+def test_those_in_a_batch_with_what_takes_long_are_answered_before_it() -> None:
+    """On an accelerator, where a worker takes several requests at once."""
+    engine = FakeEngine(lambda name: 500 if name == "long" else 2)
+    engine.max_batch_images = 4
+    together = [entry(name) for name in ("long", "a", "b", "c")]
+    order = beside(engine, together, start_at=1, newcomers=1)
+    assert order[:4] == ["long", "a", "b", "c"], "the detector"
+    assert order[4:6] == ["a", "a"], "one piece: their faces, and two of the long one's"
+    assert order[6:9] == ["new 0"] * 3
+    assert set(order[9:]) == {"long"}
 
 
 def test_neither_newcomers_nor_what_takes_long_starve() -> None:
@@ -292,10 +338,17 @@ def test_neither_newcomers_nor_what_takes_long_starve() -> None:
 def test_several_that_take_long_go_on_in_turn() -> None:
     long = [entry("long a"), entry("long b")]
     order = beside(FakeEngine(long_or_short), long, start_at=60, newcomers=2)
-    assert order[:UNINTERRUPTED] == ["long a"] * UNINTERRUPTED
+    assert order[:6] == ["long a", "long b", "long a", "long b", "long a", "long b"]
     assert order[60:68] == [
-        "new 0", "new 0", "new 0", "long b", "new 1", "new 1", "new 1", "long a",
+        "new 0", "new 0", "new 0", "long a", "new 1", "new 1", "new 1", "long b",
     ]  # fmt: skip
+
+
+def test_what_takes_long_does_not_wait_for_others_that_do() -> None:
+    """A stream of long ones, as many as MAX_QUEUE lets in: each is looked at once, then all go
+    on in turn."""
+    order = beside(FakeEngine(lambda _: 100), [entry(n) for n in range(64)], 70, newcomers=0)
+    assert order[: 3 * 64] == [str(n) for n in range(64)] * 3
 
 
 def test_ordinary_requests_are_not_interrupted() -> None:
@@ -506,3 +559,44 @@ def test_closing_finishes_what_is_in_the_queue(batch: int) -> None:
     assert [ages(outcomes) for outcomes in asyncio.run(run())] == [
         [[n] * 100 * n] for n in range(7)
     ]
+
+
+@pytest.mark.parametrize("faces", [0, 2, 500])
+def test_the_pixels_of_an_answered_entry_are_free_at_once(faces: int) -> None:
+    """Not when the garbage collector next looks for cycles: it counts objects, not megabytes."""
+    engine = FakeEngine(lambda _: faces)
+
+    async def run() -> None:
+        pool = pool_of(engine)
+        pixels = np.zeros((1, 7, 3), np.uint8)
+        freed = weakref.ref(pixels)
+        mine = QueueEntry([PreparedImage(pixels, [], Options())])
+        del pixels
+        prediction = await pool.run(mine)
+        assert len(prediction.outcomes) == 1
+        del mine
+        await asyncio.to_thread(settled, lambda: freed() is None)
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()
+
+
+def test_what_the_detector_was_shown_is_free_while_faces_are_described() -> None:
+    engine = FakeEngine(lambda _: 2)
+    mine = QueueEntry([PreparedImage(n, [object()] * n, Options()) for n in (1, 2)])
+    left: list[int] = []
+
+    def note() -> None:
+        if engine.runs[-1][0] == "embed":
+            left.extend(len(image.inputs) for image in mine.images)
+
+    engine.after_run = note
+
+    async def run() -> Prediction:
+        return await pool_of(engine).run(mine)
+
+    assert ages(asyncio.run(run()).outcomes) == [[1, 1], [2, 2]]
+    assert left == [0, 0]

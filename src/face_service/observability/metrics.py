@@ -98,7 +98,7 @@ class Metrics:
         ):
             for value in values:
                 counter.labels(value)
-        for where in ("waiting", "computing"):
+        for where in ("waiting", "decoding", "computing"):
             for why in ("client", "deadline"):
                 self.cancelled.labels(where, why)
 

@@ -11,7 +11,7 @@ from face_service.errors import ImageTooLarge, InvalidImage, InvalidRequest, Req
 from face_service.routes.admitted_route import AdmittedRoute
 from face_service.routes.bodies import Upload, read_one_of_each, with_fields
 from face_service.routes.deps import Record, Service, media_type
-from face_service.routes.detect import ERRORS, FILE, form_body, record_results
+from face_service.routes.detect import ERRORS, FILE, form_body, record_results, serialise
 from face_service.schemas import CompareOptions, CompareResponse
 from face_service.serialization import render_comparison
 from face_service.serving.answers import ImageAnalysis
@@ -53,8 +53,9 @@ async def compare_images(
     record_results(record, [a, b])
     counts = f"{len(a.faces)} with {len(b.faces)} faces"
     record.set_message(__name__, f"Compared {counts} in {elapsed_ms:.2f}ms")
-    with record.times.measure("serialise"):
-        return render_comparison((a, b), found, options, elapsed_ms, record.request_id)
+    return await serialise(
+        service, record, render_comparison, (a, b), found, options, elapsed_ms, record.request_id
+    )
 
 
 def unwrap(answer: ImageAnalysis | RequestError, field: str) -> ImageAnalysis:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
 
 from fastapi import APIRouter, Request, Response
 
@@ -23,6 +23,7 @@ from face_service.serialization import render, render_batch
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.service import FaceService
 
+P = ParamSpec("P")
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {
         "model": ErrorResponse,
@@ -49,6 +50,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "description": "No answer within REQUEST_TIMEOUT_S: retry",
     },
 }
+SERIALISED_AT_ONCE = 64
+"""Faces whose JSON is made on the event loop: 3 ms on one core of class avx512-vnni-bf16-amx, of
+512 faces 24."""
 FILE = {"type": "string", "format": "binary"}
 
 
@@ -109,8 +113,9 @@ async def detect_batch(
     record_results(record, [one for one in answers if isinstance(one, ImageAnalysis)])
     found = f"{sum(record.faces)} faces in {len(images)} images"
     record.set_message(__name__, f"Detected {found} in {elapsed_ms:.2f}ms")
-    with record.times.measure("serialise"):
-        return render_batch(info, names, answers, options, elapsed_ms, record.request_id)
+    return await serialise(
+        service, record, render_batch, info, names, answers, options, elapsed_ms, record.request_id
+    )
 
 
 @router.post("/extract-embedding", response_model=DetectResponse, openapi_extra=JSON_BODY)
@@ -135,8 +140,27 @@ async def answer(
     elapsed_ms = (time.perf_counter() - started) * 1e3
     record_results(record, [analysis])
     record.set_message(__name__, f"Detected {len(analysis.faces)} faces in {elapsed_ms:.2f}ms")
-    with record.times.measure("serialise"):
-        return render(analysis, options, elapsed_ms, record.request_id)
+    return await serialise(
+        service, record, render, analysis, options, elapsed_ms, record.request_id
+    )
+
+
+async def serialise(
+    service: FaceService,
+    record: RequestRecord,
+    call: Callable[P, Response],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Response:
+    """Call what makes the response: on the event loop, or with many faces on another thread."""
+
+    def measured() -> Response:
+        with record.times.measure("serialise"):
+            return call(*args, **kwargs)
+
+    if sum(record.faces) <= SERIALISED_AT_ONCE:
+        return measured()
+    return await service.beside(measured)
 
 
 def record_results(record: RequestRecord, analyses: Sequence[ImageAnalysis]) -> None:

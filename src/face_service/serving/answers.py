@@ -60,7 +60,7 @@ def parts(
 
 
 def as_answer(image: PreparedImage, outcome: Outcome) -> Answer:
-    """What an engine made of an image, for its caller."""
+    """The answer for an image, from its outcome."""
     if isinstance(outcome, Exception):
         return as_request_error(outcome)
     height, width = image.image.shape[:2]
@@ -68,7 +68,7 @@ def as_answer(image: PreparedImage, outcome: Outcome) -> Answer:
 
 
 def as_request_error(error: object) -> RequestError:
-    """What a caller is told; what he is not told goes to the log."""
+    """The error for the caller. Its internal cause is logged, not returned."""
     if isinstance(error, InferenceFailed):
         logger.error("%s", error)
     if isinstance(error, RequestError):

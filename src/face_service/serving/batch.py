@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
+from math import ceil
 
 from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
 from face_service.observability.timing import StageTimes
@@ -19,11 +20,14 @@ STAGES = ("detect", "align", "quality", "embed", "attributes")
 
 
 class ImageTask:
-    """An image on its way: `pending` faces are found and not described."""
+    """The state of one image: `passes` of the detector, `found` faces, of which those in
+    `pending` are not described."""
 
     def __init__(self, entry: QueueEntry, image: PreparedImage) -> None:
         self.entry = entry
         self.image = image
+        self.passes = max(1, len(image.inputs))
+        self.found = 0
         self.pending: deque[DetectedFace] = deque()
         self.described: list[Face] = []
         self.omitted = 0
@@ -67,9 +71,24 @@ class Batch:
             next(self._work, None)
         self._seconds += time.perf_counter() - started
         self._answer()
+        if not self._tasks:
+            self._work.close()  # its frame and this batch hold each other, and the images
         return bool(self._tasks)
 
-    def _run(self) -> Iterator[None]:
+    @property
+    def interruptible(self) -> bool:
+        """Whether all entries that are left are known to need more runs than their allowance."""
+        return all(self._exceeds_allowance(task.entry) for task in self._tasks)
+
+    def _exceeds_allowance(self, entry: QueueEntry) -> bool:
+        """Known are the passes of the detector, and the pieces of the faces found so far."""
+        tasks = [task for task in self._tasks if task.entry is entry]
+        passes = sum(task.passes for task in tasks)
+        pieces = ceil(sum(task.found for task in tasks) / self._engine.piece)
+        runs = passes + pieces * self._engine.runs_per_piece(tasks[0].options)
+        return runs > entry.allowance
+
+    def _run(self) -> Generator[None, None, None]:
         for task in self._tasks:
             if task.wanted:
                 yield from self._detect(task)
@@ -84,13 +103,18 @@ class Batch:
         except Exception as error:
             self._fail(task, error)
         else:
+            task.found = len(faces)
             task.pending.extend(faces)
             task.omitted = omitted
             self._finish(task)
+        finally:
+            task.image.inputs.clear()  # 5 MB that are needed no more, whoever else has the image
 
     def _next_piece(self) -> list[tuple[ImageTask, DetectedFace]]:
-        """The next faces that may be described together, of one image or several."""
+        """The next faces that may be described together, of one image or several; those of
+        entries within their allowance first."""
         tasks = [task for task in self._tasks if task.wanted and task.pending]
+        tasks.sort(key=lambda task: self._exceeds_allowance(task.entry))
         pairs = (
             (task, task.pending.popleft())
             for task in tasks

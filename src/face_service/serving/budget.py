@@ -9,9 +9,9 @@ from collections import deque
 class Budget:
     """So many of anything, shared first come, first served. Belongs to one event loop.
 
-    Nobody overtakes: who wants much waits until there is room for it, and those who want little
-    and came later wait behind, or it would wait for ever. Who wants more than there is at all
-    waits until nothing is held, and is then the only one. `size` may change at any time.
+    Strictly first in, first out: a large amount at the head blocks smaller ones behind it, or it
+    might never be granted. An amount larger than `size` is granted when nothing is held, and then
+    alone. `size` may change at any time.
     """
 
     def __init__(self, size: int) -> None:
@@ -21,7 +21,7 @@ class Budget:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their share."""
+        """How many calls of `acquire` wait."""
         return sum(not turn.cancelled() for _, turn in self._waiting)
 
     async def acquire(self, amount: int) -> bool:
@@ -36,7 +36,7 @@ class Budget:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._admit()
-            else:  # it was given, and nobody is there to take it
+            else:  # granted just before the cancellation
                 self.release(amount)
             raise
         return True

@@ -1,4 +1,4 @@
-"""Who of one image is who of another: every pair of faces, and one verdict."""
+"""Comparing the faces of two images: the similarity of every pair, and one verdict."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Comparison:
 
 
 def measured_threshold(info: EngineInfo) -> float | None:
-    """The similarity from which two faces are one person's; None where nobody measured it."""
+    """The similarity from which two faces are one person's; None where it was not measured."""
     return info.same_person_threshold if info.threshold_measured_on else None
 
 

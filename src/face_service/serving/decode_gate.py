@@ -1,4 +1,4 @@
-"""The decode gate: who may have pixels in memory, and when."""
+"""The decode gate: limits how many decoded images, and bytes of them, are in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 
 from .budget import Budget
-from .cancelling import reason_of
+from .cancelling import count_cancellation
 
 
 class Reservation:
@@ -56,8 +56,8 @@ class Reservation:
 class DecodeGate:
     """Lets requests decode shortly before their turn, as far as memory goes.
 
-    What is decoded while thirty others wait for an engine is faster neither for itself nor for
-    them: it takes pages from the system that were never used, and lies cold when its turn comes.
+    Decoding earlier saves no time: it takes unused pages from the system, and the pixels have left
+    the cache when their batch starts (docs/decisions/0012-lane.md).
 
     New requests share slots, one an image. What continues a request has slots of its own, one
     for each part: it is never in the way of a new request.
@@ -109,16 +109,14 @@ class DecodeGate:
     ) -> AsyncIterator[Reservation]:
         started, waited = time.perf_counter(), True
         try:
-            waited = await slots.acquire(taken)
-            try:
-                waited |= await self._bytes.acquire(size)
-            except BaseException:
-                slots.release(taken)
-                waited = True
-                raise
-        except asyncio.CancelledError as cancelled:
-            self._metrics.cancelled.labels("waiting", reason_of(cancelled)).inc()
-            raise
+            with count_cancellation(self._metrics, "waiting"):
+                waited = await slots.acquire(taken)
+                try:
+                    waited |= await self._bytes.acquire(size)
+                except BaseException:
+                    slots.release(taken)
+                    waited = True
+                    raise
         finally:
             if waited:
                 times.add("queue", started, time.perf_counter())

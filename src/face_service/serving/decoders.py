@@ -193,7 +193,7 @@ class DecodePool:
         self._fill()
 
     def close(self) -> None:
-        """End the threads. Who is inside an image is not waited for."""
+        """End the threads. Those that are decoding are not joined."""
         self._closed = True
         with suppress(Empty):
             while task := self._tasks.get_nowait():

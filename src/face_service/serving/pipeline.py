@@ -17,6 +17,7 @@ from face_service.observability.timing import StageTimes
 from face_service.vision.image import Checked, check, decode_checked
 
 from .answers import Answer, Part, as_answer, as_request_error, parts
+from .cancelling import count_cancellation
 from .decode_gate import DecodeGate, Reservation
 from .queue import UNINTERRUPTED, QueueEntry
 from .worker import WorkerPool
@@ -78,13 +79,21 @@ class ImagePipeline:
         answers: list[Answer | Checked] = [await self._check(data) for data in files]
         fitting = {n: image for n, image in enumerate(answers) if isinstance(image, Checked)}
         under_way = asyncio.Semaphore(PARTS_UNDER_WAY)
+        # One after the other, on each worker: side by side they would all end at the same time,
+        # and nothing would be decoded meanwhile.
+        computed = asyncio.Semaphore(max(1, len(self._workers)))
 
         async def analyse(number: int, part: Part) -> float:
             async with under_way, self._reserve(number, part, times) as reservation:
                 images = [fitting[place] for place in part.places]
                 decoded = await self._decode(images, options, reservation, times)
-                allowance = 0 if number else UNINTERRUPTED
-                found, seconds = await self._predict(decoded, allowance, reservation, times)
+                allowance = 0 if number else max(1, UNINTERRUPTED - len(fitting) + len(images))
+                with count_cancellation(self._metrics, "waiting"):
+                    await computed.acquire()
+                try:
+                    found, seconds = await self._predict(decoded, allowance, reservation, times)
+                finally:
+                    computed.release()
             for place, answer in zip(part.places, found, strict=True):
                 answers[place] = answer
             return seconds
@@ -127,7 +136,7 @@ class ImagePipeline:
         futures = [self._submit(prepare, image) for image in images]
         for future in futures:
             reservation.keep_until(future)
-        with times.measure("decode"):
+        with times.measure("decode"), count_cancellation(self._metrics, "decoding"):
             return await asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
 
     async def _predict(

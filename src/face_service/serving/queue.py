@@ -14,7 +14,7 @@ from face_service.face_engine import EngineInfo, Face, PreparedImage
 from face_service.observability.timing import StageTimes
 
 UNINTERRUPTED = 16
-"""Runs of networks that a new entry gets before others have theirs: about 50 faces. Ordinary
+"""Runs of networks that a new entry may take without interruption: about 50 faces. Ordinary
 requests are then served one after the other, which is what makes their mean latency least."""
 
 
@@ -27,11 +27,11 @@ class Predicted(NamedTuple):
 
 
 Outcome = Predicted | Exception
-"""What became of an image: its faces, or why there are none."""
+"""The result of an image: its faces, or the exception that prevented them."""
 
 
 class Prediction(NamedTuple):
-    """What an engine made of an entry: an outcome for each image, how long each stage took, and
+    """The result of an entry: an outcome for each image, how long each stage took, and
     the entry's share of the engine's time, in seconds."""
 
     outcomes: list[Outcome]
@@ -40,18 +40,18 @@ class Prediction(NamedTuple):
 
 
 def no_callback() -> None:
-    """For an entry whose owner need not know."""
+    """The default of `on_suspended`."""
 
 
 @dataclass(slots=True, eq=False)
 class QueueEntry:
     """Images that are computed together: those of a request, or a part of them.
 
-    The first call of `resolve` or `fail` wins; later ones are ignored. allowance: runs of networks
-    that it gets without interruption; 0 for what continues a request that had some before.
-    on_suspended: called on the worker's thread, once, if the entry takes longer than that.
-    abandoned: nobody waits for the outcome any more, though a worker has begun. began: when it did,
-    on time.perf_counter().
+    The first call of `resolve` or `fail` wins; later ones are ignored. allowance: most runs of
+    networks that it may take without interruption; 0 for the later parts of a request.
+    on_suspended: called on the worker's thread, once, if the entry needs more runs than that.
+    abandoned: cancelled after a worker had begun. began: when a worker took it, on
+    time.perf_counter().
     """
 
     images: Sequence[PreparedImage]
@@ -64,7 +64,7 @@ class QueueEntry:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody waits for the outcome, and has none yet."""
+        """Whether the outcome is still needed: neither cancelled nor answered."""
         return not self.abandoned and not self.future.done()
 
     def resolve(self, prediction: Prediction) -> None:
@@ -81,15 +81,15 @@ class QueueEntry:
 
 
 class Consumer:
-    """What one worker has taken from the queue and not answered yet. Once `closed`, which happens
-    under the queue's lock, it is given nothing more."""
+    """The entries that one worker has taken and not answered yet. A closed consumer is given no
+    more; `closed` is set under the queue's lock."""
 
     def __init__(self) -> None:
         self.entries: list[QueueEntry] = []
         self.closed = False
 
     def forget_answered(self) -> None:
-        """Let go of entries that have their answer, and of their images. For the worker alone."""
+        """Drop answered entries, and with them their images. For the worker's thread only."""
         self.entries = [entry for entry in self.entries if not entry.future.done()]
 
 
@@ -117,8 +117,8 @@ class RequestQueue:
             self._changed.notify()
 
     def cancel(self, entry: QueueEntry) -> Literal["waiting", "computing"]:
-        """Nobody wants the outcome any more. Returns how far it was: what was waiting leaves the
-        queue and never reaches an engine; what is being computed ends before the next network."""
+        """Cancel an entry. Returns its state: one that was waiting leaves the queue and never
+        reaches an engine, one that is being computed ends before the next network."""
         with self._changed:
             entry.abandoned = True
             entry.future.cancel()

@@ -104,17 +104,17 @@ class FaceService:
 
     @property
     def failure(self) -> StartupError | None:
-        """Why there will be no engine any more, or nobody to decode for it."""
+        """Why no engine, or no decode thread, will be available any more."""
         return self._supervisor.failure or self._decoders.failure
 
     @property
     def progress(self) -> str | None:
-        """How far the start has come, where there is something to say."""
+        """How far loading has come; None if unknown."""
         return self._progress() or None
 
     @property
     def uptime(self) -> float:
-        """Seconds since the process took up its work."""
+        """Seconds since the service was created."""
         return time.monotonic() - self._started
 
     @property
@@ -123,7 +123,7 @@ class FaceService:
         return self._workers.fallback
 
     def require_ready(self) -> EngineInfo:
-        """What answers. Raises NotReady while nothing does."""
+        """What the engine is made of. Raises NotReady unless the service is healthy."""
         if self.info is None or self.status != "healthy":
             raise NotReady(f"The service is {self.status}, try again in a moment")
         return self.info
@@ -171,7 +171,7 @@ class FaceService:
 
         Returns what answered, and an answer per image. An image that fails costs only
         itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
-        Answers while draining or recovering too: who was admitted before is not turned away.
+        Answers while draining or recovering too: requests admitted before are not rejected.
         Raises NotReady before the start and after the end.
         """
         info = self.info
@@ -183,8 +183,8 @@ class FaceService:
         return info, answers
 
     async def drain(self, grace: float) -> None:
-        """Take nothing more; return once everything accepted has its answer, and not before
-        `grace` seconds, in which those who ask are told."""
+        """Accept no more requests; return once all accepted ones are answered, and not before
+        `grace` seconds, in which `/health/ready` reports it."""
         self.draining = True
         await asyncio.sleep(grace)
         await self.admission.wait_idle()

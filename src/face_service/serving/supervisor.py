@@ -20,9 +20,9 @@ from .worker import WorkerPool
 logger = logging.getLogger(__name__)
 
 WATCH_S = 0.25
-"""How often the workers are looked after, in seconds."""
+"""Interval of the checks, in seconds."""
 GIVE_BACK_EVERY = 40
-"""Looks between two that give freed memory back: ten seconds."""
+"""Every so many checks freed memory is returned to the system: every ten seconds."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """Between attempts to load an engine anew."""
 MAX_ATTEMPTS = 10
@@ -93,7 +93,7 @@ class EngineSupervisor:
                         restoring = asyncio.create_task(self._restore())
                 except StartupError:
                     raise
-                except Exception:  # nobody else looks after the engines
+                except Exception:  # nothing else watches the engines
                     logger.exception("Looking after the engines failed, and goes on")
         finally:
             if restoring:

@@ -1,4 +1,4 @@
-"""What an engine said, looked at before it leaves: numbers that can be stored and compared."""
+"""Validation of faces before they are returned: finite numbers, unit embeddings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NORM_TOLERANCE = 1e-3
 
 
 def validate(faces: Sequence[Face]) -> None:
-    """Raise InferenceFailed unless every face is fit to leave.
+    """Raise InferenceFailed unless every face is valid.
 
     Boxes and landmarks are finite, scores from 0 to 1, embeddings finite and of norm 1.
     """

@@ -20,14 +20,14 @@ from .threads import WORKER
 logger = logging.getLogger(__name__)
 
 LONGEST_LOOK_S = 1.0
-"""Seconds between two looks that count at most: who looks later was stopped itself."""
+"""Most seconds that are counted between two calls of `look`: a longer gap means that the process
+itself was stopped."""
 
 
 class StallClock:
-    """Seconds without progress, counted from look to look.
+    """Seconds without progress, summed from one call of `look` to the next.
 
-    A process that was stopped (SIGSTOP, a frozen cgroup, a migration) cannot look, and its engines
-    cannot get on: that time is not counted.
+    Time in which the process was stopped (SIGSTOP, a frozen cgroup, a migration) is not counted.
     """
 
     def __init__(self) -> None:
@@ -49,10 +49,11 @@ class StallClock:
 class EngineWorker:
     """A thread, the engine it owns, and what it is computing.
 
-    An entry runs without interruption for its allowance. What takes longer is suspended: from then
-    on newcomers go first, and after each of them (always, where there are none) one run of a
-    network of a suspended batch follows, in turn. A newcomer waits for one such run, and nobody
-    waits for ever.
+    A batch runs without interruption until it is answered, or all that is left of it is known to
+    need more runs of networks than its allowance: then it is suspended. New batches go first;
+    after each of them that was answered, and always where there is none, one run of a suspended
+    batch follows, round robin. So a new entry waits for one such run, and every suspended batch
+    goes on: at most MAX_QUEUE requests can be new before it.
 
     broken: the engine fails on an image that is known to be good. The threads are daemons: an
     inference that hangs does not keep alive a process that was told to stop.
@@ -70,7 +71,7 @@ class EngineWorker:
         self._thread = threading.Thread(target=self._serve, name=WORKER, daemon=True)
 
     def start(self) -> None:
-        """Begin to take entries."""
+        """Start the thread."""
         self._thread.start()
 
     def stalled_for(self) -> float:
@@ -85,8 +86,8 @@ class EngineWorker:
             self._thread.join(0.1)
 
     def abandon(self) -> None:
-        """Fail what the worker has in hand; it is given nothing more, and what it still computes
-        is dropped. If its thread comes back one day, it releases the engine."""
+        """Fail the entries the worker has taken and give it no more. Results that still arrive are
+        dropped. If its thread ever returns from the network, it releases the engine."""
         for entry in self._queue.close_consumer(self._consumer):
             entry.fail(EngineLost("Inference did not end, try again later"))
 
@@ -97,15 +98,14 @@ class EngineWorker:
             self.engine.release()
 
     def _serve_next(self) -> bool:
-        """Compute a newcomer, then one run of what takes longer. False when that is all."""
+        """Compute new entries, and one run of a suspended batch. False when that is all."""
         entries = self._queue.next_batch(
             self.engine.max_batch_images, self._consumer, wait=not self._suspended
         )
-        if entries:
-            self._begin(entries)
-        elif not self._suspended:
+        if not entries and not self._suspended:
             return False
-        if self._suspended and self._may_go_on:
+        answered = self._begin(entries) if entries else True
+        if answered and self._suspended and self._may_go_on:
             self._resume()
         return self._may_go_on
 
@@ -113,15 +113,17 @@ class EngineWorker:
     def _may_go_on(self) -> bool:
         return not (self.broken or self._consumer.closed)
 
-    def _begin(self, entries: list[QueueEntry]) -> None:
+    def _begin(self, entries: list[QueueEntry]) -> bool:
+        """Run a batch until it is answered, or suspended. Returns whether it is answered."""
         batch = Batch(self.engine, entries)
         self._metrics.batch_images.observe(sum(len(entry.images) for entry in entries))
-        for _ in range(entries[0].allowance):
+        while not batch.interruptible:
             if not self._advance(batch):
-                return
+                return True
         self._suspended.append(batch)
         for entry in entries:
             entry.on_suspended()
+        return False
 
     def _resume(self) -> None:
         batch = self._suspended.popleft()
@@ -179,7 +181,7 @@ class WorkerPool:
         worker.start()
 
     async def run(self, entry: QueueEntry) -> Prediction:
-        """What becomes of an entry, once it was its turn.
+        """The prediction for an entry.
 
         If the caller is cancelled before that, it never reaches an engine; if later, it ends
         before the next network. `entry.future` is done when its images are needed no more.

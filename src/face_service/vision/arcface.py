@@ -1,4 +1,4 @@
-"""ArcFace: who a face is, as a unit vector."""
+"""ArcFace: aligned crops to embeddings, vectors of norm 1."""
 
 from __future__ import annotations
 

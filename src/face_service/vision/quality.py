@@ -52,7 +52,7 @@ class QualityLimits:
     """From where on a face is not fit, by the settings of the same names (QUALITY_…).
 
     Units are those of `Quality`. Where the defaults come from: benchmarks/studies/quality.py and
-    docs/quality.md.
+    docs/quality-measured.md.
     """
 
     min_size: float = 22.0

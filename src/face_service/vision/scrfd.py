@@ -1,4 +1,4 @@
-"""SCRFD: where the faces are.
+"""SCRFD: the face detector.
 
 Steps, constants and their order follow `model_zoo/scrfd.py` of insightface 2.1, in
 float32 throughout, so that boxes, scores and landmarks equal its own.
