@@ -57,7 +57,7 @@ class DecodeGate:
     """Lets requests decode shortly before their turn, as far as memory goes.
 
     Decoding earlier saves no time: it takes unused pages from the system, and the pixels have left
-    the cache when their batch starts (docs/decisions/0012-lane.md).
+    the cache when their batch starts (docs/decisions/0012-workers.md).
 
     New requests share slots, one an image. What continues a request has slots of its own, one
     for each part: it is never in the way of a new request.
