@@ -151,6 +151,31 @@ def test_threads_that_cannot_run_are_seen_and_replaced() -> None:
         assert future.result(LONG_S) == 0, "what was in line is not lost"
 
 
+def test_the_watch_survives_what_it_did_not_expect(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[float] = []
+
+    def fail_once(overslept: float) -> None:
+        seen.append(overslept)
+        if len(seen) == 1:
+            raise KeyError("unforeseen")
+
+    async def run() -> None:
+        pool = DecodePool(1, 60)
+        monkeypatch.setattr(pool, "look_after", fail_once)
+        monkeypatch.setattr(decoders, "WATCH_S", 0.01)
+        watching = asyncio.create_task(pool.watch())
+        while len(seen) < 3 and not watching.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        watching.cancel()
+        pool.close()
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+    assert len(seen) >= 3
+    assert "goes on" in caplog.text
+
+
 def test_the_watch_does_all_that(
     released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,8 +15,16 @@ import PIL.Image
 import pytest
 
 from face_service.errors import ImageTooLarge, InvalidImage
+from face_service.vision import image as image_module
 from face_service.vision.image import check, decode
-from face_service.vision.jpeg import MAX_SCANS, MAX_SEGMENTS, count_scans, read_frame
+from face_service.vision.jpeg import (
+    MAX_MARKERS,
+    MAX_SCANS,
+    MAX_SEGMENTS,
+    USUAL_SCANS,
+    count_scans,
+    read_frame,
+)
 from face_service.vision.tiff import LEAST_TILE, MAX_ENTRIES
 from tests.hostile.pictures import chunk
 from tests.images import encode
@@ -196,6 +204,9 @@ def test_headers_change_no_filter_of_warnings() -> None:
         pytest.param(
             tiff(*[(1000 + n, 1, 1, 8) for n in range(MAX_ENTRIES)]), "entries", id="entries"
         ),
+        pytest.param(tiff((277, 3, 1, 65_535)), "65535 samples", id="samples"),
+        pytest.param(tiff((277, 3, 1, 0)), "0 samples", id="no samples"),
+        pytest.param(tiff((258, 3, 1, 128)), "of 128 bits", id="bits"),
         pytest.param(b"II*\x00\xff\xff\xff\xff", "cut short", id="directory beyond the file"),
     ],
 )
@@ -242,6 +253,23 @@ def test_what_only_looks_like_scans_is_none() -> None:
 def test_the_end_of_a_picture_cannot_be_pretended() -> None:
     comment = b"\xff\xfe\x00\x04\xff\xd9"
     assert counted(scans(frame(0xC2), 200, comment)) == MAX_SCANS + 1
+
+
+def test_markers_are_counted_up_to_a_bound() -> None:
+    """Or megabytes of empty segments are walked over one by one."""
+    like_scans = b"\xff\xfe\x00\xca" + b"\xff\xda" * 100
+    empty = b"\xff\xfe\x00\x02"
+    assert counted(scans(frame(0xC2), 3, like_scans + empty * 1000)) == 3
+    assert counted(scans(frame(0xC2), 2, like_scans + empty * MAX_MARKERS)) == MAX_SCANS + 1
+
+
+def test_many_scans_of_a_large_picture_reach_no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_module, "MAX_SCANNED_PIXELS", 20 * 64)
+    has = counted(progressive(0))
+    assert decode(progressive(USUAL_SCANS - has), LIMIT).shape == (8, 8, 3)
+    assert decode(progressive(20 - has), LIMIT).shape == (8, 8, 3)
+    with pytest.raises(InvalidImage, match="21 scans, too many for its size"):
+        decode(progressive(21 - has), LIMIT)
 
 
 def test_of_a_single_scan_nothing_is_counted() -> None:

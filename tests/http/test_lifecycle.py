@@ -25,7 +25,7 @@ import uvicorn
 from face_service.app import create_app
 from face_service.config import Settings
 from face_service.http.connection_state import Timeouts
-from face_service.http.lifecycle import Server
+from face_service.http.lifecycle import Server, affordable_connections
 from face_service.http.protocol import BoundedProtocol
 from face_service.packs.pack import Pack
 from face_service.serving.service import FaceService
@@ -253,6 +253,18 @@ from face_service.http.transport import unacknowledged
 from face_service.http.lifecycle import affordable_connections
 print(affordable_connections(7), unacknowledged(object()))
 """
+
+
+@pytest.mark.parametrize("error", [ValueError, PermissionError])
+def test_a_limit_that_cannot_be_raised_lowers_the_bound(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert affordable_connections(1000) == 156
 
 
 def test_the_server_is_imported_where_there_is_no_unix() -> None:

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from uvicorn.protocols.http import httptools_impl
 
 from face_service.http.connection_state import MIN_PROGRESS_BYTES, State, Timeouts
-from face_service.http.protocol import MAX_DROPPED_BYTES, BoundedProtocol
+from face_service.http.protocol import MAX_DROPPED_BYTES, MAX_PIPELINED, BoundedProtocol
 from tests.http.connection import KERNEL, ClockLoop, Connection, Request
 
 TIMES = Timeouts()
@@ -270,6 +270,19 @@ def test_every_unanswered_request_learns_that_its_client_left(
         leave(connection)
         assert only(connection).disconnected
         assert not connection.state.tasks or not connection.open
+
+
+def test_requests_without_answers_are_bounded(connect: Callable[..., Connection]) -> None:
+    """Those before the bound are answered; then the connection ends."""
+    connection = connect()
+    connection.send(GET * (MAX_PIPELINED + 5))
+    assert len(connection.protocol._unanswered) == MAX_PIPELINED
+    for n in range(MAX_PIPELINED):
+        connection.answer(connection.requests[n])
+        connection.read(10_000)
+    assert connection.received.count(b"HTTP/1.1 200") == MAX_PIPELINED
+    assert connection.received.count(b"connection: close") == 1
+    assert connection.received.endswith(b"connection: close\r\n\r\n" + b"a" * 10)
 
 
 def test_a_reset_leaves_nothing_behind(connect: Callable[..., Connection], loop: ClockLoop) -> None:

@@ -235,6 +235,16 @@ def test_an_unexpected_error_is_a_500_told_once() -> None:
     assert b"secret" not in sent[1]["body"]
 
 
+def test_memory_that_runs_out_in_a_route_is_a_503() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise MemoryError
+
+    call, told, sent, _ = wrapped(app)
+    asyncio.run(call())  # type: ignore[arg-type]
+    assert [record.status for record in told] == [503]
+    assert (sent[0]["status"], b"out_of_memory" in sent[1]["body"]) == (503, True)
+
+
 def test_an_error_after_the_response_has_begun_ends_the_connection_and_is_told_once() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -142,7 +143,7 @@ def test_pixels_keep_their_room_while_an_engine_has_them_though_nobody_waits_for
         service.close()
         return [computing, service._gate.held]
 
-    assert asyncio.run(asyncio.wait_for(run(), 30)) == [charge(10), 0]
+    assert asyncio.run(asyncio.wait_for(run(), 30)) == [10 * 10 * 3, 0]
 
 
 def test_what_fails_when_nobody_waits_for_it_any_more_is_no_news(
@@ -211,7 +212,7 @@ def test_what_takes_long_keeps_its_memory_and_gives_its_slot_back() -> None:
             held.release()
             await asyncio.sleep(0)
         await newcomer
-        each = charge(40) + engine.preprocessor.max_bytes
+        each = 10 * 40 * 3 + engine.preprocessor.max_bytes
         assert service._gate.held == AHEAD * each, "nobody's pixels have gone"
         held.release(10**6)
         await asyncio.gather(*long)
@@ -237,7 +238,7 @@ def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_thei
         await until(lambda: engine.prepared == 16)
         await asyncio.sleep(0.1)
         assert engine.prepared == 16, "one part is computed, the next is decoded"
-        assert service._gate.held == 16 * charge(41)
+        assert service._gate.held == 16 * 10 * 41 * 3
         arrived: list[int] = []
 
         def arrive() -> None:
@@ -307,5 +308,28 @@ def test_what_the_detector_is_shown_is_counted_too() -> None:
         service.close()
         return held
 
-    assert asyncio.run(asyncio.wait_for(run(), 60)) == 12 * (5_000_000 + charge(7))
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == 12 * (5_000_000 + 10 * 7 * 3)
     assert engine.prepared == 32
+
+
+def test_decoded_images_hold_their_pixels_alone_and_others_may_decode() -> None:
+    """Decoding takes more than its result: while one that takes the whole budget is computed, the
+    next is decoded."""
+    engine = Held()
+    limits = replace(LIMITS, max_decoded_bytes=charge(10))
+
+    async def run() -> int:
+        service = FaceService(lambda: engine, limits)
+        await service.start()
+        first = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
+        await until(lambda: engine.entered.is_set())
+        second = asyncio.create_task(service.analyse(image(2), Options(), StageTimes()))
+        await until(lambda: engine.prepared == 2)
+        held = service._gate.held
+        engine.gate.set()
+        await asyncio.gather(first, second)
+        service.close()
+        return held
+
+    assert 10 * 10 * 3 + charge(2) <= charge(10), "both fit where only pixels are held"
+    assert asyncio.run(asyncio.wait_for(run(), 30)) <= 10 * 10 * 3 + charge(2)

@@ -63,6 +63,19 @@ def test_work_runs_in_order_and_one_at_a_time() -> None:
     assert engine.most_inside == 1
 
 
+def test_a_worker_whose_thread_ends_is_seen_and_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raise_memory_error(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(RequestQueue, "next_batch", raise_memory_error)
+    pool = pool_of(FakeEngine())
+    settled(lambda: pool._workers[0].broken)
+    assert pool.remove_failed(60) == (1, 0)
+    assert "A worker has ended" in caplog.text
+
+
 def test_what_waits_is_taken_in_one_batch_where_the_provider_likes_it() -> None:
     engine = FakeEngine(lambda _: 1)
     engine.gate.clear()

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from face_service.errors import HttpError, InvalidRequest, RequestError
+from face_service.errors import HttpError, InvalidRequest, OutOfMemory, RequestError
 from face_service.schemas import explain
 
 
@@ -81,5 +81,7 @@ class Failures:
             scope["state"]["record"].error = error
             if started:
                 raise
-            failure = RequestError("The service failed on this request")
+            failure: RequestError = RequestError("The service failed on this request")
+            if isinstance(error, MemoryError):
+                failure = OutOfMemory("Out of memory, try again later or send less at once")
             await error_response(scope, failure)(scope, receive, send)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -31,8 +32,10 @@ def affordable_connections(wanted: int) -> int:
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return wanted
     if hard == resource.RLIM_INFINITY or hard > soft:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        raised = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with suppress(OSError, ValueError):  # macOS and sandboxes may refuse what the limit allows
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+            soft = raised
     # With very few descriptors, half of them are for connections.
     affordable = min(wanted, max(soft - RESERVED_FILES, soft // 2))
     if affordable < wanted:

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 MAX_HEADER_BYTES = 64 * 1024
 """Of request line and headers together, and of the trailers of a chunked body. Node allows 16 kB,
 Go 1 MB by default."""
+MAX_PIPELINED = 16
+"""Requests of one connection that have no response yet: each takes 2 kB and its time to parse."""
 MAX_DROPPED_BYTES = 1024 * 1024
 """That are read and dropped after the last response, before the connection is aborted."""
 
@@ -165,6 +167,8 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError("this is no proxy")  # httptools makes it an HttpParserError
         if self.transport.is_closing() or self.parser.should_upgrade():
             return
+        if len(self._unanswered) >= MAX_PIPELINED:
+            raise ValueError("too many requests without waiting for an answer")
         super().on_headers_complete()
         self._in_headers, self._in_body, self._header_bytes = False, True, 0
         self._unanswered.append(self.cycle)

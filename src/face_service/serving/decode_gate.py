@@ -37,6 +37,12 @@ class Reservation:
         """Whether something works on the pixels."""
         return not all(future.done() for future in self._futures)
 
+    def shrink(self, size: int) -> None:
+        """Hold `size` bytes from now on, if that is less: decoding takes more than its pixels."""
+        if size < self._size:
+            freed, self._size = self._size - size, size
+            self._memory.release(freed)
+
     def release_slots(self) -> None:
         """Let others decode; the bytes stay counted. Calls after the first do nothing."""
         self._slots.release(self._taken)

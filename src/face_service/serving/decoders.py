@@ -160,7 +160,12 @@ class DecodePool:
         while True:
             before = time.monotonic()
             await asyncio.sleep(WATCH_S)
-            self.look_after(time.monotonic() - before - WATCH_S)
+            try:
+                self.look_after(time.monotonic() - before - WATCH_S)
+            except StartupError:
+                raise
+            except Exception:  # nothing else watches the threads
+                logger.exception("Watching the decode threads failed, and goes on")
 
     def look_after(self, overslept: float = 0.0) -> None:
         """Replace threads that have ended or hung. `overslept`: seconds for which the watch, and

@@ -137,7 +137,12 @@ class ImagePipeline:
         for future in futures:
             reservation.keep_until(future)
         with times.measure("decode"), count_cancellation(self._metrics, "decoding"):
-            return await asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
+            decoded = await asyncio.gather(
+                *map(asyncio.wrap_future, futures), return_exceptions=True
+            )
+        prepared = [image for image in decoded if isinstance(image, PreparedImage)]
+        reservation.shrink(sum(one.image.nbytes + preprocessor.max_bytes for one in prepared))
+        return decoded
 
     async def _predict(
         self,

@@ -92,8 +92,12 @@ class EngineWorker:
             entry.fail(EngineLost("Inference did not end, try again later"))
 
     def _serve(self) -> None:
-        while self._serve_next():
-            pass
+        try:
+            while self._serve_next():
+                pass
+        except Exception:
+            logger.exception("A worker has ended: its engine is replaced")
+            self.broken = True
         if self._consumer.closed and not self.broken:
             self.engine.release()
 

@@ -16,7 +16,7 @@ from face_service.errors import ImageTooLarge, InvalidImage, OutOfMemory
 
 from .blob import Image
 from .headers import Header, read_header
-from .jpeg import MAX_SCANS, count_scans
+from .jpeg import MAX_SCANNED_PIXELS, MAX_SCANS, USUAL_SCANS, count_scans
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +113,11 @@ def decode_pixels(image: Checked) -> Image | None:
     """None for what a decoder refuses. Raises MemoryError, and InvalidImage for what none sees."""
     data, image_format, header = image
     if header.frame:
-        if count_scans(data, header.frame) > MAX_SCANS:
+        scans = count_scans(data, header.frame)
+        if scans > MAX_SCANS:
             raise InvalidImage(f"The JPEG has more than {MAX_SCANS} scans")
+        if scans > USUAL_SCANS and scans * header.width * header.height > MAX_SCANNED_PIXELS:
+            raise InvalidImage(f"The JPEG has {scans} scans, too many for its size")
         if header.frame.components in (1, 3):
             try:
                 return decode_jpeg(data, header.frame.orientation)

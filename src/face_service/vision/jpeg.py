@@ -19,6 +19,11 @@ MAX_SCANS = 100
 """Scans of one picture: what libtiff allows by default (tif_jpeg.c). An encoder writes 6 to 12.
 Every scan goes through all coefficients: without a bound a file of 150 KB takes a minute, and one
 of 32 MB hours."""
+MAX_MARKERS = 10_000
+"""Behind the first scan, restarts not counted: a file has a few for each scan."""
+USUAL_SCANS, MAX_SCANNED_PIXELS = 12, 1_000_000_000
+"""Scans that any picture may have: encoders write 6 to 12. With more, scans times pixels is bounded
+as well, for each scan goes through all of the picture."""
 WINDOW = 1 << 20
 """Bytes that are searched in one call, which holds the interpreter's lock."""
 
@@ -122,12 +127,12 @@ def count_scans(data: bytes, frame: Frame) -> int:
     if most < MAX_SCANS:
         return 1 + most
     scans = 1
-    for code in markers(data, frame.scans_at):
+    for passed, code in enumerate(markers(data, frame.scans_at)):
         if code == END:
             break
         scans += code == SCAN
-        if scans > MAX_SCANS:
-            break
+        if scans > MAX_SCANS or passed > MAX_MARKERS:
+            return MAX_SCANS + 1
     return scans
 
 

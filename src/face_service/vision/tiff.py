@@ -10,6 +10,8 @@ from face_service.errors import InvalidImage
 
 MAX_ENTRIES = 4096
 """Of a directory: libtiff's own limit."""
+MAX_SAMPLES, MAX_BITS = 16, 64
+"""Of a pixel, and of a sample: more than any picture of a camera, a scanner or a program has."""
 LEAST_TILE = 1024
 """A side that a tile may have in any picture; in a larger one as long as the picture's."""
 
@@ -71,6 +73,9 @@ def read_directory(data: bytes) -> Directory:
         return int(value)
 
     width, height, samples = integer(WIDTH), integer(HEIGHT), integer(SAMPLES, 1)
+    bits = bits_of(entries, data, order)
+    if not 1 <= samples <= MAX_SAMPLES or not 1 <= bits <= MAX_BITS:
+        raise InvalidImage(f"The TIFF has {samples} samples a pixel of {bits} bits")
     tile_width, tile_height = integer(TILE_WIDTH, 0), integer(TILE_HEIGHT, 0)
     tile_pixels = tile_width * tile_height
     if tile_width > longest_tile(width) or tile_height > longest_tile(height):
@@ -82,7 +87,7 @@ def read_directory(data: bytes) -> Directory:
     for tags, most in pieces.items():
         if any(tag in entries and entries[tag].number > most * max(samples, 1) for tag in tags):
             raise InvalidImage("The TIFF has more pieces than its picture")
-    return Directory(width, height, samples * bits_of(entries, data, order) / 8, tile_pixels)
+    return Directory(width, height, samples * bits / 8, tile_pixels)
 
 
 def longest_tile(side: int) -> int:
