@@ -30,7 +30,7 @@ from tests.kernels import Floats, embed, emulated
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "references"
-PHOTO = ROOT / "src" / "face_service" / "doctor" / "faces.jpg"
+PHOTO = ROOT / "src" / "face_service" / "tools" / "doctor" / "faces.jpg"
 FACES = 6
 EMULATED = 3
 """Faces shown to an emulated processor, which takes some seconds for each."""

@@ -139,7 +139,7 @@ def test_sigterm_under_load_loses_nothing_and_ends_with_0(
     start_server: Callable[..., Server], photo: bytes, turn: int
 ) -> None:
     """`python -m tests.drain` does this 20 times."""
-    server = start_server(DRAIN_GRACE_S="0.5")
+    server = start_server(DRAIN_GRACE_S="0.5", REQUEST_TIMEOUT_S="120")
     server.wait_until_ready()
     end_under_load(server, photo, 0.1 * turn)
 
@@ -160,7 +160,7 @@ def end_under_load(server: Server, photo: bytes, pause: float) -> None:
     settled(lambda: httpx.get(f"{server.url}/health/ready").status_code == 503, 5)
     assert httpx.get(f"{server.url}/health").json()["status"] == "draining"
     assert httpx.get(f"{server.url}/health/live").status_code == 200
-    status = server.wait_until_ended(40)
+    status = server.wait_until_ended(150)
     stop.set()
     for client in clients:
         client.join(20)
@@ -270,7 +270,7 @@ def test_decoded_pixels_are_bounded(start_server: Callable[..., Server]) -> None
         while not all(future.done() for future in pending):
             seen.append(metric(server, "face_service_decoded_bytes"))
         assert [future.result().status_code for future in pending] == [200] * 6
-    assert max(seen) == 40_000_000
+    assert max(seen) == 70_000_000 + 640 * 640 * 3 * 4, "one of them, with what the detector sees"
     batch = server.client.post("/detect/batch", files=[("files", large)] * 3)
     assert [result["status"] for result in batch.json()["results"]] == [200] * 3
     server.stop()

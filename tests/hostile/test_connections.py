@@ -64,10 +64,11 @@ def test_who_leaves_behind_two_requests_is_noticed_for_both(
         settled(lambda: metric(server, "face_service_requests_inside") == 11)
         for leaver in leavers:
             leaver.close()
+        computed = metric(server, "face_service_batch_images_count")
         settled(lambda: metric(server, "face_service_requests_inside") <= 1)
     settled(lambda: metric(server, "face_service_requests_inside") == 0)
     assert metric(server, "face_service_requests_total", status="500") == 0
-    assert metric(server, "face_service_batch_images_count") <= 2
+    assert metric(server, "face_service_batch_images_count") <= computed + 2
     assert server.stop() == 0
     assert "Traceback" not in server.log()
 
@@ -212,6 +213,7 @@ def test_with_few_files_the_bound_on_connections_is_lower_and_said(
         settled(lambda: "A connection was refused: 64 are open" in server.log())
     server.client = httpx.Client(base_url=server.url, timeout=60)
     settled(lambda: httpx.get(f"{server.url}/health/live").status_code == 200)
-    assert metric(server, "face_service_connections_refused_total") == 36
+    # Of 101, one may come in when another has just been closed.
+    assert metric(server, "face_service_connections_refused_total") in (35, 36)
     assert server.log().count("A connection was refused") < 36, "one line a connection is too many"
     assert server.stop() == 0

@@ -35,7 +35,9 @@ def as_text(found: Examination, home: Path) -> str:
     ~."""
     lines = [f"{'doctor':<13}face-service {__version__}"]
     for title, section in sections(found):
-        wrapped = [part for line in section for part in textwrap.wrap(line, WIDTH) or [line]]
+        # Scrubbed before it is wrapped: half of a secret or of a path would not be recognised.
+        clean = [scrubbed(line, home) for line in section]
+        wrapped = [part for line in clean for part in textwrap.wrap(line, WIDTH) or [line]]
         for place, line in enumerate(wrapped):
             lines.append(f"{'' if place else title:<13}{line}")
     for trial in found.trials:
