@@ -51,8 +51,12 @@ def connect(server: Server) -> socket.socket:
 
 
 def test_who_leaves_behind_two_requests_is_noticed_for_both(
-    start_server: Callable[..., Server], photo: bytes
+    start_server: Callable[..., Server], photo: bytes, solvay: object
 ) -> None:
+    """Where all of them fits into what is read ahead of an answer, 64 KiB."""
+    crowd = cv2.resize(cv2.imread(str(solvay)), (900, 651))
+    fitting = encode(crowd, "JPEG", quality=25)
+    assert len(fitting) < 60_000
     server = start_server()
     server.wait_until_ready()
     with connect(server) as busy:
@@ -60,7 +64,7 @@ def test_who_leaves_behind_two_requests_is_noticed_for_both(
         settled(lambda: metric(server, "face_service_requests_inside") == 1)
         leavers = [connect(server) for _ in range(10)]
         for leaver in leavers:
-            leaver.sendall(post(photo) * 2)
+            leaver.sendall(post(fitting) * 2)
         settled(lambda: metric(server, "face_service_requests_inside") == 11)
         for leaver in leavers:
             leaver.close()
