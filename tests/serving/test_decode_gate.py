@@ -208,9 +208,9 @@ def test_what_takes_long_keeps_its_memory_and_gives_its_slot_back() -> None:
         held.release(AHEAD)
         await until(lambda: service._gate._new.held < AHEAD)
         newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
-        for _ in range(32 * AHEAD):
+        while not newcomer.done():
             held.release()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         await newcomer
         each = 10 * 40 * 3 + engine.preprocessor.max_bytes
         assert service._gate.held == AHEAD * each, "nobody's pixels have gone"
@@ -249,7 +249,7 @@ def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_thei
 
         engine.after_run = arrive
         engine.gate.set()
-        await until(lambda: bool(arrived) and not engine.gate.is_set())
+        await until(lambda: bool(arrived) and engine.entered.is_set())
         newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
         await until(lambda: service._workers.queue.requests == 1)
         engine.gate.set()
