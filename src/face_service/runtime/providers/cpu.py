@@ -15,6 +15,7 @@ class Cpu(Provider):
     known_options = frozenset()  # ONNX Runtime ignores any
     shapes = DYNAMIC
     max_batch_images = 1
+    maps_weights = True
 
     def card(self, setup: RuntimeConfig) -> str | None:
         return None
