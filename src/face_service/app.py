@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from face_service import __version__
 from face_service.config import Settings, load_settings
-from face_service.engine_factory import load_engine, runtime_config
+from face_service.engine_factory import load_engine, most_workers, runtime_config
 from face_service.errors import StartupError
 from face_service.http.errors import add_error_handlers
 from face_service.http.middleware import middleware_stack
@@ -50,7 +50,7 @@ def create_app(
     settings = settings or load_settings()
     setup = runtime_config(settings)
     service = FaceService(
-        lambda: load_engine(settings, setup),
+        lambda worker: load_engine(settings, setup, worker, most_workers(settings)),
         limits_of(settings),
         progress=lambda: str(setup.progress),
     )
@@ -118,6 +118,7 @@ def limits_of(settings: Settings) -> Limits:
     """The limits of the service, in bytes, pixels and seconds, from the settings."""
     return Limits(
         workers=settings.workers,
+        workers_on_cpu=most_workers(settings),
         decoders=available_cpus(),
         max_queue=settings.max_queue,
         max_body_bytes=int(settings.max_bodies_mb * 1e6),

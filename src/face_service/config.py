@@ -60,10 +60,16 @@ class Settings(Address):
         True, description="Look once more on a canvas of 128 pixels: finds faces that fill it."
     )
     intra_op_threads: int = Field(
-        0, ge=0, le=256, description="Threads of a network on the CPU; 0 follows the CPU quota."
+        0,
+        ge=0,
+        le=256,
+        description="Threads of a network alone on the CPU; 0 follows the CPU quota.",
     )
     workers: int = Field(
-        1, ge=1, le=16, description="Engines that compute side by side, each with its own networks."
+        0,
+        ge=0,
+        le=16,
+        description="Most requests computed side by side; 0: on a CPU one for each core, else one.",
     )
     quality_min_size: float = Field(
         LIMITS.min_size,

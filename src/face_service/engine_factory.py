@@ -16,10 +16,13 @@ from face_service.runtime.placement import in_words
 from face_service.runtime.providers import COMPILED, CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.selection import Selection, choose_providers, log_selection, startup_error
 from face_service.runtime.session import in_public
-from face_service.runtime.threads import network_threads
+from face_service.runtime.threads import available_cpus, network_threads
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.quality import QualityLimits
 from face_service.vision.scrfd import CLOSEUP
+
+MOST_WORKERS = 16
+"""More than anybody has measured."""
 
 logger = logging.getLogger("face_service.face_engine")  # the name that the log is documented with
 
@@ -31,7 +34,7 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
     the progress of compilation.
     """
     return RuntimeConfig(
-        threads=network_threads(settings.intra_op_threads, settings.workers),
+        threads=cpu_threads(settings),
         precision=settings.precision,
         device=settings.device_id,
         memory_limit=int(settings.gpu_mem_limit_mb * 1e6),
@@ -42,10 +45,23 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
     )
 
 
-def load_engine(settings: Settings, setup: RuntimeConfig) -> FaceEngine:
+def cpu_threads(settings: Settings) -> int:
+    """Threads that networks on the CPU have together: INTRA_OP_THREADS, or the CPU quota."""
+    return settings.intra_op_threads or available_cpus()
+
+
+def most_workers(settings: Settings) -> int:
+    """Workers there may be: WORKERS, or one for each thread of the CPU."""
+    return settings.workers or min(cpu_threads(settings), MOST_WORKERS)
+
+
+def load_engine(
+    settings: Settings, setup: RuntimeConfig, worker: int = 0, workers: int = 1
+) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once on every shape.
 
-    setup: of `runtime_config`, the same one for every engine of a process. Takes seconds, minutes
+    setup: of `runtime_config`, the same one for every engine of a process. worker: the number of
+    the worker that the engine is for, from 0, of so many `workers`. Takes seconds, minutes
     where the pack must be downloaded or programs compiled. Raises StartupError.
     """
     started = time.perf_counter()
@@ -53,11 +69,12 @@ def load_engine(settings: Settings, setup: RuntimeConfig) -> FaceEngine:
     selection = choose_providers(settings.onnx_providers, settings.precision)
     mirror = str(settings.model_mirror) if settings.model_mirror else None
     pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
+    threads, *narrower = network_threads(worker, workers, cpu_threads(settings))
     engine = load_with_fallback(
         pack,
         detector_canvases(settings),
         selection,
-        setup,
+        replace(setup, threads=threads, narrower=tuple(narrower)),
         quality_limits(settings),
     )
     engine.max_faces = settings.max_faces

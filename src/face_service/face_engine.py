@@ -185,6 +185,11 @@ class FaceEngine:
         """By file of a network: how many of its nodes ran on which provider."""
         return {network.name: network.placement for network in self._networks}
 
+    def limit_threads(self, most: int) -> None:
+        """Run every network on at most so many threads of the CPU from now on."""
+        for network in self._networks:
+            network.limit_threads(most)
+
     def release(self) -> None:
         """Release the networks and their memory. The engine must not be used afterwards."""
         for network in self._networks:
@@ -263,7 +268,12 @@ class FaceEngine:
 
     def warm_up(self) -> None:
         """Run every network on all it may be given at once, so that the first request is as fast
-        as the tenth, and memory is allocated at the start."""
+        as the tenth, and memory is allocated at the start; on fewer threads, on a little of it."""
+        *narrower, widest = sorted({n for network in self._networks for n in network.widths})
+        for threads in narrower:
+            self.limit_threads(threads)
+            self.self_test()
+        self.limit_threads(widest)
         for size in self.preprocessor.canvases:
             self._warm_up_detector(size)
         for faces in sorted({n for network in self._networks for n in network.warm_batches}):

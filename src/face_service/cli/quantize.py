@@ -42,7 +42,7 @@ def quantize(
     from face_service.config import load_settings
     from face_service.engine_factory import detector_canvases
     from face_service.packs import store
-    from face_service.runtime.threads import network_threads
+    from face_service.runtime.threads import available_cpus
     from face_service.tools.quantization.pack import Trial, quantize_pack
     from face_service.vision.image import set_up_opencv
 
@@ -55,7 +55,7 @@ def quantize(
         calibrate,
         out,
         detector_canvases(settings),
-        network_threads(settings.intra_op_threads, workers=1),
+        settings.intra_op_threads or available_cpus(),
         Trial(pairs, photos or pairs.parent) if pairs else None,
     )
     if made.threshold:

@@ -57,7 +57,8 @@ class NetworkSpec:
 class Network:
     """A network with one input, float32 [n, 3, height, width].
 
-    name: its file's. input_shape: the graph's own, None where an axis is free. placement: nodes by
+    sessions: by number of intra-op threads, the most first; of each number, by shape, None for a
+    session that takes any. name: its file's. input_shape: the graph's own, None where an axis is free. placement: nodes by
     provider, known after the first run. last_run: when a run last ended, on time.monotonic().
     observer: called with the input of each run before it; None but in the bench. `run` may be
     called from one thread at a time.
@@ -68,7 +69,7 @@ class Network:
         name: str,
         graph_input: TensorInfo,
         policy: ShapePolicy,
-        sessions: Mapping[Shape | None, OpenSession],
+        sessions: Mapping[int, Mapping[Shape | None, OpenSession]],
         provider: Provider,
         setup: RuntimeConfig,
     ) -> None:
@@ -84,6 +85,16 @@ class Network:
         self._runs = 0
         self._shrink_next = False
         self._sessions = dict(sessions)
+        self.threads = next(iter(self._sessions))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Numbers of threads on which it can run, descending."""
+        return tuple(self._sessions)
+
+    def limit_threads(self, most: int) -> None:
+        """Run on at most so many threads from now on, or on the fewest there are."""
+        self.threads = next((width for width in self.widths if width <= most), self.widths[-1])
 
     @property
     def warm_batches(self) -> tuple[int, ...]:
@@ -158,7 +169,8 @@ class Network:
         return [output[:wanted] for output in self.run(rows)]
 
     def _session_for(self, shape: Shape) -> OpenSession:
-        opened = self._sessions.get(None) or self._sessions.get(shape)
+        sessions = self._sessions.get(self.threads, {})
+        opened = sessions.get(None) or sessions.get(shape)
         if opened is None or (self.policy.kind == "bounded" and shape not in opened.shapes):
             raise ValueError(f"{in_words(shape)} is none of the shapes that were foreseen")
         return opened
@@ -214,7 +226,13 @@ def load_networks(
             spec.path.name,
             plan.graph_input,
             plan.policy,
-            {session.key: open_spec(session, providers, setup) for session in plan.sessions},
+            {
+                width: {
+                    spec.key: open_spec(spec, providers, replace(setup, threads=width))
+                    for spec in plan.sessions
+                }
+                for width in (setup.threads, *(setup.narrower if provider.maps_weights else ()))
+            },
             provider,
             setup,
         )

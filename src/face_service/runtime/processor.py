@@ -91,7 +91,9 @@ def fingerprint(cpuinfo: Path = CPUINFO) -> str:
         lines = cpuinfo.read_text(errors="replace").splitlines()
     except OSError:
         lines = []
-    listed = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split()}
+    listed = {
+        word for line in lines if line.startswith(("flags", "Features")) for word in line.split()
+    }
     return " ".join([platform.machine(), platform.processor(), *sorted(listed)])
 
 

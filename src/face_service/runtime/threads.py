@@ -30,13 +30,21 @@ def available_cpus(cgroup: Path = CGROUP) -> int:
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
-def network_threads(configured: int | None, workers: int, cgroup: Path = CGROUP) -> int:
-    """Intra-op threads of each network on the CPU, at least 1.
+def network_threads(worker: int, workers: int, cpus: int) -> tuple[int, ...]:
+    """Intra-op threads of each network of a worker on the CPU, descending: a session for each.
 
-    configured: INTRA_OP_THREADS, which decides where it is set. workers: engines that compute at
-    the same time; they share `available_cpus`.
+    worker: its number, from 0. workers: how many may compute side by side, on `cpus` processors.
+    The first worker has them all while it is alone; the first two have a half each, the first four
+    a quarter, down to the share of each when all compute. Work goes to the first worker that is
+    idle, so no other needs as many.
     """
-    return configured or max(1, available_cpus(cgroup) // workers)
+    shares, sharing = [], 1
+    while True:
+        if worker < sharing:
+            shares.append(max(1, cpus // sharing))
+        if sharing >= workers or (worker < sharing and shares[-1] == 1):
+            return tuple(dict.fromkeys(shares))
+        sharing = min(2 * sharing, workers)
 
 
 def allowed_cpus() -> int:

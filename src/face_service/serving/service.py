@@ -18,6 +18,7 @@ from face_service.errors import (
 from face_service.face_engine import EngineInfo, FaceEngine, Options
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
+from face_service.runtime.providers import CPU
 
 from .admission import Admission
 from .answers import Answer, ImageAnalysis
@@ -36,9 +37,11 @@ Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be held and how long, by the settings of the same names."""
+    """What may be held and how long, by the settings of the same names. workers: 0 for
+    `workers_on_cpu` where the CPU computes, else one."""
 
     workers: int = 1
+    workers_on_cpu: int = 1
     decoders: int = 1
     max_queue: int = 64
     max_body_bytes: int = 512_000_000
@@ -52,7 +55,7 @@ class FaceService:
 
     def __init__(
         self,
-        load: Callable[[], FaceEngine],
+        load: Callable[[int], FaceEngine],
         limits: Limits,
         metrics: Metrics | None = None,
         progress: Callable[[], str] = str,
@@ -67,7 +70,7 @@ class FaceService:
         self._supervisor = EngineSupervisor(
             load,
             self._workers,
-            limits.workers,
+            self._workers_for,
             limits.stall_timeout,
             self.metrics,
             self._on_engine_ready,
@@ -139,11 +142,17 @@ class FaceService:
         """
         await asyncio.gather(self._supervisor.watch(), self._decoders.watch())
 
+    def _workers_for(self, engine: FaceEngine) -> int:
+        """How many workers there should be, by the engine of the first."""
+        on_cpu = engine.info.providers[0] == CPU
+        return self._limits.workers or (self._limits.workers_on_cpu if on_cpu else 1)
+
     def _on_engine_ready(self, engine: FaceEngine) -> None:
         info = self.info = engine.info
+        workers = self._workers_for(engine)
         # A batch of every worker, the next one of each, and what is being decoded.
-        self.ahead = self._limits.decoders + 2 * self._limits.workers * engine.max_batch_images
-        self._gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * self._limits.workers)
+        self.ahead = self._limits.decoders + 2 * workers * engine.max_batch_images
+        self._gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * workers)
         self._pipeline.configure(engine)
         self.metrics.describe(
             pack=info.pack,
@@ -179,7 +188,7 @@ class FaceService:
             raise NotReady(f"The service is {self.status}, try again in a moment")
         answers, seconds = await self._pipeline.analyse(files, options, times)
         if seconds:
-            self.admission.record_service_time(seconds / self._limits.workers)
+            self.admission.record_service_time(seconds / max(1, len(self._workers)))
         return info, answers
 
     async def drain(self, grace: float) -> None:

@@ -199,8 +199,8 @@ def serve() -> None:
     images = [base64.b64decode(image) for image in next(incoming)["images"]]
     setup = runtime_config(settings)
     workers = []
-    for _ in range(settings.workers):
-        engine = load_engine(settings, setup)
+    for number in range(count := settings.workers or 1):
+        engine = load_engine(settings, setup, number, count)
         recorded, recipe = record(engine, images, settings.max_image_pixels)
         workers.append(recorded)
     write_answer(answers, asdict(recipe))

@@ -148,7 +148,7 @@ def setting_lines(settings: Configuration) -> Sequence[str]:
     return [
         " ".join(differing) or "all as by default",
         f"asks for {', '.join(settings.asked)} in {settings.precision}; "
-        f"{settings.threads} threads a network, {settings.workers} at a time",
+        f"{settings.threads} threads for at most {settings.workers} requests side by side",
     ]
 
 

@@ -122,7 +122,7 @@ def notes(found: Examination) -> Iterator[str]:
     if isinstance(found.cache, CacheState) and found.cache.trouble and not any(storage(found)):
         yield f"nothing can be written to MODEL_CACHE_DIR ({found.cache.trouble}), and need not be"
     if not isinstance(found.cpu, Failed):
-        threads, usable = settings.threads * settings.workers, processors(found.cpu)
+        threads, usable = settings.threads, processors(found.cpu)
         if threads > usable:
             yield f"{threads} threads compute at once, and {usable} processors may be used"
     if isinstance(found.offers, Offers):
