@@ -58,8 +58,9 @@ class Network:
     """A network with one input, float32 [n, 3, height, width].
 
     sessions: by number of intra-op threads, the most first; of each number, by shape, None for a
-    session that takes any. name: its file's. input_shape: the graph's own, None where an axis is free. placement: nodes by
-    provider, known after the first run. last_run: when a run last ended, on time.monotonic().
+    session that takes any. name: its file's. input_shape: the graph's own, None where an axis is
+    free. placement: nodes by provider, known after the first run. last_run: when a run last ended,
+    on time.monotonic().
     observer: called with the input of each run before it; None but in the bench. `run` may be
     called from one thread at a time.
     """

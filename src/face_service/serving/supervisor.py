@@ -38,7 +38,8 @@ class EngineSupervisor:
     """Loads engines, adds a worker for each, and looks after them.
 
     load: given the number of the worker. workers_for: how many workers there should be, by the
-    first engine.     An engine has hung when none of its networks has finished for `stall_timeout` seconds.
+    first engine. An engine has hung when none of its networks has finished for `stall_timeout`
+    seconds.
     `on_engine_ready` is called with the engine that /health reports whenever that changes: the
     newest, or any that fell back. `failure`: why there will be none.
     """

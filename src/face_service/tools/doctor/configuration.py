@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from face_service.runtime.threads import CGROUP
+from face_service.runtime.threads import CGROUP, available_cpus
 
 if TYPE_CHECKING:
     from face_service.config import Settings
@@ -18,9 +18,9 @@ USER_IN_URL = re.compile(r"(?<=//)[^/@\s]+@")
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings that the report shows. asked: ONNX_PROVIDERS. threads: of all
-    networks on the CPU together, which at most `workers` share. differing: the settings that differ from their defaults, as they would be written; of
-    API_KEYS only their number."""
+    """The settings that the report shows. asked: ONNX_PROVIDERS. threads: of all networks on the
+    CPU together, which at most `workers` requests share. differing: the settings that differ from
+    their defaults, as they would be written; of API_KEYS only their number."""
 
     asked: tuple[str, ...]
     precision: str
