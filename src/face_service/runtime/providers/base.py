@@ -28,11 +28,11 @@ class RuntimeConfig:
 
     threads: intra-op threads of each network on the CPU. narrower: of further sessions of the same
     networks, descending, for when others compute beside them; read where `maps_weights`. device:
-    number of the card, from 0. memory_limit: bytes of the card's memory that ONNX Runtime's arena may hold, 0 for no limit.
-    shrink_every: runs of a network after which the arena is shrunk, 0 for never. compile_timeout:
-    seconds for one program. overrides: ONNX_PROVIDER_OPTIONS, options by provider. cache: the
-    folder of compiled programs. progress: of compilation. one_at_a_time: held during each run of a
-    provider that is not safe in parallel.
+    number of the card, from 0. memory_limit: bytes of the card's memory that ONNX Runtime's arena
+    may hold, 0 for no limit. shrink_every: runs of a network after which the arena is shrunk, 0 for
+    never. compile_timeout: seconds for one program. overrides: ONNX_PROVIDER_OPTIONS, options by
+    provider. cache: the folder of compiled programs. progress: of compilation. one_at_a_time: held
+    during each run of a provider that is not safe in parallel.
     """
 
     threads: int = 1
