@@ -42,10 +42,10 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
     )
 
 
-def load_engine(settings: Settings, setup: RuntimeConfig) -> FaceEngine:
+def load_engine(settings: Settings, config: RuntimeConfig) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once on every shape.
 
-    setup: of `runtime_config`, the same one for every engine of a process. Takes seconds, minutes
+    config: of `runtime_config`, the same one for every engine of a process. Takes seconds, minutes
     where the pack must be downloaded or programs compiled. Raises StartupError.
     """
     started = time.perf_counter()
@@ -57,7 +57,7 @@ def load_engine(settings: Settings, setup: RuntimeConfig) -> FaceEngine:
         pack,
         detector_canvases(settings),
         selection,
-        setup,
+        config,
         quality_limits(settings),
     )
     engine.max_faces = settings.max_faces
@@ -74,7 +74,7 @@ def load_with_fallback(
     pack: Pack,
     canvases: Canvases,
     selection: Selection,
-    setup: RuntimeConfig,
+    config: RuntimeConfig,
     limits: QualityLimits | None = None,
 ) -> FaceEngine:
     """A warm engine on the first of the selection's attempts that computes.
@@ -85,7 +85,7 @@ def load_with_fallback(
     reasons = dict(selection.reasons)
     for providers in selection.attempts:
         try:
-            engine = build_engine(pack, canvases, providers, setup=setup, limits=limits)
+            engine = build_engine(pack, canvases, providers, config=config, limits=limits)
             smoke_test(engine)
         except ProviderError as error:
             reasons[providers[0]] = str(error)  # not the error, whose frames hold the session
@@ -100,20 +100,20 @@ def load_with_fallback(
         asked=selection.asked,
         offered=selection.offered,
         fallback=log_selection(computing, selection.ahead_of(computing[0], reasons)),
-        warnings=(*selection.warnings, *no_card_to_choose(computing, setup)),
+        warnings=(*selection.warnings, *no_card_to_choose(computing, config)),
         placement=engine.placement(),
     )
     return engine
 
 
-def no_card_to_choose(providers: tuple[str, ...], setup: RuntimeConfig) -> tuple[str, ...]:
+def no_card_to_choose(providers: tuple[str, ...], config: RuntimeConfig) -> tuple[str, ...]:
     """The warning for /health that DEVICE_ID has no effect, which is also logged; empty where it
     has."""
     best = PROVIDERS[providers[0]]
-    if not setup.device or best.card(setup) is not None:
+    if not config.device or best.card(config) is not None:
         return ()
     warning = (
-        f"DEVICE_ID={setup.device} has no effect: {best.name} cannot be told which card to use"
+        f"DEVICE_ID={config.device} has no effect: {best.name} cannot be told which card to use"
     )
     logger.warning("%s", warning)
     return (warning,)

@@ -199,12 +199,12 @@ class FaceEngine:
         """The faces of an image that pass its filters. Pauses between two passes."""
         image, inputs, options = prepared
         passes: list[Detections] = []
-        for view in inputs[:-1]:
+        for each in inputs[:-1]:
             with times.measure("detect"):
-                passes.append(self._detector.candidates(view, options.min_score))
+                passes.append(self._detector.candidates(each, options.min_score))
             yield
         with times.measure("detect"):
-            passes += [self._detector.candidates(one, options.min_score) for one in inputs[-1:]]
+            passes += [self._detector.candidates(each, options.min_score) for each in inputs[-1:]]
             return select(suppress(merge(passes)), image, options, self.max_faces)
 
     def describe(
@@ -256,7 +256,7 @@ class FaceEngine:
             for face in finish(self.describe(piece, prepared.options, times))
         ]
 
-    def faces_of(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
+    def analyse_image(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
         """Every face of an image (uint8 [height, width, 3], BGR), by descending score."""
         inputs = self.preprocessor.preprocess(image)
         return self.predict(PreparedImage(image, inputs, options), StageTimes())

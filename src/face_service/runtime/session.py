@@ -16,7 +16,7 @@ from face_service.errors import ProviderError
 from .graph import Shape
 from .placement import Placement, PlacementProbe, Profile, graph_assignment
 from .programs import SessionSpec
-from .providers import CPU, PROVIDERS, CompiledModel, Provider, RuntimeConfig
+from .providers import CPU, PROVIDERS, ProgramSpec, Provider, RuntimeConfig
 
 RECORD = "session.record_ep_graph_assignment_info"
 """onnxruntime_session_options_config_keys.h, kOrtSessionOptionsRecordEpGraphAssignmentInfo."""
@@ -40,14 +40,14 @@ class OpenSession:
         return Counter(placement) + Counter(probe(self.session))
 
 
-def open_spec(spec: SessionSpec, providers: Sequence[str], setup: RuntimeConfig) -> OpenSession:
+def open_spec(spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig) -> OpenSession:
     """Open the session that `spec` describes; see `open_session`."""
     with spec.file() as path:
-        return open_session(path, providers, setup, spec.program)
+        return open_session(path, providers, config, spec.program)
 
 
 def open_session(
-    path: Path, providers: Sequence[str], setup: RuntimeConfig, program: CompiledModel
+    path: Path, providers: Sequence[str], config: RuntimeConfig, program: ProgramSpec
 ) -> OpenSession:
     """Load the ONNX file `path` onto `providers`.
 
@@ -55,7 +55,7 @@ def open_session(
     ProviderError with the reason if the file does not load, or if ONNX Runtime left a provider out,
     which it does with a mere warning when a library is missing.
     """
-    options = session_options(setup.threads)
+    options = session_options(config.threads)
     probe = enable_placement_probe(options, providers)
     for name in providers:
         PROVIDERS[name].adjust(options)
@@ -63,7 +63,7 @@ def open_session(
         session = onnxruntime.InferenceSession(
             path,
             options,
-            providers=[(name, PROVIDERS[name].options_for(setup, program)) for name in providers],
+            providers=[(name, PROVIDERS[name].options_for(config, program)) for name in providers],
             # Without this, ONNX Runtime's Python computes on the CPU when a provider fails, at the
             # start or in any later run, for ever, and says so on stdout.
             enable_fallback=0,

@@ -153,7 +153,7 @@ class FaceService:
             version=__version__,
         )
 
-    async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_in_pool(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that takes milliseconds on a decoding thread, not on the event loop."""
         return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 

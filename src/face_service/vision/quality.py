@@ -99,7 +99,7 @@ def assess(
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     detail = sharpness(grey)
     brightness = cv2.mean(grey[FACE])[0] / 255
-    size, visible = inside(bbox, image_shape)
+    size, visible = visible_part(bbox, image_shape)
     pose = head_pose(landmarks)
     normalized_scores: tuple[tuple[Reason, float], ...] = (
         ("too_small", at_least(size, limits.min_size)),
@@ -140,7 +140,7 @@ def sharpness(grey: Grey) -> float:
     return float(100 * np.sqrt(power / face.size) / (cv2.mean(face)[0] + BRIGHTNESS_OFFSET))
 
 
-def inside(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tuple[float, float]:
+def visible_part(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tuple[float, float]:
     """Shorter side of the part of a box that lies in the image, in pixels, and the share of
     the box's area that it is, 0..1; 0 for a box without area."""
     height, width = image_shape[:2]

@@ -127,13 +127,14 @@ class Scrfd:
         """`DetectorPreprocessor.preprocess`."""
         return self.preprocessor.preprocess(image)
 
-    def candidates(self, view: DetectorInput, min_score: float = MIN_SCORE) -> Detections:
+    def candidates(self, detector_input: DetectorInput, min_score: float = MIN_SCORE) -> Detections:
         """One run of the network: boxes by descending score, none suppressed yet."""
-        return decode_scrfd(self.network.run(view.blob), view.size, min_score, view.scale)
+        blob, size, scale = detector_input
+        return decode_scrfd(self.network.run(blob), size, min_score, scale)
 
     def detect(self, inputs: Sequence[DetectorInput], min_score: float = MIN_SCORE) -> Detections:
         """Every face of a preprocessed image whose score is at least `min_score`."""
-        return suppress(merge([self.candidates(view, min_score) for view in inputs]))
+        return suppress(merge([self.candidates(each, min_score) for each in inputs]))
 
 
 @lru_cache(maxsize=64)

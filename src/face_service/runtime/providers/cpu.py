@@ -16,5 +16,5 @@ class Cpu(Provider):
     shapes = DYNAMIC
     max_batch_images = 1
 
-    def card(self, setup: RuntimeConfig) -> str | None:
+    def card(self, config: RuntimeConfig) -> str | None:
         return None

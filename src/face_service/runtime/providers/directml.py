@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..policy import FIXED
-from .base import CompiledModel, Options, Provider, RuntimeConfig
+from .base import Options, ProgramSpec, Provider, RuntimeConfig
 
 
 class DirectMl(Provider):
@@ -25,8 +25,8 @@ class DirectMl(Provider):
     halves_file = True
     one_at_a_time = True
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        return {"device_id": str(setup.device)}
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        return {"device_id": str(config.device)}
 
     def adjust(self, session_options: Any) -> None:
         import onnxruntime  # settings are read where it is missing, too

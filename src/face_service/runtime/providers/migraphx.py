@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..policy import FIXED
-from .base import CompiledModel, Options, Provider, RuntimeConfig
+from .base import Options, ProgramSpec, Provider, RuntimeConfig
 
 NODES = Path("/sys/class/kfd/kfd/topology/nodes")
 ROCM_VERSION = Path("/opt/rocm/.info/version")
@@ -44,13 +44,13 @@ class MiGraphX(Provider):
     compiles = True
     one_at_a_time = True
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        half = setup.precision if setup.precision in ("fp16", "bf16") else None
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        half = config.precision if config.precision in ("fp16", "bf16") else None
         return {
-            "device_id": str(setup.device),
+            "device_id": str(config.device),
             "migraphx_model_cache_dir": str(program.folder),
             **({f"migraphx_{half}_enable": "True"} if half else {}),
-            **({"migraphx_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}),
+            **({"migraphx_mem_limit": str(config.memory_limit)} if config.memory_limit else {}),
         }
 
     def architecture(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import ArenaGpu, CompiledModel, Options, RuntimeConfig
+from .base import ArenaGpu, Options, ProgramSpec, RuntimeConfig
 
 
 class Rocm(ArenaGpu):
@@ -24,5 +24,5 @@ class Rocm(ArenaGpu):
         }
     )  # fmt: skip
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        return {**super().options(setup, program), "miopen_conv_exhaustive_search": "False"}
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        return {**super().options(config, program), "miopen_conv_exhaustive_search": "False"}
