@@ -126,13 +126,13 @@ def smoke_test(engine: FaceEngine) -> None:
     whatever else the CPU raises. The engine is released then.
     """
     try:
-        _try_out(engine)
+        _smoke_test(engine)
     except BaseException:
         engine.release()
         raise
 
 
-def _try_out(engine: FaceEngine) -> None:
+def _smoke_test(engine: FaceEngine) -> None:
     best = engine.info.providers[0]
     try:
         engine.warm_up()
