@@ -82,7 +82,7 @@ def formatter(form: LogFormat) -> ProcessorFormatter:
 
 
 def add_fields(_: Any, __: str, event: EventDict) -> EventDict:
-    """structlog processor: add the `fields` of a log record."""
+    """A processor of structlog: add the `fields` of a log record."""
     event.update(getattr(event["_record"], "fields", {}))
     return event
 

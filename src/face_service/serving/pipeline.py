@@ -36,7 +36,9 @@ class Submit(Protocol):
 
     def __call__(
         self, call: Callable[[Checked], PreparedImage], image: Checked, /
-    ) -> Future[PreparedImage]: ...
+    ) -> Future[PreparedImage]:
+        """Submit `call(image)`; the future has its result."""
+        ...
 
 
 class ImagePipeline:

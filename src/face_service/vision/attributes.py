@@ -36,7 +36,9 @@ class Attributes(NamedTuple):
 class AttributeReader(Protocol):
     """Anything that reads age and gender: one answer a face, in order, all cut out at once."""
 
-    def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]: ...
+    def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
+        """Age and gender of each face, in order. `faces` must not be empty."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class GenderAge:
     size: int = 96
 
     def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
+        """Age, rounded to years, and the likelier gender, in one batch."""
         crops = [crop(face.image, box_matrix(face.bbox, self.size), self.size) for face in faces]
         (answers,) = self.network.run_batched(to_blob(crops, self.normalization))
         return [
@@ -67,6 +70,7 @@ class AgeAndGender:
     gender_size: int = 32
 
     def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
+        """The expected age, rounded to years, and the likelier gender, in one batch a network."""
         ages = self._classify(self.age, faces, self.age_size) @ AGE_WEIGHTS
         genders = self._classify(self.gender, faces, self.gender_size).argmax(axis=1)
         return [

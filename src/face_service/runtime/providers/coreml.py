@@ -28,6 +28,7 @@ class CoreMl(Provider):
         return None
 
     def keeps_programs(self, config: RuntimeConfig) -> bool:
+        """Always: it compiles a network at load, and reads what it finds in its folder."""
         return True
 
     def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:

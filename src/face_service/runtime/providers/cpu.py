@@ -17,4 +17,5 @@ class Cpu(Provider):
     max_batch_images = 1
 
     def card(self, config: RuntimeConfig) -> str | None:
+        """None: there is no card."""
         return None

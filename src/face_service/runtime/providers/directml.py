@@ -26,9 +26,11 @@ class DirectMl(Provider):
     one_at_a_time = True
 
     def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        """The card alone; the rest is DirectML's defaults."""
         return {"device_id": str(config.device)}
 
     def adjust(self, session_options: Any) -> None:
+        """Switch off memory patterns and parallel execution: it works with neither."""
         import onnxruntime  # settings are read where it is missing, too
 
         session_options.enable_mem_pattern = False

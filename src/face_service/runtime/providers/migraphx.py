@@ -45,6 +45,8 @@ class MiGraphX(Provider):
     one_at_a_time = True
 
     def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        """migraphx_model_cache_dir keeps programs; without migraphx_fp16_enable or
+        migraphx_bf16_enable it computes fp32."""
         half = config.precision if config.precision in ("fp16", "bf16") else None
         return {
             "device_id": str(config.device),

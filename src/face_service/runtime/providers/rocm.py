@@ -25,4 +25,6 @@ class Rocm(ArenaGpu):
     )  # fmt: skip
 
     def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        """miopen_conv_exhaustive_search: off, which is the default: a search takes minutes for each
+        shape, at every start."""
         return {**super().options(config, program), "miopen_conv_exhaustive_search": "False"}
