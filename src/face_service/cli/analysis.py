@@ -1,4 +1,4 @@
-"""The service without a server: files in, faces out, decoding beside the networks."""
+"""The service without a server: files in, faces out, decoded while the networks run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def started(settings: Settings) -> AsyncIterator[FaceService]:
 async def analyse_files(
     service: FaceService, files: Iterable[File], options: Options, settings: Settings
 ) -> AsyncGenerator[tuple[File, Answer | None], None]:
-    """What becomes of each file, in order, within the limits of the service: None for one
+    """The answer for each file, in order, within the limits of the service: None for one
     that lies in a folder and is no image.
 
     So many are under way that there is always one to compute: every worker has a full batch in

@@ -1,7 +1,7 @@
 """Programs compiled in processes of their own, before the first request.
 
 A compiler that crashes takes its process along, one that hangs keeps it for ever. `python -m
-face_service.runtime.compiling` is that process (see child_process): its request says what to
+face_service.runtime.compiling` is that process (see child_process): its request names what to
 compile, and it ends with status 0 when the program is in its folder.
 """
 

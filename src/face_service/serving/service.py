@@ -154,7 +154,7 @@ class FaceService:
         )
 
     async def run_in_pool(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run something that takes milliseconds on a decoding thread, not on the event loop."""
+        """Run a call that takes milliseconds on a thread of the decode pool."""
         return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 
     async def analyse(self, data: bytes, options: Options, times: StageTimes) -> ImageAnalysis:
@@ -169,8 +169,8 @@ class FaceService:
     ) -> tuple[EngineInfo, list[Answer]]:
         """Decode images and find their faces, a few of them at a time.
 
-        Returns what answered, and an answer per image. An image that fails costs only
-        itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
+        Returns the engine's info, and an answer for each image in order. An image that fails
+        costs only itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
         Answers while draining or recovering too: requests admitted before are not rejected.
         Raises NotReady before the start and after the end.
         """

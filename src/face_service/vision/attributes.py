@@ -27,14 +27,14 @@ AGE_WEIGHTS = np.array([0.25, *range(1, 81)])
 
 
 class Attributes(NamedTuple):
-    """What a face looks like: `age` in years, `gender` as the network sees it."""
+    """Estimates for a face. age: whole years."""
 
     age: int
     gender: Gender
 
 
 class AttributeReader(Protocol):
-    """Anything that reads age and gender: one answer a face, in order, all cut out at once."""
+    """An estimator of age and gender."""
 
     def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
         """Age and gender of each face, in order. `faces` must not be empty."""

@@ -49,7 +49,7 @@ pixels in a black crop does not pass for detail."""
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
-    """From where on a face is not fit, by the settings of the same names (QUALITY_…).
+    """The limits beyond which a face is not usable: the settings of the same names (QUALITY_…).
 
     Units are those of `Quality`. Where the defaults come from: benchmarks/studies/quality.py and
     docs/quality-measured.md.
@@ -68,7 +68,7 @@ class QualityLimits:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What can be told of a face without knowing whose it is.
+    """The measures of one face, which need no other face.
 
     score: 0..1, the worst of the signals, each 0.5 at its limit; below 0.5 there are reasons.
     size: shorter side of the box inside the image, pixels.
@@ -93,7 +93,7 @@ def assess(
     image_shape: tuple[int, ...],
     limits: QualityLimits,
 ) -> Quality:
-    """Judge a face by its aligned crop (uint8 [112, 112, 3], BGR), its box (float32 [4],
+    """Measure a face by its aligned crop (uint8 [112, 112, 3], BGR), its box (float32 [4],
     x1, y1, x2, y2, not clipped), its score (0..1), its landmarks (float32 [5, 2]) and the
     shape (height, width, …) of its image."""
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)

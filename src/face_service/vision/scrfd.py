@@ -76,7 +76,8 @@ class DetectedFace(NamedTuple):
 
 
 class DetectorInput(NamedTuple):
-    """An image as one pass of the detector sees it: float32 [1, 3, height, width]."""
+    """The input of one pass of the detector. blob: float32 [1, 3, height, width]. size: of its
+    canvas. scale: pixels of the canvas for a pixel of the image."""
 
     blob: Blob
     size: Size
@@ -85,11 +86,11 @@ class DetectorInput(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DetectorPreprocessor:
-    """Shrinks images to what the detector looks at. A value: needs no session, any thread may
-    use it.
+    """Makes the inputs of the detector from images. Immutable and without a session: any thread
+    may use it.
 
-    An image goes on the smallest of `canvases` that does it justice, the first of which is the
-    full one, and before that, for close faces, on `closeup`. On a canvas of 640 a face that fills
+    An image goes on the smallest of `canvases` on which it is as large as on the first, and before
+    that, for close faces, on `closeup`. On a canvas of 640 a face that fills
     the picture is larger than any anchor: where its box is 1.8 times as high as the frame, 0 to
     2.5 % are found, on one of 128 all of them (docs/decisions/0009-canvases.md).
     """
@@ -105,7 +106,7 @@ class DetectorPreprocessor:
         return sum(size.width * size.height * 3 * 4 for size in sizes)
 
     def preprocess(self, image: Image) -> list[DetectorInput]:
-        """What the network will look at; empty where a side of the image would vanish."""
+        """The inputs for an image, the close-up's first; none where a side of it would vanish."""
         sizes = [smallest(image, self.canvases)]
         if self.closeup:
             sizes.insert(0, self.closeup)  # the order of InsightFace's "Auto"
@@ -118,7 +119,7 @@ class DetectorPreprocessor:
 
 @dataclass(frozen=True, slots=True)
 class Scrfd:
-    """A detector, and what prepares images for it."""
+    """A detector, and the preprocessor of its images."""
 
     network: Network
     preprocessor: DetectorPreprocessor
