@@ -47,7 +47,8 @@ def drop_repeated_nodes(graph: Any) -> None:
     """Remove from a GraphProto each node whose outputs earlier nodes have already.
 
     The converter of 1.26 casts a value once for every operator that keeps fp32 and takes it, under
-    one name; ONNX Runtime then refuses the network ("two nodes with same node name").
+    one name; ONNX Runtime then refuses the network ("two nodes with same node name"). Retired when
+    every supported build has the shared cast of 1.32: findings/onnxruntime-fp16-same-cast.sh.
     """
     given: set[str] = set()
     kept = []

@@ -65,7 +65,8 @@ def open_session(
             options,
             providers=[(name, PROVIDERS[name].options_for(config, program)) for name in providers],
             # Without this, ONNX Runtime's Python computes on the CPU when a provider fails, at the
-            # start or in any later run, for ever, and says so on stdout.
+            # start or in any later run, for ever, and says so on stdout. Retired by
+            # microsoft/onnxruntime#23372.
             enable_fallback=0,
         )
     except Exception as error:
@@ -75,6 +76,7 @@ def open_session(
         advice = f". {libraries}" if libraries and "librar" in str(error) else ""
         reason = in_public(error)
         raise ProviderError(f"{providers[0]} cannot load {path.name}: {reason}{advice}") from error
+    # Retired by an error of InferenceSession's in place of its warning; no issue known.
     taken = session.get_providers()
     for name in providers:
         if name not in taken:
@@ -87,7 +89,8 @@ def open_session(
 
 def in_public(error: Exception) -> str:
     """ONNX Runtime's message on one line, without the name of the host, which CUDA's errors
-    contain: /health shows it to callers without a key."""
+    contain (`hostname=`, cuda_call.cc; no issue known): /health shows it to callers without a
+    key."""
     return " ".join(re.sub(r"; hostname=\S*", "", str(error)).split())
 
 
@@ -102,7 +105,7 @@ def session_options(threads: int) -> Any:
     # else runs on the machine, and from a container's CPU quota: docs/decisions/0012.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Official SCRFD exports declare the output shapes of a 640×640 canvas; ONNX Runtime
-    # warns at every run on another.
+    # warns at every run on another. The files stay as they are, and so does this.
     options.log_severity_level = 3
     return options
 
@@ -114,7 +117,8 @@ def enable_placement_probe(options: Any, providers: Sequence[str]) -> PlacementP
     function that reads the report; to be called once, after the session's first run.
 
     ONNX Runtime has an interface for it from 1.24 on. Older builds, the only ones with ROCm's
-    provider, are profiled, unless the CPU is the only provider: then the report is empty.
+    provider, are profiled, unless the CPU is the only provider: then the report is empty. Retired,
+    and `Profile` with it, by the end of the support of ROCm up to 7.0.
     """
     if hasattr(onnxruntime, "OrtEpAssignedSubgraph"):
         options.add_session_config_entry(RECORD, "1")
@@ -125,8 +129,8 @@ def enable_placement_probe(options: Any, providers: Sequence[str]) -> PlacementP
 
 
 def why_not_loaded(provider: Provider) -> str:
-    """The linker's error for a provider's library, which ONNX Runtime writes to its own log only,
-    and how to install what is missing."""
+    """The linker's error for a provider's library and how to install what is missing. ONNX Runtime
+    writes the former to its own log only; no issue known."""
     if provider.library is None:
         return "check the drivers"
     folder = Path(onnxruntime.__file__).parent / "capi"

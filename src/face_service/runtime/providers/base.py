@@ -61,6 +61,9 @@ class Provider:
     source of its options."""
 
     name: ClassVar[str]
+    experimental: ClassVar[bool] = True
+    """This service has never run on its hardware: names and values of options were checked, what
+    it computes, how fast and with how much memory was not."""
     package: ClassVar[str]
     """The package on PyPI that has it."""
     where: ClassVar[str] = ""
@@ -68,8 +71,8 @@ class Provider:
     libraries: ClassVar[str] = ""
     """Added to an error of loading: what installs the libraries and drivers it needs."""
     booleans: ClassVar[tuple[str, str]] = ("False", "True")
-    """How its options spell false and true. Most take 0 and 1 as well; TensorRT in Python does
-    not."""
+    """How its options spell false and true. Most take 0 and 1 as well; TensorRT in Python does not
+    (found in onnxruntime-gpu 1.31.1; no issue known)."""
     library: ClassVar[str | None] = None
     """Part of the name of the shared library ONNX Runtime loads for it."""
     known_options: ClassVar[frozenset[str]]
@@ -86,7 +89,8 @@ class Provider:
     shrinks: ClassVar[bool] = False
     """Its memory is an arena of ONNX Runtime's, which grows until a run option shrinks it."""
     one_at_a_time: ClassVar[bool] = False
-    """Two runs at once are not safe, not even on two sessions."""
+    """Two runs at once are not safe, not even on two sessions: the provider names the issues that
+    would end that."""
 
     def shapes_for(self, config: RuntimeConfig) -> ShapePolicy:
         """The policy of input shapes: `shapes`, unless the settings change it."""

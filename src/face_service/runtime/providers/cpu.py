@@ -11,6 +11,7 @@ class Cpu(Provider):
     the first image would wait for the last."""
 
     name = "CPUExecutionProvider"
+    experimental = False
     package = "onnxruntime"
     known_options = frozenset()  # ONNX Runtime ignores any
     shapes = DYNAMIC

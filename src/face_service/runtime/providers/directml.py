@@ -11,8 +11,8 @@ from .base import Options, ProgramSpec, Provider, RuntimeConfig
 class DirectMl(Provider):
     """docs/execution-providers/DirectML-ExecutionProvider.md of microsoft/onnxruntime: neither
     memory patterns nor parallel execution, one run at a time on a session, and fastest where every
-    shape is known when a session is made. Runs on two sessions at once have failed as well
-    (microsoft/onnxruntime#25577)."""
+    shape is known when a session is made. Runs on two sessions at once have failed as well:
+    microsoft/onnxruntime#25577, whose end, or that of #22147, retires `one_at_a_time`."""
 
     name = "DmlExecutionProvider"
     package = "onnxruntime-directml"

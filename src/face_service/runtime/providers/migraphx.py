@@ -18,7 +18,8 @@ class MiGraphX(Provider):
 
     Compiling has taken 35 minutes (ROCm/AMDMIGraphX#4164), has not ended (#4029) and has taken the
     process along (#3760, immich-app/immich#28330); programs compiled or run side by side have
-    captured each other's streams (ROCm/onnxruntime#243).
+    captured each other's streams (ROCm/onnxruntime#243). What retires `compiles`, `one_at_a_time`
+    and the fixed shapes: docs/decisions/0019-compiled-programs.md.
     """
 
     name = "MIGraphXExecutionProvider"

@@ -7,7 +7,8 @@ from .base import ArenaGpu, Options, ProgramSpec, RuntimeConfig
 
 class Rocm(ArenaGpu):
     """Names and values: docs/execution-providers/ROCm-ExecutionProvider.md and struct
-    OrtROCMProviderOptions of onnxruntime_c_api.h of microsoft/onnxruntime."""
+    OrtROCMProviderOptions of onnxruntime_c_api.h of microsoft/onnxruntime. It goes with the support
+    of ROCm up to 7.0."""
 
     name = "ROCMExecutionProvider"
     package = "onnxruntime-rocm"
