@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from face_service.app import create_app
 from face_service.cli import app as cli
 from face_service.config import Settings
+from face_service.runtime.providers import PROVIDERS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -102,6 +103,12 @@ def test_the_option_table_is_the_schema(application: FastAPI) -> None:
     defaults = {p["name"]: p["schema"].get("default", "all") for p in parameters}
     # A number of the schema may be 0 or 0.0, a boolean True.
     assert {name: str(value).lower() for name, value in defaults.items()} == listed
+
+
+def test_what_was_never_run_on_its_hardware_is_called_experimental() -> None:
+    rows = table(ROOT / "docs/accelerators.md", "Hardware")
+    marked = {row[3].strip("`"): row[4].startswith("experimental: ") for row in rows}
+    assert marked == {name: known.experimental for name, known in PROVIDERS.items()}
 
 
 def commands() -> list[str]:
