@@ -160,6 +160,19 @@ def test_files_that_are_named_exist(page: str) -> None:
         ), f"{page} names {name}"
 
 
+def test_names_in_code_that_architecture_mentions_exist() -> None:
+    """Constants, classes and functions in backticks: `AUTO_ORDER`, `FaceEngine`, `load_engine`."""
+    code = "".join(
+        path.read_text()
+        for folder in ("src/face_service", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    named = re.findall(r"`([A-Za-z]\w*)`", (ROOT / "ARCHITECTURE.md").read_text())
+    written = [name for name in set(named) if re.search(r"[A-Z_]", name)]
+    assert written
+    assert [name for name in written if not re.search(rf"\b{name}\b", code)] == []
+
+
 def test_the_layers_are_those_that_are_checked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
