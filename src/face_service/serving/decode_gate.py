@@ -60,7 +60,7 @@ class Reservation:
 
 
 class DecodeGate:
-    """Lets requests decode shortly before their turn, as far as memory goes.
+    """Lets requests decode shortly before their batch, as far as memory goes.
 
     Decoding earlier saves no time: it takes unused pages from the system, and the pixels have left
     the cache when their batch starts (docs/decisions/0012-workers.md).
