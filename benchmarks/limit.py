@@ -30,7 +30,7 @@ FRAMES = 4
 
 
 class Spent(NamedTuple):
-    """Milliseconds of CPU time: the event loop's, decoders', all other threads', the lane's and
+    """Milliseconds of CPU time: the event loop's, decoders', all other threads', the worker's and
     those of ONNX Runtime among them."""
 
     loop: float
@@ -116,7 +116,7 @@ def tables(measured: Mapping[int, Sequence[Pair]]) -> str:
         )
     head = "| faces | bare limit, images/s | served, requests/s | share | quartiles |"
     cost_head = (
-        "| faces | bare, CPU ms an image | lane and networks, CPU ms a request | decoders "
+        "| faces | bare, CPU ms an image | worker and networks, CPU ms a request | decoders "
         "| event loop | client | bare, processors × time, ms | served |"
     )
     return f"{table(head, shares)}\n\n{table(cost_head, costs)}"

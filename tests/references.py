@@ -63,7 +63,7 @@ def landmarks_of(pack: Pack) -> Floats:
     from face_service.vision.canvas import Size
 
     detector = build_cpu_detector(pack, Canvases((Size(640, 640),), None), threads=1)
-    found = detector.detect(detector.prepare(decode(PHOTO.read_bytes(), 10**8)))
+    found = detector.detect(detector.preprocess(decode(PHOTO.read_bytes(), 10**8)))
     return found.landmarks[np.argsort(-found.scores)[:FACES]]
 
 

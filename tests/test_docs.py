@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from face_service.app import create_app
 from face_service.cli import app as cli
 from face_service.config import Settings
+from face_service.runtime.providers import PROVIDERS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -104,6 +105,12 @@ def test_the_option_table_is_the_schema(application: FastAPI) -> None:
     assert {name: str(value).lower() for name, value in defaults.items()} == listed
 
 
+def test_what_was_never_run_on_its_hardware_is_called_experimental() -> None:
+    rows = table(ROOT / "docs/accelerators.md", "Hardware")
+    marked = {row[3].strip("`"): row[4].startswith("experimental: ") for row in rows}
+    assert marked == {name: known.experimental for name, known in PROVIDERS.items()}
+
+
 def commands() -> list[str]:
     return sorted({found.strip() for page in PAGES for found in COMMAND.findall(page.read_text())})
 
@@ -151,6 +158,19 @@ def test_files_that_are_named_exist(page: str) -> None:
         assert any((root / name).exists() for root in (ROOT, ROOT / "src/face_service")) or (
             name in EXAMPLES
         ), f"{page} names {name}"
+
+
+def test_names_in_code_that_architecture_mentions_exist() -> None:
+    """Constants, classes and functions in backticks: `AUTO_ORDER`, `FaceEngine`, `load_engine`."""
+    code = "".join(
+        path.read_text()
+        for folder in ("src/face_service", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    named = re.findall(r"`([A-Za-z]\w*)`", (ROOT / "ARCHITECTURE.md").read_text())
+    written = [name for name in set(named) if re.search(r"[A-Z_]", name)]
+    assert written
+    assert [name for name in written if not re.search(rf"\b{name}\b", code)] == []
 
 
 def test_the_layers_are_those_that_are_checked() -> None:

@@ -48,7 +48,7 @@ def test_an_engine_that_does_not_compute_is_let_go_before_the_next_is_built(
 
 def test_whoever_loads_an_engine_says_what_it_shares_with_the_others() -> None:
     """What runs one at a time has its lock there: a default would be another one each time."""
-    assert inspect.signature(load_engine).parameters["setup"].default is inspect.Parameter.empty
+    assert inspect.signature(load_engine).parameters["config"].default is inspect.Parameter.empty
 
 
 def test_directml_runs_one_network_at_a_time() -> None:

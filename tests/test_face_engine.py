@@ -89,7 +89,7 @@ def test_nothing_is_aligned_or_embedded_beyond_max_faces(
     aligned: list[int] = []
     monkeypatch.setattr(engine, "max_faces", 4)
     monkeypatch.setattr(face_engine, "align_face", lambda *_: aligned.append(1))
-    faces = engine.faces_of(six_faces_image, Options(attributes=False))
+    faces = engine.analyse_image(six_faces_image, Options(attributes=False))
     assert (len(faces), len(aligned)) == (4, 4)
 
 
@@ -105,7 +105,7 @@ def test_no_blob_holds_more_than_a_piece(
         return run_batched(network, blob)
 
     monkeypatch.setattr(Network, "run_batched", counted)
-    assert len(engine.faces_of(decode(solvay.read_bytes(), 10**8))) == 29
+    assert len(engine.analyse_image(decode(solvay.read_bytes(), 10**8))) == 29
     assert engine.piece == MAX_BATCH
     assert sorted(set(rows)) == [5, 8]
 
@@ -154,7 +154,7 @@ def test_what_is_left_out_is_not_embedded(
         Options(min_face_size=10_000),
         Options(embeddings=False),
     ):
-        engine.faces_of(six_faces_image, options)
+        engine.analyse_image(six_faces_image, options)
     assert embedded == [6, 2]
 
 
@@ -163,7 +163,7 @@ class CoincidingLandmarks:
 
     preprocessor = DetectorPreprocessor((Size(640, 640),))
 
-    def candidates(self, view: object, min_score: float) -> Detections:
+    def candidates(self, one: object, min_score: float) -> Detections:
         return replace(found((20, 10, 80, 90)), landmarks=np.full((1, 5, 2), 50, np.float32))
 
 
@@ -171,7 +171,7 @@ def test_a_face_that_cannot_be_aligned_is_not_usable_and_has_no_quality(
     engine: FaceEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_detector", CoincidingLandmarks())
-    (face,) = engine.faces_of(IMAGE)
+    (face,) = engine.analyse_image(IMAGE)
     assert (face.embedding, face.quality, face.usable) == (None, None, False)
     analysis = ImageAnalysis(engine.info, [face], 200, 100)
     wire = render_face(face, analysis, DetectOptions())

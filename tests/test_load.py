@@ -93,7 +93,7 @@ def test_a_client_that_has_gone_never_reaches_the_engine(
 ) -> None:
     server = start_server()
     server.wait_until_ready()
-    turns = metric(server, "face_service_batch_images_count")
+    batches = metric(server, "face_service_batch_images_count")
     with ThreadPoolExecutor(2) as clients:
         pending = [clients.submit(post, server.url, photo) for _ in range(2)]
         settled(lambda: metric(server, "face_service_queue_depth") == 1)
@@ -112,8 +112,8 @@ def test_a_client_that_has_gone_never_reaches_the_engine(
     gone = metric(server, "face_service_requests_total", status="499")
     computing = metric(server, "face_service_cancelled_total", where="computing")
     assert gone == 5
-    assert metric(server, "face_service_batch_images_count") - turns == 2 + computing
-    assert computing <= 1, "cancelled before their turn, computed all the same"
+    assert metric(server, "face_service_batch_images_count") - batches == 2 + computing
+    assert computing <= 1, "cancelled while waiting, computed all the same"
     assert metric(server, "face_service_decoded_bytes") == 0
     server.stop()
 

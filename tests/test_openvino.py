@@ -73,7 +73,7 @@ def test_the_same_faces_as_on_the_cpu(
     engine = build_engine(pack, detector_canvases(Settings(_env_file=None)), (CPU,), threads=2)
     found = 0
     for number, photo in enumerate(photos):
-        faces = engine.faces_of(decode(photo.read_bytes(), 10**9))
+        faces = engine.analyse_image(decode(photo.read_bytes(), 10**9))
         other = {key.rpartition(".")[2]: rows for key, rows in theirs.items()
                  if key.startswith(f"{index}.{number}.")}  # fmt: skip
         assert len(faces) == len(other["score"]), photo

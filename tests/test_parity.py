@@ -74,7 +74,7 @@ def test_faces_equal_those_of_insightface(
 
     total, singles = Agreement(), 0
     for index, photo in enumerate(photos):
-        faces = engine.faces_of(decode(photo.read_bytes(), 10**8))
+        faces = engine.analyse_image(decode(photo.read_bytes(), 10**8))
         oracle = {key: expected[f"{index}.{key}"] for key in FIELDS}
         compare(faces, oracle, total, photo.name)
         singles += len(faces) == 1

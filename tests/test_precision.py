@@ -190,8 +190,8 @@ def test_every_network_is_told_its_precision(
 ) -> None:
     openvino = OpenVino()
     monkeypatch.setattr(session.onnxruntime, "InferenceSession", openvino)
-    setup = RuntimeConfig(threads=3, precision=asked, cache=tmp_path)
-    engine = build_engine(starter, SQUARE, (OPENVINO,), setup=setup)
+    config = RuntimeConfig(threads=3, precision=asked, cache=tmp_path)
+    engine = build_engine(starter, SQUARE, (OPENVINO,), config=config)
     assert engine.info.precision == asked
     assert engine.info.providers == (OPENVINO,)
     assert len(openvino.given) == len(starter.models)
@@ -209,7 +209,7 @@ from face_service.engine_factory import load_engine, runtime_config
 from face_service.config import load_settings
 from face_service.vision.image import decode
 engine = load_engine(load_settings(), runtime_config(load_settings()))
-faces = engine.faces_of(decode(Path(sys.argv[1]).read_bytes(), 10**9))
+faces = engine.analyse_image(decode(Path(sys.argv[1]).read_bytes(), 10**9))
 np.save(sys.argv[2], np.stack([face.embedding for face in faces]))
 print(engine.info.precision, *engine.info.providers)
 """
@@ -245,7 +245,7 @@ def test_openvino_computes_in_the_precision_it_is_told(
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == [asked, OPENVINO]
     embeddings = np.load(tmp_path / "embeddings.npy")
-    expected = np.stack([face.embedding for face in engine.faces_of(six_faces_image)])
+    expected = np.stack([face.embedding for face in engine.analyse_image(six_faces_image)])
     assert embeddings.shape == expected.shape
     worst = float((embeddings * expected).sum(axis=1).min())
     if asked == "fp32":

@@ -166,9 +166,9 @@ def shown(box: Box, scene: Scene) -> float:
 def look(scrfd: Scrfd, scene: Scene, milliseconds: list[float]) -> Detections:
     """Everything above FLOOR. NMS goes by descending score, so what is above MIN_SCORE is
     the same as if it had been alone."""
-    views = scrfd.preprocess(scene.image)
+    inputs = scrfd.preprocess(scene.image)
     started = time.perf_counter()
-    found = scrfd.detect(views, FLOOR)
+    found = scrfd.detect(inputs, FLOOR)
     milliseconds.append((time.perf_counter() - started) * 1e3)
     return found
 

@@ -58,9 +58,9 @@ def passes(scrfd: Scrfd, scene: Scene, times: dict[str, list[float]]) -> dict[st
     """Whether the face is found by the canvas alone, by the close-up alone, by both."""
     small, full = scrfd.preprocess(scene.image)
     seen = {}
-    for name, view in (("close-up", small), ("canvas", full)):
+    for name, shown in (("close-up", small), ("canvas", full)):
         started = time.perf_counter()
-        seen[name] = scrfd.detect([view])
+        seen[name] = scrfd.detect([shown])
         times[name].append((time.perf_counter() - started) * 1e3)
     seen["both"] = suppress(merge([seen["close-up"], seen["canvas"]]))
     truth = clipped(scene.boxes[0], scene.image)

@@ -77,7 +77,7 @@ def main() -> None:
     for data in portraits(40):
         buffer = np.frombuffer(data, np.uint8)
         faces = [
-            engine.faces_of(cv2.imdecode(buffer, flag))
+            engine.analyse_image(cv2.imdecode(buffer, flag))
             for flag in (cv2.IMREAD_COLOR, cv2.IMREAD_REDUCED_COLOR_2)
         ]
         best = [max(found, key=lambda face: face.score).embedding for found in faces]

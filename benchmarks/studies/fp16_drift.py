@@ -34,10 +34,10 @@ FACES = ROOT.parent / "shared" / "faces"
 SQUARE = Canvases((Size(640, 640),), None)
 
 
-def halved(pack: Pack, setup: RuntimeConfig) -> Pack:
+def halved(pack: Pack, config: RuntimeConfig) -> Pack:
     """The same pack, its files converted."""
     models = {
-        role: replace(model, path=half_precision(model.path, model.sha256, setup))
+        role: replace(model, path=half_precision(model.path, model.sha256, config))
         for role, model in pack.models.items()
     }
     return replace(pack, models=models)
@@ -48,7 +48,7 @@ def embeddings(engine: FaceEngine, photos: list[Path]) -> np.ndarray:
     rows = []
     for photo in photos:
         image = decode(photo.read_bytes(), 10**9)
-        rows.append(main_face(engine.faces_of(image), image).embedding)
+        rows.append(main_face(engine.analyse_image(image), image).embedding)
     return np.stack(rows)
 
 
@@ -73,7 +73,7 @@ def report(name: str) -> None:
             f"10-fold {pairs.cross_validated_accuracy():.2%}"
         )
     solvay = decode((ROOT / "models" / ".photos" / "solvay.jpg").read_bytes(), 10**9)
-    ours, theirs = full.faces_of(solvay), half.faces_of(solvay)
+    ours, theirs = full.analyse_image(solvay), half.analyse_image(solvay)
     print(f"  Solvay 1927: {len(ours)} and {len(theirs)} faces", end="")
     if len(ours) == len(theirs):
         boxes = max(np.abs(a.bbox - b.bbox).max() for a, b in zip(ours, theirs, strict=True))

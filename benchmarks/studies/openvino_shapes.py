@@ -54,7 +54,7 @@ def measure(name: str) -> dict[str, float]:
     trim_heap()  # as the service does
     memory = resident()
     for _ in range(IMAGES):
-        assert len(engine.faces_of(image)) == 6
+        assert len(engine.analyse_image(image)) == 6
     return {
         "memory": memory,
         "warm": warm - started,

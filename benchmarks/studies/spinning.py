@@ -1,4 +1,4 @@
-"""What ONNX Runtime's threads should do between runs, and how many lanes: bare networks.
+"""What ONNX Runtime's threads should do between runs, and how many workers: bare networks.
 
     .venv/bin/python -m benchmarks.studies.spinning [--rounds 5] [--busy 0 1 2]
 
@@ -28,13 +28,13 @@ PACK = ROOT / ".oracle/packs/standin"
 STOP = {"session.force_spinning_stop": "1"}
 NO_SPIN = {"session.intra_op.allow_spinning": "0"}
 BRIEFLY = "session.intra_op.spin_duration_us"
-# lanes, threads of each, entries of the session's configuration
+# workers, threads of each, entries of the session's configuration
 SETTINGS: dict[str, tuple[int, int, dict[str, str]]] = {
     "2 threads, defaults": (1, 2, {}),
     "2 threads, force_spinning_stop": (1, 2, STOP),
     "2 threads, allow_spinning=0": (1, 2, NO_SPIN),
     **{f"2 threads, spin_duration_us={us}": (1, 2, {BRIEFLY: str(us)}) for us in (2, 10, 100)},
-    "2 lanes of 1 thread": (2, 1, STOP),
+    "2 workers of 1 thread": (2, 1, STOP),
 }
 RUNS = 5
 
@@ -48,7 +48,7 @@ def session(path: Path, threads: int, entries: dict[str, str]) -> onnxruntime.In
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-class LaneOfNetworks:
+class WorkerOfNetworks:
     """A detector and a recogniser of their own."""
 
     def __init__(self, threads: int, entries: dict[str, str]) -> None:
@@ -67,15 +67,15 @@ class LaneOfNetworks:
                     network.run(None, {network.get_inputs()[0].name: np.zeros(shape, np.float32)})
 
 
-def rate(lanes: list[LaneOfNetworks], faces: int) -> float:
-    """Frames per second of all lanes together."""
-    threads = [threading.Thread(target=lane.frames, args=(faces,)) for lane in lanes]
+def rate(workers: list[WorkerOfNetworks], faces: int) -> float:
+    """Frames per second of all workers together."""
+    threads = [threading.Thread(target=worker.frames, args=(faces,)) for worker in workers]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return RUNS * len(lanes) / (time.perf_counter() - started)
+    return RUNS * len(workers) / (time.perf_counter() - started)
 
 
 @contextmanager
@@ -97,8 +97,8 @@ def main() -> None:
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     print(in_words(processor()), end="\n\n")
-    lanes = {
-        name: [LaneOfNetworks(threads, entries) for _ in range(count)]
+    workers = {
+        name: [WorkerOfNetworks(threads, entries) for _ in range(count)]
         for name, (count, threads, entries) in SETTINGS.items()
     }
     rates: dict[str, list[float]] = {name: [] for name in SETTINGS}
@@ -106,7 +106,7 @@ def main() -> None:
     for others, faces in columns:
         with busy(others):
             turns = [
-                {name: rate(own, faces) for name, own in lanes.items()}
+                {name: rate(own, faces) for name, own in workers.items()}
                 for _ in range(arguments.rounds)
             ]
         for name in SETTINGS:

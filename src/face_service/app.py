@@ -48,11 +48,11 @@ def create_app(
     cases `/health` reports it as `detail`.
     """
     settings = settings or load_settings()
-    setup = runtime_config(settings)
+    config = runtime_config(settings)
     service = FaceService(
-        lambda worker: load_engine(settings, setup, worker, most_workers(settings)),
+        lambda worker: load_engine(settings, config, worker, most_workers(settings)),
         limits_of(settings),
-        progress=lambda: str(setup.progress),
+        progress=lambda: str(config.progress),
     )
 
     async def run() -> None:

@@ -41,27 +41,27 @@ def build_engine(
     canvases: Canvases,
     providers: tuple[str, ...],
     threads: int = 1,
-    setup: RuntimeConfig | None = None,
+    config: RuntimeConfig | None = None,
     limits: QualityLimits | None = None,
 ) -> FaceEngine:
     """Load the networks of a pack into an engine. They have not run yet: see FaceEngine.warm_up.
 
     providers: all of them must load; the first one computes what it can, the others the rest.
-    threads: of each network on the CPU; only read where there is no `setup`. limits: of the quality
-    below which a face is reported as not usable; the defaults where there are none.
+    threads: of each network on the CPU; only read where there is no `config`. limits: of the
+    quality below which a face is reported as not usable; the defaults where there are none.
 
     Raises ProviderError if a provider cannot be loaded, PackError if pack and settings do not fit.
     """
-    setup = setup or RuntimeConfig(threads=threads)
-    setup = replace(setup, precision=computed_precision(pack, setup.precision))
+    config = config or RuntimeConfig(threads=threads)
+    config = replace(config, precision=computed_precision(pack, config.precision))
     detector, passes = detector_spec(pack, canvases)
     roles = (Role.RECOGNITION, *attribute_roles(pack))
     specs = [detector, *(face_network_spec(pack, role) for role in roles)]
-    networks = load_networks(specs, providers, setup)
+    networks = load_networks(specs, providers, config)
     by_role = dict(zip(roles, networks[1:], strict=True))
     normalization = pack.models[Role.DETECTION].normalization
     return FaceEngine(
-        describe(pack, providers, setup.threads, setup.precision),
+        describe(pack, providers, config.threads, config.precision),
         Scrfd(networks[0], DetectorPreprocessor(*passes, normalization)),
         ArcFace(by_role[Role.RECOGNITION], pack.models[Role.RECOGNITION].normalization),
         attribute_reader(pack, by_role),

@@ -56,11 +56,11 @@ def most_workers(settings: Settings) -> int:
 
 
 def load_engine(
-    settings: Settings, setup: RuntimeConfig, worker: int = 0, workers: int = 1
+    settings: Settings, config: RuntimeConfig, worker: int = 0, workers: int = 1
 ) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once on every shape.
 
-    setup: of `runtime_config`, the same one for every engine of a process. worker: the number of
+    config: of `runtime_config`, the same one for every engine of a process. worker: the number of
     the worker that the engine is for, from 0, of so many `workers`. Takes seconds, minutes
     where the pack must be downloaded or programs compiled. Raises StartupError.
     """
@@ -74,7 +74,7 @@ def load_engine(
         pack,
         detector_canvases(settings),
         selection,
-        replace(setup, threads=threads, narrower=tuple(narrower)),
+        replace(config, threads=threads, narrower=tuple(narrower)),
         quality_limits(settings),
     )
     engine.max_faces = settings.max_faces
@@ -91,7 +91,7 @@ def load_with_fallback(
     pack: Pack,
     canvases: Canvases,
     selection: Selection,
-    setup: RuntimeConfig,
+    config: RuntimeConfig,
     limits: QualityLimits | None = None,
 ) -> FaceEngine:
     """A warm engine on the first of the selection's attempts that computes.
@@ -102,7 +102,7 @@ def load_with_fallback(
     reasons = dict(selection.reasons)
     for providers in selection.attempts:
         try:
-            engine = build_engine(pack, canvases, providers, setup=setup, limits=limits)
+            engine = build_engine(pack, canvases, providers, config=config, limits=limits)
             smoke_test(engine)
         except ProviderError as error:
             reasons[providers[0]] = str(error)  # not the error, whose frames hold the session
@@ -117,20 +117,20 @@ def load_with_fallback(
         asked=selection.asked,
         offered=selection.offered,
         fallback=log_selection(computing, selection.ahead_of(computing[0], reasons)),
-        warnings=(*selection.warnings, *no_card_to_choose(computing, setup)),
+        warnings=(*selection.warnings, *no_card_to_choose(computing, config)),
         placement=engine.placement(),
     )
     return engine
 
 
-def no_card_to_choose(providers: tuple[str, ...], setup: RuntimeConfig) -> tuple[str, ...]:
+def no_card_to_choose(providers: tuple[str, ...], config: RuntimeConfig) -> tuple[str, ...]:
     """The warning for /health that DEVICE_ID has no effect, which is also logged; empty where it
     has."""
     best = PROVIDERS[providers[0]]
-    if not setup.device or best.card(setup) is not None:
+    if not config.device or best.card(config) is not None:
         return ()
     warning = (
-        f"DEVICE_ID={setup.device} has no effect: {best.name} cannot be told which card to use"
+        f"DEVICE_ID={config.device} has no effect: {best.name} cannot be told which card to use"
     )
     logger.warning("%s", warning)
     return (warning,)
@@ -143,13 +143,13 @@ def smoke_test(engine: FaceEngine) -> None:
     whatever else the CPU raises. The engine is released then.
     """
     try:
-        _try_out(engine)
+        _smoke_test(engine)
     except BaseException:
         engine.release()
         raise
 
 
-def _try_out(engine: FaceEngine) -> None:
+def _smoke_test(engine: FaceEngine) -> None:
     best = engine.info.providers[0]
     try:
         engine.warm_up()

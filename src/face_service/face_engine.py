@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a caller wants of an image. Filters act before embedding.
+    """The options of a request. Filters act before embedding.
 
     min_score: least detection score, 0..1. max_faces: the best by score, None for all.
     min_face_size: least shorter side of the box inside the image, in pixels.
@@ -123,8 +123,8 @@ class EngineInfo:
 
 
 class PreparedImage(NamedTuple):
-    """An image (uint8 [height, width, 3], BGR), what the detector will look at, and what is
-    wanted of it."""
+    """An image (uint8 [height, width, 3], BGR), its detector inputs, and the options
+    of its request."""
 
     image: Image
     inputs: list[DetectorInput]
@@ -140,7 +140,7 @@ class Found(NamedTuple):
 
 
 class FaceEngine:
-    """Finds, embeds and describes faces. Knows neither HTTP nor threads: one thread at a time.
+    """Finds, embeds and describes faces. To be used by one thread at a time.
 
     Work is done in pieces, so that memory does not depend on the number of faces and the caller can
     run something else in between, or stop: `detect` and `describe` are generators that pause
@@ -169,7 +169,7 @@ class FaceEngine:
 
     @property
     def preprocessor(self) -> DetectorPreprocessor:
-        """What makes the detector's inputs; goes on working when the engine is gone."""
+        """What makes the detector's inputs; usable after `release` as well."""
         return self._detector.preprocessor
 
     @property
@@ -204,19 +204,19 @@ class FaceEngine:
         """The faces of an image that pass its filters. Pauses between two passes."""
         image, inputs, options = prepared
         passes: list[Detections] = []
-        for view in inputs[:-1]:
+        for each in inputs[:-1]:
             with times.measure("detect"):
-                passes.append(self._detector.candidates(view, options.min_score))
+                passes.append(self._detector.candidates(each, options.min_score))
             yield
         with times.measure("detect"):
-            passes += [self._detector.candidates(one, options.min_score) for one in inputs[-1:]]
+            passes += [self._detector.candidates(each, options.min_score) for each in inputs[-1:]]
             return select(suppress(merge(passes)), image, options, self.max_faces)
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
     ) -> Generator[None, None, list[Face]]:
-        """What is wanted to know of faces, at most `piece` of them, which may be of several
-        images. Pauses between two networks."""
+        """Align, assess, embed and estimate, as `options` ask: at most `piece` faces, of one or
+        several images. Pauses between two networks."""
         with times.measure("align"):
             crops = [align_face(face.image, face.landmarks) for face in faces]
         with times.measure("quality"):
@@ -261,7 +261,7 @@ class FaceEngine:
             for face in finish(self.describe(piece, prepared.options, times))
         ]
 
-    def faces_of(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
+    def analyse_image(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
         """Every face of an image (uint8 [height, width, 3], BGR), by descending score."""
         inputs = self.preprocessor.preprocess(image)
         return self.predict(PreparedImage(image, inputs, options), StageTimes())
@@ -280,7 +280,7 @@ class FaceEngine:
             self._warm_up_face_networks(faces)
 
     def self_test(self) -> None:
-        """Run every network once, on nothing. Raises what they raise."""
+        """Run every network once, on a black image. Raises what they raise."""
         self._warm_up_detector(self.preprocessor.canvases[-1])
         self._warm_up_face_networks(1)
 

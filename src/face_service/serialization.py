@@ -157,6 +157,7 @@ class ChunkedJson(Response):
         self.chunks = chunks if size > JOINED_BYTES else [b"".join(chunks)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head, then a message for each chunk."""
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         *others, last = self.chunks

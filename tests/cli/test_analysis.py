@@ -15,7 +15,7 @@ import onnxruntime
 import pytest
 
 from face_service.cli import analysis
-from face_service.cli.analysis import Outcome, analyse_files, started
+from face_service.cli.analysis import analyse_files, started
 from face_service.cli.detection import Output, run
 from face_service.cli.files import File, find_files
 from face_service.config import Settings
@@ -26,7 +26,7 @@ from face_service.packs.pack import Pack
 from face_service.runtime import compiling
 from face_service.runtime.providers import CPU
 from face_service.schemas import DetectOptions
-from face_service.serving.answers import ImageAnalysis
+from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.threads import WORKER
 from tests import accelerated
 from tests.wire import settled
@@ -34,7 +34,7 @@ from tests.wire import settled
 MIGRAPHX = "MIGraphXExecutionProvider"
 
 SETTINGS = Settings(_env_file=None)
-Read = list[tuple[File, Outcome | None]]
+Read = list[tuple[File, Answer | None]]
 
 
 class Watched:
@@ -85,11 +85,11 @@ def test_every_file_has_its_outcome_in_order(watched: Watched, crops: Path, tmp_
     (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
     files = find_files([tmp_path, crops])
-    outcomes = asyncio.run(read(files))
-    assert [file for file, _ in outcomes] == files
-    assert isinstance(outcomes[0][1], InvalidImage)
-    assert outcomes[1][1] is None
-    faces = [len(found.faces) for _, found in outcomes[2:] if isinstance(found, ImageAnalysis)]
+    answers = asyncio.run(read(files))
+    assert [file for file, _ in answers] == files
+    assert isinstance(answers[0][1], InvalidImage)
+    assert answers[1][1] is None
+    faces = [len(found.faces) for _, found in answers[2:] if isinstance(found, ImageAnalysis)]
     assert len(faces) == 12
     assert min(faces) == 0 < max(faces)
 
@@ -99,17 +99,17 @@ def test_the_next_images_are_decoded_while_a_network_runs(watched: Watched, crop
         settled(lambda: len(watched.prepared) > 1)
 
     watched.before_analysis = wait_for_another
-    outcomes = asyncio.run(read(find_files([crops])))
-    assert all(isinstance(outcome, ImageAnalysis) for _, outcome in outcomes)
+    answers = asyncio.run(read(find_files([crops])))
+    assert all(isinstance(answer, ImageAnalysis) for _, answer in answers)
 
 
 def test_only_so_many_are_under_way(watched: Watched, crops: Path) -> None:
     async def after_the_first() -> int:
         async with started(SETTINGS) as service:
-            outcomes = analyse_files(service, find_files([crops]), Options(), SETTINGS)
-            await anext(outcomes)
+            answers = analyse_files(service, find_files([crops]), Options(), SETTINGS)
+            await anext(answers)
             await asyncio.sleep(1)  # in which all 12 would be decoded
-            await outcomes.aclose()
+            await answers.aclose()
         return len(watched.prepared)
 
     limits = analysis.limits_of(SETTINGS)
@@ -144,8 +144,8 @@ def test_engines_that_may_not_run_side_by_side_do_not(
         insightface_model=starter.name,
         model_cache_dir=tmp_path,
     )
-    for _, outcome in asyncio.run(read(find_files([crops]), settings)):
-        assert isinstance(outcome, ImageAnalysis)
+    for _, answer in asyncio.run(read(find_files([crops]), settings)):
+        assert isinstance(answer, ImageAnalysis)
     assert len(set(runs)) > 1, "both workers computed"
     assert not overlaps
 
@@ -153,9 +153,9 @@ def test_engines_that_may_not_run_side_by_side_do_not(
 def test_a_large_file_costs_only_itself(watched: Watched, crops: Path) -> None:
     sizes = sorted(path.stat().st_size for path in crops.rglob("*.jpg"))
     settings = SETTINGS.model_copy(update={"max_body_mb": sizes[-2] / 1e6})
-    outcomes = asyncio.run(read(find_files([crops]), settings))
-    refused = [outcome for _, outcome in outcomes if not isinstance(outcome, ImageAnalysis)]
-    assert [outcome.code for outcome in refused if outcome] == ["too_large"]
+    answers = asyncio.run(read(find_files([crops]), settings))
+    refused = [answer for _, answer in answers if not isinstance(answer, ImageAnalysis)]
+    assert [answer.code for answer in refused if answer] == ["too_large"]
 
 
 def test_a_pack_that_cannot_be_loaded_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The hand that writes the log: never held up, never silent about what it leaves out."""
+"""The handler that writes the log: never held up, never silent about what it leaves out."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def heard(tmp_path: Path) -> Heard:
     return Heard(tmp_path / "log")
 
 
-def scribe_on(file: int) -> RateLimitedLogHandler:
+def handler_on(file: int) -> RateLimitedLogHandler:
     made = RateLimitedLogHandler(file)
     made.setFormatter(formatter("console"))
     return made
 
 
 @pytest.fixture
-def hand(heard: Heard) -> Iterator[RateLimitedLogHandler]:
-    made = scribe_on(heard.file)
+def handler(heard: Heard) -> Iterator[RateLimitedLogHandler]:
+    made = handler_on(heard.file)
     yield made
     made.close()
     with suppress(OSError):
@@ -52,30 +52,30 @@ def hand(heard: Heard) -> Iterator[RateLimitedLogHandler]:
 
 
 def say(
-    hand: RateLimitedLogHandler, words: str, name: str = "face_service.test", **extra: object
+    handler: RateLimitedLogHandler, words: str, name: str = "face_service.test", **extra: object
 ) -> None:
     record = logging.LogRecord(name, logging.INFO, "", 0, words, (), None)
     vars(record).update(extra)
-    hand.handle(record)
+    handler.handle(record)
 
 
 def test_lines_come_in_order_and_are_all_there_at_the_end(
-    hand: RateLimitedLogHandler, heard: Heard
+    handler: RateLimitedLogHandler, heard: Heard
 ) -> None:
     for n in range(2000):
-        say(hand, f"line {n}")
-    hand.close()
+        say(handler, f"line {n}")
+    handler.close()
     assert [line.rpartition(" ")[2] for line in heard.lines()] == [str(n) for n in range(2000)]
 
 
 def test_of_one_kind_ten_lines_a_second_and_a_count(
-    hand: RateLimitedLogHandler, heard: Heard
+    handler: RateLimitedLogHandler, heard: Heard
 ) -> None:
     for n in range(500):
-        say(hand, "Refused", fields={"n": n}, kind={"endpoint": "/detect", "status": 429})
-        say(hand, "Refused", fields={"n": n}, kind={"endpoint": "/detect", "status": 401})
-        say(hand, f"Detected {n} faces")
-    hand.close()
+        say(handler, "Refused", fields={"n": n}, kind={"endpoint": "/detect", "status": 429})
+        say(handler, "Refused", fields={"n": n}, kind={"endpoint": "/detect", "status": 401})
+        say(handler, f"Detected {n} faces")
+    handler.close()
     lines = heard.lines()
     assert sum("Detected" in line for line in lines) == 500, "what an engine worked for"
     assert sum(" - INFO - Refused n=" in line for line in lines) == 2 * MAX_PER_SECOND
@@ -86,34 +86,38 @@ def test_of_one_kind_ten_lines_a_second_and_a_count(
     ]
 
 
-def test_a_second_later_they_are_written_again(hand: RateLimitedLogHandler, heard: Heard) -> None:
+def test_a_second_later_they_are_written_again(
+    handler: RateLimitedLogHandler, heard: Heard
+) -> None:
     for _ in range(30):
-        say(hand, "Refused", kind={})
+        say(handler, "Refused", kind={})
     wait_for(lambda: any("20 more: Refused" in line for line in heard.lines()))
-    say(hand, "Refused", kind={})
-    hand.close()
+    say(handler, "Refused", kind={})
+    handler.close()
     assert sum(line.endswith(" - Refused") for line in heard.lines()) == MAX_PER_SECOND + 1
 
 
-def test_other_packages_are_kept_short_as_well(hand: RateLimitedLogHandler, heard: Heard) -> None:
+def test_other_packages_are_kept_short_as_well(
+    handler: RateLimitedLogHandler, heard: Heard
+) -> None:
     for _ in range(100):
-        say(hand, "Unsupported upgrade request.", name="uvicorn.error")
-    hand.close()
+        say(handler, "Unsupported upgrade request.", name="uvicorn.error")
+    handler.close()
     assert len(heard.lines()) == MAX_PER_SECOND + 1
     assert "90 more: Unsupported upgrade request." in heard.lines()[-1]
 
 
-def test_counts_are_exact_from_many_threads(hand: RateLimitedLogHandler, heard: Heard) -> None:
+def test_counts_are_exact_from_many_threads(handler: RateLimitedLogHandler, heard: Heard) -> None:
     def flood() -> None:
         for _ in range(2000):
-            say(hand, "Refused", kind={})
+            say(handler, "Refused", kind={})
 
     threads = [threading.Thread(target=flood) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    hand.close()
+    handler.close()
     told = sum(line.endswith(" - Refused") for line in heard.lines())
     left_out = sum(int(n) for n in re.findall(r"(\d+) more: Refused", "\n".join(heard.lines())))
     assert told + left_out == 8000
@@ -122,18 +126,18 @@ def test_counts_are_exact_from_many_threads(hand: RateLimitedLogHandler, heard: 
 def test_a_reader_that_has_stopped_holds_nobody_up() -> None:
     reading, writing = os.pipe()
     text: list[str] = []
-    hand = scribe_on(writing)
+    handler = handler_on(writing)
     for n in range(3000):  # more than fits into the pipe
-        say(hand, f"line {n}")
-    wait_for(lambda: waiting_in(reading) > 60_000)  # and the hand is held up
+        say(handler, f"line {n}")
+    wait_for(lambda: waiting_in(reading) > 60_000)  # and the handler is held up
     for n in range(3000, MAX_QUEUED + 5000):  # more than fits into the queue as well
-        say(hand, f"line {n}")
+        say(handler, f"line {n}")
     with os.fdopen(reading) as reader:
         read = threading.Thread(target=lambda: text.append(reader.read()))
         read.start()
-        wait_for(lambda: hand._lines.empty())
-        say(hand, "it is read again")
-        hand.close()
+        wait_for(lambda: handler._lines.empty())
+        say(handler, "it is read again")
+        handler.close()
         os.close(writing)
         read.join()
     numbers = [int(n) for n in re.findall(r" line (\d+)\n", text[0])]
@@ -143,16 +147,18 @@ def test_a_reader_that_has_stopped_holds_nobody_up() -> None:
     assert "it is read again" in text[0]
 
 
-def test_a_file_that_is_closed_ends_nothing(heard: Heard, hand: RateLimitedLogHandler) -> None:
+def test_a_file_that_is_closed_ends_nothing(heard: Heard, handler: RateLimitedLogHandler) -> None:
     os.close(heard.file)
-    say(hand, "to nobody")
-    hand.close()
-    assert not hand._thread.is_alive()
+    say(handler, "to nobody")
+    handler.close()
+    assert not handler._thread.is_alive()
 
 
-def test_a_line_is_written_whatever_its_letters(heard: Heard, hand: RateLimitedLogHandler) -> None:
-    say(hand, "naïve 顔")
-    hand.close()
+def test_a_line_is_written_whatever_its_letters(
+    heard: Heard, handler: RateLimitedLogHandler
+) -> None:
+    say(handler, "naïve 顔")
+    handler.close()
     assert heard.path.read_bytes().endswith(" - naïve 顔\n".encode())
 
 
@@ -172,7 +178,7 @@ def wait_for(condition: Callable[[], bool], timeout: float = 10) -> None:
 
 @pytest.mark.parametrize("message", [{"a": 1}, ["a"], 1], ids=repr)
 def test_whatever_another_package_logs_is_a_line(heard: Heard, message: object) -> None:
-    scribe = scribe_on(heard.file)
-    scribe.emit(logging.LogRecord("other", logging.WARNING, __file__, 0, message, (), None))
-    scribe.close()
+    handler = handler_on(heard.file)
+    handler.emit(logging.LogRecord("other", logging.WARNING, __file__, 0, message, (), None))
+    handler.close()
     assert str(message) in heard.lines()[0]

@@ -29,11 +29,11 @@ def main() -> None:
         starter = folder.name == "starter"
         pack = resolve("starter", folder.parent) if starter else load_folder(folder)
         canvases: Canvases = detector_canvases(Settings(_env_file=None))
-        engine = build_engine(pack, canvases, (OPENVINO,), setup=RuntimeConfig(threads=2))
+        engine = build_engine(pack, canvases, (OPENVINO,), config=RuntimeConfig(threads=2))
         smoke_test(engine)
         print(json.dumps({file: dict(nodes) for file, nodes in engine.placement().items()}))
         for number, photo in enumerate(photos):
-            faces = engine.faces_of(decode(Path(photo).read_bytes(), 10**9))
+            faces = engine.analyse_image(decode(Path(photo).read_bytes(), 10**9))
             for field in ("bbox", "score", "landmarks", "embedding", "age", "gender"):
                 answers[f"{index}.{number}.{field}"] = np.array([getattr(f, field) for f in faces])
     np.savez(out, **answers)

@@ -47,7 +47,7 @@ def test_detect_answers_with_the_specified_fields(server: Server, group: bytes) 
 def test_the_wire_carries_what_the_engine_found(
     server: Server, engine: FaceEngine, group: bytes
 ) -> None:
-    expected = engine.faces_of(decode(group, 10**8))
+    expected = engine.analyse_image(decode(group, 10**8))
     for face, wire in zip(expected, faces_of(server, group), strict=True):
         # Another process may round the norm of a vector otherwise, on some CPUs.
         np.testing.assert_array_max_ulp(np.float32(wire["embedding"]), face.embedding, 2)

@@ -83,8 +83,8 @@ Load = Callable[..., Network]
 def load(age: NetworkSpec, tmp_path: Path, ort: Ort) -> Load:
     """Loads a network; `load(CUDA, device=1)`."""
 
-    def loaded(*providers: str, task: NetworkSpec = age, **setup: Any) -> Network:
-        (made,) = load_networks([task], providers, RuntimeConfig(**{"cache": tmp_path, **setup}))
+    def loaded(*providers: str, task: NetworkSpec = age, **config: Any) -> Network:
+        (made,) = load_networks([task], providers, RuntimeConfig(**{"cache": tmp_path, **config}))
         assert ort.sessions, "nothing was told to ONNX Runtime"
         return made
 

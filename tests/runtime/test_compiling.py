@@ -26,41 +26,41 @@ from .conftest import CUDA, MIGRAPHX
 
 
 @pytest.fixture
-def setup(tmp_path: Path) -> RuntimeConfig:
+def config(tmp_path: Path) -> RuntimeConfig:
     return RuntimeConfig(
         cache=tmp_path, threads=3, device=1, overrides={CUDA: {"use_tf32": "True"}}
     )
 
 
 @pytest.fixture
-def orders(starter: Pack, setup: RuntimeConfig) -> list[SessionSpec]:
+def orders(starter: Pack, config: RuntimeConfig) -> list[SessionSpec]:
     """A network in two shapes."""
     model = starter.models[Role.AGE]
     shapes = [(1, 3, 64, 64), (4, 3, 64, 64)]
     graph_input = read_input(model.path)
-    return specs_for(model.path, model.sha256, graph_input, shapes, PROVIDERS[MIGRAPHX], setup)
+    return specs_for(model.path, model.sha256, graph_input, shapes, PROVIDERS[MIGRAPHX], config)
 
 
 def test_what_is_there_is_not_compiled_again(
-    orders: list[SessionSpec], setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+    orders: list[SessionSpec], config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[tuple[str, Any, str]] = []
 
     def compile_one(path: Path, order: SessionSpec, *_: Any) -> None:
-        compiled.append((path.name, read_input(path).shape, str(setup.progress)))
+        compiled.append((path.name, read_input(path).shape, str(config.progress)))
 
     monkeypatch.setattr(compiling, "compile_one", compile_one)
-    compile_missing(orders, (MIGRAPHX,), setup)
-    compile_missing(orders, (MIGRAPHX,), setup)
+    compile_missing(orders, (MIGRAPHX,), config)
+    compile_missing(orders, (MIGRAPHX,), config)
     assert compiled == [
         ("age-v1-1x3x64x64.onnx", (1, 3, 64, 64), "compiling age-v1.onnx 1×3×64×64, 1 of 2"),
         ("age-v1-4x3x64x64.onnx", (4, 3, 64, 64), "compiling age-v1.onnx 4×3×64×64, 2 of 2"),
     ]
-    assert str(setup.progress) == ""
+    assert str(config.progress) == ""
 
 
 def test_two_processes_compile_a_program_once(
-    orders: list[SessionSpec], setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+    orders: list[SessionSpec], config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[str] = []
     monkeypatch.setattr(compiling, "compile_one", lambda path, *_: compiled.append(path.name))
@@ -68,8 +68,8 @@ def test_two_processes_compile_a_program_once(
     assert folder is not None
     with ThreadPoolExecutor(1) as other:
         with FileLock(folder / "lock"):
-            waiting = other.submit(compile_missing, orders[:1], (MIGRAPHX,), setup)
-            settled(lambda: str(setup.progress) != "")
+            waiting = other.submit(compile_missing, orders[:1], (MIGRAPHX,), config)
+            settled(lambda: str(config.progress) != "")
             assert not waiting.done()
             (folder / COMPLETE).touch()  # as the process that holds the lock leaves it
         waiting.result(timeout=10)
@@ -78,7 +78,7 @@ def test_two_processes_compile_a_program_once(
 
 def test_a_provider_that_keeps_nothing_is_named(
     orders: list[SessionSpec],
-    setup: RuntimeConfig,
+    config: RuntimeConfig,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -87,15 +87,15 @@ def test_a_provider_that_keeps_nothing_is_named(
         (order.program.folder / "21000-52d4355587658066.mxr").touch()
 
     monkeypatch.setattr(compiling, "compile_one", keep)
-    compile_missing(orders[:1], (MIGRAPHX,), setup)
+    compile_missing(orders[:1], (MIGRAPHX,), config)
     assert not caplog.records
     monkeypatch.setattr(compiling, "compile_one", lambda *_: None)
-    compile_missing(orders[1:], (MIGRAPHX,), setup)
+    compile_missing(orders[1:], (MIGRAPHX,), config)
     assert "MIGraphXExecutionProvider has left nothing in" in caplog.text
 
 
 def test_a_program_that_failed_is_tried_again(
-    orders: list[SessionSpec], setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+    orders: list[SessionSpec], config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("no")
@@ -103,19 +103,19 @@ def test_a_program_that_failed_is_tried_again(
     monkeypatch.setattr(compiling, "compile_one", fail)
     for _ in range(2):
         with pytest.raises(RuntimeError):
-            compile_missing(orders, (MIGRAPHX,), setup)
-        assert str(setup.progress) == "", "what is tried next is not this"
+            compile_missing(orders, (MIGRAPHX,), config)
+        assert str(config.progress) == "", "what is tried next is not this"
 
 
 def test_the_child_compiles_what_it_is_told(
-    orders: list[SessionSpec], setup: RuntimeConfig
+    orders: list[SessionSpec], config: RuntimeConfig
 ) -> None:
     """On the CPU provider, which has nothing to compile: it loads and runs every shape."""
     order = orders[1]
     with order.file() as path:
-        content = as_json(path, order, (CPU,), setup)
-        assert content["setup"]["overrides"] == {CUDA: {"use_tf32": "True"}}
-        assert (content["setup"]["threads"], content["setup"]["device"]) == (3, 1)
+        content = as_json(path, order, (CPU,), config)
+        assert content["config"]["overrides"] == {CUDA: {"use_tf32": "True"}}
+        assert (content["config"]["threads"], content["config"]["device"]) == (3, 1)
         assert child(content) == (0, "")
         content["shapes"] = [(3, 3, 64, 64)]
         status, said = child(content)

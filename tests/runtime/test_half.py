@@ -46,10 +46,10 @@ def test_weights_are_halves_and_embeddings_nearly_the_same(
 
 
 def test_it_is_made_once(recogniser: NetworkSpec, tmp_path: Path) -> None:
-    setup = RuntimeConfig(cache=tmp_path)
-    half = half_precision(recogniser.path, recogniser.sha256, setup)
+    config = RuntimeConfig(cache=tmp_path)
+    half = half_precision(recogniser.path, recogniser.sha256, config)
     half.write_bytes(b"kept")
-    assert half_precision(recogniser.path, recogniser.sha256, setup).read_bytes() == b"kept"
+    assert half_precision(recogniser.path, recogniser.sha256, config).read_bytes() == b"kept"
     assert [path.name for path in (tmp_path / "fp16").iterdir()] == [half.name]
 
 

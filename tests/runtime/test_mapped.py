@@ -25,31 +25,31 @@ SIDES = {Role.DETECTION: (640, 640), Role.RECOGNITION: (112, 112)}
 
 
 @pytest.fixture
-def setup(tmp_path: Path) -> RuntimeConfig:
+def config(tmp_path: Path) -> RuntimeConfig:
     return RuntimeConfig(cache=tmp_path / "compiled", threads=2)
 
 
-def load(path: Path, setup: RuntimeConfig, *sizes: tuple[int, int]) -> Network:
-    (network,) = load_networks([NetworkSpec(path, sha256_of(path), sizes)], (CPU,), setup)
+def load(path: Path, config: RuntimeConfig, *sizes: tuple[int, int]) -> Network:
+    (network,) = load_networks([NetworkSpec(path, sha256_of(path), sizes)], (CPU,), config)
     return network
 
 
-def copied(path: Path, setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch) -> Network:
+def copied(path: Path, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch) -> Network:
     """The network as ONNX Runtime loads it by itself."""
     with monkeypatch.context() as without:
         without.setattr("face_service.runtime.network.mapped_network", lambda *_: None)
-        return load(path, setup)
+        return load(path, config)
 
 
 @pytest.mark.parametrize("role", SIDES)
 def test_the_answers_are_the_same_bit_by_bit(
-    role: Role, starter: Pack, setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+    role: Role, starter: Pack, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = starter.models[role].path
     blob = np.random.default_rng(0).standard_normal((1, 3, *SIDES[role])).astype(np.float32)
-    expected = copied(path, setup, monkeypatch).run(blob)
-    network = load(path, setup, SIDES[role])
-    assert is_complete(folder_of(sha256_of(path), setup))
+    expected = copied(path, config, monkeypatch).run(blob)
+    network = load(path, config, SIDES[role])
+    assert is_complete(folder_of(sha256_of(path), config))
     for one, other in zip(network.run(blob), expected, strict=True):
         assert np.array_equal(one, other)
 
@@ -67,10 +67,10 @@ def own_bytes():
 
 path = Path(sys.argv[1])
 spec = NetworkSpec(path, sha256_of(path))
-setup = RuntimeConfig(cache=Path(sys.argv[2]), threads=1)
-networks = [load_networks([spec], (CPU,), setup)]
+config = RuntimeConfig(cache=Path(sys.argv[2]), threads=1)
+networks = [load_networks([spec], (CPU,), config)]
 before = own_bytes()
-networks += [load_networks([spec], (CPU,), setup) for _ in range(4)]
+networks += [load_networks([spec], (CPU,), config) for _ in range(4)]
 print((own_bytes() - before) / 4)
 """
 
@@ -96,7 +96,7 @@ def written(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/smaps_rollup, Linux's own")
-def test_no_session_has_weights_of_its_own(tmp_path: Path, setup: RuntimeConfig) -> None:
+def test_no_session_has_weights_of_its_own(tmp_path: Path, config: RuntimeConfig) -> None:
     """The last layer of a ResNet-50: 51 MB that its kernel arranges anew for each session."""
     nodes = [
         helper.make_node("Flatten", ["x"], ["flat"]),
@@ -104,48 +104,48 @@ def test_no_session_has_weights_of_its_own(tmp_path: Path, setup: RuntimeConfig)
     ]
     weights = np.random.default_rng(0).standard_normal((25088, 512), np.float32)
     path = written(tmp_path / "gemm.onnx", nodes, [1, 512, 7, 7], weights, [1, 512])
-    load(path, setup)
-    command = [sys.executable, "-c", LOADED, str(path), str(setup.cache)]
+    load(path, config)
+    command = [sys.executable, "-c", LOADED, str(path), str(config.cache)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert float(said) < weights.nbytes / 4, "bytes that each further session holds alone"
 
 
 def test_what_is_there_is_not_made_again(
-    starter: Pack, setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+    starter: Pack, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = starter.models[Role.RECOGNITION].path
-    load(path, setup)
+    load(path, config)
     monkeypatch.setattr(mapped, "COMMAND", (sys.executable, "-c", "raise SystemExit(1)"))
-    load(path, setup)
+    load(path, config)
 
 
 @pytest.mark.parametrize("name", [GRAPH, WEIGHTS, SIZES])
 def test_a_file_that_was_cut_short_is_made_again(
-    name: str, starter: Pack, setup: RuntimeConfig
+    name: str, starter: Pack, config: RuntimeConfig
 ) -> None:
     path = starter.models[Role.RECOGNITION].path
-    load(path, setup)
-    folder = folder_of(sha256_of(path), setup)
+    load(path, config)
+    folder = folder_of(sha256_of(path), config)
     whole = (folder / name).read_bytes()
     (folder / name).write_bytes(whole[: len(whole) // 2])
-    load(path, setup)
+    load(path, config)
     assert is_complete(folder)
     assert (folder / name).stat().st_size > len(whole) // 2
 
 
 def test_a_graph_that_does_not_open_is_replaced(
-    starter: Pack, setup: RuntimeConfig, caplog: pytest.LogCaptureFixture
+    starter: Pack, config: RuntimeConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = starter.models[Role.RECOGNITION].path
-    load(path, setup)
-    graph = folder_of(sha256_of(path), setup) / GRAPH
+    load(path, config)
+    graph = folder_of(sha256_of(path), config) / GRAPH
     graph.write_bytes(b"\xff" * graph.stat().st_size)
     blob = np.zeros((1, 3, 112, 112), np.float32)
-    assert np.isfinite(load(path, setup).run(blob)[0]).all()
+    assert np.isfinite(load(path, config).run(blob)[0]).all()
     assert "is saved again at the next start" in caplog.text
     caplog.clear()
-    load(path, setup)
-    load(path, setup)
+    load(path, config)
+    load(path, config)
     assert is_complete(graph.parent)
     assert not caplog.text
 
@@ -162,15 +162,15 @@ def test_a_network_that_cannot_be_saved_is_loaded_all_the_same(
     command: str,
     reason: str,
     starter: Pack,
-    setup: RuntimeConfig,
+    config: RuntimeConfig,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(mapped, "COMMAND", (sys.executable, "-c", command))
     path = starter.models[Role.RECOGNITION].path
-    assert load(path, setup).run(np.zeros((1, 3, 112, 112), np.float32))
+    assert load(path, config).run(np.zeros((1, 3, 112, 112), np.float32))
     assert f"The weights of {path.name} are copied into memory, not mapped: {reason}" in caplog.text
-    folder = folder_of(sha256_of(path), setup)
+    folder = folder_of(sha256_of(path), config)
     assert [one.name for one in folder.parent.iterdir()] == ["lock"], "nothing half made is left"
 
 
@@ -185,19 +185,19 @@ def test_where_nothing_can_be_written_it_is_loaded_all_the_same(
 
 
 def test_another_processor_or_build_has_a_folder_of_its_own(
-    setup: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+    config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = {folder_of("0" * 64, setup)}
+    folders = {folder_of("0" * 64, config)}
     with monkeypatch.context() as other:
         other.setattr(mapped, "fingerprint", lambda: "x86_64 avx2 fma")
-        folders.add(folder_of("0" * 64, setup))
+        folders.add(folder_of("0" * 64, config))
     monkeypatch.setattr(mapped.onnxruntime, "get_build_info", lambda: "another")
-    folders.add(folder_of("0" * 64, setup))
+    folders.add(folder_of("0" * 64, config))
     assert len(folders) == 3
 
 
 def test_of_many_that_start_at_once_one_makes_it(
-    starter: Pack, setup: RuntimeConfig, caplog: pytest.LogCaptureFixture
+    starter: Pack, config: RuntimeConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = starter.models[Role.RECOGNITION].path
     made: list[Path] = []
@@ -209,17 +209,17 @@ def test_of_many_that_start_at_once_one_makes_it(
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
         patch.setattr(mapped, "make", counted)
-        list(pool.map(lambda _: load(path, setup), range(4)))
+        list(pool.map(lambda _: load(path, config), range(4)))
     assert len(made) == 1
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_weights_too_near_to_0_are_0(tmp_path: Path, setup: RuntimeConfig) -> None:
+def test_weights_too_near_to_0_are_0(tmp_path: Path, config: RuntimeConfig) -> None:
     """A denormal weight times 1e30 is no denormal any more: it is seen in the answer."""
     weights = np.full((2, 3, 1, 1), 1e-41, np.float32)
     weights[1] = 0.5
     conv = [helper.make_node("Conv", ["x", "w"], ["y"])]
     path = written(tmp_path / "denormal.onnx", conv, [1, 3, 16, 16], weights, [1, 2, 16, 16])
-    (answer,) = load(path, setup).run(np.full((1, 3, 16, 16), 1e30, np.float32))
+    (answer,) = load(path, config).run(np.full((1, 3, 16, 16), 1e30, np.float32))
     assert (answer[0, 0] == 0).all()
     assert np.allclose(answer[0, 1], 1.5e30)

@@ -54,11 +54,11 @@ def load_and_run(starter: Pack) -> dict[str, int]:
 def watched(starter: Pack, providers: tuple[str, ...]) -> tuple[Any, dict[str, int]]:
     """The options of a session that was opened to be asked, on the CPU; and its answer."""
     options = session_options(2)
-    witness = enable_placement_probe(options, providers)
+    probe = enable_placement_probe(options, providers)
     path = starter.models[Role.GENDER].path
     session = onnxruntime.InferenceSession(path, options, providers=[CPU])
     session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, 32, 32), np.float32)})
-    return options, dict(witness(session))
+    return options, dict(probe(session))
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ def test_another_precision_card_or_rocm_is_another_program(
     monkeypatch.setattr(migraphx_module, "NODES", nodes)
     monkeypatch.setattr(migraphx_module, "ROCM_VERSION", version)
 
-    def folder(**setup: Any) -> str:
-        load(MIGRAPHX, **setup)
+    def folder(**config: Any) -> str:
+        load(MIGRAPHX, **config)
         return ort.options(MIGRAPHX)[-1]["migraphx_model_cache_dir"]
 
     def card(architecture: int) -> None:

@@ -63,8 +63,8 @@ def engine(
         patch.setattr(session_module.onnxruntime, "InferenceSession", Watched)
         patch.setattr(compiling, "compile_one", lambda *_: None)
         canvases = Canvases(allowed_canvases(640), CLOSEUP)
-        setup = RuntimeConfig(cache=tmp_path_factory.mktemp("cache"))
-        return build_engine(pack, canvases, (request.param,), setup=setup)
+        config = RuntimeConfig(cache=tmp_path_factory.mktemp("cache"))
+        return build_engine(pack, canvases, (request.param,), config=config)
 
 
 def sessions(network: Network) -> dict[tuple[int, ...] | None, Watched]:
@@ -78,8 +78,8 @@ def test_only_shapes_that_were_foreseen(
 ) -> None:
     detector, recogniser, attributes = engine._networks
     canvases = {(size.height, size.width) for size in (*allowed_canvases(640), CLOSEUP)}
-    for view in engine.preprocessor.preprocess(np.zeros((height, width, 3), np.uint8)):
-        detector.run(view.blob)
+    for one in engine.preprocessor.preprocess(np.zeros((height, width, 3), np.uint8)):
+        detector.run(one.blob)
     for count in filter(None, faces):
         for network in (recogniser, attributes):
             side = network.input_shape[2]
@@ -127,8 +127,8 @@ def test_a_graph_that_leaves_every_axis_open_is_shown_what_its_role_says(
     monkeypatch.setattr(session_module.onnxruntime, "InferenceSession", Watched)
     monkeypatch.setattr(compiling, "compile_one", lambda *_: None)
     canvases = Canvases(allowed_canvases(640), CLOSEUP)
-    setup = RuntimeConfig(cache=tmp_path / "cache")
-    built = build_engine(load_folder(folder), canvases, (provider,), setup=setup)
+    config = RuntimeConfig(cache=tmp_path / "cache")
+    built = build_engine(load_folder(folder), canvases, (provider,), config=config)
     sides = [112, *(INPUT_SIDE[role] for role in attribute_roles(load_folder(folder)))]
     for network, side in zip(built._networks[1:], sides, strict=True):
         (rows,) = network.run_batched(np.zeros((3, 3, side, side), np.float32))

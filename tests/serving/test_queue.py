@@ -118,11 +118,11 @@ class QueueMachine(RuleBasedStateMachine):
 
     def check(self, one: QueueEntry) -> None:
         """Each image has its own faces, or the failure that is its own."""
-        for image, outcome in zip(one.images, one.future.result().outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                assert image.image == POISON or "hung" in str(outcome)
+        for image, result in zip(one.images, one.future.result().results, strict=True):
+            if isinstance(result, Exception):
+                assert image.image == POISON or "hung" in str(result)
             else:
-                assert [face.age for face in outcome.faces] == [image.image] * image.image
+                assert [face.age for face in result.faces] == [image.image] * image.image
 
 
 TestQueue = QueueMachine.TestCase

@@ -142,7 +142,7 @@ def test_what_is_logged_beside_the_event_loop_belongs_to_its_request() -> None:
     async def run() -> dict[str, object]:
         service = FaceService(FakeEngine, Limits(decoders=1))
         with bound_contextvars(request_id="frame-17"):
-            seen = await service.beside(get_contextvars)
+            seen = await service.run_in_pool(get_contextvars)
         service.close()
         return seen
 

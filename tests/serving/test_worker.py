@@ -18,7 +18,7 @@ from face_service.errors import EngineLost, InferenceFailed
 from face_service.face_engine import Options, PreparedImage
 from face_service.observability.metrics import Metrics
 from face_service.serving.cancelling import DEADLINE
-from face_service.serving.queue import Outcome, Prediction, QueueEntry, RequestQueue
+from face_service.serving.queue import ImageResult, Prediction, QueueEntry, RequestQueue
 from face_service.serving.worker import EngineWorker, StallClock, WorkerPool
 from tests.wire import settled
 
@@ -33,15 +33,15 @@ def pool_of(*engines: FakeEngine, batch: int = 1) -> WorkerPool:
     return pool
 
 
-async def ask(pool: WorkerPool, *names: object) -> list[Outcome]:
-    return (await pool.run(entry(*names))).outcomes
+async def ask(pool: WorkerPool, *names: object) -> list[ImageResult]:
+    return (await pool.run(entry(*names))).results
 
 
-def ages(outcomes: list[Outcome]) -> list[list[object] | type[Exception]]:
+def ages(results: list[ImageResult]) -> list[list[object] | type[Exception]]:
     """The names of the images, as their faces say them."""
     return [
-        type(outcome) if isinstance(outcome, Exception) else [face.age for face in outcome.faces]
-        for outcome in outcomes
+        type(result) if isinstance(result, Exception) else [face.age for face in result.faces]
+        for result in results
     ]
 
 
@@ -54,11 +54,11 @@ async def queued(count: int) -> None:
 def test_work_runs_in_order_and_one_at_a_time() -> None:
     engine = FakeEngine(lambda _: 1)
 
-    async def run() -> list[list[Outcome]]:
+    async def run() -> list[list[ImageResult]]:
         pool = pool_of(engine)
         return await asyncio.gather(*(ask(pool, n) for n in range(200, 400)))
 
-    assert [ages(outcomes) for outcomes in asyncio.run(run())] == [[[n]] for n in range(200, 400)]
+    assert [ages(results) for results in asyncio.run(run())] == [[[n]] for n in range(200, 400)]
     assert engine.detected == list(range(200, 400))
     assert engine.most_inside == 1
 
@@ -80,7 +80,7 @@ def test_what_waits_is_taken_in_one_batch_where_the_provider_likes_it() -> None:
     engine = FakeEngine(lambda _: 1)
     engine.gate.clear()
 
-    async def run() -> list[list[Outcome]]:
+    async def run() -> list[list[ImageResult]]:
         pool = pool_of(engine, batch=4)
         first = asyncio.create_task(ask(pool, "a"))
         await asyncio.to_thread(engine.entered.wait, 10)
@@ -89,7 +89,7 @@ def test_what_waits_is_taken_in_one_batch_where_the_provider_likes_it() -> None:
         engine.gate.set()
         return [await first, *(await asyncio.gather(*rest))]
 
-    answers = [ages(outcomes) for outcomes in asyncio.run(run())]
+    answers = [ages(results) for results in asyncio.run(run())]
     embedded = [names for kind, names in engine.runs if kind == "embed"]
     assert embedded == [["a"], ["b", "c", "d", "e"], ["f", "g"]]
     assert answers == [[["a"]], [["b"]], [["c"], ["d"]], [["e"]], [["f"]], [["g"]]]
@@ -99,7 +99,7 @@ def test_faces_are_described_in_pieces_across_the_images_of_a_batch() -> None:
     faces = {"a": 5, "b": 0, "c": 13}
     engine = FakeEngine(lambda name: faces[name])
 
-    async def run() -> list[Outcome]:
+    async def run() -> list[ImageResult]:
         return await ask(pool_of(engine), *faces)
 
     assert ages(asyncio.run(run())) == [["a"] * 5, [], ["c"] * 13]
@@ -113,7 +113,7 @@ def test_only_faces_of_which_the_same_is_wanted_are_described_together() -> None
     async def run() -> None:
         pool = pool_of(engine)
         images = [prepared(1), prepared(2, Options(attributes=False)), prepared(3)]
-        assert ages((await pool.run(QueueEntry(images))).outcomes) == [[1, 1], [2, 2], [3, 3]]
+        assert ages((await pool.run(QueueEntry(images))).results) == [[1, 1], [2, 2], [3, 3]]
 
     asyncio.run(run())
     assert [names for kind, names in engine.runs if kind == "embed"] == [[1, 1, 3, 3], [2, 2]]
@@ -130,7 +130,7 @@ def test_a_poisoned_image_costs_only_itself_and_only_its_run_is_repeated(batch: 
 
     engine = Poisoned(lambda _: 2)
 
-    async def run() -> list[Outcome]:
+    async def run() -> list[ImageResult]:
         return await ask(pool_of(engine, batch=batch), 1, 2, POISON, 4, 5, 6, 7, 8)
 
     found = ages(asyncio.run(run()))
@@ -146,7 +146,7 @@ def test_a_poisoned_image_costs_only_itself_and_only_its_run_is_repeated(batch: 
 def test_an_image_that_cannot_be_looked_at_costs_only_itself() -> None:
     engine = FakeEngine(lambda _: 1)
 
-    async def run() -> list[Outcome]:
+    async def run() -> list[ImageResult]:
         return await ask(pool_of(engine), 1, POISON, 3)
 
     assert ages(asyncio.run(run())) == [[1], RuntimeError, [3]]
@@ -163,7 +163,7 @@ def test_a_face_that_is_not_a_number_never_leaves() -> None:
                 for face in faces
             ]
 
-    async def run() -> list[Outcome]:
+    async def run() -> list[ImageResult]:
         return await ask(pool_of(Nan(lambda _: 1)), 1, 2, 3)
 
     assert ages(asyncio.run(run())) == [[1], InferenceFailed, [3]]
@@ -230,7 +230,7 @@ def test_of_a_batch_only_what_is_abandoned_is_left_out() -> None:
     engine = FakeEngine(lambda _: 8)
     engine.gate.clear()
 
-    async def run() -> list[Outcome]:
+    async def run() -> list[ImageResult]:
         pool = pool_of(engine, batch=3)
         blocker = asyncio.create_task(ask(pool, 0))
         await asyncio.to_thread(engine.entered.wait, 10)
@@ -283,7 +283,7 @@ def beside(engine: FakeEngine, long: list[QueueEntry], start_at: int, newcomers:
     queue.close()
     worker._thread.join(30)
     assert not worker._thread.is_alive()
-    assert all(one.future.result().outcomes for one in long)
+    assert all(one.future.result().results for one in long)
     return [str(names[0]) for _, names in engine.runs]
 
 
@@ -562,16 +562,14 @@ def test_two_workers_work_side_by_side_with_an_engine_each() -> None:
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_closing_finishes_what_is_in_the_queue(batch: int) -> None:
-    async def run() -> list[list[Outcome]]:
+    async def run() -> list[list[ImageResult]]:
         pool = pool_of(FakeEngine(lambda n: 100 * n), FakeEngine(lambda n: 100 * n), batch=batch)
         pending = [asyncio.create_task(ask(pool, n)) for n in range(7)]
         await queued(3)
         pool.close(stall_timeout=10)
         return await asyncio.gather(*pending)
 
-    assert [ages(outcomes) for outcomes in asyncio.run(run())] == [
-        [[n] * 100 * n] for n in range(7)
-    ]
+    assert [ages(results) for results in asyncio.run(run())] == [[[n] * 100 * n] for n in range(7)]
 
 
 @pytest.mark.parametrize("faces", [0, 2, 500])
@@ -586,7 +584,7 @@ def test_the_pixels_of_an_answered_entry_are_free_at_once(faces: int) -> None:
         mine = QueueEntry([PreparedImage(pixels, [], Options())])
         del pixels
         prediction = await pool.run(mine)
-        assert len(prediction.outcomes) == 1
+        assert len(prediction.results) == 1
         del mine
         await asyncio.to_thread(settled, lambda: freed() is None)
 
@@ -611,5 +609,5 @@ def test_what_the_detector_was_shown_is_free_while_faces_are_described() -> None
     async def run() -> Prediction:
         return await pool_of(engine).run(mine)
 
-    assert ages(asyncio.run(run()).outcomes) == [[1, 1], [2, 2]]
+    assert ages(asyncio.run(run()).results) == [[1, 1], [2, 2]]
     assert left == [0, 0]

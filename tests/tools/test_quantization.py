@@ -86,7 +86,7 @@ def test_it_finds_the_same_faces_and_knows_them(
 ) -> None:
     int8 = build_engine(quantised, SQUARE, (CPU,), threads=2)
     assert int8.info.precision == "int8"
-    faces, expected = int8.faces_of(six_faces_image), engine.faces_of(six_faces_image)
+    faces, expected = int8.analyse_image(six_faces_image), engine.analyse_image(six_faces_image)
     assert len(faces) == len(expected) == 6
     a, b = (np.stack([face.embedding for face in some]) for some in (faces, expected))
     cosines = a @ b.T
@@ -208,7 +208,7 @@ class Fixed:
     def preprocess(self, image: Image) -> list[object]:
         return []
 
-    def detect(self, views: list[object]) -> Detections:
+    def detect(self, inputs: list[object]) -> Detections:
         return next(self._found)
 
 

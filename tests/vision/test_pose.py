@@ -58,7 +58,7 @@ def person(solvay: Path) -> Image:
 
 
 def best(engine: FaceEngine, image: Image) -> Face:
-    return engine.faces_of(image, Options(embeddings=False, attributes=False, max_faces=1))[0]
+    return engine.analyse_image(image, Options(embeddings=False, attributes=False, max_faces=1))[0]
 
 
 def test_a_mirrored_photo_looks_the_other_way(engine: FaceEngine, person: Image) -> None:

@@ -21,8 +21,8 @@ from face_service.vision.quality import (
     assess,
     at_least,
     at_most,
-    inside,
     sharpness,
+    visible_part,
 )
 
 LOOK = Options(embeddings=False, attributes=False, min_score=0.5)
@@ -36,7 +36,7 @@ def group(solvay: Path) -> Image:
 @pytest.fixture(scope="module")
 def face(engine: FaceEngine, group: Image) -> Face:
     """The clearest face of Solvay 1927."""
-    return engine.faces_of(group, LOOK)[0]
+    return engine.analyse_image(group, LOOK)[0]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def reasons_of(engine: FaceEngine) -> Callable[[Image], tuple[str, ...]]:
     """The reasons against the face nearest to the middle of an image."""
 
     def reasons(image: Image) -> tuple[str, ...]:
-        found = engine.faces_of(image, LOOK)
+        found = engine.analyse_image(image, LOOK)
         assert found, "no face is left to judge"
         middle = np.array(image.shape[1::-1]) / 2
         nearest = min(found, key=lambda one: float(np.abs(one.landmarks[2] - middle).sum()))
@@ -92,7 +92,7 @@ def test_light(portrait: Image, reasons_of: Callable, gain: float, reason: str) 
 
 
 def test_a_face_in_the_shade_is_as_sharp(portrait: Image, face: Face, engine: FaceEngine) -> None:
-    shade = engine.faces_of((portrait * 0.4).astype(np.uint8), LOOK)[0]
+    shade = engine.analyse_image((portrait * 0.4).astype(np.uint8), LOOK)[0]
     assert face.quality
     assert shade.quality
     assert shade.quality.sharpness == pytest.approx(face.quality.sharpness, rel=0.1)
@@ -103,7 +103,7 @@ def test_a_small_face_is_too_small(group: Image, engine: FaceEngine) -> None:
     image = np.zeros((640, 640, 3), np.uint8)
     few = cv2.resize(group[600:1200, 1900:2700], (160, 120), interpolation=cv2.INTER_AREA)
     image[200:320, 200:360] = few
-    found = engine.faces_of(image, LOOK)
+    found = engine.analyse_image(image, LOOK)
     assert found
     for small in found:
         assert small.quality
@@ -114,21 +114,21 @@ def test_a_small_face_is_too_small(group: Image, engine: FaceEngine) -> None:
 def test_a_face_cut_off_by_the_frame(portrait: Image, face: Face, engine: FaceEngine) -> None:
     width = int(face.bbox[2]) - int(face.bbox[0])
     part = np.ascontiguousarray(portrait[:, 2 * width + int(0.45 * width) :])
-    cut = min(engine.faces_of(part, LOOK), key=lambda one: one.bbox[0])
+    cut = min(engine.analyse_image(part, LOOK), key=lambda one: one.bbox[0])
     assert cut.quality
     assert cut.quality.visible < 0.65
     assert "cut_off" in cut.quality.reasons
 
 
 def test_a_face_that_is_hardly_one(engine: FaceEngine, group: Image) -> None:
-    found = engine.faces_of(group, replace(LOOK, min_score=0.1))
+    found = engine.analyse_image(group, replace(LOOK, min_score=0.1))
     doubtful = [one for one in found if one.score < 0.7]
     assert doubtful
     assert all("low_confidence" in one.quality.reasons for one in doubtful if one.quality)
 
 
 def test_usable_is_a_score_of_a_half_or_more(engine: FaceEngine, group: Image) -> None:
-    found = engine.faces_of(group, replace(LOOK, min_score=0.1))
+    found = engine.analyse_image(group, replace(LOOK, min_score=0.1))
     assert {one.usable for one in found} == {True, False}
     for one in found:
         assert one.quality
@@ -159,7 +159,7 @@ def test_a_pose_over_the_limit_is_extreme_and_said_once(face: Face, portrait: Im
 def test_without_a_crop_or_without_asking_there_is_no_quality(
     engine: FaceEngine, group: Image
 ) -> None:
-    unasked = engine.faces_of(group, replace(LOOK, quality=False, max_faces=1))[0]
+    unasked = engine.analyse_image(group, replace(LOOK, quality=False, max_faces=1))[0]
     assert (unasked.quality, unasked.usable) == (None, None)
     assert replace(unasked, error="landmarks are degenerate").usable is False
 
@@ -173,7 +173,7 @@ def test_the_settings_are_the_limits(starter: Pack, group: Image) -> None:
         quality_max_yaw=1.0,
     )
     assert quality_limits(settings) == QualityLimits(min_size=77, max_yaw=1)
-    found = load_engine(settings, runtime_config(settings)).faces_of(group, LOOK)
+    found = load_engine(settings, runtime_config(settings)).analyse_image(group, LOOK)
     for one in found:
         assert one.quality
         assert ("too_small" in one.quality.reasons) == (one.quality.size < 77)
@@ -193,11 +193,11 @@ def test_a_box_and_its_part_in_the_image() -> None:
     def box(*corners: float) -> np.ndarray:
         return np.array(corners, np.float32)
 
-    assert inside(box(10, 10, 30, 50), (100, 100, 3)) == (20, 1)
-    assert inside(box(-10, 10, 10, 50), (100, 100, 3)) == (10, 0.5)
-    assert inside(box(90, 80, 110, 120), (100, 100, 3)) == (10, 0.25)
-    assert inside(box(-30, 0, -10, 20), (100, 100, 3)) == (0, 0)
-    assert inside(box(10, 10, 10, 50), (100, 100, 3)) == (0, 0)
+    assert visible_part(box(10, 10, 30, 50), (100, 100, 3)) == (20, 1)
+    assert visible_part(box(-10, 10, 10, 50), (100, 100, 3)) == (10, 0.5)
+    assert visible_part(box(90, 80, 110, 120), (100, 100, 3)) == (10, 0.25)
+    assert visible_part(box(-30, 0, -10, 20), (100, 100, 3)) == (0, 0)
+    assert visible_part(box(10, 10, 10, 50), (100, 100, 3)) == (0, 0)
 
 
 def test_merits_are_a_half_at_the_limit() -> None:

@@ -1,4 +1,4 @@
-"""The service without a server: files in, faces out, decoding beside the networks."""
+"""The service without a server: files in, faces out, decoded while the networks run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,8 @@ from face_service.engine_factory import load_engine, runtime_config
 from face_service.errors import RequestError
 from face_service.face_engine import Options
 from face_service.observability.timing import StageTimes
-from face_service.serving.answers import ImageAnalysis
+from face_service.serving.answers import Answer
 from face_service.serving.service import FaceService
-
-Outcome = ImageAnalysis | RequestError
-"""The faces of an image, or why there are none."""
 
 
 @asynccontextmanager
@@ -52,8 +49,8 @@ async def started(settings: Settings) -> AsyncIterator[FaceService]:
 
 async def analyse_files(
     service: FaceService, files: Iterable[File], options: Options, settings: Settings
-) -> AsyncGenerator[tuple[File, Outcome | None], None]:
-    """What becomes of each file, in order, within the limits of the service: None for one
+) -> AsyncGenerator[tuple[File, Answer | None], None]:
+    """The answer for each file, in order, within the limits of the service: None for one
     that lies in a folder and is no image.
 
     So many are under way that there is always one to compute: every worker has a full batch in
@@ -61,11 +58,11 @@ async def analyse_files(
     """
     ahead = service.ahead
     max_bytes = int(settings.max_body_mb * 1e6)
-    under_way: deque[tuple[File, asyncio.Task[Outcome | None]]] = deque()
+    under_way: deque[tuple[File, asyncio.Task[Answer | None]]] = deque()
 
-    async def analyse(file: File) -> Outcome | None:
+    async def analyse(file: File) -> Answer | None:
         try:
-            data = await service.beside(read_file, file, max_bytes)
+            data = await service.run_in_pool(read_file, file, max_bytes)
             return await service.analyse(data, options, StageTimes()) if data is not None else None
         except RequestError as error:
             return error
@@ -83,4 +80,4 @@ async def analyse_files(
         rest = [task for _, task in under_way]
         for task in rest:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)  # and out of the line
+        await asyncio.gather(*rest, return_exceptions=True)  # and out of the queue

@@ -52,10 +52,10 @@ async def analyse(
     """The faces of each file. Raises FaceServiceError for the first that is no image."""
     found = []
     async with started(settings) as service:
-        async for file, outcome in analyse_files(service, files, options.for_engine(), settings):
-            if not isinstance(outcome, ImageAnalysis):
-                raise FaceServiceError(f"{file.name}: {outcome}")
-            found.append(outcome)
+        async for file, answer in analyse_files(service, files, options.for_engine(), settings):
+            if not isinstance(answer, ImageAnalysis):
+                raise FaceServiceError(f"{file.name}: {answer}")
+            found.append(answer)
     return found
 
 

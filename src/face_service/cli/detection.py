@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from tqdm import tqdm
 
-from face_service.cli.analysis import Outcome, analyse_files, started
+from face_service.cli.analysis import analyse_files, started
 from face_service.cli.drawing import draw, drawing_paths
 from face_service.cli.files import File, find_files
 from face_service.cli.lines import Lines
@@ -23,7 +23,7 @@ from face_service.errors import ImageTooLarge, InvalidImage, RequestError
 from face_service.face_engine import EngineInfo, Face, clip
 from face_service.schemas import DetectOptions
 from face_service.serialization import render_faces, render_model
-from face_service.serving.answers import ImageAnalysis
+from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.comparison import WORDS
 from face_service.vision.image import set_up_opencv
 
@@ -34,7 +34,7 @@ LOOKED_AT = (ImageAnalysis, InvalidImage, ImageTooLarge)
 """Outcomes that say something of an image. Any other, a disk that has gone or an engine that
 failed, says nothing: it is no line of --out, and the next run tries the file again."""
 
-Write = Callable[[File, Outcome], None]
+Write = Callable[[File, Answer], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class Tally:
     no_images: int = 0  # in folders
     before: int = 0  # in the file of an earlier run
 
-    def add(self, outcome: Outcome | None) -> None:
+    def add(self, answer: Answer | None) -> None:
         """Count a file in."""
-        if isinstance(outcome, ImageAnalysis):
+        if isinstance(answer, ImageAnalysis):
             self.images += 1
-            self.faces += len(outcome.faces)
-        elif outcome is None:
+            self.faces += len(answer.faces)
+        elif answer is None:
             self.no_images += 1
         else:
             self.failed += 1
@@ -117,12 +117,14 @@ async def detect(
             analysed = analyse_files(service, rest, options.for_engine(), settings)
             async with aclosing(analysed):
                 with tqdm(initial=tally.before, total=len(files), unit="file", **BAR) as bar:
-                    async for file, outcome in analysed:
-                        if isinstance(outcome, ImageAnalysis) and drawings:
-                            await service.beside(draw, file, drawings[file.path], outcome, settings)
-                        if outcome is not None:
-                            write(file, outcome)
-                        tally.add(outcome)
+                    async for file, answer in analysed:
+                        if isinstance(answer, ImageAnalysis) and drawings:
+                            await service.run_in_pool(
+                                draw, file, drawings[file.path], answer, settings
+                            )
+                        if answer is not None:
+                            write(file, answer)
+                        tally.add(answer)
                         bar.update()
 
 
@@ -134,25 +136,25 @@ BAR: dict[str, Any] = {"leave": False, "disable": None, "dynamic_ncols": True}
 def opened(
     output: Output, info: EngineInfo, options: DetectOptions, tally: Tally
 ) -> Iterator[tuple[Write, set[str]]]:
-    """How an outcome is written, and the names of the files that need not be looked at."""
+    """How an answer is written, and the names of the files that need not be looked at."""
     about = {"model": render_model(info), "options": options.model_dump()}
 
-    def as_line(file: File, outcome: Outcome) -> bytes:
-        content = {"file": file.name, **as_json(outcome, options), **about}
+    def as_line(file: File, answer: Answer) -> bytes:
+        content = {"file": file.name, **as_json(answer, options), **about}
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    def keep(file: File, outcome: Outcome) -> None:
-        if isinstance(outcome, LOOKED_AT):
-            lines.write(as_line(file, outcome))
+    def keep(file: File, answer: Answer) -> None:
+        if isinstance(answer, LOOKED_AT):
+            lines.write(as_line(file, answer))
         else:
-            say_text(file, outcome)
+            say_text(file, answer)
 
     if output.file:
         with closing(Lines(output.file, same=about)) as lines:
             tally.failed = lines.failed
             yield keep, lines.done
     elif output.json:
-        yield lambda file, outcome: say(as_line(file, outcome).decode()), set()
+        yield lambda file, answer: say(as_line(file, answer).decode()), set()
     else:
         yield say_text, set()
 
@@ -164,29 +166,29 @@ def say(text: str, error: bool = False) -> None:
     stream.flush()
 
 
-def say_text(file: File, outcome: Outcome) -> None:
+def say_text(file: File, answer: Answer) -> None:
     """Print what was found, for people."""
-    if isinstance(outcome, RequestError):
-        say(f"{file.name}: {outcome}", error=True)
+    if isinstance(answer, RequestError):
+        say(f"{file.name}: {answer}", error=True)
     else:
-        say(as_text(file, outcome))
+        say(as_text(file, answer))
 
 
-def as_json(outcome: Outcome, options: DetectOptions) -> dict[str, Any]:
+def as_json(answer: Answer, options: DetectOptions) -> dict[str, Any]:
     """The fields of an answer of POST /detect/batch."""
-    if isinstance(outcome, RequestError):
+    if isinstance(answer, RequestError):
         return {
             "image_width": None,
             "image_height": None,
             "faces": [],
             "faces_omitted": 0,
-            "error": outcome.fields(),
+            "error": answer.fields(),
         }
     return {
-        "image_width": outcome.width,
-        "image_height": outcome.height,
-        "faces": render_faces(outcome, options),
-        "faces_omitted": outcome.faces_omitted,
+        "image_width": answer.width,
+        "image_height": answer.height,
+        "faces": render_faces(answer, options),
+        "faces_omitted": answer.faces_omitted,
         "error": None,
     }
 

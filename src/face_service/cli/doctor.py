@@ -53,11 +53,11 @@ def doctor(
 
 
 def write(text: str) -> None:
-    """Print, whatever letters the terminal has."""
+    """Print; characters that the terminal cannot show are replaced."""
     typer.echo(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
 
 
 def say(what: str) -> None:
-    """Tell a person what takes so long."""
+    """Print a line about what is under way, on a terminal."""
     if sys.stderr.isatty():
         print(f"{what} …", file=sys.stderr)

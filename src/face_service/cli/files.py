@@ -25,7 +25,7 @@ class File(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The path as text that can be printed: bytes that are no UTF-8 become \\xNN."""
+        r"""The path as text that can be printed: bytes that are no UTF-8 become \xNN."""
         return os.fsencode(self.path).decode(errors="backslashreplace")
 
 

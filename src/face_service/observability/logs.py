@@ -46,10 +46,10 @@ def configure_logging(level: str, form: LogFormat, file: int = STDERR) -> None:
     logging.getLogger("uvicorn.error").addFilter(is_not_logged_elsewhere)
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: logger.critical(
-        "The process ends: nobody expected this", exc_info=(kind, error, trace)
+        "The process ends: an unexpected exception", exc_info=(kind, error, trace)
     )
     threading.excepthook = lambda hook: logger.critical(
-        "A thread ends: nobody expected this", exc_info=hook.exc_value
+        "A thread ends: an unexpected exception", exc_info=hook.exc_value
     )
 
 
@@ -82,7 +82,7 @@ def formatter(form: LogFormat) -> ProcessorFormatter:
 
 
 def add_fields(_: Any, __: str, event: EventDict) -> EventDict:
-    """structlog processor: add the `fields` of a log record."""
+    """A processor of structlog: add the `fields` of a log record."""
     event.update(getattr(event["_record"], "fields", {}))
     return event
 

@@ -57,7 +57,7 @@ def nanoseconds(seconds: float) -> int:
 
 
 def add_trace_id(_: Any, __: str, event: EventDict) -> EventDict:
-    """structlog processor: add `trace_id` and `span_id` of the current span to a log line."""
+    """A processor of structlog: add `trace_id` and `span_id` of the current span to a log line."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)

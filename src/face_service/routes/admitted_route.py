@@ -28,6 +28,7 @@ class AdmittedRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Handler:
+        """The route's handler behind admission, with a deadline and a watch for a disconnect."""
         handle = super().get_route_handler()
 
         async def admitted(request: Request) -> Response:

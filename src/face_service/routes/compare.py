@@ -48,7 +48,7 @@ async def compare_images(
     _, files = zip(*upload.files, strict=True)
     info, answers = await service.analyse_many(files, options.for_engine(), record.times)
     a, b = (unwrap(answer, field) for answer, field in zip(answers, FIELDS, strict=True))
-    found = await service.beside(compare, a.faces, b.faces, info, FIELDS)
+    found = await service.run_in_pool(compare, a.faces, b.faces, info, FIELDS)
     elapsed_ms = (time.perf_counter() - started) * 1e3
     record_results(record, [a, b])
     counts = f"{len(a.faces)} with {len(b.faces)} faces"

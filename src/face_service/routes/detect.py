@@ -127,7 +127,7 @@ async def extract_embedding(
     An option in the body wins over the query parameter of its name.
     """
     # No reference to body or text is kept while the image waits in the queue.
-    given, image = await service.beside(parse_embedding_request, await read_body(request))
+    given, image = await service.run_in_pool(parse_embedding_request, await read_body(request))
     return await answer(service, image, options.model_copy(update=given), record)
 
 
@@ -160,7 +160,7 @@ async def serialise(
 
     if sum(record.faces) <= SERIALISED_AT_ONCE:
         return measured()
-    return await service.beside(measured)
+    return await service.run_in_pool(measured)
 
 
 def record_results(record: RequestRecord, analyses: Sequence[ImageAnalysis]) -> None:

@@ -40,6 +40,7 @@ class Assets(StaticFiles):
     unchanged), so that after an upgrade no page mixes two versions."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """The response with a file, to be revalidated."""
         response = super().file_response(*args, **kwargs)
         response.headers["Cache-Control"] = "no-cache"
         return response

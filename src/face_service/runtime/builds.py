@@ -21,7 +21,7 @@ BUILDS = (
 
 STANDS_IN = "+see.onnxruntime."
 """In the version of an `onnxruntime` that holds no module and keeps the CPU build away from
-another one: docs/decisions/0020-one-onnxruntime.md."""
+another one: docs/decisions/0020-one-onnxruntime.md, with what retires it."""
 
 
 def installed_builds() -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """Programs compiled in processes of their own, before the first request.
 
 A compiler that crashes takes its process along, one that hangs keeps it for ever. `python -m
-face_service.runtime.compiling` is that process (see child_process): its request says what to
+face_service.runtime.compiling` is that process (see child_process): its request names what to
 compile, and it ends with status 0 when the program is in its folder.
 """
 
@@ -22,7 +22,7 @@ from face_service.errors import ProviderError
 
 from .child_process import end_with_parent, python_module, requests, run_until
 from .programs import SessionSpec
-from .providers import PROVIDERS, CompiledModel, RuntimeConfig
+from .providers import PROVIDERS, ProgramSpec, RuntimeConfig
 from .session import open_session
 
 logger = logging.getLogger(__name__)
@@ -34,29 +34,29 @@ LOG = "compile.log"
 
 
 def compile_missing(
-    specs: Sequence[SessionSpec], providers: Sequence[str], setup: RuntimeConfig
+    specs: Sequence[SessionSpec], providers: Sequence[str], config: RuntimeConfig
 ) -> None:
     """Compile every program that is not in its folder yet, one after the other, and report it to
-    `setup.progress`. Processes that share a cache compile each program once.
+    `config.progress`. Processes that share a cache compile each program once.
 
     Raises ProviderError if one crashes, fails, or takes longer than COMPILE_TIMEOUT_S.
     """
     missing = [spec for spec in specs if not (_folder(spec) / COMPLETE).exists()]
-    setup.progress.begin(len(missing))
+    config.progress.begin(len(missing))
     try:
         for spec in missing:
-            setup.progress.compiling(spec.label)
+            config.progress.compiling(spec.label)
             with FileLock(_folder(spec) / "lock"):  # another process may want the same
                 if not (_folder(spec) / COMPLETE).exists():
                     with spec.file() as path:
-                        compile_one(path, spec, providers, setup)
+                        compile_one(path, spec, providers, config)
                     _mark(spec, providers[0])
     finally:
-        setup.progress.end()
+        config.progress.end()
 
 
 def compile_one(
-    path: Path, spec: SessionSpec, providers: Sequence[str], setup: RuntimeConfig
+    path: Path, spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig
 ) -> None:
     """Compile one program in a child process. Its output goes to LOG in the program's folder.
 
@@ -64,12 +64,12 @@ def compile_one(
     """
     log_path = _folder(spec) / LOG
     what = f"{providers[0]}: compiling {spec.label}"
-    line = json.dumps(as_json(path, spec, providers, setup))
+    line = json.dumps(as_json(path, spec, providers, config))
     with log_path.open("wb") as log:
-        status = run_until(COMMAND, line, setup.compile_timeout, log, log)
+        status = run_until(COMMAND, line, config.compile_timeout, log, log)
     if status is None:
         raise ProviderError(
-            f"{what} did not end within COMPILE_TIMEOUT_S={setup.compile_timeout:g}. "
+            f"{what} did not end within COMPILE_TIMEOUT_S={config.compile_timeout:g}. "
             f"What it said is in {log_path}"
         )
     if status < 0:
@@ -82,19 +82,19 @@ def compile_one(
 
 
 def as_json(
-    path: Path, spec: SessionSpec, providers: Sequence[str], setup: RuntimeConfig
+    path: Path, spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig
 ) -> dict[str, Any]:
     """The request to the child."""
     return {
         "path": str(path),
         "providers": list(providers),
-        "setup": {
-            "threads": setup.threads,
-            "precision": setup.precision,
-            "device": setup.device,
-            "memory_limit": setup.memory_limit,
-            "overrides": {name: dict(options) for name, options in setup.overrides.items()},
-            "cache": str(setup.cache),
+        "config": {
+            "threads": config.threads,
+            "precision": config.precision,
+            "device": config.device,
+            "memory_limit": config.memory_limit,
+            "overrides": {name: dict(options) for name, options in config.overrides.items()},
+            "cache": str(config.cache),
         },
         "input_name": spec.program.input_name,
         "shapes": spec.program.shapes,
@@ -107,12 +107,12 @@ def compile_here(content: dict[str, Any]) -> None:
 
     content: of `as_json`.
     """
-    setup = RuntimeConfig(**{**content["setup"], "cache": Path(content["setup"]["cache"])})
+    config = RuntimeConfig(**{**content["config"], "cache": Path(content["config"]["cache"])})
     shapes = tuple(tuple(shape) for shape in content["shapes"])
-    program = CompiledModel(content["input_name"], shapes, Path(content["folder"]))
+    program = ProgramSpec(content["input_name"], shapes, Path(content["folder"]))
     providers = content["providers"]
     PROVIDERS[providers[0]].prepare()
-    opened = open_session(Path(content["path"]), providers, setup, program)
+    opened = open_session(Path(content["path"]), providers, config, program)
     for shape in shapes:
         opened.session.run(None, {program.input_name: np.zeros(shape, np.float32)})
 

@@ -13,7 +13,7 @@ from face_service.runtime.files import publish_file
 from .providers import RuntimeConfig
 
 
-def half_precision(path: Path, sha256: str, setup: RuntimeConfig) -> Path:
+def half_precision(path: Path, sha256: str, config: RuntimeConfig) -> Path:
     """The network in `path` with weights and arithmetic in fp16, inputs and outputs in fp32.
 
     Made once, by the converter in ONNX Runtime's package, and kept beside the compiled programs.
@@ -21,7 +21,7 @@ def half_precision(path: Path, sha256: str, setup: RuntimeConfig) -> Path:
     Operators that have no fp16 kernel keep fp32 behind casts (its DEFAULT_OP_BLOCK_LIST). Raises
     ProviderError where the package `onnx` is missing or the file cannot be written.
     """
-    folder = setup.cache / "fp16"
+    folder = config.cache / "fp16"
     half = folder / f"{path.stem}-{sha256[:16]}-{onnxruntime.__version__}.onnx"
     if half.exists():
         return half
@@ -47,7 +47,8 @@ def drop_repeated_nodes(graph: Any) -> None:
     """Remove from a GraphProto each node whose outputs earlier nodes have already.
 
     The converter of 1.26 casts a value once for every operator that keeps fp32 and takes it, under
-    one name; ONNX Runtime then refuses the network ("two nodes with same node name").
+    one name; ONNX Runtime then refuses the network ("two nodes with same node name"). Retired when
+    every supported build has the shared cast of 1.32: findings/onnxruntime-fp16-same-cast.sh.
     """
     given: set[str] = set()
     kept = []

@@ -47,31 +47,31 @@ EXTERNAL = {
 own of what its kernels rearrange: a quarter of the weights of a ResNet-50."""
 
 
-def mapped_network(path: Path, sha256: str, setup: RuntimeConfig) -> Path | None:
+def mapped_network(path: Path, sha256: str, config: RuntimeConfig) -> Path | None:
     """The saved graph of the network in the file `path`, of SHA-256 `sha256`; made where it is not
     there yet, once by the processes that share a cache. To be opened without optimisations.
 
     None where it cannot be made: on a disk that is full or read-only, or where ONNX Runtime fails.
     """
-    folder = folder_of(sha256, setup)
+    folder = folder_of(sha256, config)
     try:
         if not is_complete(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.parent / "lock"):
                 if not is_complete(folder):  # another process may have made it meanwhile
-                    make(path, folder, setup)
+                    make(path, folder, config)
     except (OSError, RuntimeError) as error:
         logger.warning("The weights of %s are copied into memory, not mapped: %s", path.name, error)
         return None
     return folder / GRAPH
 
 
-def folder_of(sha256: str, setup: RuntimeConfig) -> Path:
+def folder_of(sha256: str, config: RuntimeConfig) -> Path:
     """The folder of a saved network: graph and weights depend on the network, on the build of ONNX
     Runtime, and on the instructions for which its kernels arrange weights."""
     facts = [onnxruntime.get_build_info(), fingerprint()]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    return setup.cache / "cpu" / sha256[:16] / f"{onnxruntime.__version__}-{digest}"
+    return config.cache / "cpu" / sha256[:16] / f"{onnxruntime.__version__}-{digest}"
 
 
 def is_complete(folder: Path) -> bool:
@@ -95,13 +95,13 @@ def sizes_of(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in paths if path.exists()}
 
 
-def make(path: Path, folder: Path, setup: RuntimeConfig) -> None:
+def make(path: Path, folder: Path, config: RuntimeConfig) -> None:
     """Save a network in `folder`, whole or not at all, by a child process, whose memory is gone
     with it. Raises OSError, and RuntimeError where the child fails."""
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
     try:
         line = json.dumps({"path": str(path.resolve()), "folder": str(scratch)})
-        ended = run(COMMAND, setup.compile_timeout, line)
+        ended = run(COMMAND, config.compile_timeout, line)
         if ended is None or ended.status != 0:
             said = ended.err.strip().splitlines()[-1:] if ended else []
             raise RuntimeError(said[0] if said else "the process that saves them has ended")

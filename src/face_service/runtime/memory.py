@@ -56,7 +56,7 @@ OUT_OF_MEMORY = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """Messages of ONNX Runtime and the libraries under it when memory has run out. There is no
-exception of its own for it (microsoft/onnxruntime#16307); seen in #22702, #9939,
+exception of its own for it, which microsoft/onnxruntime#16307 would bring; seen in #22702, #9939,
 ROCm/AMDMIGraphX#1688 and immich-app/immich#25165, #31675."""
 
 

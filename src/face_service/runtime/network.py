@@ -72,7 +72,7 @@ class Network:
         policy: ShapePolicy,
         sessions: Mapping[int, Mapping[Shape | None, OpenSession]],
         provider: Provider,
-        setup: RuntimeConfig,
+        config: RuntimeConfig,
     ) -> None:
         self.name = name
         self.input_shape = graph_input.shape or ()
@@ -82,7 +82,7 @@ class Network:
         self.observer: Callable[[Floats], object] | None = None
         self._input_name = graph_input.name
         self._provider = provider
-        self._setup = setup
+        self._config = config
         self._runs = 0
         self._shrink_next = False
         self._sessions = dict(sessions)
@@ -147,7 +147,7 @@ class Network:
         """
         parts = [
             outputs
-            for part, size in cut(blob, self.policy)
+            for part, size in split_batches(blob, self.policy)
             for outputs in self._run_or_halve(part, size)
         ]
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
@@ -160,7 +160,7 @@ class Network:
             if smaller is None:
                 raise
             logger.warning("%s: a batch of %d is tried in halves", self.name, batch)
-            return [self._run_padded(part, size) for part, size in cut(rows, smaller)]
+            return [self._run_padded(part, size) for part, size in split_batches(rows, smaller)]
 
     def _run_padded(self, rows: Floats, batch: int) -> list[Floats]:
         wanted = len(rows)
@@ -181,26 +181,26 @@ class Network:
         if not self._provider.one_at_a_time:
             yield
             return
-        if not self._setup.one_at_a_time.acquire(timeout=EXCLUSIVE_TIMEOUT_S):
+        if not self._config.one_at_a_time.acquire(timeout=EXCLUSIVE_TIMEOUT_S):
             raise InferenceFailed("Another run has hung, and two at once are not safe")
         try:
             yield
         finally:
-            self._setup.one_at_a_time.release()
+            self._config.one_at_a_time.release()
 
     def _run_options(self) -> tuple[Any, ...]:
         """Run options that shrink the arena after this run, where that is due; else none."""
-        every = self._setup.shrink_every
+        every = self._config.shrink_every
         due = self._shrink_next or (every and self._runs % every == 0)
         if not (due and self._provider.shrinks):
             return ()
         self._shrink_next = False
         options = onnxruntime.RunOptions()
-        options.add_run_config_entry(SHRINK, f"gpu:{self._provider.card(self._setup)}")
+        options.add_run_config_entry(SHRINK, f"gpu:{self._provider.card(self._config)}")
         return (options,)
 
 
-def cut(blob: Floats, policy: ShapePolicy) -> Iterator[tuple[Floats, int]]:
+def split_batches(blob: Floats, policy: ShapePolicy) -> Iterator[tuple[Floats, int]]:
     """The rows of each run, and the size of the batch that they are to be filled up to."""
     start = 0
     for run in policy.runs(len(blob)):
@@ -209,7 +209,7 @@ def cut(blob: Floats, policy: ShapePolicy) -> Iterator[tuple[Floats, int]]:
 
 
 def load_networks(
-    specs: Sequence[NetworkSpec], providers: Sequence[str], setup: RuntimeConfig
+    specs: Sequence[NetworkSpec], providers: Sequence[str], config: RuntimeConfig
 ) -> list[Network]:
     """Load a network for each of `specs`, in order; compile first what must be compiled.
 
@@ -219,9 +219,9 @@ def load_networks(
     """
     provider = PROVIDERS[providers[0]]
     provider.prepare()
-    plans = [_plan(spec, provider, setup) for spec in specs]
+    plans = [_plan(spec, provider, config) for spec in specs]
     if provider.compiles:
-        compile_missing([session for plan in plans for session in plan.sessions], providers, setup)
+        compile_missing([session for plan in plans for session in plan.sessions], providers, config)
     return [
         Network(
             spec.path.name,
@@ -229,13 +229,13 @@ def load_networks(
             plan.policy,
             {
                 width: {
-                    spec.key: open_spec(spec, providers, replace(setup, threads=width))
+                    spec.key: open_spec(spec, providers, replace(config, threads=width))
                     for spec in plan.sessions
                 }
-                for width in (setup.threads, *(setup.narrower if provider.maps_weights else ()))
+                for width in (config.threads, *(config.narrower if provider.maps_weights else ()))
             },
             provider,
-            setup,
+            config,
         )
         for spec, plan in zip(specs, plans, strict=True)
     ]
@@ -247,19 +247,19 @@ class _Plan(NamedTuple):
     sessions: list[SessionSpec]
 
 
-def _plan(spec: NetworkSpec, provider: Provider, setup: RuntimeConfig) -> _Plan:
+def _plan(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -> _Plan:
     graph_input = read_input(spec.path)
     if graph_input.shape is None or len(graph_input.shape) != 4:
         raise ValueError(f"{spec.path.name}: its input is not [n, 3, height, width]")
     batch, channels, height, width = graph_input.shape
-    policy = provider.shapes_for(setup).for_fixed_batch(1 if spec.single else batch)
+    policy = provider.shapes_for(config).for_fixed_batch(1 if spec.single else batch)
     sizes = spec.sizes or ((height or 0, width or 0),)
     shapes = [(rows, channels or 3, *size) for rows in policy.batches for size in sizes]
     source, sha256 = spec.path, spec.sha256
-    if setup.precision == "fp16" and provider.halves_file:
-        source = half_precision(source, sha256, setup)
-    specs = specs_for(source, sha256, graph_input, shapes, provider, setup)
+    if config.precision == "fp16" and provider.halves_file:
+        source = half_precision(source, sha256, config)
+    specs = specs_for(source, sha256, graph_input, shapes, provider, config)
     if provider.maps_weights:
-        saved = mapped_network(source, sha256, setup)
+        saved = mapped_network(source, sha256, config)
         specs = [replace(spec, saved=saved) for spec in specs]
     return _Plan(graph_input, policy, specs)

@@ -48,7 +48,8 @@ class Profile:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         session_options.enable_profiling = self._enabled = True
         session_options.profile_file_prefix = str(Path(folder) / "profile")
-        # A pool of threads that was once profiled keeps 1.7 KB of every run, for ever.
+        # A pool of threads that was once profiled keeps 1.7 KB of every run, for ever:
+        # findings/onnxruntime-profile-memory.sh fails once that is mended.
         session_options.intra_op_num_threads = 1
 
     def end(self, session: Any) -> Placement:

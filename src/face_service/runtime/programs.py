@@ -21,7 +21,7 @@ import onnxruntime
 from face_service.errors import ProviderError
 
 from .graph import Shape, TensorInfo, with_input_shape
-from .providers import CompiledModel, Provider, RuntimeConfig
+from .providers import ProgramSpec, Provider, RuntimeConfig
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class SessionSpec:
     source: Path
     fix: Shape | None
     key: Shape | None
-    program: CompiledModel
+    program: ProgramSpec
     saved: Path | None = None
 
     @property
@@ -73,7 +73,7 @@ def specs_for(
     graph_input: TensorInfo,
     shapes: Sequence[Shape],
     provider: Provider,
-    setup: RuntimeConfig,
+    config: RuntimeConfig,
 ) -> list[SessionSpec]:
     """The sessions a network needs: one for each of `shapes` where the provider's policy is
     "fixed", else one for all.
@@ -81,15 +81,15 @@ def specs_for(
     sha256: of the network before `source` was made of it. The folders of programs exist afterwards.
     Raises ProviderError where one cannot be made and the provider cannot do without.
     """
-    if provider.shapes_for(setup).kind != "fixed":
-        program = _program(sha256, graph_input.name, tuple(shapes), provider, setup)
+    if provider.shapes_for(config).kind != "fixed":
+        program = _program(sha256, graph_input.name, tuple(shapes), provider, config)
         return [SessionSpec(source, None, None, program)]
     return [
         SessionSpec(
             source,
             None if graph_input.shape == shape else shape,
             shape,
-            _program(sha256, graph_input.name, (shape,), provider, setup),
+            _program(sha256, graph_input.name, (shape,), provider, config),
         )
         for shape in shapes
     ]
@@ -100,26 +100,26 @@ def _program(
     input_name: str,
     shapes: tuple[Shape, ...],
     provider: Provider,
-    setup: RuntimeConfig,
-) -> CompiledModel:
-    if not provider.keeps_programs(setup):
-        return CompiledModel(input_name, shapes, None)
-    folder = folder_of(sha256, shapes, provider, setup)
+    config: RuntimeConfig,
+) -> ProgramSpec:
+    if not provider.keeps_programs(config):
+        return ProgramSpec(input_name, shapes, None)
+    folder = folder_of(sha256, shapes, provider, config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if provider.compiles:
             raise ProviderError(
-                f"{provider.name} keeps what it compiles under {setup.cache}, which cannot be "
+                f"{provider.name} keeps what it compiles under {config.cache}, which cannot be "
                 f"written: {error.strerror}. Set MODEL_CACHE_DIR to a folder that can"
             ) from error
         logger.warning("%s compiles at every start: %s", provider.name, error)
-        return CompiledModel(input_name, shapes, None)
-    return CompiledModel(input_name, shapes, folder)
+        return ProgramSpec(input_name, shapes, None)
+    return ProgramSpec(input_name, shapes, folder)
 
 
 def folder_of(
-    sha256: str, shapes: Sequence[Shape], provider: Provider, setup: RuntimeConfig
+    sha256: str, shapes: Sequence[Shape], provider: Provider, config: RuntimeConfig
 ) -> Path:
     """The folder of a program. Whatever would make it another program is part of the path: the
     network, the shapes, ONNX Runtime's version, driver and card, precision and options."""
@@ -127,11 +127,11 @@ def folder_of(
     size = (
         in_words(first, "x") if first == last else f"{in_words(first, 'x')}-{in_words(last, 'x')}"
     )
-    facts = [shapes, setup.precision, setup.device, dict(setup.overrides.get(provider.name, {}))]
+    facts = [shapes, config.precision, config.device, dict(config.overrides.get(provider.name, {}))]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
     architecture = "".join(c if c.isalnum() or c in ".-+" else "_" for c in provider.architecture())
     return (
-        setup.cache
+        config.cache
         / provider.name.removesuffix("ExecutionProvider").lower()
         / sha256[:16]
         / size

@@ -18,7 +18,7 @@ from .graph import Shape
 from .mapped import discard
 from .placement import Placement, PlacementProbe, Profile, graph_assignment
 from .programs import SessionSpec
-from .providers import CPU, PROVIDERS, CompiledModel, Provider, RuntimeConfig
+from .providers import CPU, PROVIDERS, ProgramSpec, Provider, RuntimeConfig
 
 logger = logging.getLogger(__name__)
 
@@ -44,23 +44,23 @@ class OpenSession:
         return Counter(placement) + Counter(probe(self.session))
 
 
-def open_spec(spec: SessionSpec, providers: Sequence[str], setup: RuntimeConfig) -> OpenSession:
+def open_spec(spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig) -> OpenSession:
     """Open the session that `spec` describes; see `open_session`."""
     if spec.saved is not None:
         try:
-            return open_session(spec.saved, providers, setup, spec.program, optimized=True)
+            return open_session(spec.saved, providers, config, spec.program, optimized=True)
         except Exception as error:
             logger.warning("%s is saved again at the next start: %s", spec.label, error)
             discard(spec.saved)
     with spec.file() as path:
-        return open_session(path, providers, setup, spec.program)
+        return open_session(path, providers, config, spec.program)
 
 
 def open_session(
     path: Path,
     providers: Sequence[str],
-    setup: RuntimeConfig,
-    program: CompiledModel,
+    config: RuntimeConfig,
+    program: ProgramSpec,
     optimized: bool = False,
 ) -> OpenSession:
     """Load the ONNX file `path` onto `providers`.
@@ -70,7 +70,7 @@ def open_session(
     ProviderError with the reason if the file does not load, or if ONNX Runtime left a provider out,
     which it does with a mere warning when a library is missing.
     """
-    options = session_options(setup.threads)
+    options = session_options(config.threads)
     if optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     probe = enable_placement_probe(options, providers)
@@ -80,9 +80,10 @@ def open_session(
         session = onnxruntime.InferenceSession(
             path,
             options,
-            providers=[(name, PROVIDERS[name].options_for(setup, program)) for name in providers],
+            providers=[(name, PROVIDERS[name].options_for(config, program)) for name in providers],
             # Without this, ONNX Runtime's Python computes on the CPU when a provider fails, at the
-            # start or in any later run, for ever, and says so on stdout.
+            # start or in any later run, for ever, and says so on stdout. Retired by
+            # microsoft/onnxruntime#23372.
             enable_fallback=0,
         )
     except Exception as error:
@@ -92,6 +93,7 @@ def open_session(
         advice = f". {libraries}" if libraries and "librar" in str(error) else ""
         reason = in_public(error)
         raise ProviderError(f"{providers[0]} cannot load {path.name}: {reason}{advice}") from error
+    # Retired by an error of InferenceSession's in place of its warning; no issue known.
     taken = session.get_providers()
     for name in providers:
         if name not in taken:
@@ -104,7 +106,8 @@ def open_session(
 
 def in_public(error: Exception) -> str:
     """ONNX Runtime's message on one line, without the name of the host, which CUDA's errors
-    contain: /health shows it to callers without a key."""
+    contain (`hostname=`, cuda_call.cc; no issue known): /health shows it to callers without a
+    key."""
     return " ".join(re.sub(r"; hostname=\S*", "", str(error)).split())
 
 
@@ -119,7 +122,7 @@ def session_options(threads: int) -> Any:
     # else runs on the machine, and from a container's CPU quota: docs/decisions/0012.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Official SCRFD exports declare the output shapes of a 640×640 canvas; ONNX Runtime
-    # warns at every run on another.
+    # warns at every run on another. The files stay as they are, and so does this.
     options.log_severity_level = 3
     return options
 
@@ -131,7 +134,8 @@ def enable_placement_probe(options: Any, providers: Sequence[str]) -> PlacementP
     function that reads the report; to be called once, after the session's first run.
 
     ONNX Runtime has an interface for it from 1.24 on. Older builds, the only ones with ROCm's
-    provider, are profiled, unless the CPU is the only provider: then the report is empty.
+    provider, are profiled, unless the CPU is the only provider: then the report is empty. Retired,
+    and `Profile` with it, by the end of the support of ROCm up to 7.0.
     """
     if hasattr(onnxruntime, "OrtEpAssignedSubgraph"):
         options.add_session_config_entry(RECORD, "1")
@@ -142,8 +146,8 @@ def enable_placement_probe(options: Any, providers: Sequence[str]) -> PlacementP
 
 
 def why_not_loaded(provider: Provider) -> str:
-    """The linker's error for a provider's library, which ONNX Runtime writes to its own log only,
-    and how to install what is missing."""
+    """The linker's error for a provider's library and how to install what is missing. ONNX Runtime
+    writes the former to its own log only; no issue known."""
     if provider.library is None:
         return "check the drivers"
     folder = Path(onnxruntime.__file__).parent / "capi"

@@ -21,7 +21,7 @@ class ErrorResponse(BaseModel):
 
 
 def explain(errors: Sequence[Any], skip: int = 0) -> str:
-    """pydantic's errors as `NAME: MESSAGE; NAME: MESSAGE`.
+    """Errors of pydantic as `NAME: MESSAGE; NAME: MESSAGE`.
 
     `skip`: number of leading parts of each location to leave out, such as `query` or `body`. Names
     are cut at MAX_NAME characters, the list at MAX_ERRORS.

@@ -11,7 +11,7 @@ from face_service.face_engine import EngineInfo, Face, PreparedImage
 from face_service.runtime.memory import is_out_of_memory
 from face_service.vision.image import NO_MEMORY, Checked
 
-from .queue import Outcome
+from .queue import ImageResult
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +59,12 @@ def parts(
     return found
 
 
-def as_answer(image: PreparedImage, outcome: Outcome) -> Answer:
-    """The answer for an image, from its outcome."""
-    if isinstance(outcome, Exception):
-        return as_request_error(outcome)
+def as_answer(image: PreparedImage, result: ImageResult) -> Answer:
+    """The answer for an image, from its result."""
+    if isinstance(result, Exception):
+        return as_request_error(result)
     height, width = image.image.shape[:2]
-    return ImageAnalysis(outcome.info, outcome.faces, width, height, outcome.omitted)
+    return ImageAnalysis(result.info, result.faces, width, height, result.omitted)
 
 
 def as_request_error(error: object) -> RequestError:

@@ -12,7 +12,7 @@ from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
 from face_service.observability.timing import StageTimes
 from face_service.vision.scrfd import DetectedFace
 
-from .queue import Outcome, Predicted, Prediction, QueueEntry
+from .queue import ImageResult, Predicted, Prediction, QueueEntry
 from .validation import validate
 
 STAGES = ("detect", "align", "quality", "embed", "attributes")
@@ -31,7 +31,7 @@ class ImageTask:
         self.pending: deque[DetectedFace] = deque()
         self.described: list[Face] = []
         self.omitted = 0
-        self.outcome: Outcome | None = None
+        self.result: ImageResult | None = None
 
     @property
     def options(self) -> Options:
@@ -41,7 +41,7 @@ class ImageTask:
     @property
     def wanted(self) -> bool:
         """Whether there is a reason to go on."""
-        return self.outcome is None and self.entry.wanted
+        return self.result is None and self.entry.wanted
 
 
 class Batch:
@@ -146,19 +146,19 @@ class Batch:
             self._finish(task)
 
     def _finish(self, task: ImageTask) -> None:
-        if not task.pending and task.outcome is None:
-            task.outcome = Predicted(self._engine.info, task.described, task.omitted)
+        if not task.pending and task.result is None:
+            task.result = Predicted(self._engine.info, task.described, task.omitted)
 
     def _fail(self, task: ImageTask, error: Exception) -> None:
-        task.outcome = error
+        task.result = error
         self.failed = True
 
     def _answer(self) -> None:
         """Answer the entries that are complete, and forget their images."""
         for entry in {task.entry: None for task in self._tasks}:
-            outcomes = [task.outcome for task in self._tasks if task.entry is entry]
-            complete = [outcome for outcome in outcomes if outcome is not None]
-            if len(complete) == len(outcomes) or not entry.wanted:
+            results = [task.result for task in self._tasks if task.entry is entry]
+            complete = [result for result in results if result is not None]
+            if len(complete) == len(results) or not entry.wanted:
                 self._tasks = [task for task in self._tasks if task.entry is not entry]
                 share = self._seconds * len(entry.images) / self._images
                 times = self._times_so_far()

@@ -22,19 +22,19 @@ class Budget:
     @property
     def waiting(self) -> int:
         """How many calls of `acquire` wait."""
-        return sum(not turn.cancelled() for _, turn in self._waiting)
+        return sum(not waiter.cancelled() for _, waiter in self._waiting)
 
     async def acquire(self, amount: int) -> bool:
         """Hold `amount` until it is released. Returns whether it had to wait."""
         if not self._waiting and self._fits(amount):
             self.held += amount
             return False
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((amount, turn))
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append((amount, waiter))
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.cancelled():
+            if waiter.cancelled():
                 self._admit()
             else:  # granted just before the cancellation
                 self.release(amount)
@@ -51,10 +51,10 @@ class Budget:
 
     def _admit(self) -> None:
         while self._waiting:
-            amount, turn = self._waiting[0]
-            if not turn.cancelled():
+            amount, waiter = self._waiting[0]
+            if not waiter.cancelled():
                 if not self._fits(amount):
                     return
                 self.held += amount
-                turn.set_result(None)
+                waiter.set_result(None)
             self._waiting.popleft()

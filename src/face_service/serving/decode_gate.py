@@ -60,7 +60,7 @@ class Reservation:
 
 
 class DecodeGate:
-    """Lets requests decode shortly before their turn, as far as memory goes.
+    """Lets requests decode shortly before their batch, as far as memory goes.
 
     Decoding earlier saves no time: it takes unused pages from the system, and the pixels have left
     the cache when their batch starts (docs/decisions/0012-workers.md).
@@ -100,7 +100,7 @@ class DecodeGate:
         self, images: int, size: int, times: StageTimes
     ) -> AbstractAsyncContextManager[Reservation]:
         """Hold slots and `size` bytes for a new request, for the length of the block or longer
-        (see Reservation). First come, first served; `times` learns how long it waited."""
+        (see Reservation). First come, first served; the wait is added to `times`."""
         return self._reserve(self._new, min(images, self._new.size), size, times)
 
     def reserve_next(

@@ -92,7 +92,7 @@ class Decoder:
 
 
 def perform(task: Task) -> None:
-    """Call what is to be called. A future that has failed meanwhile stays so."""
+    """Run the call and set its future. A future that has failed meanwhile stays so."""
     with suppress(InvalidStateError):
         try:
             result = task.call()
@@ -141,7 +141,7 @@ class DecodePool:
         return len(self) == self._threads
 
     def submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have something called on a thread of the pool, in the context of the caller.
+        """Submit a call to a thread of the pool, in the context of the caller.
 
         The future fails with DecodingStalled if it does not end. Raises NotReady after `close`.
         """
@@ -153,7 +153,7 @@ class DecodePool:
         return future
 
     async def watch(self) -> None:
-        """Replace threads that end or hang, for ever.
+        """Replace threads that end or hang, until cancelled.
 
         Raises StartupError once so many have hung that only a new process helps.
         """

@@ -36,7 +36,9 @@ class Submit(Protocol):
 
     def __call__(
         self, call: Callable[[Checked], PreparedImage], image: Checked, /
-    ) -> Future[PreparedImage]: ...
+    ) -> Future[PreparedImage]:
+        """Submit `call(image)`; the future has its result."""
+        ...
 
 
 class ImagePipeline:
@@ -162,14 +164,14 @@ class ImagePipeline:
             return [as_request_error(error) for error in decoded], 0.0
         reservation.keep_until(entry.future)
         try:
-            outcomes, stages, seconds = await self._workers.run(entry)
+            results, stages, seconds = await self._workers.run(entry)
         finally:
             if allowance:
                 times.add("queue", entry.submitted, entry.began or time.perf_counter())
         times.include(stages)
-        self._metrics.failed.inc(sum(isinstance(one, Exception) for one in outcomes))
-        self._metrics.out_of_memory.inc(sum(isinstance(one, OutOfMemory) for one in outcomes))
-        remaining = iter(outcomes)
+        self._metrics.failed.inc(sum(isinstance(one, Exception) for one in results))
+        self._metrics.out_of_memory.inc(sum(isinstance(one, OutOfMemory) for one in results))
+        remaining = iter(results)
         answers = [
             as_answer(image, next(remaining))
             if isinstance(image, PreparedImage)

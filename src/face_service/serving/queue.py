@@ -26,15 +26,15 @@ class Predicted(NamedTuple):
     omitted: int
 
 
-Outcome = Predicted | Exception
+ImageResult = Predicted | Exception
 """The result of an image: its faces, or the exception that prevented them."""
 
 
 class Prediction(NamedTuple):
-    """The result of an entry: an outcome for each image, how long each stage took, and
+    """The result of an entry: a result for each image, how long each stage took, and
     the entry's share of the engine's time, in seconds."""
 
-    outcomes: list[Outcome]
+    results: list[ImageResult]
     times: StageTimes
     seconds: float
 
@@ -64,7 +64,7 @@ class QueueEntry:
 
     @property
     def wanted(self) -> bool:
-        """Whether the outcome is still needed: neither cancelled nor answered."""
+        """Whether the result is still needed: neither cancelled nor answered."""
         return not self.abandoned and not self.future.done()
 
     def resolve(self, prediction: Prediction) -> None:
@@ -76,8 +76,8 @@ class QueueEntry:
 
     def fail(self, error: Exception) -> None:
         """Answer every image with `error`, unless there is an answer."""
-        outcomes: list[Outcome] = [error] * len(self.images)
-        self.resolve(Prediction(outcomes, StageTimes(), 0.0))
+        results: list[ImageResult] = [error] * len(self.images)
+        self.resolve(Prediction(results, StageTimes(), 0.0))
 
 
 class Consumer:

@@ -162,8 +162,8 @@ class FaceService:
             version=__version__,
         )
 
-    async def beside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run something that takes milliseconds on a decoding thread, not on the event loop."""
+    async def run_in_pool(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call that takes milliseconds on a thread of the decode pool."""
         return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 
     async def analyse(self, data: bytes, options: Options, times: StageTimes) -> ImageAnalysis:
@@ -178,8 +178,8 @@ class FaceService:
     ) -> tuple[EngineInfo, list[Answer]]:
         """Decode images and find their faces, a few of them at a time.
 
-        Returns what answered, and an answer per image. An image that fails costs only
-        itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
+        Returns the engine's info, and an answer for each image in order. An image that fails
+        costs only itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
         Answers while draining or recovering too: requests admitted before are not rejected.
         Raises NotReady before the start and after the end.
         """

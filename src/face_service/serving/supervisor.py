@@ -80,7 +80,7 @@ class EngineSupervisor:
             raise self.failure from error
 
     async def watch(self) -> None:
-        """Replace engines that break or hang, for ever.
+        """Replace engines that break or hang, until cancelled.
 
         Raises StartupError once so many have hung that only a new process helps.
         """

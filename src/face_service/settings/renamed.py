@@ -37,6 +37,8 @@ class FormerNames(PydanticBaseSettingsSource):
         raise NotImplementedError
 
     def __call__(self) -> dict[str, Any]:
+        """Values of former names, by field. Raises StartupError where both names are given and
+        differ."""
         given = {name: value for source in self._sources for name, value in source.env_vars.items()}
         found = {}
         for former, name in RENAMED.items():

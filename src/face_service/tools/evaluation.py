@@ -103,7 +103,7 @@ def measure_pairs(
     embeddings: dict[str, Embedding | None] = {}
     for name in sorted({name for first, second, _ in rows for name in (first, second)}):
         image = read_photo(photos / name)
-        faces = engine.faces_of(image, Options(attributes=False))
+        faces = engine.analyse_image(image, Options(attributes=False))
         embeddings[name] = main_face(faces, image).embedding if faces else None
         advance()
     return Pairs(

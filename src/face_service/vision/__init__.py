@@ -1,1 +1,1 @@
-"""Pure functions on arrays, from the bytes of an image to what each network says of a face."""
+"""Pure functions on bytes and arrays: headers, pixels, the inputs and results of each network."""

@@ -24,7 +24,8 @@ ARCFACE_TEMPLATE = np.array(
 """Where the landmarks of a 112×112 crop lie: `utils/face_align.py` of insightface 2.1."""
 
 TOO_LONG = 32_767
-"""A side that `cv2.warpAffine` does not take: it counts in 16 bits (opencv/opencv#26860)."""
+"""A side, in pixels, that `cv2.warpAffine` does not take: it counts in 16 bits. Retired, and
+`crop_of_long` with it, by opencv/opencv#26860."""
 MARGIN = 4
 """Pixels around what a crop looks at. Bilinear interpolation reaches for one."""
 

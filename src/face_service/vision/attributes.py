@@ -27,16 +27,18 @@ AGE_WEIGHTS = np.array([0.25, *range(1, 81)])
 
 
 class Attributes(NamedTuple):
-    """What a face looks like: `age` in years, `gender` as the network sees it."""
+    """Estimates for a face. age: whole years."""
 
     age: int
     gender: Gender
 
 
 class AttributeReader(Protocol):
-    """Anything that reads age and gender: one answer a face, in order, all cut out at once."""
+    """An estimator of age and gender."""
 
-    def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]: ...
+    def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
+        """Age and gender of each face, in order. `faces` must not be empty."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class GenderAge:
     size: int = 96
 
     def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
+        """Age, rounded to years, and the likelier gender, in one batch."""
         crops = [crop(face.image, box_matrix(face.bbox, self.size), self.size) for face in faces]
         (answers,) = self.network.run_batched(to_blob(crops, self.normalization))
         return [
@@ -67,6 +70,7 @@ class AgeAndGender:
     gender_size: int = 32
 
     def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
+        """The expected age, rounded to years, and the likelier gender, in one batch a network."""
         ages = self._classify(self.age, faces, self.age_size) @ AGE_WEIGHTS
         genders = self._classify(self.gender, faces, self.gender_size).argmax(axis=1)
         return [

@@ -29,7 +29,8 @@ def draw_face(
 
 
 def draw_label(image: Image, label: str, box: tuple[int, int, int], scale: float) -> None:
-    """Write above a box (left, top, bottom), or under it where there is no room above."""
+    """Write `label` above a box (left, top, bottom), or below it at the upper edge of the image.
+    scale: OpenCV's font scale."""
     left, top, bottom = box
     thickness = max(1, round(scale * 1.4))
     (width, height), _ = cv2.getTextSize(label, FONT, scale, thickness)

@@ -1,7 +1,7 @@
 """Headers of images, read at their fixed places: a few microseconds, a few hundred bytes.
 
-No library reads them for us: what makes an object of every entry, segment and chunk takes a hundred
-times the memory of a body that is all header, before anybody knows how large the picture is.
+They are read by hand: a library that makes an object of every entry, segment and chunk takes a
+hundred times the memory of a body that is all header, before the size of the picture is known.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .tiff import read_directory
 
 
 class Header(NamedTuple):
-    """What an image says of itself before any pixel is decoded.
+    """The header of an image. width, height: pixels, as stored, before EXIF orientation.
 
-    `decoding_bytes`: the most memory that decoding takes, its pixels among it.
-    `frame`: a JPEG's, else None.
+    decoding_bytes: the most memory that decoding takes, its pixels among it. frame: a JPEG's, else
+    None.
     """
 
     width: int
@@ -31,9 +31,9 @@ class Header(NamedTuple):
 
 
 def sized(width: int, height: int, pixel_bytes: float) -> Header:
-    """A header of so many bytes a pixel.
+    """A header of an image whose decoding takes `pixel_bytes` bytes a pixel.
 
-    What OpenCV 4.14 takes beside the body was measured:
+    That is what OpenCV 4.14 takes beside the body, measured by
     `python -m benchmarks.decoding_memory`. Its pixels are 3 bytes each, and a second copy of them
     is made for all but what `decode_jpeg` reads.
     """

@@ -110,7 +110,8 @@ def decode_checked(image: Checked) -> Image:
 
 
 def decode_pixels(image: Checked) -> Image | None:
-    """None for what a decoder refuses. Raises MemoryError, and InvalidImage for what none sees."""
+    """The pixels; None where the decoder refuses the file. Raises MemoryError, and InvalidImage for
+    a JPEG with too many scans, which no decoder bounds."""
     data, image_format, header = image
     if header.frame:
         scans = count_scans(data, header.frame)
@@ -124,7 +125,7 @@ def decode_pixels(image: Checked) -> Image | None:
             except ValueError as error:
                 if str(error) == CUT_SHORT:
                     return None
-                # OpenCV has the last word: it forgives what harms no pixel.
+                # OpenCV decides: it accepts faults that change no pixel.
     try:
         return cast("Image | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
     except cv2.error as error:
@@ -145,7 +146,8 @@ def is_allocatable(size: int) -> bool:
 
 def decode_jpeg(data: bytes, orientation: int) -> Image:
     """The pixels OpenCV would give, from libjpeg-turbo called directly: half the time of
-    12 megapixels, which OpenCV copies row by row. Raises ValueError at the least oddity."""
+    12 megapixels, which OpenCV copies row by row. orientation: EXIF's, 1 to 8. Raises ValueError,
+    also for faults that OpenCV accepts."""
     return cast(Image, ROTATIONS[orientation](simplejpeg.decode_jpeg(data, "BGR")))
 
 

@@ -1,5 +1,5 @@
-"""What a JPEG says of itself before its scans: size, components, EXIF orientation; and how many
-scans there are. ITU-T T.81, annex B; EXIF 2.32, 4.6."""
+"""The header of a JPEG: size, components, EXIF orientation; and the number of its scans.
+ITU-T T.81, annex B; EXIF 2.32, 4.6."""
 
 from __future__ import annotations
 

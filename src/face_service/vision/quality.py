@@ -49,7 +49,7 @@ pixels in a black crop does not pass for detail."""
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
-    """From where on a face is not fit, by the settings of the same names (QUALITY_…).
+    """The limits beyond which a face is not usable: the settings of the same names (QUALITY_…).
 
     Units are those of `Quality`. Where the defaults come from: benchmarks/studies/quality.py and
     docs/quality-measured.md.
@@ -68,7 +68,7 @@ class QualityLimits:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What can be told of a face without knowing whose it is.
+    """The measures of one face, which need no other face.
 
     score: 0..1, the worst of the signals, each 0.5 at its limit; below 0.5 there are reasons.
     size: shorter side of the box inside the image, pixels.
@@ -93,13 +93,13 @@ def assess(
     image_shape: tuple[int, ...],
     limits: QualityLimits,
 ) -> Quality:
-    """Judge a face by its aligned crop (uint8 [112, 112, 3], BGR), its box (float32 [4],
+    """Measure a face by its aligned crop (uint8 [112, 112, 3], BGR), its box (float32 [4],
     x1, y1, x2, y2, not clipped), its score (0..1), its landmarks (float32 [5, 2]) and the
     shape (height, width, …) of its image."""
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     detail = sharpness(grey)
     brightness = cv2.mean(grey[FACE])[0] / 255
-    size, visible = inside(bbox, image_shape)
+    size, visible = visible_part(bbox, image_shape)
     pose = head_pose(landmarks)
     normalized_scores: tuple[tuple[Reason, float], ...] = (
         ("too_small", at_least(size, limits.min_size)),
@@ -140,7 +140,7 @@ def sharpness(grey: Grey) -> float:
     return float(100 * np.sqrt(power / face.size) / (cv2.mean(face)[0] + BRIGHTNESS_OFFSET))
 
 
-def inside(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tuple[float, float]:
+def visible_part(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tuple[float, float]:
     """Shorter side of the part of a box that lies in the image, in pixels, and the share of
     the box's area that it is, 0..1; 0 for a box without area."""
     height, width = image_shape[:2]

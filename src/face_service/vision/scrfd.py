@@ -76,7 +76,8 @@ class DetectedFace(NamedTuple):
 
 
 class DetectorInput(NamedTuple):
-    """An image as one pass of the detector sees it: float32 [1, 3, height, width]."""
+    """The input of one pass of the detector. blob: float32 [1, 3, height, width]. size: of its
+    canvas. scale: pixels of the canvas for a pixel of the image."""
 
     blob: Blob
     size: Size
@@ -85,11 +86,11 @@ class DetectorInput(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DetectorPreprocessor:
-    """Shrinks images to what the detector looks at. A value: needs no session, any thread may
-    use it.
+    """Makes the inputs of the detector from images. Immutable and without a session: any thread
+    may use it.
 
-    An image goes on the smallest of `canvases` that does it justice, the first of which is the
-    full one, and before that, for close faces, on `closeup`. On a canvas of 640 a face that fills
+    An image goes on the smallest of `canvases` on which it is as large as on the first, and before
+    that, for close faces, on `closeup`. On a canvas of 640 a face that fills
     the picture is larger than any anchor: where its box is 1.8 times as high as the frame, 0 to
     2.5 % are found, on one of 128 all of them (docs/decisions/0009-canvases.md).
     """
@@ -105,7 +106,7 @@ class DetectorPreprocessor:
         return sum(size.width * size.height * 3 * 4 for size in sizes)
 
     def preprocess(self, image: Image) -> list[DetectorInput]:
-        """What the network will look at; empty where a side of the image would vanish."""
+        """The inputs for an image, the close-up's first; none where a side of it would vanish."""
         sizes = [smallest(image, self.canvases)]
         if self.closeup:
             sizes.insert(0, self.closeup)  # the order of InsightFace's "Auto"
@@ -118,7 +119,7 @@ class DetectorPreprocessor:
 
 @dataclass(frozen=True, slots=True)
 class Scrfd:
-    """A detector, and what prepares images for it."""
+    """A detector, and the preprocessor of its images."""
 
     network: Network
     preprocessor: DetectorPreprocessor
@@ -127,13 +128,14 @@ class Scrfd:
         """`DetectorPreprocessor.preprocess`."""
         return self.preprocessor.preprocess(image)
 
-    def candidates(self, view: DetectorInput, min_score: float = MIN_SCORE) -> Detections:
+    def candidates(self, detector_input: DetectorInput, min_score: float = MIN_SCORE) -> Detections:
         """One run of the network: boxes by descending score, none suppressed yet."""
-        return decode_scrfd(self.network.run(view.blob), view.size, min_score, view.scale)
+        blob, size, scale = detector_input
+        return decode_scrfd(self.network.run(blob), size, min_score, scale)
 
     def detect(self, inputs: Sequence[DetectorInput], min_score: float = MIN_SCORE) -> Detections:
         """Every face of a preprocessed image whose score is at least `min_score`."""
-        return suppress(merge([self.candidates(view, min_score) for view in inputs]))
+        return suppress(merge([self.candidates(each, min_score) for each in inputs]))
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""What the first directory of a TIFF says, read without a library. TIFF 6.0, section 2."""
+"""The first directory of a TIFF, read without a library. TIFF 6.0, section 2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_ENTRIES = 4096
 MAX_SAMPLES, MAX_BITS = 16, 64
 """Of a pixel, and of a sample: more than any picture of a camera, a scanner or a program has."""
 LEAST_TILE = 1024
-"""A side that a tile may have in any picture; in a larger one as long as the picture's."""
+"""Longest side of a tile, in pixels; in a picture with a longer side, that side."""
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 """Bytes of a value by its type."""
@@ -45,8 +45,8 @@ class Directory(NamedTuple):
 def read_directory(data: bytes) -> Directory:
     """Read the first directory.
 
-    Raises InvalidImage if it promises what the picture or the file cannot have, struct.error where
-    the data end.
+    Raises InvalidImage if it declares more entries, samples, tiles or bytes than the picture or the
+    file can have, struct.error where the data end.
     """
     order = "<" if data.startswith(b"II") else ">"
     (start,) = struct.unpack_from(order + "I", data, 4)

@@ -20,10 +20,10 @@ def test_the_bare_limit_runs_exactly_what_the_engine_runs(
     engine: FaceEngine, six_faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = [six_faces.read_bytes(), frames.compose([], 0)]
-    recorded, recipe = record(engine, images, PIXELS)
-    assert recipe.faces == 6
+    recorded, run_counts = record(engine, images, PIXELS)
+    assert run_counts.faces == 6
     # The starter pack's recogniser takes one face a run, age and gender take all at once.
-    assert recipe.calls == {
+    assert run_counts.calls == {
         "1×3×640×640": 2,
         "1×3×112×112": 6,
         "6×3×64×64": 1,

@@ -20,7 +20,7 @@ def test_frames_hold_the_photos_they_are_asked_for(engine: FaceEngine, shared: P
             pixels = decode(data, 10_000_000)
             assert pixels.shape == (1080, 1920, 3)
             # A photo may show somebody in the background too.
-            assert faces <= len(engine.faces_of(pixels)) <= 2 * faces
+            assert faces <= len(engine.analyse_image(pixels)) <= 2 * faces
 
 
 def test_faces_need_photos(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def report(samples: list[Sample], **others: Any) -> dict[str, Any]:
         "peak_rss_mb": None,
         "ready_seconds": None,
         "bare": None,
-        "recipe": None,
+        "run_counts": None,
         **others,
     }
     return as_dict(Measured(load=load, **parts))

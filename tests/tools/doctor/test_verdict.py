@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from face_service.runtime.processor import Processor
+from face_service.runtime.providers import OPENVINO, PROVIDERS
 from face_service.runtime.selection import choose_providers
 from face_service.tools.doctor.agreement import Agreement, SanityCheck
 from face_service.tools.doctor.configuration import Configuration
@@ -114,7 +115,18 @@ def test_one_of_several_accelerators_is_enough() -> None:
     asked = (MIGRAPHX, ROCM, CPU)
     found = machine(asked, (ROCM, CPU), trials=trials(ROCM, replace(MEASURED, agreement=AGREES)))
     assert first(found) == "ready"
-    assert list(notes(found)) == [f"{ROCM} computes, and {MIGRAPHX} is asked for before it"]
+    assert list(notes(found)) == [
+        f"{ROCM} computes, and {MIGRAPHX} is asked for before it",
+        f"{ROCM} is experimental: this service was never run on its hardware, so go by what is "
+        "measured here",
+    ]
+
+
+def test_only_what_was_run_on_its_hardware_is_not_experimental() -> None:
+    """OpenVINO's hardware is the processor."""
+    assert {name for name, known in PROVIDERS.items() if not known.experimental} == {OPENVINO, CPU}
+    measured = trials(OPENVINO, replace(MEASURED, agreement=AGREES))
+    assert list(notes(machine((OPENVINO,), (OPENVINO, CPU), trials=measured))) == []
 
 
 @pytest.mark.parametrize("asked", [(ROCM,), (ROCM, CPU), ("auto",)])

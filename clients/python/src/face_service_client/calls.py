@@ -50,11 +50,13 @@ class Call(Generic[T]):
 
 
 def detect(image: AsyncImage, options: Options) -> Call[results.Detection]:
+    """POST /detect."""
     body = bodies.form([("file", source_of(image))])
     return Call("POST", "/detect", wire.detection, query_of(options), body)
 
 
 def detect_batch(images: Iterable[AsyncImage], options: Options) -> Call[results.Batch]:
+    """POST /detect/batch. Raises TypeError for one image."""
     if isinstance(images, (str, bytes)):
         raise TypeError("detect_batch takes several images; for one there is detect")
     body = bodies.form([("files", source_of(image)) for image in images])
@@ -62,26 +64,31 @@ def detect_batch(images: Iterable[AsyncImage], options: Options) -> Call[results
 
 
 def extract_embedding(image: AsyncImage, options: Options) -> Call[results.Detection]:
-    # A str is no path here: it is what the endpoint is for.
+    """POST /extract-embedding. A str is base64 or a `data:` URL."""
     body = bodies.json_image(image if isinstance(image, str) else source_of(image))
     return Call("POST", "/extract-embedding", wire.detection, query_of(options), body)
 
 
 def compare(a: AsyncImage, b: AsyncImage, options: Options) -> Call[results.Comparison]:
+    """POST /compare, without embeddings unless they are asked for."""
     body = bodies.form([("file_a", source_of(a)), ("file_b", source_of(b))])
     query = query_of({"embeddings": False, **options})
     return Call("POST", "/compare", wire.comparison, query, body)
 
 
 def models() -> Call[results.Models]:
+    """GET /models."""
     return Call("GET", "/models", wire.models)
 
 
 def health() -> Call[results.Health]:
+    """GET /health; a 503 is read as well."""
     return Call("GET", "/health", wire.health, accepted=frozenset({200, 503}), retried=False)
 
 
 def ready() -> Call[bool]:
+    """GET /health/ready: True for 200, False for 503."""
+
     def is_ready(answer: Answer) -> bool:
         return answer.status == 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from .base import COMPILED, CompiledModel, Precision, Provider, RuntimeConfig
+from .base import COMPILED, Precision, ProgramSpec, Provider, RuntimeConfig
 from .coreml import CoreMl
 from .cpu import Cpu
 from .cuda import Cuda
@@ -22,8 +22,8 @@ __all__ = [
     "CPU",
     "OPENVINO",
     "PROVIDERS",
-    "CompiledModel",
     "Precision",
+    "ProgramSpec",
     "Provider",
     "RuntimeConfig",
     "max_batch_images",

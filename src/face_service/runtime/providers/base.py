@@ -49,7 +49,7 @@ class RuntimeConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledModel:
+class ProgramSpec:
     """A network as one session computes it: its input's name, every shape of its input, and the
     folder in which the provider keeps what it compiles; None where it keeps nothing."""
 
@@ -63,6 +63,9 @@ class Provider:
     source of its options."""
 
     name: ClassVar[str]
+    experimental: ClassVar[bool] = True
+    """This service has never run on its hardware: names and values of options were checked, what
+    it computes, how fast and with how much memory was not."""
     package: ClassVar[str]
     """The package on PyPI that has it."""
     where: ClassVar[str] = ""
@@ -70,8 +73,8 @@ class Provider:
     libraries: ClassVar[str] = ""
     """Added to an error of loading: what installs the libraries and drivers it needs."""
     booleans: ClassVar[tuple[str, str]] = ("False", "True")
-    """How its options spell false and true. Most take 0 and 1 as well; TensorRT in Python does
-    not."""
+    """How its options spell false and true. Most take 0 and 1 as well; TensorRT in Python does not
+    (found in onnxruntime-gpu 1.31.1; no issue known)."""
     library: ClassVar[str | None] = None
     """Part of the name of the shared library ONNX Runtime loads for it."""
     known_options: ClassVar[frozenset[str]]
@@ -90,22 +93,23 @@ class Provider:
     shrinks: ClassVar[bool] = False
     """Its memory is an arena of ONNX Runtime's, which grows until a run option shrinks it."""
     one_at_a_time: ClassVar[bool] = False
-    """Two runs at once are not safe, not even on two sessions."""
+    """Two runs at once are not safe, not even on two sessions: the provider names the issues that
+    would end that."""
 
-    def shapes_for(self, setup: RuntimeConfig) -> ShapePolicy:
+    def shapes_for(self, config: RuntimeConfig) -> ShapePolicy:
         """The policy of input shapes: `shapes`, unless the settings change it."""
         return self.shapes
 
-    def card(self, setup: RuntimeConfig) -> str | None:
+    def card(self, config: RuntimeConfig) -> str | None:
         """The number of the card it computes on: DEVICE_ID, unless ONNX_PROVIDER_OPTIONS says
         `device_id`. None where it has no use for one."""
-        return setup.overrides.get(self.name, {}).get("device_id", str(setup.device))
+        return config.overrides.get(self.name, {}).get("device_id", str(config.device))
 
-    def keeps_programs(self, setup: RuntimeConfig) -> bool:
+    def keeps_programs(self, config: RuntimeConfig) -> bool:
         """Whether it keeps what it compiles in a folder."""
         return self.compiles
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
         """Its options, as ONNX Runtime takes them beside those of the session."""
         return {}
 
@@ -120,9 +124,9 @@ class Provider:
         name."""
         return "any"
 
-    def options_for(self, setup: RuntimeConfig, program: CompiledModel) -> dict[str, str]:
+    def options_for(self, config: RuntimeConfig, program: ProgramSpec) -> dict[str, str]:
         """`options`, with those of ONNX_PROVIDER_OPTIONS laid over them."""
-        return {**self.options(setup, program), **setup.overrides.get(self.name, {})}
+        return {**self.options(config, program), **config.overrides.get(self.name, {})}
 
 
 class ArenaGpu(Provider):
@@ -134,12 +138,12 @@ class ArenaGpu(Provider):
     halves_file = True
     shrinks = True
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
         """arena_extend_strategy: only blocks that were taken as requested can be given back
         whole."""
-        limit = {"gpu_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}
+        limit = {"gpu_mem_limit": str(config.memory_limit)} if config.memory_limit else {}
         return {
-            "device_id": str(setup.device),
+            "device_id": str(config.device),
             "arena_extend_strategy": "kSameAsRequested",
             **limit,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..policy import FIXED
-from .base import CompiledModel, Options, Provider, RuntimeConfig
+from .base import Options, ProgramSpec, Provider, RuntimeConfig
 
 
 class CoreMl(Provider):
@@ -23,14 +23,15 @@ class CoreMl(Provider):
     booleans = ("0", "1")
     shapes = FIXED
 
-    def card(self, setup: RuntimeConfig) -> str | None:
+    def card(self, config: RuntimeConfig) -> str | None:
         """It has no option that names one: Core ML chooses."""
         return None
 
-    def keeps_programs(self, setup: RuntimeConfig) -> bool:
+    def keeps_programs(self, config: RuntimeConfig) -> bool:
+        """Always: it compiles a network at load, and reads what it finds in its folder."""
         return True
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
         """AllowLowPrecisionAccumulationOnGPU: sums in fp16 would not be fp32's."""
         cache = {"ModelCacheDirectory": str(program.folder)} if program.folder else {}
         return {

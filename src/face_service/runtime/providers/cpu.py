@@ -11,11 +11,13 @@ class Cpu(Provider):
     the first image would wait for the last."""
 
     name = "CPUExecutionProvider"
+    experimental = False
     package = "onnxruntime"
     known_options = frozenset()  # ONNX Runtime ignores any
     shapes = DYNAMIC
     max_batch_images = 1
     maps_weights = True
 
-    def card(self, setup: RuntimeConfig) -> str | None:
+    def card(self, config: RuntimeConfig) -> str | None:
+        """None: there is no card."""
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import ArenaGpu, CompiledModel, Options, RuntimeConfig
+from .base import ArenaGpu, Options, ProgramSpec, RuntimeConfig
 
 
 class Cuda(ArenaGpu):
@@ -35,12 +35,14 @@ class Cuda(ArenaGpu):
         }
     )  # fmt: skip
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
         """cudnn_conv_algo_search: EXHAUSTIVE, the default, tries every algorithm anew for every
         shape, with as much memory as the hungriest takes. use_tf32: on by default, it rounds the
-        factors of every product to 10 bits, and what is called fp32 would not be."""
+        factors of every product to 10 bits, and what is called fp32 would not be. Retired by
+        changed defaults (microsoft/onnxruntime#19838 for the first, no issue known for the
+        other)."""
         return {
-            **super().options(setup, program),
+            **super().options(config, program),
             "cudnn_conv_algo_search": "HEURISTIC",
             "use_tf32": "False",
         }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..policy import FIXED
-from .base import CompiledModel, Options, Provider, RuntimeConfig
+from .base import Options, ProgramSpec, Provider, RuntimeConfig
 
 
 class DirectMl(Provider):
     """docs/execution-providers/DirectML-ExecutionProvider.md of microsoft/onnxruntime: neither
     memory patterns nor parallel execution, one run at a time on a session, and fastest where every
-    shape is known when a session is made. Runs on two sessions at once have failed as well
-    (microsoft/onnxruntime#25577)."""
+    shape is known when a session is made. Runs on two sessions at once have failed as well:
+    microsoft/onnxruntime#25577, whose end, or that of #22147, retires `one_at_a_time`."""
 
     name = "DmlExecutionProvider"
     package = "onnxruntime-directml"
@@ -25,10 +25,12 @@ class DirectMl(Provider):
     halves_file = True
     one_at_a_time = True
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        return {"device_id": str(setup.device)}
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        """The card alone; the rest is DirectML's defaults."""
+        return {"device_id": str(config.device)}
 
     def adjust(self, session_options: Any) -> None:
+        """Switch off memory patterns and parallel execution: it works with neither."""
         import onnxruntime  # settings are read where it is missing, too
 
         session_options.enable_mem_pattern = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..policy import FIXED
-from .base import CompiledModel, Options, Provider, RuntimeConfig
+from .base import Options, ProgramSpec, Provider, RuntimeConfig
 
 NODES = Path("/sys/class/kfd/kfd/topology/nodes")
 ROCM_VERSION = Path("/opt/rocm/.info/version")
@@ -18,7 +18,8 @@ class MiGraphX(Provider):
 
     Compiling has taken 35 minutes (ROCm/AMDMIGraphX#4164), has not ended (#4029) and has taken the
     process along (#3760, immich-app/immich#28330); programs compiled or run side by side have
-    captured each other's streams (ROCm/onnxruntime#243).
+    captured each other's streams (ROCm/onnxruntime#243). What retires `compiles`, `one_at_a_time`
+    and the fixed shapes: docs/decisions/0019-compiled-programs.md.
     """
 
     name = "MIGraphXExecutionProvider"
@@ -44,13 +45,15 @@ class MiGraphX(Provider):
     compiles = True
     one_at_a_time = True
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        half = setup.precision if setup.precision in ("fp16", "bf16") else None
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        """migraphx_model_cache_dir keeps programs; without migraphx_fp16_enable or
+        migraphx_bf16_enable it computes fp32."""
+        half = config.precision if config.precision in ("fp16", "bf16") else None
         return {
-            "device_id": str(setup.device),
+            "device_id": str(config.device),
             "migraphx_model_cache_dir": str(program.folder),
             **({f"migraphx_{half}_enable": "True"} if half else {}),
-            **({"migraphx_mem_limit": str(setup.memory_limit)} if setup.memory_limit else {}),
+            **({"migraphx_mem_limit": str(config.memory_limit)} if config.memory_limit else {}),
         }
 
     def architecture(self) -> str:

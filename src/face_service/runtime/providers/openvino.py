@@ -9,14 +9,16 @@ import re
 from face_service.errors import ProviderError
 
 from ..policy import BOUNDED_ON_CPU, FIXED, ShapePolicy
-from .base import CompiledModel, Options, Provider, RuntimeConfig
+from .base import Options, ProgramSpec, Provider, RuntimeConfig
 
 HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 """INFERENCE_PRECISION_HINT by precision. It is always set: OpenVINO's default depends on its
-version and on the processor. "f32" leaves quantised layers in int8."""
+version and on the processor. "f32" leaves quantised layers in int8. Retired by a default of f32; no
+issue known."""
 
 ONE_DEVICE = re.compile(r"(CPU|GPU|NPU)(\.\w+)?")
-"""AUTO, MULTI and HETERO choose among several: a GPU could stay unused without a word."""
+"""AUTO, MULTI and HETERO choose among several: a GPU could stay unused without a word. Retired by
+ONNX Runtime naming the device in the placement; no issue known."""
 
 
 class OpenVino(Provider):
@@ -25,6 +27,7 @@ class OpenVino(Provider):
     `known_options` is in libonnxruntime_providers_openvino.so of onnxruntime-openvino 1.24.1."""
 
     name = "OpenVINOExecutionProvider"
+    experimental = False  # on a CPU; on Intel's GPUs it was not tried
     package = "onnxruntime-openvino==1.24.1"
     library = "openvino"
     libraries = (
@@ -43,52 +46,53 @@ class OpenVino(Provider):
     precisions = frozenset({"fp32", "bf16", "int8"})
     max_batch_images = 1
 
-    def shapes_for(self, setup: RuntimeConfig) -> ShapePolicy:
+    def shapes_for(self, config: RuntimeConfig) -> ShapePolicy:
         """On a CPU one session takes every shape that is announced; a session for each would cost
         twice the memory for nothing. A GPU compiles for every shape: docs/decisions/0018."""
-        return self.shapes if device(setup) == "CPU" else FIXED
+        return self.shapes if device(config) == "CPU" else FIXED
 
-    def card(self, setup: RuntimeConfig) -> str | None:
+    def card(self, config: RuntimeConfig) -> str | None:
         """The number in `device_type`; DEVICE_ID does not choose among CPUs or NPUs."""
-        kind, _, index = device(setup).partition(".")
+        kind, _, index = device(config).partition(".")
         return (index or "0") if kind == "GPU" else None
 
-    def keeps_programs(self, setup: RuntimeConfig) -> bool:
+    def keeps_programs(self, config: RuntimeConfig) -> bool:
         """On a CPU, compiling is as fast as reading what was compiled."""
-        return device(setup) != "CPU"
+        return device(config) != "CPU"
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        """One inference at a time, on `setup.threads` threads: session options do not reach
-        OpenVINO, whose own default is every core of the host."""
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        """One inference at a time, on `config.threads` threads: session options do not reach
+        OpenVINO, whose own default is every core of the host (openvinotoolkit/openvino#37838
+        would retire that)."""
         properties = {
-            "INFERENCE_PRECISION_HINT": HINTS[setup.precision],
+            "INFERENCE_PRECISION_HINT": HINTS[config.precision],
             "NUM_STREAMS": "1",
             "PERFORMANCE_HINT": "LATENCY",
         }
-        kind = device(setup).partition(".")[0]
+        kind = device(config).partition(".")[0]
         if kind == "CPU":
-            properties["INFERENCE_NUM_THREADS"] = str(setup.threads)
+            properties["INFERENCE_NUM_THREADS"] = str(config.threads)
         cache = {"cache_dir": str(program.folder)} if program.folder else {}
         return {
             "load_config": json.dumps({kind: properties}),
             **cache,
         }
 
-    def options_for(self, setup: RuntimeConfig, program: CompiledModel) -> dict[str, str]:
+    def options_for(self, config: RuntimeConfig, program: ProgramSpec) -> dict[str, str]:
         """`device_type` is completed with the number of DEVICE_ID."""
-        return {**super().options_for(setup, program), "device_type": device(setup)}
+        return {**super().options_for(config, program), "device_type": device(config)}
 
 
-def device(setup: RuntimeConfig) -> str:
+def device(config: RuntimeConfig) -> str:
     """OpenVINO's device: `device_type` of ONNX_PROVIDER_OPTIONS, "CPU" without it. "GPU" is
     completed with the number of DEVICE_ID, "GPU.1" stays.
 
     Raises ProviderError for a `device_type` that is not one device.
     """
-    said = setup.overrides.get(OpenVino.name, {}).get("device_type", "CPU")
+    said = config.overrides.get(OpenVino.name, {}).get("device_type", "CPU")
     if not ONE_DEVICE.fullmatch(said):
         raise ProviderError(
             f"{OpenVino.name}: device_type {said} is not one device: say CPU, GPU, GPU.1 or NPU. "
             "What chooses among several could leave a GPU unused without a word"
         )
-    return f"GPU.{setup.device}" if said == "GPU" and setup.device else said
+    return f"GPU.{config.device}" if said == "GPU" and config.device else said

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .base import ArenaGpu, CompiledModel, Options, RuntimeConfig
+from .base import ArenaGpu, Options, ProgramSpec, RuntimeConfig
 
 
 class Rocm(ArenaGpu):
     """Names and values: docs/execution-providers/ROCm-ExecutionProvider.md and struct
-    OrtROCMProviderOptions of onnxruntime_c_api.h of microsoft/onnxruntime."""
+    OrtROCMProviderOptions of onnxruntime_c_api.h of microsoft/onnxruntime. It goes with the support
+    of ROCm up to 7.0."""
 
     name = "ROCMExecutionProvider"
     package = "onnxruntime-rocm"
@@ -24,5 +25,7 @@ class Rocm(ArenaGpu):
         }
     )  # fmt: skip
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
-        return {**super().options(setup, program), "miopen_conv_exhaustive_search": "False"}
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
+        """miopen_conv_exhaustive_search: off, which is the default: a search takes minutes for each
+        shape, at every start."""
+        return {**super().options(config, program), "miopen_conv_exhaustive_search": "False"}

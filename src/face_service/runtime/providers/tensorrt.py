@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..graph import Shape
 from ..policy import BOUNDED
-from .base import CompiledModel, Options, RuntimeConfig
+from .base import Options, ProgramSpec, RuntimeConfig
 from .cuda import Cuda
 
 DRIVER = Path("/proc/driver/nvidia")
@@ -55,7 +55,7 @@ class TensorRt(Cuda):
     compiles = True
     halves_file = False
 
-    def options(self, setup: RuntimeConfig, program: CompiledModel) -> Options:
+    def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
         """
         One engine holds every shape announced: trt_profile_min_shapes and trt_profile_max_shapes
         enclose them, trt_profile_opt_shapes is the one it is tuned for. A graph without a free axis
@@ -64,12 +64,12 @@ class TensorRt(Cuda):
         """
         folder = str(program.folder)
         return {
-            "device_id": str(setup.device),
+            "device_id": str(config.device),
             "trt_engine_cache_enable": "True",
             "trt_engine_cache_path": folder,
             "trt_timing_cache_enable": "True",
-            "trt_timing_cache_path": str(setup.cache / "tensorrt"),
-            "trt_fp16_enable": str(setup.precision == "fp16"),
+            "trt_timing_cache_path": str(config.cache / "tensorrt"),
+            "trt_fp16_enable": str(config.precision == "fp16"),
             **profile(program),
         }
 
@@ -108,7 +108,7 @@ def tensorrt_version() -> str:
     return "unknown"
 
 
-def profile(program: CompiledModel) -> dict[str, str]:
+def profile(program: ProgramSpec) -> dict[str, str]:
     """The options of the profile that encloses all shapes of a program; empty for one shape."""
     if len(program.shapes) == 1:
         return {}

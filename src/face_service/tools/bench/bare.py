@@ -50,7 +50,7 @@ class Call(NamedTuple):
 
 
 @dataclass(slots=True)
-class Bare:
+class Throughput:
     """A measurement of bare runs. images: number of images whose runs were repeated; seconds: how
     long that took."""
 
@@ -64,7 +64,7 @@ class Bare:
 
 
 @dataclass(slots=True)
-class Recipe:
+class RunCounts:
     """The runs that all images together take.
 
     calls: number of runs by shape of the input, `1×3×640×640`. faces: number found by the engine.
@@ -76,32 +76,32 @@ class Recipe:
 
 def record(
     engine: FaceEngine, images: Sequence[bytes], max_pixels: int
-) -> tuple[list[list[Call]], Recipe]:
+) -> tuple[list[list[Call]], RunCounts]:
     """Analyse images and record every run of a network.
 
     images: encoded. max_pixels: of each. Returns the runs of each image, in order, and their sum.
     """
     recorded: list[list[Call]] = []
-    recipe = Recipe({}, 0)
+    run_counts = RunCounts({}, 0)
 
     def note(network: Network, blob: NDArray[np.float32]) -> None:
         recorded[-1].append(Call(network, blob.copy()))
         shape = "×".join(map(str, blob.shape))
-        recipe.calls[shape] = recipe.calls.get(shape, 0) + 1
+        run_counts.calls[shape] = run_counts.calls.get(shape, 0) + 1
 
     for network in engine.networks:
         network.observer = partial(note, network)
     try:
         for image in images:
             recorded.append([])
-            recipe.faces += len(engine.faces_of(decode(image, max_pixels)))
+            run_counts.faces += len(engine.analyse_image(decode(image, max_pixels)))
     finally:
         for network in engine.networks:
             network.observer = None
-    return recorded, recipe
+    return recorded, run_counts
 
 
-def loop(recorded: Sequence[Sequence[Call]], seconds: float) -> Bare:
+def loop(recorded: Sequence[Sequence[Call]], seconds: float) -> Throughput:
     """Repeat the runs of all images for at least `seconds`, and at least once."""
     images, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds or not images:
@@ -109,15 +109,15 @@ def loop(recorded: Sequence[Sequence[Call]], seconds: float) -> Bare:
             for network, blob in calls:
                 network.run(blob)
         images += len(recorded)
-    return Bare(images, elapsed)
+    return Throughput(images, elapsed)
 
 
-def loop_side_by_side(workers: Sequence[Sequence[Sequence[Call]]], seconds: float) -> Bare:
+def loop_side_by_side(workers: Sequence[Sequence[Sequence[Call]]], seconds: float) -> Throughput:
     """`loop` on a thread for each worker, as the server has them.
 
     workers: the recorded runs of the engine of each.
     """
-    done: list[Bare] = []
+    done: list[Throughput] = []
     threads = [
         threading.Thread(target=lambda recorded=recorded: done.append(loop(recorded, seconds)))
         for recorded in workers
@@ -127,11 +127,11 @@ def loop_side_by_side(workers: Sequence[Sequence[Sequence[Call]]], seconds: floa
         thread.start()
     for thread in threads:
         thread.join()
-    return Bare(sum(part.images for part in done), time.perf_counter() - started)
+    return Throughput(sum(part.images for part in done), time.perf_counter() - started)
 
 
 class BareProcess:
-    """A child process that repeats bare runs. pid: its id. recipe: the runs it repeats.
+    """A child process that repeats bare runs. pid: its id. run_counts: the runs it repeats.
 
     Raises StartupError where the process has ended; the reason is on stderr.
     """
@@ -140,11 +140,11 @@ class BareProcess:
         self._stdin, self._stdout = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
         self.pid = process.pid
         order = {"images": [base64.b64encode(image).decode() for image in images]}
-        self.recipe = Recipe(**self._ask(order))
+        self.run_counts = RunCounts(**self._ask(order))
 
-    def run(self, seconds: float) -> Bare:
+    def run(self, seconds: float) -> Throughput:
         """The runs of all images, repeated for at least `seconds`."""
-        return Bare(**self._ask(seconds))
+        return Throughput(**self._ask(seconds))
 
     def _ask(self, what: object) -> dict[str, Any]:
         try:
@@ -197,13 +197,13 @@ def serve() -> None:
     answers, incoming = answer_stream(), requests()
     settings = load_settings()
     images = [base64.b64decode(image) for image in next(incoming)["images"]]
-    setup = runtime_config(settings)
+    config = runtime_config(settings)
     workers = []
     for number in range(count := settings.workers or 1):
-        engine = load_engine(settings, setup, number, count)
-        recorded, recipe = record(engine, images, settings.max_image_pixels)
+        engine = load_engine(settings, config, number, count)
+        recorded, run_counts = record(engine, images, settings.max_image_pixels)
         workers.append(recorded)
-    write_answer(answers, asdict(recipe))
+    write_answer(answers, asdict(run_counts))
     for seconds in incoming:
         write_answer(answers, asdict(loop_side_by_side(workers, seconds)))
 

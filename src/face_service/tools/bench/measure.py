@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from face_service.errors import FaceServiceError
 
-from .bare import Bare, BareProcess
+from .bare import BareProcess, Throughput
 from .load import Plan, run_apart
 from .report import Measured
 from .server import Address, cpu_seconds, peak_rss_mb
@@ -24,7 +24,7 @@ def measure(
     warm = run_apart(Plan(1, min(len(images), WARM_UP), 600), server.host, server.port, images)
     if not warm.latencies:
         raise FaceServiceError(f"the server answers no image: {warm.errors or 'too slow'}")
-    around: list[Bare] = [limit.run(seconds)] if limit else []
+    around: list[Throughput] = [limit.run(seconds)] if limit else []
     pid = server.process.pid if server.process else None
     before = cpu_seconds(pid) if pid else None
     load = run_apart(plan, server.host, server.port, images)
@@ -40,5 +40,5 @@ def measure(
         peak_rss_mb=peak_rss_mb(pid) if pid else None,
         ready_seconds=server.ready_seconds,
         bare=around or None,
-        recipe=limit.recipe if limit else None,
+        run_counts=limit.run_counts if limit else None,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .bare import Bare, Recipe
+from .bare import RunCounts, Throughput
 from .load import Load, Plan
 
 
@@ -28,8 +28,8 @@ class Measured:
     server_cpu_seconds: float | None
     peak_rss_mb: float | None
     ready_seconds: float | None
-    bare: list[Bare] | None
-    recipe: Recipe | None
+    bare: list[Throughput] | None
+    run_counts: RunCounts | None
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -105,13 +105,13 @@ def per(total: float | None, count: int) -> float | None:
 def bare_limit(measured: Measured) -> dict[str, Any] | None:
     """Images per second of the bare runs, and the share of it, 0..1, that the server reached; None
     where they were not measured."""
-    if not measured.bare or not measured.recipe:
+    if not measured.bare or not measured.run_counts:
         return None
     rate = sum(b.images for b in measured.bare) / sum(b.seconds for b in measured.bare)
     return {
         "images_per_second": rate,
         "ms_per_image": 1e3 / rate,
-        "runs": measured.recipe.calls,
+        "runs": measured.run_counts.calls,
         "share": measured.load.throughput / rate,
     }
 

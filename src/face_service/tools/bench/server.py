@@ -117,7 +117,7 @@ def sigterm_exits() -> Iterator[None]:
 
 
 def environment(variables: Mapping[str, str | None]) -> dict[str, str]:
-    """This process's environment, changed by `variables`; None removes one."""
+    """The environment of this process, changed by `variables`; None removes one."""
     merged = {**os.environ, **variables}
     return {name: value for name, value in merged.items() if value is not None}
 

@@ -123,9 +123,9 @@ def trial(request: dict[str, Any]) -> dict[str, Any]:
     require_precision(providers[0], precision)
     settings = load_settings(insightface_model=request["model"])
     pack = verify_local_pack(settings.insightface_model, settings.model_cache_dir)
-    setup = replace(runtime_config(settings), precision=precision)
+    config = replace(runtime_config(settings), precision=precision)
     started = time.perf_counter()
-    engine = build_engine(pack, detector_canvases(settings), providers, setup=setup)
+    engine = build_engine(pack, detector_canvases(settings), providers, config=config)
     smoke_test(engine)
     warm = time.perf_counter() - started
     options = Options(max_faces=MOST_FACES, attributes=False, quality=False)
@@ -137,8 +137,8 @@ def trial(request: dict[str, Any]) -> dict[str, Any]:
         "precision": engine.info.precision,
         "warm_s": warm,
         "placement": engine.placement(),
-        "faces": [as_json(face) for face in engine.faces_of(image, options)],
-        "mirrored": [as_json(face) for face in engine.faces_of(mirrored(image), options)],
+        "faces": [as_json(face) for face in engine.analyse_image(image, options)],
+        "mirrored": [as_json(face) for face in engine.analyse_image(mirrored(image), options)],
         "width": image.shape[1],
         "milliseconds": milliseconds(engine, picture),
     }

@@ -84,14 +84,17 @@ def sections(found: Examination) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def lines_of(section: Any, lines: Callable[[Any], Sequence[str]]) -> Sequence[str]:
+    """The lines of a section, or the one that says why it is not known."""
     return [f"not found out: {section.why}"] if isinstance(section, Failed) else lines(section)
 
 
 def system_lines(system: System) -> Sequence[str]:
+    """The line of the section `system`."""
     return [f"{system.kernel}, {system.name}{', in a container' if system.container else ''}"]
 
 
 def cpu_lines(cpu: Cpu) -> Sequence[str]:
+    """Name and instruction sets; class and precisions; processors and quota."""
     quota = "no quota" if cpu.quota is None else f"a quota of {cpu.quota:g}"
     found = cpu.processor
     how = [f"{precision}: {said}" for precision, said in found.precision.items()]
@@ -103,11 +106,13 @@ def cpu_lines(cpu: Cpu) -> Sequence[str]:
 
 
 def memory_lines(memory: Memory) -> Sequence[str]:
+    """Memory in all, available, and its limit."""
     limit = "no limit" if memory.limit is None else f"a limit of {gigabytes(memory.limit)}"
     return [f"{gigabytes(memory.total)}, {gigabytes(memory.available)} of it available, {limit}"]
 
 
 def card_lines(graphics: Graphics) -> Sequence[str]:
+    """The cards, their drivers, the tools that failed, the device files and who opens them."""
     lines = [
         f"{card.vendor} {card.name}{f', {gigabytes(card.memory)}' if card.memory else ''}"
         for card in graphics.cards
@@ -126,24 +131,29 @@ def card_lines(graphics: Graphics) -> Sequence[str]:
 
 
 def library_lines(libraries: Mapping[str, str]) -> Sequence[str]:
+    """The libraries of accelerators that the linker finds."""
     return [listed(libraries) or "none of CUDA, cuDNN, TensorRT, ROCm, MIGraphX"]
 
 
 def package_lines(packages: Mapping[str, str]) -> Sequence[str]:
+    """The packages that bear on computing, with versions."""
     return [listed(packages)]
 
 
 def build_lines(build: Build) -> Sequence[str]:
+    """The builds of ONNX Runtime that are installed."""
     found = f", found in {build.folder}" if build.hidden or not build.installed else ""
     return [(listed(build.installed) or "no package") + found]
 
 
 def offer_lines(offers: Offers) -> Sequence[str]:
+    """The version that is imported, and its providers."""
     made_for = f" for {listed(offers.made_for)}" if offers.made_for else ""
     return [f"loads as {offers.version}{made_for}, offers {', '.join(offers.offered)}"]
 
 
 def setting_lines(settings: Configuration) -> Sequence[str]:
+    """The settings that are not the defaults; providers, precision and threads they lead to."""
     differing = [f"{name}={value}" for name, value in settings.differing.items()]
     return [
         " ".join(differing) or "all as by default",
@@ -153,6 +163,7 @@ def setting_lines(settings: Configuration) -> Sequence[str]:
 
 
 def pack_lines(pack: PackState) -> Sequence[str]:
+    """The pack's state and folder; its files with the beginnings of their SHA-256."""
     if pack.state != "whole":
         return [f"{pack.name} is {pack.state}: {pack.trouble}"]
     files = ", ".join(f"{role} {name} {sha256[:8]}" for role, name, sha256 in pack.files)
@@ -161,6 +172,7 @@ def pack_lines(pack: PackState) -> Sequence[str]:
 
 
 def cache_lines(cache: CacheState) -> Sequence[str]:
+    """MODEL_CACHE_DIR: whether it can be written, and what is free."""
     state = f"cannot be written: {cache.trouble}" if cache.trouble else "can be written"
     return [f"{cache.folder} {state}, {gigabytes(cache.free)} free"]
 
@@ -185,6 +197,7 @@ def trial_lines(trial: Trial) -> Iterator[str]:
 
 
 def agreement_line(measured: Measured) -> str:
+    """How a provider's results compare with the CPU's; on the CPU itself, how alike faces are."""
     if measured.agreement:
         verdict = "as the CPU" if measured.agreement.within else "NOT AS THE CPU"
         return f"{verdict}: {differences(measured.agreement)}"
@@ -198,10 +211,12 @@ def agreement_line(measured: Measured) -> str:
 
 
 def listed(values: Mapping[str, Any]) -> str:
+    """`NAME VALUE, NAME VALUE`."""
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def gigabytes(size: int) -> str:
+    """Bytes in 10⁹ bytes: `7.5 GB`."""
     return f"{size / 1e9:.1f} GB"
 
 

@@ -126,7 +126,9 @@ def notes(found: Examination) -> Iterator[str]:
         if threads > usable:
             yield f"{threads} threads compute at once, and {usable} processors may be used"
     if isinstance(found.offers, Offers):
-        yield from second_best(found.trials, accelerators(settings.asked, found.offers))
+        wanted = accelerators(settings.asked, found.offers)
+        yield from second_best(found.trials, wanted)
+        yield from unproven(found.trials, wanted)
     if not isinstance(found.graphics, Failed) and isinstance(found.offers, Offers):
         for vendor in found.graphics.vendors:
             yield from idle_card(vendor, settings.asked, found.offers)
@@ -137,6 +139,18 @@ def second_best(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
     computing = [name for name in names if computes(trials, name)]
     if computing and computing[0] != names[0]:
         yield f"{computing[0]} computes, and {names[0]} is asked for before it"
+
+
+def unproven(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
+    """A note where a provider computes that this service was never run on the hardware of."""
+    from face_service.runtime.providers import PROVIDERS
+
+    for name in names:
+        if computes(trials, name) and PROVIDERS[name].experimental:
+            yield (
+                f"{name} is experimental: this service was never run on its hardware, so go by "
+                "what is measured here"
+            )
 
 
 def processors(cpu: Cpu) -> int:

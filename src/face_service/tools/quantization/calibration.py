@@ -56,8 +56,8 @@ class Calibration:
     def canvases(self, detector: Scrfd) -> Iterator[Blob]:
         """Inputs of the detector, float32 [1, 3, height, width], one at a time."""
         for scene in scenes(self.photos[::2]):
-            for view in detector.preprocess(scene):
-                yield view.blob
+            for one in detector.preprocess(scene):
+                yield one.blob
 
     def held_out(self) -> Iterator[Image]:
         """Images on which the quantised detector is compared with the original."""

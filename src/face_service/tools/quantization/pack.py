@@ -124,8 +124,8 @@ def disputed_faces(images: Iterable[Image], reference: Scrfd, detector: Scrfd) -
     """Clear faces that only one of two detectors finds, per clear face of the reference."""
     disputed = clear = 0
     for image in images:
-        views = reference.preprocess(image)
-        expected, found = reference.detect(views), detector.detect(views)
+        inputs = reference.preprocess(image)
+        expected, found = reference.detect(inputs), detector.detect(inputs)
         sure, new = clear_faces(expected), clear_faces(found)
         clear += len(sure)
         disputed += sum(not covered(box, found) for box in sure.bboxes)
