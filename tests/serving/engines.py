@@ -42,6 +42,7 @@ class FakeEngine:
         precision="fp32",
         providers=("FakeProvider",),
         fallback=None,
+        threads=4,
     )
     preprocessor = DetectorPreprocessor((Size(32, 32),))
     max_batch_images = 1
@@ -55,7 +56,11 @@ class FakeEngine:
         self.entered = threading.Event()
         self.after_run: Callable[[], object] = lambda: None
         self.inside = self.most_inside = 0
+        self.threads: list[int] = []
         self.released = 0
+
+    def limit_threads(self, most: int) -> None:
+        self.threads.append(most)
 
     @property
     def detected(self) -> list[Any]:

@@ -56,7 +56,7 @@ def test_of_twenty_that_wait_few_are_decoded() -> None:
     engine = Held()
 
     async def run() -> list[StageTimes]:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         times = [StageTimes() for _ in range(20)]
         requests = [
@@ -83,7 +83,7 @@ def test_who_leaves_while_waiting_is_never_decoded() -> None:
     engine = Held()
 
     async def run() -> float | None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         requests = [
             asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
@@ -129,7 +129,7 @@ def test_pixels_keep_their_room_while_an_engine_has_them_though_nobody_waits_for
     engine = Held()
 
     async def run() -> list[int]:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         request = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
         while service._gate.held == 0 or not engine.entered.is_set():  # noqa: ASYNC110
@@ -158,7 +158,7 @@ def test_what_fails_when_nobody_waits_for_it_any_more_is_no_news(
     engine = Failing()
 
     async def run() -> None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         request = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
         while not engine.prepared:  # noqa: ASYNC110
@@ -196,7 +196,7 @@ def test_what_takes_long_keeps_its_memory_and_gives_its_slot_back() -> None:
     engine = Long()
 
     async def run() -> None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         held = threading.Semaphore(0)
         engine.after_run = lambda: engine.runs[-1][1][0] == 40 and held.acquire(timeout=30)
@@ -232,7 +232,7 @@ def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_thei
     engine.faces_in = lambda width: 5 if width == 41 else 0
 
     async def run() -> None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         batch = asyncio.create_task(service.analyse_many([image(41)] * 32, Options(), StageTimes()))
         await until(lambda: engine.prepared == 16)
@@ -270,7 +270,7 @@ def test_of_a_batch_whose_client_has_gone_nothing_more_is_decoded_or_computed() 
     engine.faces_in = lambda _: 20
 
     async def run() -> int:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         batch = asyncio.create_task(service.analyse_many([image(41)] * 32, Options(), StageTimes()))
         await until(lambda: engine.prepared == 16 and engine.entered.is_set())
@@ -297,7 +297,7 @@ def test_what_the_detector_is_shown_is_counted_too() -> None:
     engine.max_bytes = 5_000_000
 
     async def run() -> int:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         batch = asyncio.create_task(service.analyse_many([image(7)] * 32, Options(), StageTimes()))
         await until(lambda: engine.prepared == 12)
@@ -319,7 +319,7 @@ def test_decoded_images_hold_their_pixels_alone_and_others_may_decode() -> None:
     limits = replace(LIMITS, max_decoded_bytes=charge(10))
 
     async def run() -> int:
-        service = FaceService(lambda: engine, limits)
+        service = FaceService(lambda _: engine, limits)
         await service.start()
         first = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
         await until(lambda: engine.entered.is_set())
