@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .protobuf import Buffer, Field, as_field, fields, find, message, text
 
 Shape = tuple[int, ...]
@@ -20,7 +23,7 @@ Shape = tuple[int, ...]
 
 GRAPH = 7  # ModelProto
 NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 5, 11, 12, 13  # GraphProto
-TENSOR_NAME = 8  # TensorProto
+DATA_TYPE, FLOAT_DATA, TENSOR_NAME, RAW_DATA = 2, 4, 8, 9  # TensorProto
 NODE_NAME = 3  # NodeProto
 VALUE_NAME, VALUE_TYPE = 1, 2  # ValueInfoProto
 TENSOR_TYPE = 1  # TypeProto
@@ -112,6 +115,34 @@ def read_header(path: Path) -> OnnxHeader:
 def read_input(path: Path) -> TensorInfo:
     """The first input of a network; raises as `read_header`."""
     return read_header(path).inputs[0]
+
+
+def without_denormals(path: Path) -> bytes | None:
+    """The network in the file `path` with 0 for every float32 weight that is denormal, nearer to 0
+    than 2**-126; None where it has none.
+
+    A processor computes with denormal numbers 10 to 35 times as slowly as with others. ONNX
+    Runtime's `session.set_denormal_as_zero` does not reach the thread that calls `run`.
+    """
+    changed = False
+    content = bytearray(path.read_bytes())
+    for weights in _float_weights(content):
+        denormal = (weights != 0) & (np.abs(weights) < np.finfo(np.float32).smallest_normal)
+        if denormal.any():
+            weights[denormal] = 0
+            changed = True
+    return bytes(content) if changed else None
+
+
+def _float_weights(content: bytearray) -> Iterator[NDArray[np.float32]]:
+    """Views of the float32 weights of a ModelProto, one-dimensional."""
+    data = memoryview(content)
+    for tensor in message(data, graph_of(data)):
+        kind = find(data, tensor, DATA_TYPE) if tensor.number == INITIALIZER else None
+        if kind and kind.start == FLOAT:
+            for field in message(data, tensor):
+                if field.number in (FLOAT_DATA, RAW_DATA) and field.end >= 0:
+                    yield np.frombuffer(data[field.start : field.end], np.dtype("<f4"))
 
 
 def with_input_shape(path: Path, name: str, shape: Shape) -> bytes:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from face_service.errors import InferenceFailed, OutOfMemory
 from .compiling import compile_missing
 from .graph import Shape, TensorInfo, read_input
 from .half import half_precision
+from .mapped import mapped_network
 from .memory import is_out_of_memory
 from .placement import Placement
 from .policy import MAX_BATCH, ShapePolicy
@@ -238,6 +239,8 @@ def _plan(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -> _Plan
     source, sha256 = spec.path, spec.sha256
     if config.precision == "fp16" and provider.halves_file:
         source = half_precision(source, sha256, config)
-    return _Plan(
-        graph_input, policy, specs_for(source, sha256, graph_input, shapes, provider, config)
-    )
+    specs = specs_for(source, sha256, graph_input, shapes, provider, config)
+    if provider.maps_weights:
+        saved = mapped_network(source, sha256, config)
+        specs = [replace(spec, saved=saved) for spec in specs]
+    return _Plan(graph_input, policy, specs)

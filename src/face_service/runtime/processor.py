@@ -84,6 +84,19 @@ def precision_of(instruction_sets: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield "int8", "exact, faster" if INT8_PRODUCTS & here else "exact"
 
 
+def fingerprint(cpuinfo: Path = CPUINFO) -> str:
+    """What must be equal for two processors to arrange weights alike: architecture, and every
+    instruction set that the system lists."""
+    try:
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    listed = {
+        word for line in lines if line.startswith(("flags", "Features")) for word in line.split()
+    }
+    return " ".join([platform.machine(), platform.processor(), *sorted(listed)])
+
+
 def in_words(found: Processor) -> str:
     """The line above tables of figures: class and name."""
     return f"Processor class: `{found.class_name}` ({found.name})."

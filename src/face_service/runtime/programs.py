@@ -32,13 +32,15 @@ class SessionSpec:
 
     source: the network's file. fix: the shape to which its input must be fixed before; None to load
     the file as it is. key: the one shape the session is for; None where it takes all of the
-    program's. program: input, shapes and cache folder.
+    program's. program: input, shapes and cache folder. saved: the network as it was
+    saved for this processor (`mapped`), which is opened instead of the source where it can be.
     """
 
     source: Path
     fix: Shape | None
     key: Shape | None
     program: ProgramSpec
+    saved: Path | None = None
 
     @property
     def label(self) -> str:

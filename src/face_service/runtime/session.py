@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,9 +15,12 @@ import onnxruntime
 from face_service.errors import ProviderError
 
 from .graph import Shape
+from .mapped import discard
 from .placement import Placement, PlacementProbe, Profile, graph_assignment
 from .programs import SessionSpec
 from .providers import CPU, PROVIDERS, ProgramSpec, Provider, RuntimeConfig
+
+logger = logging.getLogger(__name__)
 
 RECORD = "session.record_ep_graph_assignment_info"
 """onnxruntime_session_options_config_keys.h, kOrtSessionOptionsRecordEpGraphAssignmentInfo."""
@@ -42,20 +46,33 @@ class OpenSession:
 
 def open_spec(spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig) -> OpenSession:
     """Open the session that `spec` describes; see `open_session`."""
+    if spec.saved is not None:
+        try:
+            return open_session(spec.saved, providers, config, spec.program, optimized=True)
+        except Exception as error:
+            logger.warning("%s is saved again at the next start: %s", spec.label, error)
+            discard(spec.saved)
     with spec.file() as path:
         return open_session(path, providers, config, spec.program)
 
 
 def open_session(
-    path: Path, providers: Sequence[str], config: RuntimeConfig, program: ProgramSpec
+    path: Path,
+    providers: Sequence[str],
+    config: RuntimeConfig,
+    program: ProgramSpec,
+    optimized: bool = False,
 ) -> OpenSession:
     """Load the ONNX file `path` onto `providers`.
 
-    program: its input's shapes and, where a provider keeps what it compiles, the folder. Raises
+    program: its input's shapes and, where a provider keeps what it compiles, the folder. optimized:
+    the graph is not to be changed, because it was when it was saved (`mapped`). Raises
     ProviderError with the reason if the file does not load, or if ONNX Runtime left a provider out,
     which it does with a mere warning when a library is missing.
     """
     options = session_options(config.threads)
+    if optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     probe = enable_placement_probe(options, providers)
     for name in providers:
         PROVIDERS[name].adjust(options)

@@ -86,6 +86,8 @@ class Provider:
     in a process of its own, and kept."""
     halves_file: ClassVar[bool] = False
     """fp16 needs a converted file (`half`), because it has no option for it."""
+    maps_weights: ClassVar[bool] = False
+    """Its sessions share the weights of a network that is saved as they compute it (`mapped`)."""
     shrinks: ClassVar[bool] = False
     """Its memory is an arena of ONNX Runtime's, which grows until a run option shrinks it."""
     one_at_a_time: ClassVar[bool] = False

@@ -16,6 +16,7 @@ class Cpu(Provider):
     known_options = frozenset()  # ONNX Runtime ignores any
     shapes = DYNAMIC
     max_batch_images = 1
+    maps_weights = True
 
     def card(self, config: RuntimeConfig) -> str | None:
         """None: there is no card."""
