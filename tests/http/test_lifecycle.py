@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from face_service.http.connection_state import Timeouts
 from face_service.http.lifecycle import Server, affordable_connections
 from face_service.http.protocol import BoundedProtocol
 from face_service.packs.pack import Pack
+from face_service.serving import admission
+from face_service.serving.admission import Admission
 from face_service.serving.service import FaceService
 from tests.conftest import ROOT
 from tests.server import free_port
@@ -48,8 +52,11 @@ def serve() -> Iterator[Callable[..., uvicorn.Server]]:
     """Serves `page` in a thread, with short times, on `server.config.port`."""
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(kind: Callable[..., uvicorn.Server] = uvicorn.Server) -> uvicorn.Server:
-        protocol: Any = partial(BoundedProtocol, max_connections=10, timeouts=SHORT)
+    def start(
+        kind: Callable[..., uvicorn.Server] = uvicorn.Server, **options: Any
+    ) -> uvicorn.Server:
+        options = {"max_connections": 10, "timeouts": SHORT, **options}
+        protocol: Any = partial(BoundedProtocol, **options)
         config = uvicorn.Config(
             page, http=protocol, port=free_port(), log_config=None, lifespan="off"
         )
@@ -112,6 +119,33 @@ def test_who_reads_slowly_but_steadily_gets_everything(port: int) -> None:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         pause = 4 * SHORT.write / (len(PAGE) / (1 << 20))
         assert read_all(connection, pause) > len(PAGE)
+
+
+def test_slow_readers_give_way_and_steady_ones_do_not(
+    serve: Callable[..., uvicorn.Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "SLOW_AFTER_S", 0.5)
+    memory = Admission(10, max_bytes=2.2 * len(PAGE))
+    port = serve(timeouts=Timeouts(), hold_answer=memory.hold_answer).config.port
+    get = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+    with ExitStack() as stack:
+        slow, steady, late = (stack.enter_context(socket.socket()) for _ in range(3))
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for connection in (slow, steady, late):
+            connection.settimeout(30)
+            connection.connect(("127.0.0.1", port))
+        slow.sendall(get)
+        steady.sendall(get)
+        reader = stack.enter_context(ThreadPoolExecutor(1)).submit(read_all, steady, 0.2)
+        settled(lambda: memory.bytes_held > 1.5 * len(PAGE))
+        time.sleep(1)
+        assert slow.recv(1), "nobody needs the memory"
+        late.sendall(get)
+        assert read_all(late) > len(PAGE)
+        assert reader.result() > len(PAGE)
+        assert read_all(slow) < len(PAGE)
+    settled(lambda: memory.bytes_held == 0)
 
 
 def test_an_idle_connection_ends(port: int) -> None:

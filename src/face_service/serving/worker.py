@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -80,10 +81,13 @@ class EngineWorker:
         busy = self._consumer.entries and not self.broken
         return self._stall.look((self._runs, self.engine.last_progress()) if busy else None)
 
-    def join(self, stall_timeout: float) -> None:
-        """Wait until the thread has ended, or its engine has stalled."""
+    def join(self, stall_timeout: float, until: float) -> None:
+        """Wait until the thread has ended, its engine has stalled, or time.monotonic() has
+        reached `until`."""
         while self._thread.is_alive() and self.stalled_for() <= stall_timeout:
-            self._thread.join(0.1)
+            if (left := until - time.monotonic()) <= 0:
+                return
+            self._thread.join(min(0.1, left))
 
     def abandon(self) -> None:
         """Fail the entries the worker has taken and give it no more. Results that still arrive are
@@ -212,16 +216,17 @@ class WorkerPool:
             worker.engine.release()
         return len(broken), len(stalled)
 
-    def close(self, stall_timeout: float) -> None:
-        """End the workers after what is already in the queue, and wait for that, but not for
-        an engine that has not moved for `stall_timeout` seconds.
+    def close(self, stall_timeout: float, within: float = math.inf) -> None:
+        """End the workers after what is already in the queue, and wait for that: `within` seconds,
+        and not for an engine that has not moved for `stall_timeout` seconds.
 
-        A process must not end while a network runs: the run comes back into an interpreter
-        that is gone, and aborts.
+        A process that ends while a network runs has to end by os._exit: the run comes back into an
+        interpreter that is gone, and aborts.
         """
         self.queue.close()
+        until = time.monotonic() + within
         for worker in self._workers:
-            worker.join(stall_timeout)
+            worker.join(stall_timeout, until)
 
 
 def is_sound(engine: FaceEngine) -> bool:
