@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from face_service.http.connection_state import Timeouts
-from tests.hostile.sockets import receive
+from tests.hostile.sockets import answers, receive
 from tests.images import encode
 from tests.server import Server
 from tests.wire import metric, settled
@@ -63,10 +63,27 @@ def test_what_comes_behind_a_request_that_waits_does_not_cost_its_answer(
         settled(lambda: metric(server, "face_service_requests_inside") == len(BEHIND))
         for name, connection in connections.items():
             connection.sendall(BEHIND[name])
-        answers = {name: receive(connection).status for name, connection in connections.items()}
+        statuses = {name: receive(connection).status for name, connection in connections.items()}
         assert time.monotonic() - started > Timeouts().headers, "nothing has waited"
-        assert set(answers.values()) <= {200, 500}, answers  # 500: it was inside the engine
+        assert set(statuses.values()) <= {200, 500}, statuses  # 500: it was inside the engine
     server.stop()
+
+
+def test_garbage_in_the_middle_of_an_answer_stays_out_of_it(server: Server) -> None:
+    path = "/static/docs/swagger-ui-bundle.js"
+    whole = server.client.get(path).content
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(60)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n" % path.encode())
+        received = connection.recv(1000)
+        connection.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+        time.sleep(0.5)
+        while data := connection.recv(1 << 20):
+            received += data
+    (answer,) = answers(received)
+    assert (answer.status, answer.body) == (200, whole)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
