@@ -4,6 +4,7 @@ that is stopped meanwhile, many bodies at once."""
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 
 from face_service.http.connection_state import Timeouts
-from tests.hostile.sockets import answers, receive
+from tests.hostile.sockets import Answer, answers, receive
 from tests.images import encode
 from tests.server import Server
 from tests.wire import metric, settled
@@ -31,11 +32,19 @@ POST = (
     b"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: %d\r\n\r\n%b"
     % (len(SMALL), SMALL)
 )
+INSIDE = "face_service_requests_inside"
 BEHIND = {
     "line end": b"\r\n",
     "half a line end": b"\r",
     "half of the next headers": b"GET /health/live HTTP/1.1\r\nho",
 }
+
+
+def inside(server: Server) -> float:
+    """Requests that have a place in the service."""
+    lines = server.client.get("/metrics", headers={"X-API-Key": "key"}).text.splitlines()
+    (value,) = (line.split()[1] for line in lines if line.startswith(f"{INSIDE} "))
+    return float(value)
 
 
 def faulty(start_server: Callable[..., Server], **variables: str) -> Server:
@@ -60,13 +69,53 @@ def test_what_comes_behind_a_request_that_waits_does_not_cost_its_answer(
         }
         for connection in connections.values():
             connection.sendall(POST)
-        settled(lambda: metric(server, "face_service_requests_inside") == len(BEHIND))
+        settled(lambda: inside(server) == len(BEHIND))
         for name, connection in connections.items():
             connection.sendall(BEHIND[name])
         statuses = {name: receive(connection).status for name, connection in connections.items()}
         assert time.monotonic() - started > Timeouts().headers, "nothing has waited"
         assert set(statuses.values()) <= {200, 500}, statuses  # 500: it was inside the engine
     server.stop()
+
+
+def early_answer(server: Server, *headers: bytes) -> Answer:
+    """That to 10 MB on a connection that ends with it; all is sent before anything is read."""
+    lines = (b"POST /detect HTTP/1.1", b"host: x", b"content-type: image/jpeg", *headers)
+    head = b"\r\n".join([*lines, b"connection: close", b"content-length: 10000000", b"", b""])
+    with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
+        connection.sendall(head + bytes(10_000_000))
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+    (answer,) = answers(received)
+    return answer
+
+
+def test_every_early_answer_is_read_before_the_connection_ends(
+    start_server: Callable[..., Server],
+) -> None:
+    """As 413 is, whose test is in test_connections.py."""
+    server = start_server(
+        API_KEYS=hashlib.sha256(b"key").hexdigest(), MAX_QUEUE="1", DRAIN_GRACE_S="60"
+    )
+    server.wait_until_ready()
+    key = b"x-api-key: key"
+    seen = [early_answer(server) for _ in range(5)]
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port)) as holder:
+            holder.sendall(POST.replace(b"\r\n", b"\r\n%b\r\n" % key, 1)[:-10])
+            settled(lambda: inside(server) == 1)
+            seen.append(early_answer(server, key))
+        settled(lambda: inside(server) == 0)
+    server.process.terminate()
+    settled(lambda: server.client.get("/health").status_code == 503)
+    seen += [early_answer(server, key) for _ in range(5)]
+    server.process.terminate()
+    assert [answer.status for answer in seen] == [401] * 5 + [429] * 5 + [503] * 5
+    assert [answer.json["code"] for answer in seen[::5]] == [
+        "unauthorized", "overloaded", "not_ready"
+    ]  # fmt: skip
+    assert server.wait_until_ended() == 0
 
 
 def test_garbage_in_the_middle_of_an_answer_stays_out_of_it(server: Server) -> None:
@@ -94,7 +143,7 @@ def test_a_process_that_was_stopped_loses_no_engine(start_server: Callable[..., 
     with ThreadPoolExecutor(1) as client:
         url, headers = f"{server.url}/detect", {"Content-Type": "image/jpeg"}
         pending = client.submit(httpx.post, url, content=SMALL, headers=headers, timeout=60)
-        settled(lambda: metric(server, "face_service_requests_inside") == 1)
+        settled(lambda: inside(server) == 1)
         time.sleep(0.5)
         os.kill(server.process.pid, signal.SIGSTOP)
         time.sleep(10)
