@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
+from face_service.app import create_app
+from face_service.config import Settings
 from face_service.errors import DecodingStalled, NotReady, StartupError
+from face_service.packs.pack import Pack
 from face_service.serving import decoders
 from face_service.serving.decoders import MAX_STALLED, DecodePool, is_decoding
 from tests.images import encode
@@ -187,6 +190,45 @@ def test_the_watch_does_all_that(
                     await asyncio.wrap_future(made.submit(released.wait, LONG_S))
             with pytest.raises(StartupError):
                 await asyncio.wait_for(watching, LONG_S)
+
+    asyncio.run(run())
+
+
+def test_without_all_of_them_the_service_is_not_ready(
+    starter: Pack, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoders, "WATCH_S", 3600.0)  # none is replaced meanwhile
+    app = create_app(
+        Settings(
+            _env_file=None,
+            insightface_model="starter",
+            model_cache_dir=starter.directory.parent,
+            stall_timeout_s=1,
+        )
+    )
+
+    async def until(http: httpx.AsyncClient, status: str, code: int) -> None:
+        async with asyncio.timeout(120):
+            while (  # noqa: ASYNC110
+                answer := await http.get("/health")
+            ).json()["status"] != status:
+                await asyncio.sleep(0.05)
+        assert answer.status_code == code
+
+    async def run() -> None:
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as http,
+        ):
+            await until(http, "healthy", 200)
+            hanging = asyncio.create_task(app.state.service.beside(released.wait, LONG_S))
+            await until(http, "recovering", 503)
+            refused = await http.post("/detect", content=b"")
+            assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
+            released.set()
+            await hanging
+            await until(http, "healthy", 200)
 
     asyncio.run(run())
 
