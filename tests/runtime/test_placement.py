@@ -24,6 +24,7 @@ GROWTH = """
 import sys
 from pathlib import Path
 import numpy as np
+from face_service.packs.pack import sha256_of
 from face_service.runtime.memory import trim_heap, limit_malloc_arenas
 from face_service.runtime.network import NetworkSpec, load_networks
 from face_service.runtime.providers import CPU, RuntimeConfig
@@ -35,7 +36,8 @@ def resident_after(runs):
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 limit_malloc_arenas()
-(network,) = load_networks([NetworkSpec(Path(sys.argv[1]), "")], (CPU,), RuntimeConfig(threads=2))
+path = Path(sys.argv[1])
+(network,) = load_networks([NetworkSpec(path, sha256_of(path))], (CPU,), RuntimeConfig(threads=2))
 blob = np.zeros((1, 3, 112, 112), np.float32)
 states = [resident_after(300) for _ in range(4)]
 print(min(after - before for before, after in zip(states[1:], states[2:])) / 300)

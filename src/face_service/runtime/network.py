@@ -240,7 +240,7 @@ def _plan(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -> _Plan
     if config.precision == "fp16" and provider.halves_file:
         source = half_precision(source, sha256, config)
     specs = specs_for(source, sha256, graph_input, shapes, provider, config)
-    if provider.maps_weights and all(spec.fix is None for spec in specs):
+    if provider.maps_weights:
         saved = mapped_network(source, sha256, config)
         specs = [replace(spec, saved=saved) for spec in specs]
     return _Plan(graph_input, policy, specs)
