@@ -43,9 +43,9 @@ def post(server: Server, data: bytes) -> httpx.Response:
 
 @pytest.mark.parametrize("fault", ["raise", "nan"])
 def test_an_engine_that_fails_is_replaced_once_it_can_be(
-    faulty: Server, solvay: Path, fault: str
+    faulty: Server, four_faces: Path, fault: str
 ) -> None:
-    photo = solvay.read_bytes()
+    photo = four_faces.read_bytes()
     right = post(faulty, photo).json()["faces"]
     set_fault(faulty, fault)
 
@@ -68,8 +68,8 @@ def test_an_engine_that_fails_is_replaced_once_it_can_be(
     assert metric(faulty, "face_service_failed_total") == 1
 
 
-def test_an_engine_that_hangs_costs_the_requests_inside_it(faulty: Server, solvay: Path) -> None:
-    photo = solvay.read_bytes()
+def test_an_engine_that_hangs_costs_the_requests_inside_it(faulty: Server, four_faces: Path) -> None:
+    photo = four_faces.read_bytes()
     set_fault(faulty, "hang")
     with ThreadPoolExecutor(4) as clients:
         first = clients.submit(post, faulty, photo)
@@ -82,18 +82,18 @@ def test_an_engine_that_hangs_costs_the_requests_inside_it(faulty: Server, solva
     assert faulty.client.get("/health").json()["status"] == "healthy"
 
 
-def test_a_process_whose_engines_keep_hanging_ends(faulty: Server, solvay: Path) -> None:
+def test_a_process_whose_engines_keep_hanging_ends(faulty: Server, four_faces: Path) -> None:
     for _ in range(3):
         faulty.wait_until_ready()
         set_fault(faulty, "hang")
-        failed = post(faulty, solvay.read_bytes())
+        failed = post(faulty, four_faces.read_bytes())
         assert (failed.status_code, failed.json()["code"]) == (500, "inference_failed")
     assert faulty.wait_until_ended() == 1
     assert "3 engines have hung" in faulty.log()
 
 
 def test_a_deadline_is_kept_while_the_engine_is_slow(
-    start_server: Callable[..., Server], solvay: Path
+    start_server: Callable[..., Server], four_faces: Path
 ) -> None:
     """A photo of 29 faces is more runs than there are half seconds in the deadline; an empty
     picture is one."""
@@ -101,7 +101,7 @@ def test_a_deadline_is_kept_while_the_engine_is_slow(
     server.wait_until_ready()
     set_fault(server, "slow")
     started = time.monotonic()
-    response = post(server, solvay.read_bytes())
+    response = post(server, four_faces.read_bytes())
     assert (response.status_code, response.json()["code"]) == (504, "deadline_passed")
     assert time.monotonic() - started < 15
     assert metric(server, "face_service_expired_total") == 1
