@@ -138,7 +138,9 @@ def test_a_card_that_is_not_in_this_build_is_named_with_its_package(card: Card) 
     assert "onnxruntime-migraphx for ROCm 7.1 and later" in server.log()
 
 
-def test_a_card_that_computes_is_shown_as_it_is(card: Card, four_faces: Path, server: Server) -> None:
+def test_a_card_that_computes_is_shown_as_it_is(
+    card: Card, four_faces: Path, server: Server
+) -> None:
     with_card = card.start(CUDA, "auto")
     with_card.wait_until_ready()
     health = with_card.client.get("/health").json()
@@ -191,7 +193,9 @@ def test_one_card_stands_behind_another(card: Card) -> None:
     assert "compiling scrfd.onnx 1×3×640×640 failed" in server.client.get("/health").text
 
 
-def test_memory_that_runs_out_once_costs_nothing(card: Card, on_card: Server, four_faces: Path) -> None:
+def test_memory_that_runs_out_once_costs_nothing(
+    card: Card, on_card: Server, four_faces: Path
+) -> None:
     right = post(on_card, four_faces).json()["faces"]
     card.fail("oom-once")
     answer = post(on_card, four_faces)

@@ -68,7 +68,9 @@ def test_an_engine_that_fails_is_replaced_once_it_can_be(
     assert metric(faulty, "face_service_failed_total") == 1
 
 
-def test_an_engine_that_hangs_costs_the_requests_inside_it(faulty: Server, four_faces: Path) -> None:
+def test_an_engine_that_hangs_costs_the_requests_inside_it(
+    faulty: Server, four_faces: Path
+) -> None:
     photo = four_faces.read_bytes()
     set_fault(faulty, "hang")
     with ThreadPoolExecutor(4) as clients:

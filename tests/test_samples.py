@@ -205,7 +205,7 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_SQL)
-def test_sql(page: str, postgres: Postgres, server: Server, solvay: Path) -> None:
+def test_sql(page: str, postgres: Postgres, server: Server, four_faces: Path) -> None:
     """The tables are made, the faces of a photo stored, and found again on another copy of it."""
     database = re.sub(r"\W", "_", page).lower()
     postgres.rows(f"CREATE DATABASE {database}")
@@ -218,7 +218,7 @@ def test_sql(page: str, postgres: Postgres, server: Server, solvay: Path) -> Non
     searches = [statement for statement in statements if "$1" in statement]
     sql("CREATE EXTENSION IF NOT EXISTS vector;")
     sql("".join(statement for statement in statements if "$1" not in statement))
-    photo = cv2.imread(str(solvay))
+    photo = cv2.imread(str(four_faces))
     known, seen = (detect(server, cv2.resize(photo, None, fx=size, fy=size)) for size in (1, 0.8))
     sql("".join(insert(creator, face, known) for creator, face in enumerate(known["faces"])))
     sql(

@@ -95,7 +95,9 @@ def test_text_in_the_place_of_a_file_is_named(server: Server, four_faces: Path, 
 
 
 def test_a_file_under_another_name_is_named(server: Server, four_faces: Path) -> None:
-    response = post(server, "/detect/batch", four_faces, ("image", ("b.jpg", four_faces.read_bytes())))
+    response = post(
+        server, "/detect/batch", four_faces, ("image", ("b.jpg", four_faces.read_bytes()))
+    )
     assert response.status_code == 400
     assert response.json()["detail"] == "image: files are read from 'files' alone"
 

@@ -97,7 +97,7 @@ def test_a_request_is_counted_with_its_stages_and_faces(server: Server, four_fac
         "durations": 1,
         "images": 2,
         "faces": 8,
-        "batches": 2,
+        "batches": 1,
         "images in batches": 2,
         **dict.fromkeys(stages, 1),
     }
