@@ -111,7 +111,7 @@ def test_programs_that_are_not_run_exist_and_know_their_options() -> None:
 
 
 @pytest.fixture
-def checkout(solvay: Path, tmp_path: Path) -> Path:
+def checkout(solvay: Path, four_faces: Path, tmp_path: Path) -> Path:
     """A folder like the checkout, which samples may write into, with the photos they name."""
     folder = tmp_path / "face-service"
     folder.mkdir()
@@ -120,8 +120,9 @@ def checkout(solvay: Path, tmp_path: Path) -> Path:
             (folder / path.name).symlink_to(path)
     if SHARED.is_dir():
         (tmp_path / "shared").symlink_to(SHARED)
-    for name in ("image", "photo", "solvay", "frame"):
+    for name in ("image", "solvay", "frame"):
         (folder / f"{name}.jpg").symlink_to(solvay)
+    (folder / "photo.jpg").symlink_to(four_faces)
     photo = cv2.imread(str(solvay))
     one, two = photo[1080:1330, 780:1030], photo[760:1040, 2020:2460]
     smaller = cv2.resize(one, None, fx=0.9, fy=0.9)

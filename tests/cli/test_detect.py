@@ -66,9 +66,9 @@ def test_json_is_what_the_server_says(run, server: Server, four_faces: Path) -> 
     assert answer["options"] == DetectOptions().model_dump()
 
 
-def test_filters_and_forms(run, four_faces: Path) -> None:
+def test_filters_and_forms(run, solvay: Path) -> None:
     options = ("--max-faces", 5, "--min-face-size", 70, "--no-attributes", "--min-score", 0.8)
-    result = run("detect", four_faces, "--json", *options)
+    result = run("detect", solvay, "--json", *options)
     faces = json.loads(result.stdout)["faces"]
     assert len(faces) == 5
     for face in faces:
@@ -77,7 +77,7 @@ def test_filters_and_forms(run, four_faces: Path) -> None:
         assert face["det_score"] >= 0.8
         assert (face["age"], face["gender"]) == (None, None)
         assert np.linalg.norm(face["embedding"]) == pytest.approx(1, abs=1e-5)
-    result = run("detect", four_faces, "--json", *options, "--embeddings", "base64")
+    result = run("detect", solvay, "--json", *options, "--embeddings", "base64")
     for face, coded in zip(faces, json.loads(result.stdout)["faces"], strict=True):
         decoded = np.frombuffer(pybase64.b64decode(coded["embedding"]), "<f4")
         assert decoded == pytest.approx(np.array(face["embedding"], np.float32))
