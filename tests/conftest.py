@@ -160,6 +160,27 @@ def server(start_server: Callable[..., Server]) -> Server:
     return running
 
 
+LONGEST = (
+    "test_samples.py",
+    "test_parity.py",
+    "test_accelerators.py",
+    "cli/test_detect.py",
+    "tools/test_evaluation.py",
+    "tools/doctor/test_doctor.py",
+    "hostile/test_outside.py",
+    "clients/test_samples.py",
+    "browser/test_demo.py",
+    "hostile/test_clients.py",
+)
+"""Files of a minute or so each. A long one that begins last leaves a processor idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the LONGEST files."""
+    ranks = {Path(__file__).parent / name: n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(LONGEST)))
+
+
 PARITY: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
