@@ -81,7 +81,7 @@ def test_faces_equal_those_of_insightface(
         compare(faces, oracle, total, photo.name)
         singles += len(faces) == 1
 
-    assert total.faces >= len(photos) + 30
+    assert total.faces >= (80 if name == STANDIN else 150)
     if not static:
         assert total.bit_equal_detections == total.faces
         # EdgeFace multiplies matrices, and adds up in another order in a batch of several
