@@ -50,8 +50,9 @@ def post(url: str, data: bytes) -> httpx.Response:
 def test_beyond_its_queue_it_says_429_at_once_and_health_still_answers(
     start_server: Callable[..., Server], photo: bytes
 ) -> None:
-    server = start_server(MAX_QUEUE=str(QUEUE), LOG_LEVEL="WARNING")
+    server = start_server("tests.faulty", MAX_QUEUE=str(QUEUE), LOG_LEVEL="WARNING")
     server.wait_until_ready()
+    (server.folder / "fault").write_text("slow")  # seconds a photo, so that the queue is full
     with ThreadPoolExecutor(5 * QUEUE) as clients:
         pending = [clients.submit(post, server.url, photo) for _ in range(5 * QUEUE)]
         settled(lambda: metric(server, "face_service_rejected_total", why="overloaded") > 0)

@@ -95,7 +95,7 @@ def test_a_process_whose_engines_keep_hanging_ends(faulty: Server, four_faces: P
 
 
 def test_a_deadline_is_kept_while_the_engine_is_slow(
-    start_server: Callable[..., Server], four_faces: Path
+    start_server: Callable[..., Server], solvay: Path
 ) -> None:
     """A photo of 29 faces is more runs than there are half seconds in the deadline; an empty
     picture is one."""
@@ -103,7 +103,7 @@ def test_a_deadline_is_kept_while_the_engine_is_slow(
     server.wait_until_ready()
     set_fault(server, "slow")
     started = time.monotonic()
-    response = post(server, four_faces.read_bytes())
+    response = post(server, solvay.read_bytes())
     assert (response.status_code, response.json()["code"]) == (504, "deadline_passed")
     assert time.monotonic() - started < 15
     assert metric(server, "face_service_expired_total") == 1
