@@ -21,10 +21,10 @@ def variables(starter: Pack) -> dict[str, str]:
 
 
 def test_after_chaos_one_request_is_right(
-    starter: Pack, solvay: Path, capsys: pytest.CaptureFixture[str]
+    starter: Pack, four_faces: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with running(variables(starter)) as server:
-        assert disturb(server, solvay.read_bytes(), seconds=8) is None
+        assert disturb(server, four_faces.read_bytes(), seconds=8) is None
 
 
 def test_mixed_requests_leave_nothing_behind(starter: Pack, shared: Path) -> None:

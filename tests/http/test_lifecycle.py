@@ -177,7 +177,7 @@ class Held(Server):
 
 
 def test_a_request_admitted_between_the_signal_and_draining_is_answered(
-    starter: Pack, solvay: Path
+    starter: Pack, four_faces: Path
 ) -> None:
     settings = Settings(
         _env_file=None, insightface_model="starter", model_cache_dir=starter.directory.parent
@@ -189,7 +189,7 @@ def test_a_request_admitted_between_the_signal_and_draining_is_answered(
     server = Held(config, lambda: service.drain(0))
     thread = threading.Thread(target=server.run)
     thread.start()
-    photo = solvay.read_bytes()
+    photo = four_faces.read_bytes()
     url = f"http://127.0.0.1:{config.port}"
     head = (
         f"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\n"
@@ -216,7 +216,7 @@ def test_a_request_admitted_between_the_signal_and_draining_is_answered(
         head, _, body = answer.decode().partition("\r\n\r\n")
         assert head.startswith("HTTP/1.1 200")
         assert "connection: close" in head.lower().splitlines()
-        assert len(json.loads(body)["faces"]) == 29
+        assert len(json.loads(body)["faces"]) == 4
         thread.join(30)
         assert not thread.is_alive()
     finally:

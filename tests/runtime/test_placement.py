@@ -38,7 +38,7 @@ def resident_after(runs):
 limit_malloc_arenas()
 path = Path(sys.argv[1])
 (network,) = load_networks([NetworkSpec(path, sha256_of(path))], (CPU,), RuntimeConfig(threads=2))
-blob = np.zeros((1, 3, 112, 112), np.float32)
+blob = np.zeros((1, 3, 64, 64), np.float32)
 states = [resident_after(300) for _ in range(4)]
 print(min(after - before for before, after in zip(states[1:], states[2:])) / 300)
 """
@@ -112,7 +112,7 @@ def test_without_a_place_for_the_profile_the_network_computes_all_the_same(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_a_run_leaves_no_memory_behind(starter: Pack) -> None:
-    """With a profile that has ended it would be a kilobyte."""
-    path = starter.models[Role.RECOGNITION].path
+    """With a profile that has ended it would be 190 bytes, on this small network."""
+    path = starter.models[Role.AGE].path
     done = subprocess.run([sys.executable, "-c", GROWTH, path], capture_output=True, text=True)
-    assert float(done.stdout) < 300, f"{done.stdout} bytes a run: {done.stderr}"
+    assert float(done.stdout) < 100, f"{done.stdout} bytes a run: {done.stderr}"
