@@ -135,26 +135,30 @@ class RequestQueue:
         """
         with self._changed:
             while not consumer.closed:
-                if batch := self._take(images):
-                    consumer.entries += batch
+                if batch := self._take(images, consumer):
                     return batch
                 if self._closed or not wait:
                     break
                 self._changed.wait()
             return []
 
-    def _take(self, images: int) -> list[QueueEntry]:
+    def _take(self, images: int, consumer: Consumer) -> list[QueueEntry]:
+        """An entry is the consumer's before it leaves the queue: should its thread end anywhere
+        here, whoever closes the consumer fails it."""
         batch: list[QueueEntry] = []
         while self._waiting:
             entry = self._waiting[0]
             alike = not batch or entry.allowance == batch[0].allowance
             if batch and not (alike and len(entry.images) <= images):
                 break
+            consumer.entries.append(entry)
             self._waiting.popleft()
             if entry.future.set_running_or_notify_cancel():
                 entry.began = time.perf_counter()
                 batch.append(entry)
                 images -= len(entry.images)
+            else:
+                consumer.entries.pop()
         return batch
 
     def close_consumer(self, consumer: Consumer) -> list[QueueEntry]:

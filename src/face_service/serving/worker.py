@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections import deque
 
 from face_service.errors import EngineLost
@@ -15,35 +14,10 @@ from face_service.observability.metrics import Metrics
 from .batch import Batch
 from .cancelling import reason_of
 from .queue import Consumer, Prediction, QueueEntry, RequestQueue
+from .stall_clock import StallClock
 from .threads import WORKER
 
 logger = logging.getLogger(__name__)
-
-LONGEST_LOOK_S = 1.0
-"""Most seconds that are counted between two calls of `look`: a longer gap means that the process
-itself was stopped."""
-
-
-class StallClock:
-    """Seconds without progress, summed from one call of `look` to the next.
-
-    Time in which the process was stopped (SIGSTOP, a frozen cgroup, a migration) is not counted.
-    """
-
-    def __init__(self) -> None:
-        self._looked = time.monotonic()
-        self._seen: object = None
-        self._seconds = 0.0
-
-    def look(self, progress: object) -> float:
-        """Seconds since `progress` last changed; 0 where it is None: nothing to do."""
-        now = time.monotonic()
-        elapsed, self._looked = min(now - self._looked, LONGEST_LOOK_S), now
-        if progress is None or progress != self._seen:
-            self._seen, self._seconds = progress, 0.0
-        else:
-            self._seconds += elapsed
-        return self._seconds
 
 
 class EngineWorker:
@@ -78,7 +52,8 @@ class EngineWorker:
         """Seconds without progress, of those between the calls of this method; 0 while there is
         nothing to do. For one thread."""
         busy = self._consumer.entries and not self.broken
-        return self._stall.look((self._runs, self.engine.last_progress()) if busy else None)
+        progress = (self._runs, self.engine.last_progress()) if busy else None
+        return self._stall.look(progress, self._thread.native_id)
 
     def join(self, stall_timeout: float) -> None:
         """Wait until the thread has ended, or its engine has stalled."""
@@ -95,9 +70,9 @@ class EngineWorker:
         try:
             while self._serve_next():
                 pass
-        except Exception:
+        except BaseException:
+            self.broken = True  # before the log, for which there may be no memory either
             logger.exception("A worker has ended: its engine is replaced")
-            self.broken = True
         if self._consumer.closed and not self.broken:
             self.engine.release()
 
