@@ -161,12 +161,14 @@ def test_one_that_comes_back_in_the_last_moment_keeps_its_next_image(
         return DecodingStalled(text)
 
     with pool() as made:
+        before = list(made._decoders)
         first = hang(made, released)
         monkeypatch.setattr(decoders, "DecodingStalled", error)
         while not second:
             time.sleep(1.5 * STALL_S)
             made.look_after()
         assert first.result(LONG_S), "it was in time"
+        assert made._decoders == before, "it is watched further"
         go_on.set()
         assert second[0].result(LONG_S), "it had just begun"
         assert made.submit(int).result(LONG_S) == 0

@@ -210,8 +210,10 @@ class DecodePool:
 
     def _give_up_stalled(self, decoder: Decoder) -> bool:
         task = decoder.stalled_task(self._stall_timeout)
+        if task is None:
+            return False
         error = DecodingStalled(f"The image could not be decoded within {self._stall_timeout:g} s")
-        if task is None or not decoder.give_up(task, error):
+        if not decoder.give_up(task, error):
             return False
         self._stalled.append(time.monotonic())
         logger.error(
