@@ -204,9 +204,9 @@ def test_what_takes_long_keeps_its_memory_and_gives_its_slot_back() -> None:
             asyncio.create_task(service.analyse(image(40), Options(), StageTimes()))
             for _ in range(AHEAD)
         ]
-        await until(lambda: service._gate._new.held == AHEAD)
+        await until(lambda: service._gate._new.slots.held == AHEAD)
         held.release(AHEAD)
-        await until(lambda: service._gate._new.held < AHEAD)
+        await until(lambda: service._gate._new.slots.held < AHEAD)
         newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
         while not newcomer.done():
             held.release()
@@ -333,3 +333,44 @@ def test_decoded_images_hold_their_pixels_alone_and_others_may_decode() -> None:
 
     assert 10 * 10 * 3 + charge(2) <= charge(10), "both fit where only pixels are held"
     assert asyncio.run(asyncio.wait_for(run(), 30)) <= 10 * 10 * 3 + charge(2)
+
+
+@pytest.mark.parametrize("count", [1, 4, 12])
+def test_images_that_take_long_never_take_the_memory_of_new_requests(count: int) -> None:
+    """Large pictures of crowds: four of them would fill the budget. Those for which there is no
+    room beside others that take long are decoded again when there is."""
+    engine = Long()
+    each = 10 * 40 * 3 + engine.preprocessor.max_bytes
+    limit = 4 * (charge(40) + engine.preprocessor.max_bytes)
+
+    async def run() -> None:
+        service = FaceService(lambda: engine, replace(LIMITS, max_decoded_bytes=limit))
+        await service.start()
+        held = threading.Semaphore(0)
+        engine.after_run = lambda: engine.runs[-1][0] != "detect" and held.acquire(timeout=30)
+        long = [
+            asyncio.create_task(service.analyse(image(40), Options(), StageTimes()))
+            for _ in range(count)
+        ]
+        await until(lambda: engine.entered.is_set())
+        new, most = service._gate._new, 0
+        for _ in range(5):
+            before = len(engine.runs)
+            newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
+            while not newcomer.done():
+                if service._workers.queue.requests or new.slots.waiting or new.bytes.waiting:
+                    held.release()
+                most = max(most, service._gate.held)
+                await asyncio.sleep(0.001)
+            await newcomer
+            others = [kind for kind, (name, *_) in engine.runs[before:] if name != 7]
+            assert len(others) < 30, "of hundreds"
+        assert not any(one.done() for one in long)
+        assert most <= limit
+        assert service._gate._continued.bytes.held <= max(limit // 4, each)
+        held.release(10**6)
+        assert [len(answer.faces) for answer in await asyncio.gather(*long)] == [500] * count
+        assert service._gate.held == 0
+        service.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))

@@ -421,8 +421,8 @@ def test_what_continues_a_request_waits_for_newcomers_at_once() -> None:
 
 def test_a_suspended_entry_says_so_once() -> None:
     said: list[str] = []
-    long = entry("long", on_suspended=lambda: said.append("long"))
-    short = entry("new", on_suspended=lambda: said.append("new"))
+    long = entry("long", on_suspended=lambda _: said.append("long"))
+    short = entry("new", on_suspended=lambda _: said.append("new"))
     beside(FakeEngine(long_or_short), [long, short], start_at=1, newcomers=0)
     assert said == ["long"]
 

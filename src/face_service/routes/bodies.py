@@ -27,7 +27,7 @@ WHITE_SPACE = b" \t\r\n\v\f"
 NO_LATIN = re.compile(rb"\\u(?!00)")
 """An escape of a character above 255. A single one makes Python's string of all the text up to four
 times as large."""
-BASE64_PIECE = 1_048_576
+BASE64_PIECE = 65_536
 """Characters of base64 that are decoded at once."""
 LONGEST_NAME = 100
 """Characters of a field's name that are repeated in an error."""

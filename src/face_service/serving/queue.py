@@ -39,7 +39,7 @@ class Prediction(NamedTuple):
     seconds: float
 
 
-def no_callback() -> None:
+def no_callback(_: QueueEntry) -> None:
     """The default of `on_suspended`."""
 
 
@@ -49,14 +49,14 @@ class QueueEntry:
 
     The first call of `resolve` or `fail` wins; later ones are ignored. allowance: most runs of
     networks that it may take without interruption; 0 for the later parts of a request.
-    on_suspended: called on the worker's thread, once, if the entry needs more runs than that.
+    on_suspended: called with it on the worker's thread, once, if it needs more runs than that.
     abandoned: cancelled after a worker had begun. began: when a worker took it, on
     time.perf_counter().
     """
 
     images: Sequence[PreparedImage]
     allowance: int = UNINTERRUPTED
-    on_suspended: Callable[[], None] = no_callback
+    on_suspended: Callable[[QueueEntry], None] = no_callback
     future: Future[Prediction] = field(default_factory=Future)
     submitted: float = field(default_factory=time.perf_counter)
     began: float | None = None

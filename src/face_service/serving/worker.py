@@ -84,6 +84,7 @@ class EngineWorker:
         if not entries and not self._suspended:
             return False
         answered = self._begin(entries) if entries else True
+        self._drop_unwanted()
         if answered and self._suspended and self._may_go_on:
             self._resume()
         return self._may_go_on
@@ -101,13 +102,19 @@ class EngineWorker:
                 return True
         self._suspended.append(batch)
         for entry in entries:
-            entry.on_suspended()
+            entry.on_suspended(entry)
         return False
 
     def _resume(self) -> None:
         batch = self._suspended.popleft()
         if self._advance(batch):
             self._suspended.append(batch)
+
+    def _drop_unwanted(self) -> None:
+        """Let go of suspended batches of which nothing is wanted any more, and of their images."""
+        for batch in [batch for batch in self._suspended if not batch.wanted]:
+            self._suspended.remove(batch)
+            self._advance(batch)
 
     def _advance(self, batch: Batch) -> bool:
         """One run of a network. False if nothing must follow."""
