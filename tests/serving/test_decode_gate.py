@@ -243,9 +243,9 @@ def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_thei
 
         def arrive() -> None:
             if len(engine.runs) == runs:
-                arrived.append(len(engine.runs))
                 engine.entered.clear()
                 engine.gate.clear()
+                arrived.append(len(engine.runs))
 
         engine.after_run = arrive
         engine.gate.set()
