@@ -1,7 +1,7 @@
 """How much memory requests with many faces take beside an idle service: the peak of a fresh
 process each, and what it is of the peak of the same process when it had answered two photos.
 
-    .venv/bin/python -m benchmarks.memory [--rounds 3] [crowds noise photo five]
+    .venv/bin/python -m benchmarks.memory [--rounds 3] [crowds noise thumbnails photo five]
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def noise() -> bytes:
     return encode(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), "PNG")
 
 
-def post(server: Server, files: int, data: bytes, **options: float) -> int:
+def post(server: Server, files: int, data: bytes, **options: float | str) -> int:
     """Send a request of so many files. Returns the bytes of its answer."""
     path, field = ("/detect", "file") if files == 1 else ("/detect/batch", "files")
     answer = httpx.post(
@@ -44,11 +44,16 @@ def post(server: Server, files: int, data: bytes, **options: float) -> int:
 PHASES: dict[str, tuple[str, int, Callable[[Server], int]]] = {
     "crowds": ("32 photos of 29 faces", 32 * len(CROWD), lambda s: post(s, 32, CROWD)),
     "noise": ("32 × 512 faces", 0, lambda s: post(s, 32, noise(), min_score=0)),
+    "thumbnails": (
+        "32 × 512 faces, no embeddings",
+        0,
+        lambda s: post(s, 32, noise(), min_score=0, embedding_format="none"),
+    ),
     "photo": ("a photo, min_score=0", len(CROWD), lambda s: post(s, 1, CROWD, min_score=0)),
     "five": (
-        "five of them in a row",
-        len(CROWD),
-        lambda s: max(post(s, 1, CROWD, min_score=0) for _ in range(5)),
+        "5 × 512 faces, no embeddings, five in a row",
+        0,
+        lambda s: max(post(s, 5, noise(), min_score=0, embedding_format="none") for _ in range(5)),
     ),
 }
 """By name: what is sent, the bytes of one request's body, and what sends it."""

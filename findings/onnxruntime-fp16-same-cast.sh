@@ -7,7 +7,7 @@
 # Guess: the converted model loads; a value that two operators take is cast once, or twice under two names.
 # Seen:
 #   Cast nodes that make r_cast_to_fp32: 2
-#   Fail: ... This is an invalid model. Error: two nodes with same node name (r_cast_to_fp32_node).
+#   Fail: [ONNXRuntimeError] : 1 : FAIL : This is an invalid model. Error: two nodes with same node name (r_cast_to_fp32_node).
 set -euo pipefail
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

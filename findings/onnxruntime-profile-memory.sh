@@ -6,7 +6,7 @@
 # file and ends the profile of the session, but the pool goes on noting, 8 bytes a section, for as long as the session
 # lives. On one thread (intra_op_num_threads=1) there is no pool and nothing to note.
 # Guess: after end_profiling() a session costs what one costs that was never profiled.
-# Seen, memory taken by 3,000 runs of 100 matrix products on 2 threads, after 100 runs to settle (some KB more or less):
+# Seen, memory taken by 3,000 runs of 100 matrix products on 2 threads, after 100 runs to settle (some tens of KB more or less):
 #   never profiled: 4 KB
 #   profiled once, ended: 2476 KB
 set -euo pipefail

@@ -6,9 +6,11 @@
 # given an Exif orientation, and applies it when it reads. cv2.imdecode applies Exif's orientation in JPEG, PNG,
 # WebP and TIFF, and neither of the two boxes in AVIF.
 # Guess: cv2.imdecode turns all five formats upright; it promises so for IMREAD_COLOR.
-# Seen:
-#   JPEG: OpenCV 64x32, Pillow 64x32 (height x width)
-#   PNG, WEBP, TIFF: the same
+# Seen, height x width:
+#   JPEG: OpenCV 64x32, Pillow 64x32
+#   PNG: OpenCV 64x32, Pillow 64x32
+#   WEBP: OpenCV 64x32, Pillow 64x32
+#   TIFF: OpenCV 64x32, Pillow 64x32
 #   AVIF: OpenCV 32x64, Pillow 64x32
 set -euo pipefail
 scratch=$(mktemp -d)

@@ -8,7 +8,7 @@
 # Guess: only the size of the result is bounded, if anything.
 # Seen:
 #   32766 wide: resize (4, 8, 3), warpAffine (4, 8, 3)
-#   32767 wide: resize (4, 8, 3), warpAffine error: ... src.cols < SHRT_MAX ...
+#   32767 wide: resize (4, 8, 3), warpAffine error: dst.cols < SHRT_MAX && dst.rows < SHRT_MAX && src.cols < SHRT_MAX && src.rows < SHRT_MAX
 set -euo pipefail
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -6,7 +6,7 @@
 # session opens, lists OpenVINO, and gives the results of f32 bit for bit. A property that OpenVINO does not know raises
 # an error, and an option that the provider does not know sends the session to the CPU provider, with a note on stdout.
 # Guess: all three raise an error.
-# Seen:
+# Seen, and between the last two lines the note of ONNX Runtime, from EP Error to Falling back to ['CPUExecutionProvider']:
 #   INFERENCE_PRECISION_HINT f99: opened on OpenVINOExecutionProvider, equal to f32: True
 #   property NO_SUCH_PROPERTY: Fail
 #   option no_such_option: opened on CPUExecutionProvider

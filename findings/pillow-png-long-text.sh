@@ -9,8 +9,7 @@
 # Guess: Image.open gives the size and leaves the comment alone.
 # Seen:
 #   zTXt of 1048576 characters: Pillow (4, 4), OpenCV (4, 4, 3)
-#   zTXt of 1048577 characters: Pillow ValueError: Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK,
-#   OpenCV (4, 4, 3)
+#   zTXt of 1048577 characters: Pillow ValueError: Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK, OpenCV (4, 4, 3)
 set -euo pipefail
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

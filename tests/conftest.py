@@ -18,7 +18,7 @@ from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
 from face_service.vision.image import decode
 
-from .photos import solvay_photo
+from . import photos
 from .server import Server
 from .skips import pytest_runtest_makereport as pytest_runtest_makereport
 
@@ -99,8 +99,15 @@ def engine(starter: Pack) -> FaceEngine:
 
 @pytest.fixture(scope="session")
 def solvay() -> Path:
-    """Solvay 1927, public domain: 3000×2171, 29 faces."""
-    return solvay_photo()
+    """Solvay 1927, public domain: 3000×2171, 29 faces. For tests of many faces: a request with
+    it is 3 seconds of a processor."""
+    return photos.solvay_photo()
+
+
+@pytest.fixture(scope="session")
+def four_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A part of Solvay 1927 with 4 faces, 610×340: a photo for tests of anything else."""
+    return photos.four_faces(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +158,27 @@ def server(start_server: Callable[..., Server]) -> Server:
     running = start_server()
     running.wait_until_ready()
     return running
+
+
+LONGEST = (
+    "test_samples.py",
+    "test_parity.py",
+    "test_accelerators.py",
+    "cli/test_detect.py",
+    "tools/test_evaluation.py",
+    "tools/doctor/test_doctor.py",
+    "hostile/test_outside.py",
+    "clients/test_samples.py",
+    "browser/test_demo.py",
+    "hostile/test_clients.py",
+)
+"""Files of a minute or so each. A long one that begins last leaves a processor idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the LONGEST files."""
+    ranks = {Path(__file__).parent / name: n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(LONGEST)))
 
 
 PARITY: pytest.StashKey[list[str]] = pytest.StashKey()

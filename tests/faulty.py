@@ -1,11 +1,13 @@
 """`python -m tests.faulty`: the service, on an ONNX Runtime that can be told to fail.
 
-A file `fault` in the working folder says how, as long as it is there: `raise`, `nan`, or
-`slow` (half a second a run). `hang` takes the file away and never comes back.
+A file `fault` in the working folder says how, as long as it is there: `raise`, `nan`, `slow` (half
+a second more a run), or `busy` (a second of processor time more, which stands still while the
+process is stopped). `hang` takes the file away and never comes back.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from pathlib import Path
@@ -30,6 +32,10 @@ def run(session: Any, *arguments: Any) -> Any:
         time.sleep(3600)
     if fault == "slow":
         time.sleep(0.5)
+    if fault == "busy":
+        until = time.thread_time() + 1
+        while time.thread_time() < until:
+            hashlib.sha256(bytes(1_000_000))  # without the lock of the interpreter
     outputs = compute(session, *arguments)
     return [np.full_like(output, np.nan) for output in outputs] if fault == "nan" else outputs
 

@@ -138,7 +138,9 @@ def test_a_card_that_is_not_in_this_build_is_named_with_its_package(card: Card) 
     assert "onnxruntime-migraphx for ROCm 7.1 and later" in server.log()
 
 
-def test_a_card_that_computes_is_shown_as_it_is(card: Card, solvay: Path, server: Server) -> None:
+def test_a_card_that_computes_is_shown_as_it_is(
+    card: Card, four_faces: Path, server: Server
+) -> None:
     with_card = card.start(CUDA, "auto")
     with_card.wait_until_ready()
     health = with_card.client.get("/health").json()
@@ -151,7 +153,7 @@ def test_a_card_that_computes_is_shown_as_it_is(card: Card, solvay: Path, server
     loaded = with_card.client.get("/models").json()["loaded"]
     assert loaded["runtime"] == health["runtime"]
     assert metric(with_card, "face_service_provider_fallback") == 0
-    assert post(with_card, solvay).json()["faces"] == post(server, solvay).json()["faces"]
+    assert post(with_card, four_faces).json()["faces"] == post(server, four_faces).json()["faces"]
 
 
 def test_a_card_with_room_for_one_worker_is_not_called_well(card: Card) -> None:
@@ -191,22 +193,24 @@ def test_one_card_stands_behind_another(card: Card) -> None:
     assert "compiling scrfd.onnx 1×3×640×640 failed" in server.client.get("/health").text
 
 
-def test_memory_that_runs_out_once_costs_nothing(card: Card, on_card: Server, solvay: Path) -> None:
-    right = post(on_card, solvay).json()["faces"]
+def test_memory_that_runs_out_once_costs_nothing(
+    card: Card, on_card: Server, four_faces: Path
+) -> None:
+    right = post(on_card, four_faces).json()["faces"]
     card.fail("oom-once")
-    answer = post(on_card, solvay)
+    answer = post(on_card, four_faces)
     assert answer.status_code == 200
     assert [face["bbox"] for face in answer.json()["faces"]] == [face["bbox"] for face in right]
-    assert "a batch of 16 is tried in halves" in on_card.log()
+    assert "a batch of 4 is tried in halves" in on_card.log()
     assert metric(on_card, "face_service_out_of_memory_total") == 0
 
 
 def test_memory_that_stays_short_is_a_503_and_needs_no_restart(
-    card: Card, on_card: Server, solvay: Path
+    card: Card, on_card: Server, four_faces: Path
 ) -> None:
-    right = post(on_card, solvay).json()["faces"]
+    right = post(on_card, four_faces).json()["faces"]
     card.fail("oom")
-    answer = post(on_card, solvay)
+    answer = post(on_card, four_faces)
     assert (answer.status_code, answer.json()["code"]) == (503, "out_of_memory")
     assert int(answer.headers["retry-after"]) > 0
     assert "BFCArena" not in answer.text, "what ONNX Runtime says is for the log"
@@ -214,11 +218,11 @@ def test_memory_that_stays_short_is_a_503_and_needs_no_restart(
     assert metric(on_card, "face_service_out_of_memory_total") == 1
     card.fail(None)
     on_card.wait_until_ready()
-    assert post(on_card, solvay).json()["faces"] == right
+    assert post(on_card, four_faces).json()["faces"] == right
     assert on_card.process.poll() is None
 
 
-def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, solvay: Path) -> None:
+def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, four_faces: Path) -> None:
     card.fail("compile-slow")
     server = card.start(MIGRAPHX, MIGRAPHX)
     seen = set()
@@ -237,7 +241,7 @@ def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, solvay: P
     assert "compiling age-v1.onnx 2×3×64×64, 4 of 10" in starting
     assert all(progress.endswith(" of 10") for progress in starting)
     assert ("healthy", None) in seen
-    assert len(post(server, solvay).json()["faces"]) == 29
+    assert len(post(server, four_faces).json()["faces"]) == 4
     server.stop()
 
     card.fail("compile-hang")  # nothing is left to compile

@@ -68,6 +68,8 @@ def test_faces_equal_those_of_insightface(
     parity_table: list[str],
 ) -> None:
     folder = pack_folder(name)
+    if name == STANDIN:  # whose networks take ten times as long as the others
+        photos = photos[:42]
     expected = ask_oracle(folder, 0 if auto else 640, photos, tmp_path, static)
     canvases = Canvases((Size(640, 640),), CLOSEUP if auto else None)
     engine = build_engine(load_folder(folder), canvases, (CPU,), threads=2)
@@ -79,7 +81,7 @@ def test_faces_equal_those_of_insightface(
         compare(faces, oracle, total, photo.name)
         singles += len(faces) == 1
 
-    assert total.faces >= 150
+    assert total.faces >= (80 if name == STANDIN else 150)
     if not static:
         assert total.bit_equal_detections == total.faces
         # EdgeFace multiplies matrices, and adds up in another order in a batch of several

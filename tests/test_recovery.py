@@ -43,9 +43,9 @@ def post(server: Server, data: bytes) -> httpx.Response:
 
 @pytest.mark.parametrize("fault", ["raise", "nan"])
 def test_an_engine_that_fails_is_replaced_once_it_can_be(
-    faulty: Server, solvay: Path, fault: str
+    faulty: Server, four_faces: Path, fault: str
 ) -> None:
-    photo = solvay.read_bytes()
+    photo = four_faces.read_bytes()
     right = post(faulty, photo).json()["faces"]
     set_fault(faulty, fault)
 
@@ -68,8 +68,10 @@ def test_an_engine_that_fails_is_replaced_once_it_can_be(
     assert metric(faulty, "face_service_failed_total") == 1
 
 
-def test_an_engine_that_hangs_costs_the_requests_inside_it(faulty: Server, solvay: Path) -> None:
-    photo = solvay.read_bytes()
+def test_an_engine_that_hangs_costs_the_requests_inside_it(
+    faulty: Server, four_faces: Path
+) -> None:
+    photo = four_faces.read_bytes()
     set_fault(faulty, "hang")
     with ThreadPoolExecutor(4) as clients:
         first = clients.submit(post, faulty, photo)
@@ -82,11 +84,11 @@ def test_an_engine_that_hangs_costs_the_requests_inside_it(faulty: Server, solva
     assert faulty.client.get("/health").json()["status"] == "healthy"
 
 
-def test_a_process_whose_engines_keep_hanging_ends(faulty: Server, solvay: Path) -> None:
+def test_a_process_whose_engines_keep_hanging_ends(faulty: Server, four_faces: Path) -> None:
     for _ in range(3):
         faulty.wait_until_ready()
         set_fault(faulty, "hang")
-        failed = post(faulty, solvay.read_bytes())
+        failed = post(faulty, four_faces.read_bytes())
         assert (failed.status_code, failed.json()["code"]) == (500, "inference_failed")
     assert faulty.wait_until_ended() == 1
     assert "3 engines have hung" in faulty.log()

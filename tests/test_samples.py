@@ -111,7 +111,7 @@ def test_programs_that_are_not_run_exist_and_know_their_options() -> None:
 
 
 @pytest.fixture
-def checkout(solvay: Path, tmp_path: Path) -> Path:
+def checkout(solvay: Path, four_faces: Path, tmp_path: Path) -> Path:
     """A folder like the checkout, which samples may write into, with the photos they name."""
     folder = tmp_path / "face-service"
     folder.mkdir()
@@ -120,8 +120,9 @@ def checkout(solvay: Path, tmp_path: Path) -> Path:
             (folder / path.name).symlink_to(path)
     if SHARED.is_dir():
         (tmp_path / "shared").symlink_to(SHARED)
-    for name in ("image", "photo", "solvay", "frame"):
+    for name in ("image", "solvay", "frame"):
         (folder / f"{name}.jpg").symlink_to(solvay)
+    (folder / "photo.jpg").symlink_to(four_faces)
     photo = cv2.imread(str(solvay))
     one, two = photo[1080:1330, 780:1030], photo[760:1040, 2020:2460]
     smaller = cv2.resize(one, None, fx=0.9, fy=0.9)
@@ -205,7 +206,7 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_SQL)
-def test_sql(page: str, postgres: Postgres, server: Server, solvay: Path) -> None:
+def test_sql(page: str, postgres: Postgres, server: Server, four_faces: Path) -> None:
     """The tables are made, the faces of a photo stored, and found again on another copy of it."""
     database = re.sub(r"\W", "_", page).lower()
     postgres.rows(f"CREATE DATABASE {database}")
@@ -218,7 +219,7 @@ def test_sql(page: str, postgres: Postgres, server: Server, solvay: Path) -> Non
     searches = [statement for statement in statements if "$1" in statement]
     sql("CREATE EXTENSION IF NOT EXISTS vector;")
     sql("".join(statement for statement in statements if "$1" not in statement))
-    photo = cv2.imread(str(solvay))
+    photo = cv2.imread(str(four_faces))
     known, seen = (detect(server, cv2.resize(photo, None, fx=size, fy=size)) for size in (1, 0.8))
     sql("".join(insert(creator, face, known) for creator, face in enumerate(known["faces"])))
     sql(

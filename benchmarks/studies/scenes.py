@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.frames import SHARED
+from face_service.packs.pack import sha256_of
 from face_service.runtime.network import NetworkSpec, load_networks
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.evaluation import main_face
@@ -50,7 +51,8 @@ class Scene(NamedTuple):
 
 def detector(name: str, canvases: tuple[Size, ...], closeup: Size | None = None) -> Scrfd:
     """One of the official detectors of ../shared/models."""
-    task = NetworkSpec(SHARED / "models" / f"{name}.onnx", sha256="")
+    path = SHARED / "models" / f"{name}.onnx"
+    task = NetworkSpec(path, sha256_of(path))
     (network,) = load_networks([task], (CPU,), RuntimeConfig(THREADS))
     return Scrfd(network, DetectorPreprocessor(canvases, closeup))
 

@@ -27,6 +27,9 @@ from face_service.vision.image import set_up_opencv
 
 logger = logging.getLogger(__name__)
 
+CLOSE_S = 1.0
+"""For a network that runs when the process ends: of nobody who waits, as all are answered by then.
+After that it is left inside, and `main` ends the process by os._exit."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/openapi.json"})
 """Paths that need no API key, beside those of the pages: the probes of orchestrators, and what
@@ -73,7 +76,7 @@ def create_app(
         running = asyncio.create_task(run())
         yield
         running.cancel()
-        service.close()
+        service.close(CLOSE_S)
 
     pages = Pages(settings.demo)
     app = DocumentedApp(
@@ -121,7 +124,7 @@ def limits_of(settings: Settings) -> Limits:
         workers_on_cpu=most_workers(settings),
         decoders=available_cpus(),
         max_queue=settings.max_queue,
-        max_body_bytes=int(settings.max_bodies_mb * 1e6),
+        max_bytes_held=int(settings.max_bodies_mb * 1e6),
         max_pixels=settings.max_image_pixels,
         max_decoded_bytes=int(settings.max_decoded_mb * 1e6),
         stall_timeout=settings.stall_timeout_s,

@@ -139,7 +139,7 @@ class Settings(Address):
         512,
         gt=0,
         le=100_000,
-        description="Most bytes of bodies of requests inside, in MB; one more gets a 429.",
+        description="Most bytes of bodies inside and of unsent answers, in MB; more gets a 429.",
     )
     max_batch_files: int = Field(
         32, ge=1, le=1000, description="Most files one POST /detect/batch may hold."

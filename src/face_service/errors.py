@@ -106,7 +106,7 @@ class ImageTooLarge(RequestError):
 
 
 class Overloaded(RequestError):
-    """MAX_QUEUE requests, or MAX_BODIES_MB of bodies, are already admitted."""
+    """MAX_QUEUE requests, or MAX_BODIES_MB of bodies and answers, are there already."""
 
     status = 429
     code = "overloaded"

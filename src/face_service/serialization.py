@@ -19,6 +19,8 @@ from face_service.serving.comparison import Comparison, Pair, measured_threshold
 
 JOINED_BYTES = 1_000_000
 """Bodies up to this size are sent in one piece."""
+UNSENT = "unsent"
+"""In `scope["state"]`: bytes of the response that are in memory and have yet to be sent."""
 
 
 def render(
@@ -160,10 +162,14 @@ class ChunkedJson(Response):
         """Send the head, then a message for each chunk."""
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        *others, last = self.chunks
-        for chunk in others:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": last})
+        self.chunks.reverse()
+        unsent = sum(map(len, self.chunks))
+        while self.chunks:
+            body = self.chunks.pop()  # what is sent is freed
+            scope["state"][UNSENT] = unsent = unsent - len(body)
+            more = bool(self.chunks)
+            await send({"type": "http.response.body", "body": body, "more_body": more})
+            del body
 
 
 def json_response(content: object) -> Response:

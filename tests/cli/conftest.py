@@ -48,12 +48,12 @@ def run(
 
 @pytest.fixture(scope="session")
 def crops(solvay: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 small images cut from a photo, in three folders, with 0 to some faces each."""
+    """12 small images cut from a photo, in three folders, with no face to a few each."""
     folder = tmp_path_factory.mktemp("crops")
     photo = cv2.imread(str(solvay))
     for index in range(12):
         path = folder / f"row-{index // 4}" / f"{index % 4}.jpg"
         path.parent.mkdir(exist_ok=True)
-        top, left = 500 + 350 * (index // 4), 100 + 600 * (index % 4)
-        cv2.imwrite(str(path), photo[top : top + 400, left : left + 400])
+        top, left = 700 + 250 * (index // 4), 100 + 600 * (index % 4)
+        cv2.imwrite(str(path), photo[top : top + 250, left : left + 250])
     return folder

@@ -56,13 +56,13 @@ def test_a_line_for_each_face(run, solvay: Path) -> None:
     assert any("blurred" in line or "too small" in line for line in faces)
 
 
-def test_json_is_what_the_server_says(run, server: Server, solvay: Path) -> None:
-    result = run("detect", solvay, "--json")
+def test_json_is_what_the_server_says(run, server: Server, four_faces: Path) -> None:
+    result = run("detect", four_faces, "--json")
     answer = json.loads(result.stdout)
-    served = server.client.post("/detect", files={"file": solvay.read_bytes()}).json()
+    served = server.client.post("/detect", files={"file": four_faces.read_bytes()}).json()
     for key in ("faces", "faces_omitted", "image_width", "image_height", "model"):
         assert answer[key] == served[key], key
-    assert (answer["file"], answer["error"]) == (str(solvay), None)
+    assert (answer["file"], answer["error"]) == (str(four_faces), None)
     assert answer["options"] == DetectOptions().model_dump()
 
 
@@ -83,10 +83,10 @@ def test_filters_and_forms(run, solvay: Path) -> None:
         assert decoded == pytest.approx(np.array(face["embedding"], np.float32))
 
 
-def test_draw_writes_the_picture_with_boxes(run, solvay: Path, tmp_path: Path) -> None:
-    result = run("detect", solvay, "--draw", "out.png")
+def test_draw_writes_the_picture_with_boxes(run, four_faces: Path, tmp_path: Path) -> None:
+    result = run("detect", four_faces, "--draw", "out.png")
     assert result.returncode == 0, result.stderr
-    drawn, original = cv2.imread(str(tmp_path / "out.png")), cv2.imread(str(solvay))
+    drawn, original = cv2.imread(str(tmp_path / "out.png")), cv2.imread(str(four_faces))
     assert drawn.shape == original.shape
     changed = (drawn != original).any(axis=2)
     assert 0.001 < changed.mean() < 0.1
@@ -107,11 +107,11 @@ def test_drawings_that_would_overwrite_each_other_are_refused(run, crops: Path) 
     assert f"{crops}/row-1/1.jpg and {crops}/row-0/1.jpg would both be drawn/1.jpg" in result.stderr
 
 
-def test_a_bad_file_costs_only_itself(run, solvay: Path, tmp_path: Path) -> None:
+def test_a_bad_file_costs_only_itself(run, four_faces: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not an image")
-    result = run("detect", "notes.txt", "absent.jpg", solvay)
+    result = run("detect", "notes.txt", "absent.jpg", four_faces)
     assert result.returncode == 1
-    assert result.stdout.startswith(f"{solvay}: 29 faces")
+    assert result.stdout.startswith(f"{four_faces}: 4 faces")
     assert "notes.txt: Invalid image format" in result.stderr
     assert "absent.jpg: No such file or directory" in result.stderr
     assert "Traceback" not in result.stderr

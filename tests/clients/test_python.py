@@ -49,15 +49,15 @@ from tests.server import Server
 from .conftest import KEY, Connect
 
 
-def test_faces_are_those_of_the_wire(connect: Connect, server: Server, solvay: Path) -> None:
-    found = connect(server.url).detect(solvay, request_id="test-of-the-client")
-    raw = server.client.post("/detect", files={"file": solvay.read_bytes()}).json()
-    assert (found.image_width, found.image_height) == (3000, 2171)
+def test_faces_are_those_of_the_wire(connect: Connect, server: Server, four_faces: Path) -> None:
+    found = connect(server.url).detect(four_faces, request_id="test-of-the-client")
+    raw = server.client.post("/detect", files={"file": four_faces.read_bytes()}).json()
+    assert (found.image_width, found.image_height) == (610, 340)
     assert found.faces_omitted == 0
     assert found.model.pack == raw["model"]["pack"]
     assert found.request_id == "test-of-the-client"
     assert set(found.stages) >= {"decode", "detect", "embed"}
-    assert len(found.faces) == len(raw["faces"]) == 29
+    assert len(found.faces) == len(raw["faces"]) == 4
     for face, wire in zip(found.faces, raw["faces"], strict=True):
         assert np.array_equal(face.bbox, np.array(wire["bbox"], np.float32))
         assert np.array_equal(face.landmarks, np.array(wire["landmarks"], np.float32))
@@ -70,31 +70,31 @@ def test_faces_are_those_of_the_wire(connect: Connect, server: Server, solvay: P
         assert (face.usable, list(face.reasons)) == (wire["usable"], wire["reasons"])
 
 
-def test_options_reach_the_service(connect: Connect, server: Server, solvay: Path) -> None:
+def test_options_reach_the_service(connect: Connect, server: Server, four_faces: Path) -> None:
     client = connect(server.url)
     (face,) = client.detect(
-        solvay, max_faces=1, embeddings=False, attributes=False, landmarks=False, quality=False
+        four_faces, max_faces=1, embeddings=False, attributes=False, landmarks=False, quality=False
     ).faces
     assert (face.embedding, face.age, face.gender, face.landmarks) == (None,) * 4
     assert (face.quality, face.usable, face.reasons) == (None,) * 3
     with pytest.raises(ValueError, match="not asked for"):
         similarity(face, face)
-    assert not client.detect(solvay, min_score=1.0).faces
-    assert 0 < len(client.detect(solvay, min_face_size=75, embeddings=False).faces) < 29
+    assert not client.detect(four_faces, min_score=1.0).faces
+    assert 0 < len(client.detect(four_faces, min_face_size=87, embeddings=False).faces) < 4
     with pytest.raises(InvalidRequest, match="max_faces"):
-        client.detect(solvay, max_faces=0)
+        client.detect(four_faces, max_faces=0)
     with pytest.raises(InvalidRequest, match="minscore"):
-        client.detect(solvay, minscore=0.5)  # type: ignore[call-arg]
+        client.detect(four_faces, minscore=0.5)  # type: ignore[call-arg]
 
 
 def test_a_bad_file_of_a_batch_is_an_error_in_its_place(
-    connect: Connect, server: Server, solvay: Path, six_faces: Path
+    connect: Connect, server: Server, four_faces: Path, six_faces: Path
 ) -> None:
     with six_faces.open("rb") as file:
-        good, bad, other = connect(server.url).detect_batch([solvay, b"no image", file]).results
-    assert [len(one.faces) for one in (good, bad, other)] == [29, 0, 6]
-    assert (good.file, other.file) == ("solvay.jpg", "t1.jpg")
-    assert (good.status, good.error, good.image_width) == (200, None, 3000)
+        good, bad, other = connect(server.url).detect_batch([four_faces, b"no image", file]).results
+    assert [len(one.faces) for one in (good, bad, other)] == [4, 0, 6]
+    assert (good.file, other.file) == ("four.jpg", "t1.jpg")
+    assert (good.status, good.error, good.image_width) == (200, None, 610)
     assert (bad.status, bad.image_width) == (400, None)
     assert isinstance(bad.error, InvalidImage)
     assert isinstance(other.faces[0].embedding, np.ndarray)
@@ -156,12 +156,12 @@ def test_models_and_health(connect: Connect, server: Server) -> None:
 
 
 def test_a_service_that_starts_is_waited_for(
-    start_server: Callable[..., Server], solvay: Path
+    start_server: Callable[..., Server], four_faces: Path
 ) -> None:
     starting = start_server(DRAIN_GRACE_S="0")
     with Client(starting.url, retry=Retry(attempts=1000, cap=0.25)) as client:
         assert client.ready() is False
-        assert len(client.detect(solvay).faces) == 29
+        assert len(client.detect(four_faces).faces) == 4
         assert client.ready() is True
     starting.stop()
 

@@ -30,7 +30,7 @@ def surroundings(
     server: Server,
     locked: Server,
     misbehaving: Misbehaving,
-    solvay: Path,
+    four_faces: Path,
     six_faces: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
@@ -44,7 +44,7 @@ def surroundings(
         "KEY": KEY,
         "NOBODY_URL": f"http://127.0.0.1:{free_port()}",
         "MISBEHAVING_URL": misbehaving.url,
-        "PHOTO": str(solvay),
+        "PHOTO": str(four_faces),
         "OTHER_PHOTO": str(six_faces),
         "BIG_FILE": str(big),
     }

@@ -9,15 +9,46 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.images import every_dress
+from tests.images import encode, every_dress
 
 HUGE = 20_000
 """HUGE × HUGE pixels: 400 million, 1.2 GB decoded."""
+PIXELS = np.random.default_rng(5).integers(0, 256, (40, 56, 3), np.uint8)
+"""A small picture of noise."""
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
     """A chunk of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def jpeg_with(between: bytes) -> bytes:
+    """PIXELS, with segments behind the first marker."""
+    data = encode(PIXELS, "JPEG")
+    return data[:2] + between + data[2:]
+
+
+def png_with(between: bytes) -> bytes:
+    """PIXELS, with chunks behind the header."""
+    data = encode(PIXELS, "PNG")
+    return data[:33] + between + data[33:]
+
+
+def tiff(
+    *more: tuple[int, int, int, int], width: int = 56, height: int = 40, behind: bytes = b""
+) -> bytes:
+    """A grey TIFF without compression; `more`: entries, `behind`: bytes at 4096."""
+    own = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: 2240}
+    given = {entry[0] for entry in more}
+    entries = [(tag, 4, 1, value) for tag, value in own.items() if tag not in given]
+    entries = sorted([*entries, *more])
+    pixels = bytes(2240)
+    start = 8 + len(pixels)
+    directory = struct.pack("<H", len(entries)) + b"".join(
+        struct.pack("<HHII", *entry) for entry in entries
+    )
+    head = b"II*\x00" + struct.pack("<I", start) + pixels + directory + bytes(4)
+    return head + bytes(max(0, 4096 - len(head))) + behind
 
 
 def png_bomb() -> bytes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pybase64
 import pytest
 
 from face_service.errors import InvalidRequest
+from face_service.routes import bodies
 from face_service.routes.bodies import decode_base64, parse_embedding_request
 from face_service.schemas import MAX_ERRORS, MAX_NAME, DetectOptions, explain
 
@@ -47,6 +49,97 @@ def test_base64_may_be_broken_anywhere(space: str) -> None:
 def test_what_is_no_base64_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="not valid base64"):
         decode_base64(text)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AAA=AAAA",
+        "AAA=AAA=",
+        "AA==AA==",
+        "AAA=A",
+        "AAA==",
+        "=",
+        "====",
+        "AAAA====",
+        "AAAAA",
+        "A=AA",
+    ],
+)
+def test_padding_is_the_end_wherever_pieces_end(
+    text: str, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BASE64_PIECE", piece)
+    with pytest.raises(InvalidRequest, match="not valid base64"):
+        decode_base64(text)
+    for length in range(12):
+        data = bytes(range(length))
+        assert decode_base64(f"{pybase64.b64encode(data).decode()} ") == data
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from face_service.errors import InvalidRequest
+from face_service.routes.bodies import parse_embedding_request
+
+def memory(name):
+    return int(Path("/proc/self/status").read_text().split(name)[1].split()[0]) * 1024
+
+parse_embedding_request(b'{"image_base64": "AAAA"}')
+before, body = memory("VmRSS:"), Path(sys.argv[1]).read_bytes()
+try:
+    parse_embedding_request(body)
+except InvalidRequest:
+    pass
+print((memory("VmHWM:") - before) / len(body))
+"""
+LONG = 16_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read in /proc")
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"image_base64":"%s"}' % (b"A" * LONG), id="base64"),
+        pytest.param(b'{"image_base64":"data:image/png;base64,%s"}' % (b"A" * LONG), id="data URL"),
+        pytest.param(b'{"image_base64":"%s"}' % (b"AAA " * (LONG // 4)), id="spaces"),
+        pytest.param(b'{"image_base64":"%s"}' % ((b"A" * 76 + b"\\n") * (LONG // 78)), id="lines"),
+        pytest.param(b'{"image_base64":"\\u0041AAA%s"}' % (b"A" * LONG), id="escape"),
+        pytest.param(b'{"image_base64":"%s\xf0\x9f\x98\x80"}' % (b"A" * LONG), id="emoji"),
+        pytest.param(
+            b'{"image_base64":"%s\\ud83d\\ude00"}' % (b"A" * LONG), id="an emoji's escape"
+        ),
+        pytest.param(b'{"%s":1}' % (b"A" * LONG), id="name"),
+        pytest.param(b'{"max_faces":"%s"}' % (b"A" * LONG), id="value"),
+        pytest.param(b'{"other":["%s"]}' % (b"A" * LONG), id="value of an unknown name"),
+        pytest.param(b'{"image_base64":"%s' % (b"A" * LONG), id="without an end"),
+    ],
+)
+def test_a_body_of_json_takes_three_times_its_size_with_text_and_picture(
+    body: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "body").write_bytes(body)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, tmp_path / "body"], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 3.05
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param(b"[]", "Input should be an object", id="list"),
+        pytest.param(b"{", "Invalid JSON: EOF while parsing", id="cut short"),
+        pytest.param('{"größe": 1}'.encode(), "neither base64 nor an option", id="not ASCII"),
+        pytest.param(b'{"image_base64": 1}', "valid string", id="number"),
+        pytest.param(b'{"image_base64": "", "max_faces": 0}', "max_faces: .* 1", id="too few"),
+    ],
+)
+def test_what_is_no_request_is_told_of(body: bytes, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        parse_embedding_request(body)
 
 
 def refusal(body: object) -> str:

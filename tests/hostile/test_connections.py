@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 
@@ -77,14 +78,86 @@ def test_who_leaves_behind_two_requests_is_noticed_for_both(
     assert "Traceback" not in server.log()
 
 
-def test_garbage_behind_a_request_does_not_take_its_answers_place(
+@pytest.mark.parametrize("leave", ["end", "reset"])
+def test_who_leaves_with_a_second_request_half_sent_is_noticed_for_both(
+    start_server: Callable[..., Server], leave: str
+) -> None:
+    """It does not fit into what is read ahead; who resets may have sent any amount. An image that
+    is decoded for longer than a request may take keeps the first one inside."""
+    server = slow_decoder(start_server, REQUEST_TIMEOUT_S="600")
+    beginning = post(b"a" * (80_000 if leave == "end" else 5_000_000), 10_000_000)
+    with connect(server) as connection:
+        connection.sendall(post(BMP))
+        settled(lambda: metric(server, "face_service_requests_inside") == 1)
+        connection.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            connection.sendall(beginning)
+        time.sleep(0.2)
+        assert metric(server, "face_service_requests_inside") == 1
+        if leave == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    settled(lambda: metric(server, "face_service_requests_inside") == 0)
+    assert metric(server, "face_service_requests_total", status="499") == 1
+    assert server.stop() == 0
+
+
+def slow_decoder(start_server: Callable[..., Server], **variables: str) -> Server:
+    """A server that never finishes decoding BMP."""
+    server = start_server(module="tests.hostile.slow_decoder", STALL_TIMEOUT_S="600", **variables)
+    server.wait_until_ready()
+    return server
+
+
+BMP = encode(np.zeros((64, 64, 3), np.uint8), "BMP")
+GARBAGE = b"\x00\x01 nonsense\r\n\r\n"
+
+
+def test_garbage_in_one_piece_with_a_request_does_not_take_its_answers_place(
     target: Server, small: bytes
 ) -> None:
-    for pause in (0, 0.05):
-        received = talk(target, post(small), b"\x00\x01 nonsense\r\n\r\n", pause=pause, end=False)
-        (answer,) = answers(received)
-        assert answer.status == 200
-        assert answer.headers["connection"] == "close"
+    (answer,) = answers(talk(target, post(small) + GARBAGE, end=False))
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+def test_garbage_while_a_request_is_inside_does_not_take_its_answers_place(
+    start_server: Callable[..., Server],
+) -> None:
+    server = slow_decoder(start_server, REQUEST_TIMEOUT_S="5")
+    with connect(server) as connection:
+        connection.sendall(post(BMP))
+        settled(lambda: metric(server, "face_service_requests_inside") == 1)
+        connection.sendall(GARBAGE)
+        assert metric(server, "face_service_requests_inside") == 1, "it was read in time"
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+    (answer,) = answers(received)
+    assert (answer.status, answer.headers["connection"]) == (504, "close")
+    assert server.stop() == 0
+
+
+def test_garbage_after_an_answer_has_one_of_its_own(target: Server, small: bytes) -> None:
+    with connect(target) as connection:
+        connection.sendall(post(small))
+        answer = receive(connection)
+        assert (answer.status, answer.headers.get("connection")) == (200, None)
+        connection.sendall(GARBAGE)
+        refusal = receive(connection)
+        assert (refusal.status, refusal.json["code"]) == (400, "bad_request")
+        assert refusal.headers["connection"] == "close"
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "fields", [b"x: " + b"a" * 200_000, b"\r\n".join([b"x: a"] * 20_000)], ids=["one", "many"]
+)
+def test_headers_that_arrive_in_one_piece_have_their_bound(target: Server, fields: bytes) -> None:
+    for _ in range(3):
+        with connect(target) as connection:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n" + fields + b"\r\n\r\n")
+            answer = receive(connection)
+        assert (answer.status, answer.json["code"]) == (431, "request_header_fields_too_large")
+        assert set(answer.json) == {"detail", "code", "request_id"}
 
 
 def test_a_line_end_behind_a_body_costs_nothing(target: Server, small: bytes) -> None:
@@ -169,6 +242,25 @@ def test_slow_uploads_give_way_to_whoever_is_ready(
     assert server.stop() == 0
 
 
+def test_uploads_that_begin_anew_before_they_are_slow_keep_nobody_out(
+    start_server: Callable[..., Server], small: bytes
+) -> None:
+    """As clients that send nothing and reopen their connection every 1.9 s."""
+    server = start_server(MAX_QUEUE="64")
+    server.wait_until_ready()
+    for _ in range(2):
+        silent = drip(server, 64, 99_999, b"")
+        for _ in range(3):
+            response = server.client.post(
+                "/detect", content=small, headers={"content-type": "image/jpeg"}
+            )
+            assert response.status_code == 200, response.text
+        for connection in silent:
+            connection.close()
+        settled(lambda: metric(server, "face_service_requests_inside") == 0)
+    assert server.stop() == 0
+
+
 def test_a_slow_upload_is_served_where_there_is_room(target: Server, small: bytes) -> None:
     (connection,) = drip(target, 1, len(small), small[:10])
     time.sleep(2.5)
@@ -178,11 +270,17 @@ def test_a_slow_upload_is_served_where_there_is_room(target: Server, small: byte
 
 
 @pytest.mark.parametrize(
-    "header", [b"content-length: 5000000", b"transfer-encoding: chunked"], ids=["length", "chunked"]
+    ("header", "beginning"),
+    [
+        (b"content-length: 5000000", bytes(1_000_000)),
+        (b"transfer-encoding: chunked", b"%x\r\n%b\r\n" % (1_000_000, bytes(1_000_000))),
+    ],
+    ids=["length", "chunked"],
 )
 def test_bodies_have_a_budget_that_is_asked_before_they_are_read(
-    start_server: Callable[..., Server], small: bytes, header: bytes
+    start_server: Callable[..., Server], small: bytes, header: bytes, beginning: bytes
 ) -> None:
+    """Of uploads that are not slow nobody takes what they hold."""
     server = start_server(MAX_BODY_MB="5", MAX_BODIES_MB="10")
     server.wait_until_ready()
     head = (
@@ -190,7 +288,7 @@ def test_bodies_have_a_budget_that_is_asked_before_they_are_read(
     )
     with connect(server) as first, connect(server) as second, connect(server) as third:
         for number, holder in enumerate((first, second), 1):
-            holder.sendall(head)
+            holder.sendall(head + beginning)
             settled(lambda: metric(server, "face_service_body_bytes") == number * 5e6)  # noqa: B023
         third.sendall(head)
         answer = receive(third)
@@ -212,9 +310,11 @@ def test_with_few_files_the_bound_on_connections_is_lower_and_said(
     warned = "MAX_CONNECTIONS=1000 is lowered to 64: this process may open 128 files"
     assert warned in server.log(), "the limit was set before the start was through"
     with contextlib.ExitStack() as stack:
-        for _ in range(100):
-            stack.enter_context(connect(server))
-        settled(lambda: "A connection was refused: 64 are open" in server.log())
+        connections = [stack.enter_context(connect(server)) for _ in range(100)]
+        for connection in connections[65:]:
+            with contextlib.suppress(ConnectionResetError):
+                assert connection.recv(1) == b"", "it was not refused"
+        assert "A connection was refused: 64 are open" in server.log()
     server.client = httpx.Client(base_url=server.url, timeout=60)
     settled(lambda: httpx.get(f"{server.url}/health/live").status_code == 200)
     # Of 101, one may come in when another has just been closed.

@@ -19,7 +19,7 @@ from tests.images import encode
 from tests.server import Server
 from tests.wire import metric, settled
 
-MAX_FACES = 24
+MAX_FACES = 8
 CROWD = (Path(__file__).parents[2] / "docs" / "images" / "solvay.jpg").read_bytes()
 """29 faces, in 260 kB."""
 

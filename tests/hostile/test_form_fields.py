@@ -34,9 +34,9 @@ def faces_in(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @each_endpoint
-def test_an_option_is_honoured(server: Server, solvay: Path, path: str) -> None:
+def test_an_option_is_honoured(server: Server, four_faces: Path, path: str) -> None:
     fields = [("max_faces", "2"), ("attributes", "false"), ("embedding_format", "base64")]
-    response = post(server, path, solvay, *fields)
+    response = post(server, path, four_faces, *fields)
     assert response.status_code == 200, response.text
     faces = faces_in(response.json())
     assert len(faces) == 2
@@ -45,8 +45,8 @@ def test_an_option_is_honoured(server: Server, solvay: Path, path: str) -> None:
 
 
 @each_endpoint
-def test_options_of_form_and_query_go_together(server: Server, solvay: Path, path: str) -> None:
-    response = post(server, path, solvay, ("max_faces", "2"), landmarks="false")
+def test_options_of_form_and_query_go_together(server: Server, four_faces: Path, path: str) -> None:
+    response = post(server, path, four_faces, ("max_faces", "2"), landmarks="false")
     faces = faces_in(response.json())
     assert [face["landmarks"] for face in faces] == [None, None]
 
@@ -73,13 +73,13 @@ def test_options_of_form_and_query_go_together(server: Server, solvay: Path, pat
 )
 def test_what_has_no_effect_is_refused_by_its_name(
     server: Server,
-    solvay: Path,
+    four_faces: Path,
     path: str,
     more: list[tuple[str, str]],
     query: dict[str, str],
     named: str,
 ) -> None:
-    response = post(server, path, solvay, *more, **query)
+    response = post(server, path, four_faces, *more, **query)
     assert response.status_code == 400, response.text
     assert response.json()["code"] == "invalid_request"
     assert response.json()["detail"].startswith(named)
@@ -87,15 +87,17 @@ def test_what_has_no_effect_is_refused_by_its_name(
 
 
 @each_endpoint
-def test_text_in_the_place_of_a_file_is_named(server: Server, solvay: Path, path: str) -> None:
+def test_text_in_the_place_of_a_file_is_named(server: Server, four_faces: Path, path: str) -> None:
     field = ENDPOINTS[path][0]
-    response = post(server, path, solvay, (field, "C:\\face.jpg"))
+    response = post(server, path, four_faces, (field, "C:\\face.jpg"))
     assert response.status_code == 400
     assert response.json()["detail"].startswith(f"The field '{field}' has to be a file")
 
 
-def test_a_file_under_another_name_is_named(server: Server, solvay: Path) -> None:
-    response = post(server, "/detect/batch", solvay, ("image", ("b.jpg", solvay.read_bytes())))
+def test_a_file_under_another_name_is_named(server: Server, four_faces: Path) -> None:
+    response = post(
+        server, "/detect/batch", four_faces, ("image", ("b.jpg", four_faces.read_bytes()))
+    )
     assert response.status_code == 400
     assert response.json()["detail"] == "image: files are read from 'files' alone"
 

@@ -67,7 +67,7 @@ def test_a_png_of_400_million_pixels_costs_nothing(target: Server) -> None:
 def test_a_header_of_400_million_pixels_is_refused(target: Server, kind: str) -> None:
     post_image(target, lying_headers()[kind])
     before = resident(target)
-    refused(post_image(target, lying_headers()[kind]), 400, 413)
+    refused(post_image(target, lying_headers()[kind]), 413)
     assert resident(target) - before < 5
 
 
@@ -115,8 +115,10 @@ def test_exif_that_is_larger_than_the_picture_is_not_unpacked(target: Server) ->
     entry = struct.pack("<HHII", 0x9286, 7, 0xFFFFFFF0, 8)
     exif = b"Exif\x00\x00II*\x00" + struct.pack("<IH", 8, 5000) + entry * 5000
     segment = b"\xff\xe1" + struct.pack(">H", len(exif[:65000]) + 2) + exif[:65000]
+    before = resident(target)
     response = post_image(target, picture[:2] + segment * 60 + picture[2:])
-    assert response.status_code in (200, 400), response.text
+    assert (response.status_code, response.json()["image_width"]) == (200, 48), response.text
+    assert resident(target) - before < 40
 
 
 def test_thousands_of_parts_are_refused(target: Server) -> None:
@@ -306,6 +308,6 @@ def test_mutated_images_never_hurt(target: Server) -> None:
     assert resident(target, peak=False) - before < 60
 
 
-def test_after_all_that_a_photo_has_its_faces(target: Server, solvay: Path) -> None:
-    response = post_image(target, solvay.read_bytes())
-    assert len(response.json()["faces"]) == 29
+def test_after_all_that_a_photo_has_its_faces(target: Server, four_faces: Path) -> None:
+    response = post_image(target, four_faces.read_bytes())
+    assert len(response.json()["faces"]) == 4

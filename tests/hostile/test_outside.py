@@ -69,21 +69,21 @@ JPEG = {"Content-Type": "image/jpeg"}
 
 
 def test_a_service_writes_nothing_to_the_home_or_beside_it(
-    start_server: Callable[..., Server], solvay: Path, home: Path
+    start_server: Callable[..., Server], four_faces: Path, home: Path
 ) -> None:
     server = start_server(HOME=str(home))
-    analyse_and_end(server, solvay)
+    analyse_and_end(server, four_faces)
     assert files_in(home, server.folder) == []
 
 
 def test_a_service_looks_up_no_name_and_calls_nobody(
-    start_server: Callable[..., Server], solvay: Path, home: Path, trace: Path, tmp_path: Path
+    start_server: Callable[..., Server], four_faces: Path, home: Path, trace: Path, tmp_path: Path
 ) -> None:
     wrapper = tmp_path / "python"
     wrapper.write_text(f'#!/bin/sh\nexec {shlex.join([*TRACE, str(trace), sys.executable])} "$@"\n')
     wrapper.chmod(0o755)
     server = start_server(python=wrapper, HOME=str(home))
-    analyse_and_end(server, solvay)
+    analyse_and_end(server, four_faces)
     assert addresses_in(trace) == []
 
 
@@ -99,7 +99,7 @@ def test_a_service_looks_up_no_name_and_calls_nobody(
     ],
 )
 def test_a_command_writes_nothing_to_the_home_and_calls_nobody(
-    arguments: str, starter: Pack, solvay: Path, home: Path, trace: Path, tmp_path: Path
+    arguments: str, starter: Pack, four_faces: Path, home: Path, trace: Path, tmp_path: Path
 ) -> None:
     environment = {
         "PATH": os.environ["PATH"],
@@ -109,7 +109,7 @@ def test_a_command_writes_nothing_to_the_home_and_calls_nobody(
     }
     folder = tmp_path / "here"
     folder.mkdir()
-    words = arguments.replace("PHOTO", str(solvay)).split()
+    words = arguments.replace("PHOTO", str(four_faces)).split()
     done = subprocess.run(
         [*TRACE, trace, *COMMAND, *words],
         env=environment, cwd=folder, capture_output=True, text=True, timeout=300,

@@ -57,7 +57,7 @@ def post_talkative(server: Server) -> int:
 
 
 def test_a_stderr_that_nobody_reads_stops_no_decoder(
-    start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, solvay: Path
+    start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, four_faces: Path
 ) -> None:
     reading, writing = os.pipe()
     assert fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_SIZE) == PIPE_SIZE
@@ -71,8 +71,8 @@ def test_a_stderr_that_nobody_reads_stops_no_decoder(
     monkeypatch.undo()
     server.wait_until_ready()
     assert {post_talkative(server) for _ in range(120)} == {200}
-    file = {"file": solvay.read_bytes()}
-    assert len(server.client.post("/detect", files=file).json()["faces"]) == 29
+    file = {"file": four_faces.read_bytes()}
+    assert len(server.client.post("/detect", files=file).json()["faces"]) == 4
     server.process.terminate()
     assert server.wait_until_ended() == 0
     os.close(reading)

@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from face_service.http.connection_state import Timeouts
 from face_service.http.lifecycle import Server, affordable_connections
 from face_service.http.protocol import BoundedProtocol
 from face_service.packs.pack import Pack
+from face_service.serving import admission
+from face_service.serving.admission import Admission
 from face_service.serving.service import FaceService
 from tests.conftest import ROOT
 from tests.server import free_port
@@ -48,8 +52,11 @@ def serve() -> Iterator[Callable[..., uvicorn.Server]]:
     """Serves `page` in a thread, with short times, on `server.config.port`."""
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(kind: Callable[..., uvicorn.Server] = uvicorn.Server) -> uvicorn.Server:
-        protocol: Any = partial(BoundedProtocol, max_connections=10, timeouts=SHORT)
+    def start(
+        kind: Callable[..., uvicorn.Server] = uvicorn.Server, **options: Any
+    ) -> uvicorn.Server:
+        options = {"max_connections": 10, "timeouts": SHORT, **options}
+        protocol: Any = partial(BoundedProtocol, **options)
         config = uvicorn.Config(
             page, http=protocol, port=free_port(), log_config=None, lifespan="off"
         )
@@ -114,6 +121,33 @@ def test_who_reads_slowly_but_steadily_gets_everything(port: int) -> None:
         assert read_all(connection, pause) > len(PAGE)
 
 
+def test_slow_readers_give_way_and_steady_ones_do_not(
+    serve: Callable[..., uvicorn.Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "SLOW_AFTER_S", 0.5)
+    memory = Admission(10, max_bytes=2.2 * len(PAGE))
+    port = serve(timeouts=Timeouts(), hold_answer=memory.hold_answer).config.port
+    get = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+    with ExitStack() as stack:
+        slow, steady, late = (stack.enter_context(socket.socket()) for _ in range(3))
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for connection in (slow, steady, late):
+            connection.settimeout(30)
+            connection.connect(("127.0.0.1", port))
+        slow.sendall(get)
+        steady.sendall(get)
+        reader = stack.enter_context(ThreadPoolExecutor(1)).submit(read_all, steady, 0.2)
+        settled(lambda: memory.bytes_held > 1.5 * len(PAGE))
+        time.sleep(1)
+        assert slow.recv(1), "nobody needs the memory"
+        late.sendall(get)
+        assert read_all(late) > len(PAGE)
+        assert reader.result() > len(PAGE)
+        assert read_all(slow) < len(PAGE)
+    settled(lambda: memory.bytes_held == 0)
+
+
 def test_an_idle_connection_ends(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -143,7 +177,7 @@ class Held(Server):
 
 
 def test_a_request_admitted_between_the_signal_and_draining_is_answered(
-    starter: Pack, solvay: Path
+    starter: Pack, four_faces: Path
 ) -> None:
     settings = Settings(
         _env_file=None, insightface_model="starter", model_cache_dir=starter.directory.parent
@@ -155,7 +189,7 @@ def test_a_request_admitted_between_the_signal_and_draining_is_answered(
     server = Held(config, lambda: service.drain(0))
     thread = threading.Thread(target=server.run)
     thread.start()
-    photo = solvay.read_bytes()
+    photo = four_faces.read_bytes()
     url = f"http://127.0.0.1:{config.port}"
     head = (
         f"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\n"
@@ -182,7 +216,7 @@ def test_a_request_admitted_between_the_signal_and_draining_is_answered(
         head, _, body = answer.decode().partition("\r\n\r\n")
         assert head.startswith("HTTP/1.1 200")
         assert "connection: close" in head.lower().splitlines()
-        assert len(json.loads(body)["faces"]) == 29
+        assert len(json.loads(body)["faces"]) == 4
         thread.join(30)
         assert not thread.is_alive()
     finally:

@@ -16,7 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from face_service.observability.log_handler import MAX_PER_SECOND, MAX_QUEUED, RateLimitedLogHandler
+from face_service.observability.log_handler import (
+    MAX_KINDS,
+    MAX_PER_SECOND,
+    MAX_QUEUED,
+    RateLimitedLogHandler,
+)
 from face_service.observability.logs import formatter
 
 
@@ -182,3 +187,20 @@ def test_whatever_another_package_logs_is_a_line(heard: Heard, message: object) 
     handler.emit(logging.LogRecord("other", logging.WARNING, __file__, 0, message, (), None))
     handler.close()
     assert str(message) in heard.lines()[0]
+
+
+def test_kinds_are_not_collected_while_nobody_reads() -> None:
+    """Lines of other packages are kinds of their own by their text, which may be of any number."""
+    reading, writing = os.pipe()
+    handler = handler_on(writing)
+    for n in range(3 * MAX_KINDS):
+        for _ in range(2):
+            say(handler, f"of kind {n}", name="another.package")
+    wait_for(lambda: waiting_in(reading) > 60_000)  # and the handler is held up
+    for n in range(10 * MAX_KINDS):
+        say(handler, f"of late kind {n}", name="another.package")
+    assert len(handler._seen) <= MAX_KINDS
+    assert len(handler._left_out) <= MAX_KINDS
+    os.close(reading)
+    handler.close()
+    os.close(writing)

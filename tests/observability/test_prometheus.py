@@ -86,9 +86,9 @@ def metrics_of(expression: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def exposed(server: Server, solvay: Path) -> dict[str, set[str]]:
+def exposed(server: Server, four_faces: Path) -> dict[str, set[str]]:
     """The labels of every sample that a service exposes which has something to tell."""
-    server.client.post("/detect", files={"file": solvay.read_bytes()})
+    server.client.post("/detect", files={"file": four_faces.read_bytes()})
     families = text_string_to_metric_families(server.client.get("/metrics").text)
     samples: dict[str, set[str]] = {"up": set()}
     for family in families:
@@ -188,7 +188,7 @@ def test_panels_are_told_apart_and_do_not_lie_on_each_other() -> None:
 @pytest.fixture(scope="module")
 def prometheus(
     start_server: Callable[..., Server],
-    solvay: Path,
+    four_faces: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[httpx.Client]:
     """Debian's Prometheus, with the configuration we ship, on a service that wants a key."""
@@ -220,7 +220,7 @@ def prometheus(
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=10) as client:
-            wait_for_scrapes(client, service, solvay.read_bytes())
+            wait_for_scrapes(client, service, four_faces.read_bytes())
             yield client
     finally:
         process.terminate()

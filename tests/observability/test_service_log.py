@@ -40,7 +40,7 @@ def post(server: Server, data: bytes, request_id: str, **more: Any) -> httpx.Res
 
 @pytest.fixture(scope="module")
 def spoken(
-    start_server: Callable[..., Server], solvay: Path
+    start_server: Callable[..., Server], four_faces: Path
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The log of a JSON service that was asked everything, and what faces it answered."""
     server = start_server(
@@ -51,7 +51,7 @@ def spoken(
         REQUEST_TIMEOUT_S="5",
     )
     server.wait_until_ready()
-    photo, key = solvay.read_bytes(), {"Authorization": f"Bearer {KEY}"}
+    photo, key = four_faces.read_bytes(), {"Authorization": f"Bearer {KEY}"}
     answer = post(server, photo, "good")
     assert answer.status_code == 200
     post(server, b"not an image " + SECRET_NAME.encode(), "no-image")
@@ -99,7 +99,7 @@ def of(spoken: tuple[list[dict[str, Any]], list[str]], request_id: str) -> dict[
 
 def test_the_line_of_a_request_says_everything(spoken: Any) -> None:
     entry = of(spoken, "good")
-    assert re.fullmatch(r"Detected 29 faces in \d+\.\d\dms", entry["message"])
+    assert re.fullmatch(r"Detected 4 faces in \d+\.\d\dms", entry["message"])
     assert entry["logger"] == "face_service.routes.detect"
     assert entry["level"] == "info"
     stages = [
@@ -110,9 +110,9 @@ def test_the_line_of_a_request_says_everything(spoken: Any) -> None:
     assert all(isinstance(entry[name], float) for name in numbers)
     computed = sum(entry[f"{stage}_ms"] for stage in stages)
     assert 0 < computed <= entry["duration_ms"]
-    assert entry["bytes_in"] > 260_000
-    assert entry["bytes_out"] > 100_000
-    told = {"method": "POST", "endpoint": "/detect", "status": 200, "faces": 29, "images": 1}
+    assert entry["bytes_in"] > 30_000
+    assert entry["bytes_out"] > 15_000
+    told = {"method": "POST", "endpoint": "/detect", "status": 200, "faces": 4, "images": 1}
     assert told.items() <= entry.items()
 
 
@@ -125,8 +125,8 @@ def test_the_line_of_a_request_says_everything(spoken: Any) -> None:
         ("nowhere", {"endpoint": "other", "status": 404, "code": "not_found"}),
         ("gone", {"endpoint": "/detect", "status": 499}),
         ("no-probe", {"endpoint": "/health", "status": 405, "message": "Refused"}),
-        ("base64", {"endpoint": "/extract-embedding", "status": 200, "faces": 29}),
-        ("batch", {"endpoint": "/detect/batch", "status": 200, "faces": 29, "images": 1}),
+        ("base64", {"endpoint": "/extract-embedding", "status": 200, "faces": 4}),
+        ("batch", {"endpoint": "/detect/batch", "status": 200, "faces": 4, "images": 1}),
         ("models", {"endpoint": "/models", "status": 200, "method": "GET"}),
     ],
 )
@@ -137,7 +137,7 @@ def test_every_request_has_one_line(spoken: Any, request_id: str, told: dict[str
 
 
 def test_a_batch_says_how_many_images_it_had(spoken: Any) -> None:
-    assert of(spoken, "batch")["message"].startswith("Detected 29 faces in 2 images in ")
+    assert of(spoken, "batch")["message"].startswith("Detected 4 faces in 2 images in ")
 
 
 def test_what_is_no_http_has_its_line(spoken: Any) -> None:
@@ -175,12 +175,12 @@ def test_nothing_that_was_sent_is_in_the_log(spoken: Any) -> None:
 
 
 def test_a_failure_has_its_traceback_and_its_request(
-    start_server: Callable[..., Server], solvay: Path
+    start_server: Callable[..., Server], four_faces: Path
 ) -> None:
     server = start_server("tests.faulty", LOG_FORMAT="json", DRAIN_GRACE_S="0")
     server.wait_until_ready()
     (server.folder / "fault").write_text("raise")
-    assert post(server, solvay.read_bytes(), "unlucky").status_code == 500
+    assert post(server, four_faces.read_bytes(), "unlucky").status_code == 500
     (server.folder / "fault").unlink()
     server.stop()
     cause, line = (e for e in entries(server.log()) if e.get("request_id") == "unlucky")
@@ -253,7 +253,7 @@ def narrow_pipe() -> Iterator[tuple[int, int]]:
 
 def test_a_log_that_nobody_reads_stops_nothing(
     start_server: Callable[..., Server],
-    solvay: Path,
+    four_faces: Path,
     narrow_pipe: tuple[int, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import httpx
-import numpy as np
 import pytest
 
 from face_service.schemas import ErrorResponse
+from face_service.vision.blob import Image
 from face_service.vision.image import decode
 from tests.conftest import ROOT
-from tests.images import encode
 from tests.server import Server
 
-SOLVAY_FACES = 29
+GROUP_FACES = 4
 
 
 @pytest.fixture(scope="session")
-def group(solvay: Path) -> bytes:
-    """Solvay 1927 at 1200×868: 29 faces."""
-    image = cv2.resize(cv2.imread(str(solvay)), (1200, 868), interpolation=cv2.INTER_AREA)
-    return encode(image, "JPEG", quality=95)
+def group(four_faces: Path) -> bytes:
+    """A JPEG of 610×340 with GROUP_FACES faces."""
+    return four_faces.read_bytes()
 
 
 @pytest.fixture(scope="session")
-def portrait(solvay: Path) -> np.ndarray:
-    """A piece of Solvay 1927 with eight faces, BGR."""
-    return decode(solvay.read_bytes(), 10**8)[900:1400, 1250:2050].copy()
+def pixels(group: bytes) -> Image:
+    """The same, decoded."""
+    return decode(group, 10**8)
 
 
 def post(server: Server, data: bytes, **query: object) -> httpx.Response:

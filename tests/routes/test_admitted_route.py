@@ -154,13 +154,13 @@ def test_a_place_that_was_given_away_is_a_429_and_free_at_once() -> None:
         slow = asyncio.create_task(attended(handle, client, admission=admission))
         await asyncio.sleep(0.01)
         (place,) = admission._places
-        assert (place.received, place.reading, admission.body_bytes) == (1, True, 100)
+        assert (place.received, place.under_way, admission.bytes_held) == (1, True, 100)
         place.since -= 60
         response = await attended(handle, Client(body(b"b")), admission=admission)
         assert response.body == b"b"
         with pytest.raises(Overloaded, match="slowly"):
             await slow
-        assert (admission.inside, admission.body_bytes) == (0, 0)
+        assert (admission.inside, admission.bytes_held) == (0, 0)
 
     alone(run)
 

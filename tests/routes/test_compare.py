@@ -14,7 +14,6 @@ import pytest
 
 from face_service.packs.pack import Pack
 from face_service.schemas import CompareResponse
-from face_service.vision.blob import Image
 from tests.images import encode
 from tests.server import Server
 from tests.wire import metric, settled
@@ -38,9 +37,9 @@ def answer(server: Server, a: bytes, b: bytes, **query: object) -> dict:
 
 
 @pytest.fixture(scope="module")
-def group(solvay: Path) -> Image:
-    """Solvay 1927: 29 people."""
-    return cv2.imread(str(solvay))
+def people(four_faces: Path) -> bytes:
+    """Four people."""
+    return four_faces.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +72,12 @@ def test_two_photos_of_two_people(server: Server, photos: Callable[[str, int], b
     assert body["best"]["similarity"] < THRESHOLD
 
 
-def test_every_face_of_one_with_every_face_of_the_other(server: Server, group: Image) -> None:
-    left, right = group[600:1400, 300:1500], group[600:1400, 900:2100]
+def test_every_face_of_one_with_every_face_of_the_other(server: Server, solvay: Path) -> None:
+    group = cv2.imread(str(solvay))[1010:1350]
+    left, right = group[:, 2076:2556], group[:, 2220:2700]
     body = answer(server, encode(left, "PNG"), encode(right, "PNG"), embedding_format="float")
     a, b = (np.float32([face["embedding"] for face in body[name]["faces"]]) for name in ("a", "b"))
-    assert (body["a"]["image_width"], body["b"]["image_height"]) == (1200, 800)
+    assert (body["a"]["image_width"], body["b"]["image_height"]) == (480, 340)
     assert len(body["pairs"]) == len(a) * len(b)
     similarities = [pair["similarity"] for pair in body["pairs"]]
     assert similarities == sorted(similarities, reverse=True)
@@ -86,17 +86,16 @@ def test_every_face_of_one_with_every_face_of_the_other(server: Server, group: I
         assert pair["same_person"] == (pair["similarity"] >= THRESHOLD)
         usable = [body[name]["faces"][pair[name]]["usable"] for name in ("a", "b")]
         assert pair["reliable"] == all(usable)
-    # Those in the common part are their own best match, 600 pixels to the left.
+    # Those in the common part are their own best match, 144 pixels to the left.
     best = body["pairs"][0]
     places = [np.mean(body[name]["faces"][best[name]]["bbox"][::2]) for name in ("a", "b")]
-    assert places[0] - places[1] == pytest.approx(600, abs=2)
+    assert places[0] - places[1] == pytest.approx(144, abs=2)
     assert best["similarity"] > 0.99
     assert body["verdict"] == "same_person"
 
 
 @pytest.mark.parametrize("which", ["file_a", "file_b"])
-def test_no_face(server: Server, group: Image, which: str) -> None:
-    people = encode(group[600:1400, 300:1500], "PNG")
+def test_no_face(server: Server, people: bytes, which: str) -> None:
     pair = (NOBODY, people) if which == "file_a" else (people, NOBODY)
     body = answer(server, *pair)
     assert body["verdict"] == "no_face"
@@ -134,8 +133,7 @@ def test_a_poor_face_beside_a_good_one_does_not_spoil_it(
     assert body["verdict"] == "same_person"
 
 
-def test_the_options_hold_for_both(server: Server, group: Image) -> None:
-    people = encode(group[600:1400, 300:1500], "PNG")
+def test_the_options_hold_for_both(server: Server, people: bytes) -> None:
     body = answer(
         server, people, people, max_faces=2, attributes=False, landmarks=False, quality=False
     )
@@ -169,8 +167,7 @@ def test_both_files_must_be_there(server: Server) -> None:
     assert_error(body, 400, "invalid_request", "file_a and file_b")
 
 
-def test_stages_are_those_of_one_turn(server: Server, group: Image) -> None:
-    people = encode(group[600:1400, 300:1500], "PNG")
+def test_stages_are_those_of_one_turn(server: Server, people: bytes) -> None:
     timing = compare(server, people, people).headers["server-timing"]
     stages = [part.partition(";dur=")[0] for part in timing.split(", ")]
     expected = ["decode", "queue", "detect", "align", "quality", "embed", "attributes"]
@@ -195,8 +192,9 @@ def unmeasured(start_server: Callable[..., Server], starter: Pack, tmp_path_fact
     server.stop()
 
 
-def test_without_a_measured_threshold_there_is_no_verdict(unmeasured: Server, group: Image) -> None:
-    people = encode(group[600:1400, 300:1500], "PNG")
+def test_without_a_measured_threshold_there_is_no_verdict(
+    unmeasured: Server, people: bytes
+) -> None:
     unmeasured.client.headers["X-API-Key"] = "secret"
     body = answer(unmeasured, people, people, max_faces=1)
     assert body["verdict"] == "no_threshold"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,27 +12,28 @@ import pytest
 from face_service.face_engine import FaceEngine
 from face_service.packs.pack import Pack
 from face_service.schemas import DetectResponse
+from face_service.vision.blob import Image
 from face_service.vision.image import decode
 from tests.images import encode, every_dress, rotated
 from tests.server import Server
 
-from .conftest import SOLVAY_FACES, faces_of, post
+from .conftest import GROUP_FACES, faces_of, post
 
 
-def test_detect_answers_with_the_specified_fields(server: Server, group: bytes) -> None:
-    response = post(server, group)
+def test_detect_answers_with_the_specified_fields(server: Server, solvay: Path) -> None:
+    response = post(server, solvay.read_bytes())
 
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     body = response.json()
     DetectResponse.model_validate(body, strict=True)
-    assert (body["image_width"], body["image_height"]) == (1200, 868)
+    assert (body["image_width"], body["image_height"]) == (3000, 2171)
     assert body["processing_time_ms"] > 0
-    assert len(body["faces"]) == SOLVAY_FACES
+    assert len(body["faces"]) == 29
     for face in body["faces"]:
         x1, y1, x2, y2 = face["bbox"]
-        assert 0 <= x1 < x2 <= 1200
-        assert 0 <= y1 < y2 <= 868
+        assert 0 <= x1 < x2 <= 3000
+        assert 0 <= y1 < y2 <= 2171
         assert 0.5 <= face["det_score"] <= 1
         assert np.linalg.norm(face["embedding"]) == pytest.approx(1, abs=1e-5)
         assert len(face["embedding"]) == 512
@@ -72,17 +74,17 @@ def test_no_faces_is_a_200_with_an_empty_list(server: Server) -> None:
     assert (body["image_width"], body["image_height"]) == (640, 480)
 
 
-def test_boxes_are_clipped_to_the_image(server: Server, portrait: np.ndarray) -> None:
-    left = min(faces_of(server, encode(portrait, "PNG")), key=lambda face: face["bbox"][0])
+def test_boxes_are_clipped_to_the_image(server: Server, pixels: Image) -> None:
+    left = min(faces_of(server, encode(pixels, "PNG")), key=lambda face: face["bbox"][0])
     x1, _, x2, _ = (int(value) for value in left["bbox"])
-    cut = np.ascontiguousarray(portrait[:, x1 + (x2 - x1) // 5 :])
+    cut = np.ascontiguousarray(pixels[:, x1 + (x2 - x1) // 5 :])
     boxes = [face["bbox"] for face in faces_of(server, encode(cut, "PNG"))]
     assert min(box[0] for box in boxes) == 0
 
 
 def test_the_body_may_be_the_image_itself(server: Server, group: bytes) -> None:
     response = server.client.post("/detect", content=group, headers={"content-type": "image/jpeg"})
-    assert len(response.json()["faces"]) == SOLVAY_FACES
+    assert len(response.json()["faces"]) == GROUP_FACES
 
 
 @pytest.mark.parametrize("head", ["", "data:image/jpeg;base64,"])
@@ -98,22 +100,25 @@ def test_extract_embedding_answers_the_same_as_detect(
 def test_base64_may_be_wrapped_in_lines(server: Server, group: bytes) -> None:
     text = base64.encodebytes(group).decode()
     response = server.client.post("/extract-embedding", json={"image_base64": text})
-    assert len(response.json()["faces"]) == SOLVAY_FACES
+    assert len(response.json()["faces"]) == GROUP_FACES
 
 
-def test_every_format_is_read_through_the_endpoint(server: Server, portrait: np.ndarray) -> None:
-    expected = len(faces_of(server, encode(portrait, "PNG")))
-    assert expected > 3
-    counts = {name: len(faces_of(server, data)) for name, data in every_dress(portrait).items()}
+def test_every_format_is_read_through_the_endpoint(server: Server, pixels: Image) -> None:
+    counted = {"embedding_format": "none", "attributes": False}
+    expected = len(faces_of(server, encode(pixels, "PNG"), **counted))
+    assert expected == GROUP_FACES
+    counts = {
+        name: len(faces_of(server, data, **counted)) for name, data in every_dress(pixels).items()
+    }
     for name, count in counts.items():
         # 256 colours may cost a face at the threshold.
         assert expected - ("palette" in name or "gif" in name) <= count <= expected, name
 
 
-def test_a_rotated_photo_is_seen_upright(server: Server, portrait: np.ndarray) -> None:
-    body = post(server, rotated(portrait, 6, "JPEG", quality=95)).json()
-    assert (body["image_width"], body["image_height"]) == (800, 500)
-    assert len(body["faces"]) == len(faces_of(server, encode(portrait, "JPEG", quality=95)))
+def test_a_rotated_photo_is_seen_upright(server: Server, pixels: Image) -> None:
+    body = post(server, rotated(pixels, 6, "JPEG", quality=95)).json()
+    assert (body["image_width"], body["image_height"]) == (610, 340)
+    assert len(body["faces"]) == len(faces_of(server, encode(pixels, "JPEG", quality=95)))
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2000), (2000, 1), (4000, 6000)])
@@ -147,13 +152,13 @@ def test_a_request_id_is_kept_or_made(server: Server, group: bytes) -> None:
 
 
 def test_parallel_requests_do_not_mix_their_faces(
-    server: Server, group: bytes, portrait: np.ndarray
+    server: Server, group: bytes, pixels: Image
 ) -> None:
-    few = encode(portrait[:250], "PNG")
-    pictures = {SOLVAY_FACES: group, len(faces_of(server, few)): few}
+    few = encode(pixels[:, 330:], "PNG")
+    pictures = {GROUP_FACES: group, len(faces_of(server, few)): few}
     assert len(pictures) == 2
     expected = {n: [f["bbox"] for f in faces_of(server, data)] for n, data in pictures.items()}
-    jobs = list(pictures) * 8
+    jobs = list(pictures) * 4
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: (n, faces_of(server, pictures[n])), jobs))
     for count, faces in answers:

@@ -14,7 +14,7 @@ import pytest
 
 from face_service.errors import ProviderError
 from face_service.packs.catalog import Role
-from face_service.packs.pack import Pack
+from face_service.packs.pack import Pack, sha256_of
 from face_service.runtime import network as network_module
 from face_service.runtime.files import publish_file
 from face_service.runtime.half import half_precision
@@ -36,7 +36,9 @@ def test_weights_are_halves_and_embeddings_nearly_the_same(
     kinds = {tensor.data_type for tensor in onnx.load(half).graph.initializer}
     assert onnx.TensorProto.FLOAT16 in kinds
     assert onnx.TensorProto.FLOAT not in kinds
-    full, halved = load_networks([recogniser, NetworkSpec(half, "")], (CPU,), RuntimeConfig(2))
+    full, halved = load_networks(
+        [recogniser, NetworkSpec(half, sha256_of(half))], (CPU,), RuntimeConfig(2)
+    )
     blob = np.random.default_rng(0).uniform(-1, 1, (2, 3, 112, 112)).astype(np.float32)
     (a,), (b,) = full.run_batched(blob), halved.run_batched(blob)
     assert b.dtype == np.float32
@@ -70,7 +72,7 @@ def test_a_converter_that_casts_a_value_twice_is_put_right(
     half = half_precision(recogniser.path, recogniser.sha256, RuntimeConfig(cache=tmp_path))
     nodes = onnx.load(half).graph.node
     assert len({node.name for node in nodes}) == len(nodes)
-    (network,) = load_networks([NetworkSpec(half, "")], (CPU,), RuntimeConfig())
+    (network,) = load_networks([NetworkSpec(half, sha256_of(half))], (CPU,), RuntimeConfig())
     assert network.run(np.zeros((1, 3, 112, 112), np.float32))
 
 

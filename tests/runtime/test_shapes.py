@@ -18,7 +18,7 @@ from face_service.engine_builder import Canvases, attribute_roles, build_engine
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import Role
 from face_service.packs.local import INPUT_SIDE, load_folder
-from face_service.packs.pack import Pack
+from face_service.packs.pack import Pack, sha256_of
 from face_service.runtime import compiling
 from face_service.runtime import session as session_module
 from face_service.runtime.graph import read_input, with_input_shape
@@ -176,7 +176,7 @@ def test_a_graph_of_fixed_shape_computes_the_same(
     fixed.write_bytes(with_input_shape(path, name, shape))
     assert read_input(fixed).shape == shape
     free, bound = load_networks(
-        [NetworkSpec(path, ""), NetworkSpec(fixed, "")], (CPU,), RuntimeConfig(2)
+        [NetworkSpec(file, sha256_of(file)) for file in (path, fixed)], (CPU,), RuntimeConfig(2)
     )
     blob = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     for ours, theirs in zip(bound.run(blob), free.run(blob), strict=True):

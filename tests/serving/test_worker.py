@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from face_service.face_engine import Options, PreparedImage
 from face_service.observability.metrics import Metrics
 from face_service.serving.cancelling import DEADLINE
 from face_service.serving.queue import ImageResult, Prediction, QueueEntry, RequestQueue
-from face_service.serving.worker import EngineWorker, StallClock, WorkerPool
+from face_service.serving.worker import EngineWorker, WorkerPool
 from tests.wire import settled
 
 from .engines import POISON, FakeEngine, Unsound, entry, prepared
@@ -73,7 +74,46 @@ def test_a_worker_whose_thread_ends_is_seen_and_replaced(
     pool = pool_of(FakeEngine())
     settled(lambda: pool._workers[0].broken)
     assert pool.remove_failed(60) == (1, 0)
-    assert "A worker has ended" in caplog.text
+    settled(lambda: "A worker has ended" in caplog.text)
+
+
+class Full(Future[Prediction]):
+    """There is no memory in the moment when a worker takes it."""
+
+    def set_running_or_notify_cancel(self) -> bool:
+        raise MemoryError
+
+
+def test_what_a_worker_had_taken_when_its_thread_ended_is_answered() -> None:
+    async def run() -> None:
+        pool = pool_of(FakeEngine(), batch=8)
+        (worker,) = pool._workers
+        with pool.queue._changed:  # both are there when it looks
+            asking = [asyncio.create_task(ask(pool, 1))]
+            failing = entry(2, future=Full())
+            pool.queue._waiting.extend([entry(0), failing])
+            pool.queue._changed.notify()
+        await asyncio.to_thread(worker._thread.join, 10)
+        assert not worker._thread.is_alive()
+        assert pool.remove_failed(60) == (1, 0)
+        assert ages(failing.future.result(0).results) == [EngineLost]
+        other = FakeEngine(lambda _: 1)
+        pool.add(other)
+        assert ages(await asking[0]) == [[1]]
+        assert other.detected == [1]
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
+def test_a_worker_that_ends_otherwise_than_by_an_error_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def end(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(RequestQueue, "next_batch", end)
+    pool = pool_of(FakeEngine())
+    settled(lambda: pool.remove_failed(60) == (1, 0))
 
 
 def test_what_waits_is_taken_in_one_batch_where_the_provider_likes_it() -> None:
@@ -381,8 +421,8 @@ def test_what_continues_a_request_waits_for_newcomers_at_once() -> None:
 
 def test_a_suspended_entry_says_so_once() -> None:
     said: list[str] = []
-    long = entry("long", on_suspended=lambda: said.append("long"))
-    short = entry("new", on_suspended=lambda: said.append("new"))
+    long = entry("long", on_suspended=lambda _: said.append("long"))
+    short = entry("new", on_suspended=lambda _: said.append("new"))
     beside(FakeEngine(long_or_short), [long, short], start_at=1, newcomers=0)
     assert said == ["long"]
 
@@ -511,22 +551,6 @@ def test_a_worker_that_is_abandoned_while_it_waits_takes_nothing() -> None:
     assert idle.runs == []
 
 
-def test_a_process_that_was_stopped_has_not_hung(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr("face_service.serving.worker.time.monotonic", lambda: now)
-    clock = StallClock()
-    assert clock.look("a run") == 0
-    now += 3600  # SIGSTOP, a frozen cgroup, a migration
-    assert clock.look("a run") <= 1
-    for _ in range(80):
-        now += 0.25
-        stalled = clock.look("a run")
-    assert stalled >= 20, "one that hangs is found all the same"
-    assert clock.look("the next") == 0
-    now += 0.25
-    assert clock.look(None) == 0, "nothing to do"
-
-
 def test_progress_between_runs_is_seen() -> None:
     """A piece without a network in it, as `embedding_format=none&attributes=false` asks for."""
     engine = FakeEngine(lambda _: 100)
@@ -538,7 +562,7 @@ def test_progress_between_runs_is_seen() -> None:
     clock = iter(range(0, 100_000, 1))
     worker._stall._looked = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("face_service.serving.worker.time.monotonic", lambda: next(clock))
+        patch.setattr("face_service.serving.stall_clock.time.monotonic", lambda: next(clock))
         queue.append(entry("long"))
         worker.start()
         queue.close()

@@ -43,8 +43,13 @@ def photos(solvay: Path, six_faces_image: Image, tmp_path_factory: pytest.TempPa
     """35 faces in black and white and in colour, in parts as well, and a file that is no photo."""
     folder = tmp_path_factory.mktemp("photos")
     (folder / "1927").mkdir()
-    shutil.copy(solvay, folder / "1927")
-    for number, part in enumerate((six_faces_image, cv2.imread(str(solvay))) * 6):
+    # No larger than it has to be: the grids of the calibration read each photo thirty times.
+    group, six = (
+        cv2.resize(image, (900, 640), interpolation=cv2.INTER_AREA)
+        for image in (cv2.imread(str(solvay)), six_faces_image)
+    )
+    cv2.imwrite(str(folder / "1927" / "solvay.jpg"), group)
+    for number, part in enumerate((six, group) * 6):
         turned = part[:, number * 20 :: (-1) ** (number // 2)] if number % 4 < 2 else part[:, ::-1]
         cv2.imwrite(str(folder / f"{number:02}.jpg"), turned * (1 - 0.03 * number))
     (folder / "broken.jpg").write_text("not a picture")

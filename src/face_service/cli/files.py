@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from face_service.errors import ImageTooLarge, InvalidRequest
-from face_service.vision.image import HEAD, sniff
+from face_service.vision.image import HEAD, name_unread, sniff
 
 
 class File(NamedTuple):
@@ -86,14 +86,14 @@ def is_special(path: Path) -> bool:
 
 
 def read_file(file: File, max_bytes: int) -> bytes | None:
-    """The bytes of a file; None for what lies in a folder and is no image.
+    """The bytes of a file; None for what lies in a folder and is no image of a known format.
 
     Raises InvalidRequest if it cannot be read, ImageTooLarge if it is over `max_bytes`.
     """
     try:
         with file.path.open("rb") as opened:
             head = opened.read(HEAD)
-            if not file.named and sniff(head) is None:
+            if not file.named and sniff(head) is None and name_unread(head) is None:
                 return None
             data = head + opened.read(max_bytes - len(head) + 1)
     except OSError as error:

@@ -16,6 +16,7 @@ MIN_PROGRESS_BYTES = 32 * 1024
 class Timeouts:
     """Seconds that a connection may spend in each `State`.
 
+    `presence`: interval of asking whether the client is still there while its request is handled.
     `write`: until the client has received another MIN_PROGRESS_BYTES of a response.
     `linger`: for the rest of a body whose request is already answered (nginx' lingering_time).
     `headers`: from the first byte of a request, or from the opening of the connection, to the
@@ -23,6 +24,7 @@ class Timeouts:
     requests; longer than the idle timeouts of clients, so that they close first.
     """
 
+    presence: float = 1.0
     write: float = 30.0
     linger: float = 30.0
     headers: float = 10.0
@@ -31,11 +33,11 @@ class Timeouts:
 
 
 class State(Enum):
-    """What an open connection waits for; the value is its field of Timeouts, None: no timeout."""
+    """What an open connection waits for; the value is its field of Timeouts."""
 
     WRITING = "write"
     """The client has not received all that was written."""
-    ANSWERING = None
+    ANSWERING = "presence"
     """The application handles a request, and sets its deadline."""
     LINGERING = "linger"
     """The rest of a body is read and dropped: closing a connection with unread data resets it,
@@ -50,6 +52,8 @@ class StateTimer:
 
     The time counts from the change of state, not from the last data. In WRITING it starts anew
     for every MIN_PROGRESS_BYTES that the client has received: a client that reads is not cut off.
+    In ANSWERING it starts anew unless the client has left, which is not read while another request
+    of the same connection fills the buffer for input.
     """
 
     def __init__(
@@ -79,13 +83,17 @@ class StateTimer:
         self.stop()
         if self.state is State.WRITING:
             self._received = self._transport.received
-        if self.state is not None and self.state.value is not None:
+        if self.state is not None:
             seconds = getattr(self._timeouts, self.state.value)
             self._handle = self._loop.call_later(seconds, self._on_timeout)
 
     def _on_timeout(self) -> None:
-        progress = self._transport.received - self._received
-        if self.state is State.WRITING and progress >= MIN_PROGRESS_BYTES:
+        if self._may_stay():
             self._start()
         else:
             self._transport.abort()
+
+    def _may_stay(self) -> bool:
+        if self.state is State.WRITING:
+            return self._transport.received - self._received >= MIN_PROGRESS_BYTES
+        return self.state is State.ANSWERING and not self._transport.left

@@ -13,10 +13,13 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from face_service.errors import HttpError
+from face_service.http.answer import Answer
 from face_service.http.connection_state import State, StateTimer, Timeouts
 from face_service.http.errors import raw_error_response
 from face_service.http.transport import ResponseTransport
 from face_service.http.upgrade import head_without_offer
+from face_service.serialization import UNSENT
+from face_service.serving.admission import Transfer
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +36,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 on a connection with a timeout in every state.
 
     Invariant: after every callback the running timer is that of the `State` that the connection
-    is in. The one state without a timer is ANSWERING: the application sets the deadline, and a
-    disconnect is noticed. WRITING takes precedence over every other state.
+    is in, and the answer held is what its client has yet to take in. WRITING takes precedence over
+    every other state. In ANSWERING the application sets the deadline, and a disconnect is noticed.
 
     Beyond that, malformed requests are answered in JSON as every other error, offers of another
     protocol are ignored (RFC 9110, 7.8), and a connection that ends with a response stays open for
@@ -46,13 +49,20 @@ class BoundedProtocol(HttpToolsProtocol):
         *args: Any,
         max_connections: int,
         on_refused: Callable[[], None] = lambda: None,
+        hold_answer: Callable[[Transfer, int], None] = lambda answer, size: None,
         timeouts: Timeouts | None = None,
         **kwargs: Any,
     ) -> None:
-        """Connections above `max_connections` are aborted, after a call of `on_refused`."""
+        """Connections above `max_connections` are aborted, after a call of `on_refused`.
+
+        `hold_answer` is called with an answer and the bytes of it that are in memory, whenever they
+        change while the client has yet to take in something: Admission.hold_answer.
+        """
         super().__init__(*args, **kwargs)
         self._max_connections = max_connections
         self._on_refused = on_refused
+        self._hold_answer = hold_answer
+        self._answer: Answer | None = None
         self._timeouts = timeouts or Timeouts()
         self._timer: StateTimer
         self._unanswered: deque[RequestResponseCycle] = deque()
@@ -60,6 +70,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers = False
         self._in_body = False
         self._header_bytes = 0
+        """Received since the last thing that is no header."""
+        self._field_bytes = 0
+        """Parsed: request line and headers of this request, or the trailers of its body."""
         self._dropped: int | None = None
         """Bytes dropped since input was no longer parsed; None: it is parsed."""
         self._draining = False
@@ -78,8 +91,26 @@ class BoundedProtocol(HttpToolsProtocol):
         return State.IDLE
 
     def _rearm(self) -> None:
-        """Start the timer of the current state; called at the end of every callback."""
+        """Start the timer of the current state, and hold what is unsent; called at the end of
+        every callback."""
         self._timer.enter(self._current_state())
+        unsent = self._unsent()
+        if unsent and self._answer is None:
+            self._answer = Answer(self.transport)
+        if self._answer is not None:
+            self._hold_answer(self._answer, unsent)
+            if not unsent:
+                self._answer = None
+
+    def _unsent(self) -> int:
+        """Bytes of answers in memory, once the kernel does not take them all. Those of one write
+        are free when all of them are sent."""
+        if self._answer is None and not self.flow.write_paused:
+            return 0
+        unsent: int = self.transport.get_write_buffer_size()
+        if self._unanswered:
+            unsent += self._unanswered[0].scope["state"].get(UNSENT, 0)
+        return unsent
 
     # Callbacks of the transport and of the server
 
@@ -96,6 +127,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.stop()
+        if self._answer is not None:
+            self._hold_answer(self._answer, 0)
         self.transport.closing = True
         for cycle in self._unanswered:
             self._disconnect(cycle)
@@ -108,11 +141,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._header_bytes += len(data)
             try:
                 self._feed(data)
-            except httptools.HttpParserError:
-                self._refuse(HttpError(400, "The request is not valid HTTP/1.1"))
+            except httptools.HttpParserError as error:
+                reason = error.__context__  # what a callback has raised
+                invalid = HttpError(400, "The request is not valid HTTP/1.1")
+                self._refuse(reason if isinstance(reason, HttpError) else invalid)
             else:
                 if self._header_bytes > MAX_HEADER_BYTES:
-                    self._refuse(HttpError(431, "The headers are too large"))
+                    self._refuse(too_large())
         else:
             self._dropped += len(data)
             if self._dropped > MAX_DROPPED_BYTES:
@@ -161,16 +196,33 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_headers = True
+        self._field_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count_fields(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_fields(len(name) + len(value) + len(b": \r\n"))
+        if self._in_headers:  # a trailer may not add to the headers (RFC 9110, 6.5.1)
+            super().on_header(name, value)
+
+    def _count_fields(self, size: int) -> None:
+        """Headers that arrive all at once have a bound too."""
+        self._field_bytes += size
+        if self._field_bytes > MAX_HEADER_BYTES:
+            raise too_large()
 
     def on_headers_complete(self) -> None:
         if self.parser.get_method() == b"CONNECT":
-            raise ValueError("this is no proxy")  # httptools makes it an HttpParserError
+            raise HttpError(400, "This is no proxy")  # httptools makes it an HttpParserError
         if self.transport.is_closing() or self.parser.should_upgrade():
             return
         if len(self._unanswered) >= MAX_PIPELINED:
-            raise ValueError("too many requests without waiting for an answer")
+            raise HttpError(400, "Too many requests without waiting for an answer")
         super().on_headers_complete()
-        self._in_headers, self._in_body, self._header_bytes = False, True, 0
+        self._in_headers, self._in_body = False, True
+        self._header_bytes = self._field_bytes = 0
         self._unanswered.append(self.cycle)
         if self._draining:
             self.cycle.keep_alive = False
@@ -254,3 +306,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Tell the application that the client of this request has disconnected."""
         cycle.disconnected = True
         cycle.message_event.set()
+
+
+def too_large() -> HttpError:
+    """The error for headers above MAX_HEADER_BYTES."""
+    return HttpError(431, "The headers are too large")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import struct
 import sys
 from collections.abc import Callable
@@ -42,6 +43,27 @@ class ResponseTransport:
         """Bytes that the client has acknowledged; on other systems than Linux, that were sent."""
         pending = self._transport.get_write_buffer_size()
         return self.written - pending - unacknowledged(self._transport.get_extra_info("socket"))
+
+    @property
+    def left(self) -> bool:
+        """Whether the client has ended its side or reset the connection, as `has_left` sees it."""
+        return has_left(self._transport.get_extra_info("socket"))
+
+
+def has_left(sock: Any) -> bool:
+    """Whether the other side of a socket has ended or reset the connection, read or not.
+
+    What is unread in the kernel does not hide it, but an end comes behind all that was sent: not
+    before the kernel has room for that. On other systems than Linux no more than resets are seen,
+    on Windows nothing.
+    """
+    if sock is None or not hasattr(select, "poll"):
+        return False
+    asked = select.poll()
+    with suppress(OSError, ValueError):  # it is closed
+        asked.register(sock.fileno(), getattr(select, "POLLRDHUP", 0))
+        return bool(asked.poll(0))
+    return False
 
 
 def unacknowledged(sock: Any) -> int:

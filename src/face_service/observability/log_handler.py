@@ -13,6 +13,9 @@ MAX_QUEUED = 10_000
 """Most lines in the queue, a few megabytes; further ones are dropped and counted."""
 MAX_PER_SECOND = 10
 """Most lines of one kind a second; further ones are counted."""
+MAX_KINDS = 1000
+"""Most kinds that are counted at once; lines of further ones are queued like any other. Usual are
+a few: it bounds what is held while the file is not read, and nothing is written or reset."""
 FLUSH_TIMEOUT_S = 2.0
 """For lines in the queue when the process ends."""
 
@@ -60,6 +63,8 @@ class RateLimitedLogHandler(logging.Handler):
             return False
         key = (record.name, str(record.msg), *(kind or {}).values())
         with self._counting:
+            if key not in self._seen and len(self._seen) >= MAX_KINDS:
+                return False
             seen = self._seen[key] = self._seen.get(key, 0) + 1
             if seen > MAX_PER_SECOND:
                 self._left_out.setdefault(key, record)

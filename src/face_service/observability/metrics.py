@@ -165,7 +165,10 @@ class FormerName(Collector):
 GAUGES = {
     "inside": ("requests_inside", "Requests being read, waiting or computed."),
     "queued": ("queue_depth", "Requests that wait for an engine."),
-    "bodies": ("body_bytes", "Bytes of bodies that requests inside hold or may still send."),
+    "bodies": (
+        "body_bytes",
+        "Bytes of bodies that requests hold or may still send, and of answers yet to be sent.",
+    ),
     "decoded": ("decoded_bytes", "Memory that decoding takes, in bytes."),
     "workers": ("engines", "Engines that work."),
     "decoders": ("decoders", "Decode threads that work."),

@@ -6,7 +6,7 @@ its weights in a file of their own, a network is opened in a tenth of the time, 
 mapped: the sessions of all processes share their pages. The answers are the same bit by bit.
 
 What is saved holds for one build of ONNX Runtime and one kind of processor, which are part of its
-folder's name: models/.compiled/cpu/<the network's SHA-256>/<ONNX Runtime, processor>/
+folder's name: models/.compiled/cpu/<the network's SHA-256>/any/<ONNX Runtime, processor>/
 `python -m face_service.runtime.mapped` is the process that makes it: see child_process.
 """
 
@@ -71,7 +71,7 @@ def folder_of(sha256: str, config: RuntimeConfig) -> Path:
     Runtime, and on the instructions for which its kernels arrange weights."""
     facts = [onnxruntime.get_build_info(), fingerprint()]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    return config.cache / "cpu" / sha256[:16] / f"{onnxruntime.__version__}-{digest}"
+    return config.cache / "cpu" / sha256[:16] / "any" / f"{onnxruntime.__version__}-{digest}"
 
 
 def is_complete(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""How many processors this process may use, and the priority of its threads."""
+"""How many processors this process may use, its threads' priority, and what they have used."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 CGROUP = Path("/sys/fs/cgroup")
+THREADS = Path("/proc/self/task")
 MEMBERSHIP = Path("/proc/self/cgroup")
 """The groups of this process, a line each: `number:controllers:/path` (cgroups(7))."""
 
@@ -113,3 +115,24 @@ def lower_thread_priority() -> None:
             os.setpriority(
                 os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread))
             )
+
+
+class ThreadUsage(NamedTuple):
+    """Whether a thread runs or waits for a processor, rather than for a lock or a device, and the
+    CPU time it has used, in seconds."""
+
+    runnable: bool
+    cpu_seconds: float
+
+
+def thread_usage(native_id: int) -> ThreadUsage | None:
+    """What a thread of this process does at this moment. None where the system does not say
+    (Linux alone does) and once the thread has ended."""
+    try:
+        stat = (THREADS / str(native_id) / "stat").read_text()
+    except OSError:
+        return None
+    # proc_pid_stat(5). The name of a thread, in parentheses, may hold anything.
+    state, *fields = stat.rpartition(")")[2].split()
+    ticks = int(fields[10]) + int(fields[11])
+    return ThreadUsage(state == "R", ticks / os.sysconf("SC_CLK_TCK"))

@@ -67,13 +67,18 @@ class Batch:
         """Go on until the next network has run. False once there is nothing left to do."""
         self.failed = False
         started = time.perf_counter()
-        if any(task.wanted for task in self._tasks):
+        if self.wanted:
             next(self._work, None)
         self._seconds += time.perf_counter() - started
         self._answer()
         if not self._tasks:
             self._work.close()  # its frame and this batch hold each other, and the images
         return bool(self._tasks)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a reason to go on."""
+        return any(task.wanted for task in self._tasks)
 
     @property
     def interruptible(self) -> bool:

@@ -26,8 +26,7 @@ class Budget:
 
     async def acquire(self, amount: int) -> bool:
         """Hold `amount` until it is released. Returns whether it had to wait."""
-        if not self._waiting and self._fits(amount):
-            self.held += amount
+        if self.try_acquire(amount):
             return False
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append((amount, waiter))
@@ -40,6 +39,13 @@ class Budget:
                 self.release(amount)
             raise
         return True
+
+    def try_acquire(self, amount: int) -> bool:
+        """Hold `amount` if that needs no waiting. Returns whether it does."""
+        free = not self._waiting and self._fits(amount)
+        if free:
+            self.held += amount
+        return free
 
     def release(self, amount: int) -> None:
         """Give `amount` back."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
@@ -15,16 +15,26 @@ from face_service.observability.timing import StageTimes
 from .budget import Budget
 from .cancelling import count_cancellation
 
+CONTINUED_SHARE = 4
+"""A quarter of the bytes is for what continues a request."""
+
+
+class Share(NamedTuple):
+    """What either new requests or those that continue may hold."""
+
+    slots: Budget
+    bytes: Budget
+
 
 class Reservation:
     """Slots and bytes that are held, until the block that reserved them has ended and every
     future given to `keep_until` is done: a thread may use the pixels of a request that was
     cancelled. Belongs to one event loop."""
 
-    def __init__(self, slots: Budget, taken: int, memory: Budget, size: int) -> None:
-        self._slots = slots
+    def __init__(self, share: Share, continued: Share, taken: int, size: int) -> None:
+        self._share = share
+        self._continued = continued
         self._taken = taken
-        self._memory = memory
         self._size = size
         self._futures: list[Future[Any]] = []
 
@@ -41,17 +51,25 @@ class Reservation:
         """Hold `size` bytes from now on, if that is less: decoding takes more than its pixels."""
         if size < self._size:
             freed, self._size = self._size - size, size
-            self._memory.release(freed)
+            self._share.bytes.release(freed)
 
-    def release_slots(self) -> None:
-        """Let others decode; the bytes stay counted. Calls after the first do nothing."""
-        self._slots.release(self._taken)
+    def suspend(self) -> bool:
+        """Let others decode: give the slots back, and count the bytes as those of what continues a
+        request. Returns False where these have no room for them: the pixels have to go."""
+        self._share.slots.release(self._taken)
         self._taken = 0
+        if self._share is not self._continued and self._size:
+            if not self._continued.bytes.try_acquire(self._size):
+                return False
+            self._share.bytes.release(self._size)
+            self._share = self._continued
+        return True
 
     def release(self) -> None:
         """Give everything back."""
-        self.release_slots()
-        self._memory.release(self._size)
+        self._share.slots.release(self._taken)
+        self._share.bytes.release(self._size)
+        self._taken = self._size = 0
 
     async def release_when_done(self) -> None:
         """Give everything back once nothing works on the pixels any more."""
@@ -65,68 +83,65 @@ class DecodeGate:
     Decoding earlier saves no time: it takes unused pages from the system, and the pixels have left
     the cache when their batch starts (docs/decisions/0012-workers.md).
 
-    New requests share slots, one an image. What continues a request has slots of its own, one
-    for each part: it is never in the way of a new request.
+    New requests share slots, one an image. What continues a request (its later parts, and what is
+    suspended) has slots of its own, one for each part, and a quarter of the bytes: a new request
+    waits for other new ones alone, whatever takes long.
     """
 
     def __init__(self, size: int, metrics: Metrics) -> None:
-        self._bytes = Budget(size)
-        self._new = Budget(0)
-        self._continued = Budget(0)
+        self.size = size
+        self._continued = Share(Budget(0), Budget(size // CONTINUED_SHARE))
+        self._new = Share(Budget(0), Budget(size - self._continued.bytes.size))
         self._metrics = metrics
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
-    def size(self) -> int:
-        """Bytes that may be held."""
-        return self._bytes.size
-
-    @property
     def held(self) -> int:
-        """Bytes that are held. More than `size` only by a single reservation of more."""
-        return self._bytes.held
+        """Bytes that are held. More than `size` only where a single reservation of new requests, or
+        of those that continue, is more than there is for these."""
+        return self._new.bytes.held + self._continued.bytes.held
 
     @property
     def waiting(self) -> int:
-        """New requests that wait, and a part of another that waits for memory."""
-        return self._new.waiting + self._bytes.waiting
+        """New requests that wait, and parts of others that wait for memory."""
+        return self._new.slots.waiting + self._new.bytes.waiting + self._continued.bytes.waiting
 
     def set_concurrency(self, images: int, parts: int) -> None:
         """Have at most so many images of new requests decoded, or about to be, and so many parts
         of requests that are continued."""
-        self._new.size, self._continued.size = images, parts
+        self._new.slots.size, self._continued.slots.size = images, parts
 
     def reserve(
         self, images: int, size: int, times: StageTimes
     ) -> AbstractAsyncContextManager[Reservation]:
         """Hold slots and `size` bytes for a new request, for the length of the block or longer
         (see Reservation). First come, first served; the wait is added to `times`."""
-        return self._reserve(self._new, min(images, self._new.size), size, times)
+        return self._reserve(self._new, min(images, self._new.slots.size), size, times)
 
     def reserve_next(
         self, size: int, times: StageTimes
     ) -> AbstractAsyncContextManager[Reservation]:
-        """The same for the next part of a request that has begun."""
+        """The same for the next part of a request that has begun, or one that takes long."""
         return self._reserve(self._continued, 1, size, times)
 
     @asynccontextmanager
     async def _reserve(
-        self, slots: Budget, taken: int, size: int, times: StageTimes
+        self, share: Share, taken: int, size: int, times: StageTimes
     ) -> AsyncIterator[Reservation]:
         started, waited = time.perf_counter(), True
         try:
             with count_cancellation(self._metrics, "waiting"):
-                waited = await slots.acquire(taken)
+                waited = await share.slots.acquire(taken)
                 try:
-                    waited |= await self._bytes.acquire(size)
+                    waited |= await share.bytes.acquire(size)
                 except BaseException:
-                    slots.release(taken)
+                    share.slots.release(taken)
                     waited = True
                     raise
         finally:
             if waited:
                 times.add("queue", started, time.perf_counter())
-        reservation = Reservation(slots, taken, self._bytes, size)
+        reservation = Reservation(share, self._continued, taken, size)
         try:
             yield reservation
         finally:

@@ -19,6 +19,8 @@ from face_service.errors import DecodingStalled, NotReady, StartupError
 from face_service.observability.metrics import Metrics
 from face_service.runtime.threads import lower_thread_priority
 
+from .stall_clock import StallClock
+
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
@@ -47,17 +49,14 @@ class Decoder:
     A daemon: an image that takes hours does not keep alive a process that was told to stop.
     """
 
-    def __init__(
-        self,
-        tasks: SimpleQueue[Task | None],
-        clock: Callable[[], float],
-        initializer: Callable[[], None],
-    ) -> None:
+    def __init__(self, tasks: SimpleQueue[Task | None], initializer: Callable[[], None]) -> None:
         self._tasks = tasks
-        self._clock = clock
         self._initializer = initializer
-        self._doing: tuple[float, Task] | None = None
+        self._doing: Task | None = None
+        self._begun = 0
         self._given_up = False
+        self._changing = threading.Lock()
+        self._stall = StallClock()
         self.thread = threading.Thread(target=self._run, name=DECODE, daemon=True)
 
     @property
@@ -65,17 +64,24 @@ class Decoder:
         """Whether it is doing nothing."""
         return self._doing is None
 
-    def busy_for(self) -> float:
-        """Seconds since its task began, 0 while it has none."""
-        doing = self._doing
-        return self._clock() - doing[0] if doing else 0.0
+    def stalled_task(self, timeout: float) -> Task | None:
+        """The task it is doing, if it has been inside it for more than `timeout` seconds, of those
+        between the calls of this method. For one thread."""
+        with self._changing:
+            task, number = self._doing, self._begun
+        seconds = self._stall.look(number if task else None, self.thread.native_id)
+        return task if seconds > timeout else None
 
-    def give_up(self, error: Exception) -> None:
-        """Fail the task with `error`. What the thread still does is dropped, and it ends."""
-        self._given_up = True
-        if doing := self._doing:
-            with suppress(InvalidStateError):  # done in this moment
-                doing[1].future.set_exception(error)
+    def give_up(self, task: Task, error: Exception) -> bool:
+        """Fail `task` with `error`, if it is still being done. What the thread still does is then
+        dropped, and it takes no other. Returns whether it is so."""
+        with self._changing:
+            if self._doing is not task:
+                return False
+            self._given_up = True
+        with suppress(InvalidStateError):  # done in this moment
+            task.future.set_exception(error)
+        return True
 
     def _run(self) -> None:
         try:
@@ -85,10 +91,20 @@ class Decoder:
             return
         while not self._given_up and (task := self._tasks.get()):
             if task.future.set_running_or_notify_cancel():
-                self._doing = (self._clock(), task)
+                self._begin(task)
                 perform(task)
-                self._doing = None
+                self._end()
             del task  # its image goes now, not when the next one comes
+
+    def _begin(self, task: Task) -> None:
+        with self._changing:
+            self._doing = task
+            self._begun += 1
+
+    def _end(self) -> None:
+        """From here on it can be given up no more, or it has been, and ends."""
+        with self._changing:
+            self._doing = None
 
 
 def perform(task: Task) -> None:
@@ -105,8 +121,8 @@ def perform(task: Task) -> None:
 class DecodePool:
     """`threads` threads that decode, another one where one ends or hangs.
 
-    One has hung when it has been inside one image for `stall_timeout` seconds. Time in which the
-    process stood still does not count. `failure`: why only a new process helps.
+    One has hung when it has been inside one image for `stall_timeout` seconds, of those that
+    StallClock counts. `failure`: why only a new process helps.
     """
 
     def __init__(
@@ -124,16 +140,12 @@ class DecodePool:
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._decoders: list[Decoder] = []
         self._stalled: deque[float] = deque(maxlen=MAX_STALLED)
-        self._overslept = 0.0
         self._closed = False
         self._fill()
 
     def __len__(self) -> int:
-        """Threads that work."""
-        return sum(
-            decoder.thread.is_alive() and decoder.busy_for() <= self._stall_timeout
-            for decoder in self._decoders
-        )
+        """Threads that work, those that have hung since the last look among them."""
+        return sum(decoder.thread.is_alive() for decoder in self._decoders)
 
     @property
     def complete(self) -> bool:
@@ -158,34 +170,20 @@ class DecodePool:
         Raises StartupError once so many have hung that only a new process helps.
         """
         while True:
-            before = time.monotonic()
             await asyncio.sleep(WATCH_S)
             try:
-                self.look_after(time.monotonic() - before - WATCH_S)
+                self.look_after()
             except StartupError:
                 raise
             except Exception:  # nothing else watches the threads
                 logger.exception("Watching the decode threads failed, and goes on")
 
-    def look_after(self, overslept: float = 0.0) -> None:
-        """Replace threads that have ended or hung. `overslept`: seconds for which the watch, and
-        so maybe the process, stood still."""
-        self._overslept += overslept
+    def look_after(self) -> None:
+        """Replace threads that have ended or hung. To be called again and again."""
         if self._closed:
             return
         ended = [decoder for decoder in self._decoders if not decoder.thread.is_alive()]
-        stalled = [
-            decoder for decoder in self._decoders if decoder.busy_for() > self._stall_timeout
-        ]
-        for decoder in stalled:
-            decoder.give_up(
-                DecodingStalled(f"The image could not be decoded within {self._stall_timeout:g} s")
-            )
-            self._stalled.append(time.monotonic())
-            logger.error(
-                "A decoder has been inside one image for %.0f s: it is given up",
-                self._stall_timeout,
-            )
+        stalled = [decoder for decoder in self._decoders if self._give_up_stalled(decoder)]
         self._metrics.decoders_lost.labels("ended").inc(len(ended))
         self._metrics.decoders_lost.labels("stalled").inc(len(stalled))
         self._decoders = [one for one in self._decoders if one not in (*ended, *stalled)]
@@ -210,12 +208,22 @@ class DecodePool:
             while decoder.thread.is_alive() and decoder.idle and time.monotonic() < until:
                 decoder.thread.join(0.01)
 
-    def _clock(self) -> float:
-        return time.monotonic() - self._overslept
+    def _give_up_stalled(self, decoder: Decoder) -> bool:
+        task = decoder.stalled_task(self._stall_timeout)
+        if task is None:
+            return False
+        error = DecodingStalled(f"The image could not be decoded within {self._stall_timeout:g} s")
+        if not decoder.give_up(task, error):
+            return False
+        self._stalled.append(time.monotonic())
+        logger.error(
+            "A decoder has been inside one image for %.0f s: it is given up", self._stall_timeout
+        )
+        return True
 
     def _fill(self) -> None:
         while len(self._decoders) < self._threads:
-            decoder = Decoder(self._tasks, self._clock, self._initializer)
+            decoder = Decoder(self._tasks, self._initializer)
             try:
                 decoder.thread.start()
             except RuntimeError as error:  # the system gives no more; the watch tries again

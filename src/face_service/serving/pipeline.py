@@ -68,7 +68,7 @@ class ImagePipeline:
         self._preprocessor = engine.preprocessor
         # A larger part is faster where many images are computed at once, and takes memory anywhere.
         self._max_images = max(PART_IMAGES, engine.max_batch_images)
-        self._max_part = self._gate.size // (16 if engine.max_batch_images == 1 else 4)
+        self._max_part = self._gate.size // (16 if engine.max_batch_images == 1 else 8)
 
     def close(self) -> None:
         """Stop reading headers."""
@@ -85,18 +85,33 @@ class ImagePipeline:
         # and nothing would be decoded meanwhile.
         computed = asyncio.Semaphore(max(1, len(self._workers)))
 
-        async def analyse(number: int, part: Part) -> float:
-            async with under_way, self._reserve(number, part, times) as reservation:
+        async def compute(
+            part: Part, reserved: AbstractAsyncContextManager[Reservation], allowance: int
+        ) -> tuple[list[Answer], float] | None:
+            async with reserved as reservation:
                 images = [fitting[place] for place in part.places]
                 decoded = await self._decode(images, options, reservation, times)
-                allowance = 0 if number else max(1, UNINTERRUPTED - len(fitting) + len(images))
                 with count_cancellation(self._metrics, "waiting"):
                     await computed.acquire()
                 try:
-                    found, seconds = await self._predict(decoded, allowance, reservation, times)
+                    return await self._predict(decoded, allowance, reservation, times)
                 finally:
                     computed.release()
-            for place, answer in zip(part.places, found, strict=True):
+
+        async def analyse(number: int, part: Part) -> float:
+            found = None
+            async with under_way:
+                if number == 0:
+                    images = len(part.places)
+                    allowance = max(1, UNINTERRUPTED - len(fitting) + images)
+                    reserved = self._gate.reserve(images, part.size, times)
+                    found = await compute(part, reserved, allowance)
+                while found is None:  # a later part, or one that takes long and had to go
+                    # What the later parts wait for is the earlier ones: no time in a queue.
+                    waiting = StageTimes() if number else times
+                    found = await compute(part, self._gate.reserve_next(part.size, waiting), 0)
+            answered, seconds = found
+            for place, answer in zip(part.places, answered, strict=True):
                 answers[place] = answer
             return seconds
 
@@ -112,14 +127,6 @@ class ImagePipeline:
             return await asyncio.wrap_future(self._headers.submit(check, data, self._max_pixels))
         except Exception as error:
             return as_request_error(error)
-
-    def _reserve(
-        self, number: int, part: Part, times: StageTimes
-    ) -> AbstractAsyncContextManager[Reservation]:
-        if number == 0:
-            return self._gate.reserve(len(part.places), part.size, times)
-        # What the later parts wait for is the earlier ones: that is no time in a queue.
-        return self._gate.reserve_next(part.size, StageTimes())
 
     async def _decode(
         self,
@@ -152,14 +159,16 @@ class ImagePipeline:
         allowance: int,
         reservation: Reservation,
         times: StageTimes,
-    ) -> tuple[list[Answer], float]:
-        """An answer for each image, and how many seconds they took an engine."""
+    ) -> tuple[list[Answer], float] | None:
+        """An answer for each image, and how many seconds they took an engine. None if they take
+        long and there is no memory to suspend them: they have to be decoded again, later."""
         loop = asyncio.get_running_loop()
         entry = QueueEntry(
             [image for image in decoded if isinstance(image, PreparedImage)],
             allowance,
-            on_suspended=partial(call_on_loop, loop, reservation.release_slots),
+            on_suspended=partial(call_on_loop, loop, partial(self._suspend, reservation)),
         )
+
         if not entry.images:
             return [as_request_error(error) for error in decoded], 0.0
         reservation.keep_until(entry.future)
@@ -169,6 +178,8 @@ class ImagePipeline:
             if allowance:
                 times.add("queue", entry.submitted, entry.began or time.perf_counter())
         times.include(stages)
+        if len(results) < len(entry.images):
+            return None
         self._metrics.failed.inc(sum(isinstance(one, Exception) for one in results))
         self._metrics.out_of_memory.inc(sum(isinstance(one, OutOfMemory) for one in results))
         remaining = iter(results)
@@ -180,8 +191,15 @@ class ImagePipeline:
         ]
         return answers, seconds
 
+    def _suspend(self, reservation: Reservation, entry: QueueEntry) -> None:
+        """Keep the images of an entry that takes long, or take it from its worker."""
+        if not reservation.suspend():
+            self._workers.queue.cancel(entry)
 
-def call_on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+
+def call_on_loop(
+    loop: asyncio.AbstractEventLoop, call: Callable[[QueueEntry], None], entry: QueueEntry
+) -> None:
     """Have an event loop call something, from a thread that may outlive it."""
     with suppress(RuntimeError):  # it is closed
-        loop.call_soon_threadsafe(call)
+        loop.call_soon_threadsafe(call, entry)

@@ -39,7 +39,7 @@ class Prediction(NamedTuple):
     seconds: float
 
 
-def no_callback() -> None:
+def no_callback(_: QueueEntry) -> None:
     """The default of `on_suspended`."""
 
 
@@ -49,14 +49,14 @@ class QueueEntry:
 
     The first call of `resolve` or `fail` wins; later ones are ignored. allowance: most runs of
     networks that it may take without interruption; 0 for the later parts of a request.
-    on_suspended: called on the worker's thread, once, if the entry needs more runs than that.
+    on_suspended: called with it on the worker's thread, once, if it needs more runs than that.
     abandoned: cancelled after a worker had begun. began: when a worker took it, on
     time.perf_counter().
     """
 
     images: Sequence[PreparedImage]
     allowance: int = UNINTERRUPTED
-    on_suspended: Callable[[], None] = no_callback
+    on_suspended: Callable[[QueueEntry], None] = no_callback
     future: Future[Prediction] = field(default_factory=Future)
     submitted: float = field(default_factory=time.perf_counter)
     began: float | None = None
@@ -148,8 +148,7 @@ class RequestQueue:
                 self._idle.add(consumer)
             try:
                 while not consumer.closed:
-                    if self._is_next(consumer) and (batch := self._take(images)):
-                        consumer.entries += batch
+                    if self._is_next(consumer) and (batch := self._take(images, consumer)):
                         self._busy.add(consumer)
                         return batch
                     if self._closed or not wait:
@@ -164,18 +163,23 @@ class RequestQueue:
     def _is_next(self, consumer: Consumer) -> bool:
         return min(self._idle, key=lambda idle: idle.number, default=consumer) is consumer
 
-    def _take(self, images: int) -> list[QueueEntry]:
+    def _take(self, images: int, consumer: Consumer) -> list[QueueEntry]:
+        """An entry is the consumer's before it leaves the queue: should its thread end anywhere
+        here, whoever closes the consumer fails it."""
         batch: list[QueueEntry] = []
         while self._waiting:
             entry = self._waiting[0]
             alike = not batch or entry.allowance == batch[0].allowance
             if batch and not (alike and len(entry.images) <= images):
                 break
+            consumer.entries.append(entry)
             self._waiting.popleft()
             if entry.future.set_running_or_notify_cancel():
                 entry.began = time.perf_counter()
                 batch.append(entry)
                 images -= len(entry.images)
+            else:
+                consumer.entries.pop()
         return batch
 
     def close_consumer(self, consumer: Consumer) -> list[QueueEntry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Limits:
     workers_on_cpu: int = 1
     decoders: int = 1
     max_queue: int = 64
-    max_body_bytes: int = 512_000_000
+    max_bytes_held: int = 512_000_000
     max_pixels: int = 50_000_000
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
@@ -63,7 +64,7 @@ class FaceService:
         self._progress = progress
         self._limits = limits
         self._started = time.monotonic()
-        self.admission = Admission(limits.max_queue, limits.max_body_bytes)
+        self.admission = Admission(limits.max_queue, limits.max_bytes_held)
         self.metrics = metrics or Metrics()
         self._decoders = DecodePool(limits.decoders, limits.stall_timeout, self.metrics)
         self._workers = WorkerPool(self.metrics)
@@ -84,7 +85,7 @@ class FaceService:
         self.draining = False
         self.metrics.watch(
             inside=lambda: self.admission.inside,
-            bodies=lambda: self.admission.body_bytes,
+            bodies=lambda: self.admission.bytes_held,
             queued=lambda: self._gate.waiting + self._workers.queue.requests,
             decoded=lambda: self._gate.held,
             workers=lambda: len(self._workers),
@@ -198,10 +199,11 @@ class FaceService:
         await asyncio.sleep(grace)
         await self.admission.wait_idle()
 
-    def close(self) -> None:
-        """Stop all threads, once the workers have done what they have."""
+    def close(self, within: float = math.inf) -> None:
+        """Stop all threads, once the workers have done what they have, or after `within` seconds.
+        They may then still be inside a network: see WorkerPool.close."""
         self.draining = True
         self.info = None
-        self._workers.close(self._limits.stall_timeout)
+        self._workers.close(self._limits.stall_timeout, within)
         self._pipeline.close()
         self._decoders.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -16,35 +17,10 @@ from face_service.observability.metrics import Metrics
 from .batch import Batch
 from .cancelling import reason_of
 from .queue import Consumer, Prediction, QueueEntry, RequestQueue
+from .stall_clock import StallClock
 from .threads import WORKER
 
 logger = logging.getLogger(__name__)
-
-LONGEST_LOOK_S = 1.0
-"""Most seconds that are counted between two calls of `look`: a longer gap means that the process
-itself was stopped."""
-
-
-class StallClock:
-    """Seconds without progress, summed from one call of `look` to the next.
-
-    Time in which the process was stopped (SIGSTOP, a frozen cgroup, a migration) is not counted.
-    """
-
-    def __init__(self) -> None:
-        self._looked = time.monotonic()
-        self._seen: object = None
-        self._seconds = 0.0
-
-    def look(self, progress: object) -> float:
-        """Seconds since `progress` last changed; 0 where it is None: nothing to do."""
-        now = time.monotonic()
-        elapsed, self._looked = min(now - self._looked, LONGEST_LOOK_S), now
-        if progress is None or progress != self._seen:
-            self._seen, self._seconds = progress, 0.0
-        else:
-            self._seconds += elapsed
-        return self._seconds
 
 
 class EngineWorker:
@@ -91,12 +67,16 @@ class EngineWorker:
         """Seconds without progress, of those between the calls of this method; 0 while there is
         nothing to do. For one thread."""
         busy = self._consumer.entries and not self.broken
-        return self._stall.look((self._runs, self.engine.last_progress()) if busy else None)
+        progress = (self._runs, self.engine.last_progress()) if busy else None
+        return self._stall.look(progress, self._thread.native_id)
 
-    def join(self, stall_timeout: float) -> None:
-        """Wait until the thread has ended, or its engine has stalled."""
+    def join(self, stall_timeout: float, until: float) -> None:
+        """Wait until the thread has ended, its engine has stalled, or time.monotonic() has
+        reached `until`."""
         while self._thread.is_alive() and self.stalled_for() <= stall_timeout:
-            self._thread.join(0.1)
+            if (left := until - time.monotonic()) <= 0:
+                return
+            self._thread.join(min(0.1, left))
 
     def abandon(self) -> None:
         """Fail the entries the worker has taken and give it no more. Results that still arrive are
@@ -108,9 +88,9 @@ class EngineWorker:
         try:
             while self._serve_next():
                 pass
-        except Exception:
+        except BaseException:
+            self.broken = True  # before the log, for which there may be no memory either
             logger.exception("A worker has ended: its engine is replaced")
-            self.broken = True
         if self._consumer.closed and not self.broken:
             self.engine.release()
 
@@ -122,6 +102,7 @@ class EngineWorker:
         if not entries and not self._suspended:
             return False
         answered = self._begin(entries) if entries else True
+        self._drop_unwanted()
         if answered and self._suspended and self._may_go_on:
             self._resume()
         return self._may_go_on
@@ -139,13 +120,19 @@ class EngineWorker:
                 return True
         self._suspended.append(batch)
         for entry in entries:
-            entry.on_suspended()
+            entry.on_suspended(entry)
         return False
 
     def _resume(self) -> None:
         batch = self._suspended.popleft()
         if self._advance(batch):
             self._suspended.append(batch)
+
+    def _drop_unwanted(self) -> None:
+        """Let go of suspended batches of which nothing is wanted any more, and of their images."""
+        for batch in [batch for batch in self._suspended if not batch.wanted]:
+            self._suspended.remove(batch)
+            self._advance(batch)
 
     def _advance(self, batch: Batch) -> bool:
         """One run of a network. False if nothing must follow."""
@@ -236,16 +223,17 @@ class WorkerPool:
             worker.engine.release()
         return len(broken), len(stalled)
 
-    def close(self, stall_timeout: float) -> None:
-        """End the workers after what is already in the queue, and wait for that, but not for
-        an engine that has not moved for `stall_timeout` seconds.
+    def close(self, stall_timeout: float, within: float = math.inf) -> None:
+        """End the workers after what is already in the queue, and wait for that: `within` seconds,
+        and not for an engine that has not moved for `stall_timeout` seconds.
 
-        A process must not end while a network runs: the run comes back into an interpreter
-        that is gone, and aborts.
+        A process that ends while a network runs has to end by os._exit: the run comes back into an
+        interpreter that is gone, and aborts.
         """
         self.queue.close()
+        until = time.monotonic() + within
         for worker in self._workers:
-            worker.join(stall_timeout)
+            worker.join(stall_timeout, until)
 
 
 def is_sound(engine: FaceEngine) -> bool:

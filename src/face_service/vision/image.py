@@ -24,8 +24,28 @@ HEAD = 12
 """How many of the first bytes tell the format."""
 CUT_SHORT = "Premature end of JPEG file"
 """What libjpeg-turbo says where a file ends before its last marker. OpenCV refuses those, too."""
+PIXELS_MISSING = "premature end of data segment"
+"""What it says where the last marker comes before the last pixel. OpenCV makes those grey."""
+END_OF_IMAGE = b"\xff\xd9"
 NO_MEMORY = "There is no memory for this image now, try again later"
 SUPPORTED = "Supported: JPEG, PNG, WebP, BMP, TIFF, GIF"
+BRANDS: Mapping[bytes, str] = MappingProxyType(
+    {
+        **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "HEIC"),
+        **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+        b"crx ": "CR3, a raw file",
+    }
+)
+UNREAD: Mapping[bytes, str] = MappingProxyType(
+    {
+        b"\xff\x0a": "JPEG XL",
+        b"\x00\x00\x00\x0cJXL ": "JPEG XL",
+        b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
+        b"FUJIFILM": "RAF, a raw file",
+        b"IIU\x00": "RW2, a raw file",
+        b"IIRO": "ORF, a raw file",
+    }
+)
 
 
 def sniff(data: bytes | memoryview) -> str | None:
@@ -48,6 +68,13 @@ def sniff(data: bytes | memoryview) -> str | None:
     if head.startswith(b"BM"):
         return "BMP"
     return None
+
+
+def name_unread(head: bytes) -> str | None:
+    """Name an image format that is not read from the first HEAD bytes, None for anything else."""
+    if head[4:8] == b"ftyp":  # ISO 14496-12: the brand of the file
+        return BRANDS.get(head[8:12])
+    return next((name for start, name in UNREAD.items() if head.startswith(start)), None)
 
 
 class Checked(NamedTuple):
@@ -78,7 +105,8 @@ def check(data: bytes, max_pixels: int) -> Checked:
         raise InvalidImage("The image is empty")
     image_format = sniff(data)
     if image_format is None:
-        raise InvalidImage(f"Invalid image format. {SUPPORTED}")
+        name = name_unread(bytes(data[:HEAD]))
+        raise InvalidImage(f"Invalid image format{': ' + name if name else ''}. {SUPPORTED}")
     header = read_header(data, image_format)
     if header.width * header.height > max_pixels:
         raise ImageTooLarge(
@@ -120,10 +148,13 @@ def decode_pixels(image: Checked) -> Image | None:
         if scans > USUAL_SCANS and scans * header.width * header.height > MAX_SCANNED_PIXELS:
             raise InvalidImage(f"The JPEG has {scans} scans, too many for its size")
         if header.frame.components in (1, 3):
+            ended = header.frame.coefficients or data.find(END_OF_IMAGE, header.frame.scans_at) >= 0
+            if not ended:  # some cameras leave it out, though every pixel is there
+                data += END_OF_IMAGE
             try:
                 return decode_jpeg(data, header.frame.orientation)
             except ValueError as error:
-                if str(error) == CUT_SHORT:
+                if str(error) == CUT_SHORT or (not ended and PIXELS_MISSING in str(error)):
                     return None
                 # OpenCV decides: it accepts faults that change no pixel.
     try:

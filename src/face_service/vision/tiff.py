@@ -20,6 +20,7 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 INTEGERS = {1: "B", 3: "H", 4: "I"}
 WIDTH, HEIGHT, BITS, SAMPLES = 256, 257, 258, 277
 TILE_WIDTH, TILE_HEIGHT = 322, 323
+SUBFILE, DNG_VERSION = 254, 50706
 STRIPS, TILES = (273, 279), (324, 325)
 """Offsets and byte counts."""
 
@@ -72,6 +73,8 @@ def read_directory(data: bytes) -> Directory:
         (value,) = struct.unpack_from(order + INTEGERS[entry.kind], entry.value)
         return int(value)
 
+    if DNG_VERSION in entries or data[8:10] == b"CR" or integer(SUBFILE, 0) & 1:  # CR2; a preview
+        raise InvalidImage("The TIFF is a raw file (DNG, NEF, ...): its picture is not read")
     width, height, samples = integer(WIDTH), integer(HEIGHT), integer(SAMPLES, 1)
     bits = bits_of(entries, data, order)
     if not 1 <= samples <= MAX_SAMPLES or not 1 <= bits <= MAX_BITS:
