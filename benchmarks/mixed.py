@@ -4,8 +4,8 @@
 
 Sizes, formats, 0 to 30 faces, things that are no image, clients that leave in the middle.
 Prints the state of the server as it goes. Ends with status 1 if memory at the end (the median of
-the last three states) is GROWTH_MB above the most in the first tenth (and WARM_REQUESTS), if files or threads pile up, or if anything but faces
-and clean errors comes back.
+the last three states) is GROWTH_MB above the most in the first tenth (and WARM_REQUESTS), if files
+or threads pile up, or if anything but faces and clean errors comes back.
 """
 
 from __future__ import annotations
