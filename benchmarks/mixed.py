@@ -3,9 +3,9 @@
     .venv/bin/python -m benchmarks.mixed [--requests 5000] [--pack starter|./folder]
 
 Sizes, formats, 0 to 30 faces, things that are no image, clients that leave in the middle.
-Prints the state of the server as it goes. Ends with status 1 if memory grows by GROWTH_MB
-after the first tenth (and WARM_REQUESTS), if files or threads pile up, or if anything but faces
-and clean errors comes back.
+Prints the state of the server as it goes. Ends with status 1 if memory at the end (the median of
+the last three states) is GROWTH_MB above the most in the first tenth (and WARM_REQUESTS), if files
+or threads pile up, or if anything but faces and clean errors comes back.
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ def drive(server: Address, count: int, rest: float = REST_S) -> list[str]:
     return [
         fault
         for fault, holds in {
-            f"memory grew by more than {GROWTH_MB} MB": max(s.memory for s in states[warm:])
+            f"memory grew by more than {GROWTH_MB} MB": statistics.median(
+                state.memory for state in states[-3:]
+            )
             <= most + GROWTH_MB,
             "open files pile up": states[-1].files <= settled.files + MORE_FILES,
             "threads pile up": states[-1].threads <= settled.threads + MORE_THREADS,

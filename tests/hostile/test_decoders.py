@@ -273,7 +273,7 @@ def test_the_watch_does_all_that(
 def test_without_all_of_them_the_service_is_not_ready(
     starter: Pack, released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoders, "WATCH_S", 3600.0)  # none is replaced meanwhile
+    monkeypatch.setattr(decoders, "WATCH_S", 0.05)
     app = create_app(
         Settings(
             _env_file=None,
@@ -298,13 +298,15 @@ def test_without_all_of_them_the_service_is_not_ready(
             httpx.AsyncClient(transport=transport, base_url="http://app") as http,
         ):
             await until(http, "healthy", 200)
-            hanging = asyncio.create_task(app.state.service.run_in_pool(released.wait, LONG_S))
-            await until(http, "recovering", 503)
-            refused = await http.post("/detect", content=b"")
-            assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
-            released.set()
-            await hanging
+            with monkeypatch.context() as nothing_new:
+                nothing_new.setattr(DecodePool, "_fill", lambda _: None)
+                with pytest.raises(DecodingStalled):
+                    await app.state.service.run_in_pool(released.wait, LONG_S)
+                await until(http, "recovering", 503)
+                refused = await http.post("/detect", content=b"")
+                assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
             await until(http, "healthy", 200)
+            released.set()
 
     asyncio.run(run())
 

@@ -9,10 +9,44 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from face_service.http.connection_state import Timeouts
 from face_service.http.protocol import BoundedProtocol
 
 KERNEL = 100_000
 """Bytes that the system's buffers take before a transport has to keep the rest."""
+TIMES = Timeouts()
+LONGEST = max(TIMES.keep_alive, TIMES.linger, TIMES.write)
+LARGE = 3 * KERNEL
+OFFER = b"connection: upgrade, http2-settings\r\nhttp2-settings: AA\r\nupgrade: h2c\r\n"
+POST = b"POST /detect HTTP/1.1\r\nhost: x\r\n"
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+CLOSE = (b"connection", b"close")
+WHOLE = {
+    "get": GET,
+    "two gets": GET + GET,
+    "http/1.0": b"GET / HTTP/1.0\r\n\r\n",
+    "post": POST + b"content-length: 10\r\n\r\n" + b"a" * 10,
+    "two posts": (POST + b"content-length: 10\r\n\r\n" + b"a" * 10) * 2,
+    "large post": POST + b"content-length: 200000\r\n\r\n" + b"a" * 200_000,
+    "chunked": POST + b"transfer-encoding: chunked\r\n\r\n5\r\naaaaa\r\n0\r\n\r\n",
+    "offer": b"GET / HTTP/1.1\r\nhost: x\r\n" + OFFER + b"\r\n",
+    "offer with a body": POST + OFFER + b"content-length: 10\r\n\r\n" + b"a" * 10,
+}
+PARTS = {
+    "headers": (b"GET / HTTP/1.1\r\nhost", b": x\r\n\r\n"),
+    "post": (POST + b"content-length: 10\r\n\r\naaaaa", b"aaaaa"),
+    "large post": (POST + b"content-length: 100000\r\n\r\n" + b"a" * 70_000, b"a" * 30_000),
+    "expects": (POST + b"expect: 100-continue\r\ncontent-length: 5\r\n\r\n", b"aaaaa"),
+    "chunked": (POST + b"transfer-encoding: chunked\r\n\r\n5\r\naaaaa\r\n", b"0\r\n\r\n"),
+    "offer": (POST + OFFER + b"content-length: 10\r\n\r\naaaaa", b"aaaaa"),
+    "line end": (b"\r", b"\n"),
+}
+ODD = {
+    "connect": b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n",
+    "no path": b"GET http://x HTTP/1.1\r\nhost: x\r\n\r\n",
+    "garbage": b"\x16\x03\x01\x02\x00\x01\x00\x01",
+    "flood": b"x" * 70_000,
+}
 
 
 class ClockLoop(asyncio.SelectorEventLoop):

@@ -126,7 +126,8 @@ def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_thei
         engine.gate.set()
         await until(lambda: bool(arrived) and engine.entered.is_set())
         newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
-        await until(lambda: service._workers.queue.requests == 1)
+        await until(lambda: service._workers.queue.requests == 1 or newcomer.done())
+        assert not newcomer.done(), newcomer
         engine.gate.set()
         await newcomer
         names = [names[0] for _, names in engine.runs]
