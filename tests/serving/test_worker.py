@@ -287,23 +287,6 @@ def test_work_goes_to_the_first_worker_that_is_idle() -> None:
     assert [len(engine.detected) for engine in engines] == [20, 0, 0]
 
 
-def test_new_work_goes_to_an_idle_worker_and_not_to_one_with_suspended_work() -> None:
-    first, second = FakeEngine(long_or_short), FakeEngine(long_or_short)
-    first.after_run = lambda: time.sleep(0.01)
-
-    async def run() -> None:
-        pool = pool_of(first, second)
-        long = asyncio.create_task(ask(pool, "long"))
-        await asyncio.to_thread(settled, lambda: len(first.runs) > 3)
-        for name in range(5):
-            await ask(pool, f"new {name}")
-            await asyncio.to_thread(settled, lambda: pool.queue.busy <= 1)
-        await long
-
-    asyncio.run(run())
-    assert second.detected == [f"new {name}" for name in range(5)]
-
-
 def test_a_worker_that_replaces_another_takes_its_number() -> None:
     pool = pool_of(FakeEngine(), FakeEngine(), FakeEngine())
     pool._workers[1].broken = True
