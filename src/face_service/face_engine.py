@@ -27,6 +27,7 @@ from face_service.vision.scrfd import (
     DetectorInput,
     DetectorPreprocessor,
     Scrfd,
+    clip,
     merge,
     suppress,
 )
@@ -269,11 +270,9 @@ class FaceEngine:
     def warm_up(self) -> None:
         """Run every network on all it may be given at once, so that the first request is as fast
         as the tenth, and memory is allocated at the start; on fewer threads, on a little of it."""
-        *narrower, widest = sorted({n for network in self._networks for n in network.widths})
-        for threads in narrower:
+        for threads in sorted({n for network in self._networks for n in network.widths}):
             self.limit_threads(threads)
             self.self_test()
-        self.limit_threads(widest)
         for size in self.preprocessor.canvases:
             self._warm_up_detector(size)
         for faces in sorted({n for network in self._networks for n in network.warm_batches}):
@@ -321,8 +320,3 @@ def select(found: Detections, image: Image, options: Options, max_faces: int) ->
         for i in wanted[:max_faces]
     ]
     return Found(faces, len(wanted) - len(faces))
-
-
-def clip(bboxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Boxes float32 [..., 4] cut off at the edges of an image of `width`×`height`."""
-    return np.clip(bboxes, 0, np.array([width, height, width, height], np.float32))
