@@ -82,8 +82,7 @@ class Face:
         return None if self.quality is None else not self.quality.reasons
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkFile:
+class NetworkFile(NamedTuple):
     """A file an engine was made from."""
 
     role: str
@@ -198,8 +197,7 @@ class FaceEngine:
 
     def runs_per_piece(self, options: Options) -> int:
         """Steps of `describe`: 2 where it runs the recogniser and a network for attributes."""
-        networks = options.embeddings + (options.attributes and self._attributes is not None)
-        return max(1, networks)
+        return max(1, options.embeddings + (options.attributes and self._attributes is not None))
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters. Pauses between two passes."""
@@ -268,8 +266,8 @@ class FaceEngine:
         return self.predict(PreparedImage(image, inputs, options), StageTimes())
 
     def warm_up(self) -> None:
-        """Run every network on all it may be given at once, so that the first request is as fast
-        as the tenth, and memory is allocated at the start; on fewer threads, on a little of it."""
+        """Run every network on every canvas and batch, or a little of it where threads are few, so
+        that the first request is as fast as the tenth, and memory is allocated at the start."""
         for threads in sorted({n for network in self._networks for n in network.widths}):
             self.limit_threads(threads)
             self.self_test()
