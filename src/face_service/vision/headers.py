@@ -16,6 +16,12 @@ from face_service.errors import InvalidImage
 from .jpeg import Frame, read_frame
 from .tiff import read_directory
 
+CHUNK_FRAME = 12
+"""Bytes of a PNG chunk beside its content: length, type and CRC (PNG, third edition, 5.3)."""
+
+MAX_CHUNKS = 100_000
+"""Of a PNG. Encoders write 8 kB and more in each: 4,000 in 32 MB."""
+
 
 class Header(NamedTuple):
     """The header of an image. width, height: pixels, as stored, before EXIF orientation.
@@ -60,6 +66,23 @@ def read_png(data: bytes) -> Header:
     if data[12:16] != b"IHDR":
         raise InvalidImage("The PNG header is damaged or cut short")
     return sized(width, height, 7)
+
+
+def is_whole_png(data: bytes) -> bool:
+    """Whether every chunk, up to IEND, ends inside the file, and there are at most MAX_CHUNKS.
+
+    OpenCV 4.14 makes room for as many bytes as a chunk says it has, up to 4 GB, before it reads
+    them; it refuses every file for which this is False, but for the number of chunks.
+    """
+    position = 8
+    for _ in range(MAX_CHUNKS):
+        if position + CHUNK_FRAME > len(data):
+            return False
+        length, kind = struct.unpack_from(">I4s", data, position)
+        position += CHUNK_FRAME + length
+        if kind == b"IEND":
+            return bool(position <= len(data))
+    return False
 
 
 def read_gif(data: bytes) -> Header:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from face_service.errors import ImageTooLarge, InvalidImage, OutOfMemory
 
 from .blob import Image
-from .headers import Header, read_header
+from .headers import Header, is_whole_png, read_header
 from .jpeg import MAX_SCANNED_PIXELS, MAX_SCANS, USUAL_SCANS, count_scans
 
 logger = logging.getLogger(__name__)
@@ -157,6 +157,8 @@ def decode_pixels(image: Checked) -> Image | None:
                 if str(error) == CUT_SHORT or (not ended and PIXELS_MISSING in str(error)):
                     return None
                 # OpenCV decides: it accepts faults that change no pixel.
+    if image_format == "PNG" and not is_whole_png(data):
+        return None
     try:
         return cast("Image | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
     except cv2.error as error:
