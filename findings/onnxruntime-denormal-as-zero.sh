@@ -5,10 +5,10 @@
 # Behaviour: the entry makes denormal numbers 0 on the session's own threads. The caller's thread, which computes a
 # share of the rows, keeps them: with one thread nothing changes, with more a part of the answer is 0 and a part is not.
 # Guess: with the entry, every product with a denormal weight is 0, whatever the number of threads.
-# Seen (rows that are 0, of 256, least and most of 50 runs; the numbers for four threads vary):
+# Seen (rows that are 0, of 256, least and most of 50 runs; those for four threads may differ):
 #   1 thread without the entry: 0 to 0
 #   1 thread with the entry: 0 to 0
-#   4 threads with the entry: 128 to 256
+#   4 threads with the entry: 192 to 192
 set -euo pipefail
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

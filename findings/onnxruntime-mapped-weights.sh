@@ -8,7 +8,7 @@
 # only matters when saving: then what is arranged is in the file as well, and is mapped.
 # Guess: the second session of a mapped network holds next to nothing of its own.
 # Seen (memory that each further session holds alone, for a matrix of 51 MB):
-#   51 MB, saved without the entry
+#   50 MB, saved without the entry
 #   0 MB, saved with the entry
 set -euo pipefail
 scratch=$(mktemp -d)

@@ -11,13 +11,10 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from face_service.config import Settings
-from face_service.main import SEND_TIMEOUT_S
 from face_service.runtime.providers import PROVIDERS
 from tests.server import Server
 from tests.wire import settled
@@ -32,7 +29,6 @@ COMPUTES = {
     "Dockerfile.rocm": ("onnxruntime-rocm", "ROCMExecutionProvider"),
 }
 """The build of ONNX Runtime in each image, and what it is there for."""
-PACK = "INSIGHTFACE_MODEL=${INSIGHTFACE_MODEL:-buffalo_l}"
 """Compose hands on no other variable of the shell it is called from."""
 HEALTH_CHECK = ["python", "-m", "face_service.healthcheck"]
 OF_OTHERS = re.compile(
@@ -68,15 +64,6 @@ def holds(name: str) -> str:
     installed = " ".join(rest for word, rest in instructions(name) if word == "RUN")
     locks = re.findall(r"--require-hashes -r (\S+)", installed)
     return installed + "".join((ROOT / lock).read_text() for lock in locks)
-
-
-def compose() -> dict[str, Any]:
-    """The services of docker-compose.yml, anchors resolved."""
-    services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    return services
-
-
-SERVICES = sorted(compose())
 
 
 def test_every_image_is_known_here() -> None:
@@ -240,84 +227,3 @@ def test_models_outlive_the_container(name: str) -> None:
     assert last(name, "VOLUME") == "/app/models"
     assert "MODEL_CACHE_DIR=/app/models" in last(name, "ENV")
     assert last(name, "EXPOSE") == "8100"
-
-
-def test_compose_says_what_original_md_says() -> None:
-    # original.md has `version`, which Compose has ignored since 2.0 and warns of since 2.27.
-    assert "version" not in yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    service = compose()["face-service"]
-    assert "profiles" not in service, "`docker compose up` starts it"
-    assert (
-        service.items()
-        >= {
-            "build": {"context": ".", "dockerfile": "Dockerfile"},
-            "ports": ["8100:8100"],
-            "volumes": ["./models:/app/models"],
-            "environment": ["ONNX_PROVIDERS=CPUExecutionProvider", "LOG_LEVEL=INFO", PACK],
-            "healthcheck": {
-                "test": ["CMD", *HEALTH_CHECK],  # original.md: curl, at a port that PORT may change
-                "interval": "30s",
-                "timeout": "10s",
-                "retries": 3,
-            },
-        }.items()
-    )
-
-
-def test_every_image_has_a_service_and_a_profile_of_its_name() -> None:
-    found = {service["build"]["dockerfile"]: name for name, service in compose().items()}
-    assert set(found) == set(DOCKERFILES)
-    for dockerfile, name in found.items():
-        _, _, accelerator = dockerfile.partition(".")
-        assert name == f"face-service-{accelerator}".rstrip("-")
-        assert compose()[name].get("profiles", [""]) == [accelerator]
-
-
-@pytest.mark.parametrize("name", SERVICES)
-def test_compose_gives_what_the_image_expects(name: str) -> None:
-    service = compose()[name]
-    dockerfile = service["build"]["dockerfile"]
-    (port,) = service["ports"]
-    assert port.split(":")[1] == last(dockerfile, "EXPOSE")
-    (volume,) = service["volumes"]
-    assert volume.split(":")[1] == last(dockerfile, "VOLUME")
-    assert service["stop_signal"] == last(dockerfile, "STOPSIGNAL")
-
-
-@pytest.mark.parametrize("name", SERVICES[1:])
-def test_another_image_answers_to_the_same_name(name: str) -> None:
-    service = compose()[name]
-    assert service["networks"]["default"]["aliases"] == [SERVICES[0]]
-    assert service["environment"] == [PACK], "the image says what computes"
-    assert "healthcheck" not in service, "the image says how long the first start takes"
-
-
-def test_compose_hands_over_the_cards() -> None:
-    services = compose()
-    (card,) = services["face-service-cuda"]["deploy"]["resources"]["reservations"]["devices"]
-    assert card == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
-    for name in ("face-service-migraphx", "face-service-rocm"):
-        assert services[name]["devices"] == ["/dev/kfd", "/dev/dri"]
-        assert services[name]["group_add"] == ["video", "${RENDER_GID:-render}"]
-        created = [rest for word, rest in instructions(services[name]["build"]["dockerfile"])]
-        assert any("groupadd --system --gid 992 render" in rest for rest in created)
-
-
-@pytest.mark.parametrize("name", SERVICES)
-def test_compose_leaves_the_service_nothing_it_does_not_need(name: str) -> None:
-    service = compose()[name]
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["tmpfs"] == ["/tmp"]
-    assert not {"privileged", "cap_add", "user"} & set(service)
-    assert 0 < service["pids_limit"] <= 4096
-
-
-@pytest.mark.parametrize("name", SERVICES)
-def test_compose_waits_as_long_as_an_accepted_request_may_take(name: str) -> None:
-    longest = sum(
-        Settings.model_fields[setting].default for setting in ("request_timeout_s", "drain_grace_s")
-    )
-    grace = int(compose()[name]["stop_grace_period"].removesuffix("s"))
-    assert grace > longest + SEND_TIMEOUT_S
