@@ -66,7 +66,7 @@ class Settings(Address):
         description="Threads of a network alone on the CPU; 0 follows the CPU quota.",
     )
     workers: int = Field(
-        1,
+        0,
         ge=0,
         le=16,
         description="Most requests computed side by side; 0: on a CPU one for each core, else one.",

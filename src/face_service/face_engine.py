@@ -185,6 +185,11 @@ class FaceEngine:
         """By file of a network: how many of its nodes ran on which provider."""
         return {network.name: network.placement for network in self._networks}
 
+    @property
+    def maps_weights(self) -> bool:
+        """Whether another engine of these networks needs little memory more."""
+        return all(network.maps_weights for network in self._networks)
+
     def limit_threads(self, most: int) -> None:
         """Run every network on at most so many threads of the CPU from now on."""
         for network in self._networks:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +24,9 @@ from .graph import Shape, TensorInfo, read_input
 from .half import half_precision
 from .mapped import mapped_network
 from .memory import is_out_of_memory
+from .parallel import in_parallel
 from .placement import Placement
-from .policy import MAX_BATCH, ShapePolicy
+from .policy import ShapePolicy
 from .programs import SessionSpec, in_words, specs_for
 from .providers import PROVIDERS, Provider, RuntimeConfig
 from .session import OpenSession, open_spec
@@ -61,8 +64,8 @@ class Network:
     session that takes any. name: its file's. input_shape: the graph's own, None where an axis is
     free. placement: nodes by provider, known after the first run. last_run: when a run last ended,
     on time.monotonic().
-    observer: called with the input of each run before it; None but in the bench. `run` may be
-    called from one thread at a time.
+    observer: called with the input of each run before it; None but in the bench. To be used by
+    one thread at a time.
     """
 
     def __init__(
@@ -93,6 +96,12 @@ class Network:
         """Numbers of threads on which it can run, descending."""
         return tuple(self._sessions)
 
+    @property
+    def maps_weights(self) -> bool:
+        """Whether the weights are in memory once for all sessions of this network."""
+        sessions = [opened for each in self._sessions.values() for opened in each.values()]
+        return all(opened.mapped for opened in sessions)
+
     def limit_threads(self, most: int) -> None:
         """Run on at most so many threads from now on, or on the fewest there are."""
         self.threads = next((width for width in self.widths if width <= most), self.widths[-1])
@@ -100,14 +109,14 @@ class Network:
     @property
     def warm_batches(self) -> tuple[int, ...]:
         """Sizes of the batches that must have run before the first request, ascending."""
-        return (MAX_BATCH,) if self.policy.kind == "dynamic" else self.policy.batches
+        return self.policy.batches
 
     def release(self) -> None:
         """Free the sessions and their memory. No run may follow."""
         self._sessions.clear()
 
-    def run(self, blob: Floats) -> list[Floats]:
-        """One run.
+    def run(self, blob: Floats, threads: int | None = None) -> list[Floats]:
+        """One run, on `threads` threads, one of `widths`; on as many as it may by default.
 
         blob: float32 [n, 3, height, width], of a shape that was announced (`NetworkSpec.sizes`,
         `ShapePolicy.batches`) unless the policy is "dynamic". Returns every output, float32, in the
@@ -117,7 +126,7 @@ class Network:
         where the run before it has hung; OutOfMemory where ONNX Runtime reports it; ValueError for
         a shape that was not announced.
         """
-        opened = self._session_for(blob.shape)
+        opened = self._session_for(blob.shape, threads or self.threads)
         if self.observer is not None:
             self.observer(blob)
         self._runs += 1
@@ -144,33 +153,41 @@ class Network:
         blob: float32 [n, 3, height, width], n at least 1. Where a run is filled up it is with
         zeros, whose outputs are dropped. A run for which memory does not suffice is repeated once
         in halves; OutOfMemory if that fails, too.
-        """
-        parts = [
-            outputs
-            for part, size in split_batches(blob, self.policy)
-            for outputs in self._run_or_halve(part, size)
-        ]
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
-    def _run_or_halve(self, rows: Floats, batch: int) -> list[list[Floats]]:
+        On a CPU, runs that are enough for most of its threads are made at once, each on one: two
+        threads need more than half the time of one.
+        """
+        runs = list(split_batches(blob, self.policy))
+        parts: list[list[list[Floats]]] = []
+        for start in range(0, len(runs), self.threads):
+            group = runs[start : start + self.threads]
+            if 1 in self._sessions and 2 * len(group) > self.threads:
+                parts += in_parallel([partial(self._run_or_halve, *run, 1) for run in group])
+            else:
+                parts += [self._run_or_halve(*run, self.threads) for run in group]
+        outputs = zip(*chain.from_iterable(parts), strict=True)
+        return [np.concatenate(rows) for rows in outputs]
+
+    def _run_or_halve(self, rows: Floats, batch: int, threads: int) -> list[list[Floats]]:
         try:
-            return [self._run_padded(rows, batch)]
+            return [self._run_padded(rows, batch, threads)]
         except OutOfMemory:
             smaller = self.policy.with_max_batch(batch // 2)
             if smaller is None:
                 raise
             logger.warning("%s: a batch of %d is tried in halves", self.name, batch)
-            return [self._run_padded(part, size) for part, size in split_batches(rows, smaller)]
+            parts = split_batches(rows, smaller)
+            return [self._run_padded(part, size, threads) for part, size in parts]
 
-    def _run_padded(self, rows: Floats, batch: int) -> list[Floats]:
+    def _run_padded(self, rows: Floats, batch: int, threads: int) -> list[Floats]:
         wanted = len(rows)
         if wanted < batch:
             zeros = np.zeros((batch - wanted, *rows.shape[1:]), np.float32)
             rows = np.concatenate((rows, zeros))
-        return [output[:wanted] for output in self.run(rows)]
+        return [output[:wanted] for output in self.run(rows, threads)]
 
-    def _session_for(self, shape: Shape) -> OpenSession:
-        sessions = self._sessions.get(self.threads, {})
+    def _session_for(self, shape: Shape, threads: int) -> OpenSession:
+        sessions = self._sessions.get(threads, {})
         opened = sessions.get(None) or sessions.get(shape)
         if opened is None or (self.policy.kind == "bounded" and shape not in opened.shapes):
             raise ValueError(f"{in_words(shape)} is none of the shapes that were foreseen")
@@ -232,7 +249,7 @@ def load_networks(
                     spec.key: open_spec(spec, providers, replace(config, threads=width))
                     for spec in plan.sessions
                 }
-                for width in (config.threads, *(config.narrower if provider.maps_weights else ()))
+                for width in (config.threads, *(config.narrower if plan.maps_weights else ()))
             },
             provider,
             config,
@@ -245,6 +262,10 @@ class _Plan(NamedTuple):
     graph_input: TensorInfo
     policy: ShapePolicy
     sessions: list[SessionSpec]
+
+    @property
+    def maps_weights(self) -> bool:
+        return all(session.saved for session in self.sessions)
 
 
 def _plan(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -> _Plan:

@@ -27,11 +27,14 @@ RECORD = "session.record_ep_graph_assignment_info"
 
 
 class OpenSession:
-    """An onnxruntime.InferenceSession, the input shapes it is for, and the probe of where its nodes
-    run, which is used once."""
+    """An onnxruntime.InferenceSession, the input shapes it is for, the probe of where its nodes
+    run, which is used once, and whether its weights are `mapped`."""
 
-    def __init__(self, session: Any, shapes: Sequence[Shape], probe: PlacementProbe) -> None:
+    def __init__(
+        self, session: Any, shapes: Sequence[Shape], probe: PlacementProbe, mapped: bool = False
+    ) -> None:
         self.session = session
+        self.mapped = mapped
         self.shapes = frozenset(shapes)
         self._probe: PlacementProbe | None = probe
 
@@ -76,6 +79,11 @@ def open_session(
     probe = enable_placement_probe(options, providers)
     for name in providers:
         PROVIDERS[name].adjust(options)
+    if tuple(providers) == (CPU,):
+        # An arena for each session keeps what its largest run ever needed; the heap of the C
+        # library is shared, and takes no longer: docs/decisions/0012.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(
             path,
@@ -101,7 +109,7 @@ def open_session(
                 f"{path.name}: ONNX Runtime could not load {name} and would compute on "
                 f"{', '.join(taken)} instead: {why_not_loaded(PROVIDERS[name])}"
             )
-    return OpenSession(session, program.shapes, probe)
+    return OpenSession(session, program.shapes, probe, mapped=optimized)
 
 
 def in_public(error: Exception) -> str:

@@ -38,14 +38,14 @@ def network_threads(worker: int, workers: int, cpus: int) -> tuple[int, ...]:
     worker: its number, from 0. workers: how many may compute side by side, on `cpus` processors.
     The first worker has them all while it is alone; the first two have a half each, the first four
     a quarter, down to the share of each when all compute. Work goes to the first worker that is
-    idle, so no other needs as many.
+    idle, so no other needs as many. Each has one of a single thread, for faces side by side.
     """
     shares, sharing = [], 1
     while True:
         if worker < sharing:
             shares.append(max(1, cpus // sharing))
         if sharing >= workers or (worker < sharing and shares[-1] == 1):
-            return tuple(dict.fromkeys(shares))
+            return tuple(dict.fromkeys((*shares, 1)))
         sharing = min(2 * sharing, workers)
 
 

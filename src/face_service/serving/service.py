@@ -19,7 +19,6 @@ from face_service.errors import (
 from face_service.face_engine import EngineInfo, FaceEngine, Options
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
-from face_service.runtime.providers import CPU
 
 from .admission import Admission
 from .answers import Answer, ImageAnalysis
@@ -39,7 +38,7 @@ Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What may be held and how long, by the settings of the same names. workers: 0 for
-    `workers_on_cpu` where the CPU computes, else one."""
+    `workers_on_cpu` where engines share their weights, else one."""
 
     workers: int = 1
     workers_on_cpu: int = 1
@@ -145,8 +144,9 @@ class FaceService:
 
     def _workers_for(self, engine: FaceEngine) -> int:
         """How many workers there should be, by the engine of the first."""
-        on_cpu = engine.info.providers[0] == CPU
-        return self._limits.workers or (self._limits.workers_on_cpu if on_cpu else 1)
+        if self._limits.workers:
+            return self._limits.workers
+        return self._limits.workers_on_cpu if engine.maps_weights else 1
 
     def _on_engine_ready(self, engine: FaceEngine) -> None:
         info = self.info = engine.info
