@@ -231,6 +231,26 @@ def test_uploads_that_begin_anew_before_they_are_slow_keep_nobody_out(
         assert honest
 
 
+@pytest.mark.parametrize(
+    ("limit", "kept"), [(1, 1), (2, 1), (3, 1), (4, 1), (8, 2), (64, 16)], ids=str
+)
+def test_clients_that_send_nothing_and_connect_anew_keep_one_place_or_a_quarter(
+    monkeypatch: pytest.MonkeyPatch, limit: int, kept: int
+) -> None:
+    """Of a single place that is all; not for more than SLOW_AFTER_S without connecting anew."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    admission = Admission(limit)
+
+    with ExitStack() as stack:
+        silent = [stack.enter_context(admission.admit(1)) for _ in range(limit)]
+        for now, left in ((1.9, kept), (2.1, 0)):  # noqa: B007 the clock reads it
+            with suppress(Overloaded):
+                for _ in range(limit + 1):
+                    stack.enter_context(admission.admit()).body_read()
+            assert sum(not place.evicted for place in silent) == left
+
+
 def test_an_upload_that_begins_has_time_while_the_service_is_busy() -> None:
     """Its first packet is on its way; who comes next gets the 429."""
     admission = Admission(8)
