@@ -90,3 +90,18 @@ def test_a_budget_that_shrinks_keeps_nobody_waiting_for_ever() -> None:
         assert await waiting
 
     asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_those_behind_one_that_leaves_are_let_in_at_once() -> None:
+    """Also where nothing is released for long."""
+
+    async def run() -> None:
+        budget = Budget(10)
+        await budget.acquire(3)
+        large, small = (asyncio.create_task(budget.acquire(amount)) for amount in (11, 1))
+        await asyncio.sleep(0)
+        large.cancel()
+        assert await small
+        assert budget.held == 4
+
+    asyncio.run(asyncio.wait_for(run(), 10))
