@@ -162,7 +162,7 @@ def test_the_first_part_waits_for_no_later_one() -> None:
     engine = Slow()
 
     async def run() -> None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         files = [image(41)] * 7 + [image(42)] + [image(41)] * 24
         batch = asyncio.create_task(service.analyse_many(files, Options(), StageTimes()))
@@ -187,7 +187,7 @@ def test_later_parts_hold_nothing_until_the_first_is_let_in() -> None:
     engine = Held()
 
     async def run() -> None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         single = [
             asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
