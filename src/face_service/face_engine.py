@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar, cast
 
@@ -145,6 +145,7 @@ class FaceEngine:
     Work is done in pieces, so that memory does not depend on the number of faces and the caller can
     run something else in between, or stop: `detect` and `describe` are generators that pause
     between two networks. `max_batch_images`: images that are worth computing together.
+    `images_per_run`: most images in one run of the detector.
     `piece`: faces that `describe` should be given at once. `max_faces`: most faces of an image.
     """
 
@@ -159,6 +160,7 @@ class FaceEngine:
     ) -> None:
         self.info = info
         self.max_batch_images = max_batch_images(info.providers)
+        self.images_per_run = detector.network.policy.batches[-1]
         self.piece = max(MAX_BATCH, *(network.policy.batches[-1] for network in networks))
         self.max_faces = MAX_FACES
         self._detector = detector
@@ -207,6 +209,31 @@ class FaceEngine:
             passes += [self._detector.candidates(each, options.min_score) for each in inputs[-1:]]
             return select(suppress(merge(passes)), image, options, self.max_faces)
 
+    def detect_together(
+        self, images: Sequence[PreparedImage], times: StageTimes
+    ) -> Generator[None, None, list[Found]]:
+        """`detect` for several images: their inputs of one canvas in one run, at most
+        `images_per_run`. Pauses between two runs."""
+        by_canvas: dict[Size, list[tuple[int, int]]] = {}
+        for i, image in enumerate(images):
+            for j, each in enumerate(image.inputs):
+                by_canvas.setdefault(each.size, []).append((i, j))
+        found: dict[tuple[int, int], Detections] = {}
+        for run in pieces(by_canvas.values(), self.images_per_run):
+            if found:
+                yield
+            inputs = [images[i].inputs[j] for i, j in run]
+            scores = [images[i].options.min_score for i, _ in run]
+            with times.measure("detect"):
+                candidates = self._detector.candidates_together(inputs, scores)
+            found.update(zip(run, candidates, strict=True))
+        with times.measure("detect"):
+            passes = [[found[i, j] for j in range(len(one.inputs))] for i, one in enumerate(images)]
+            return [
+                select(suppress(merge(each)), one.image, one.options, self.max_faces)
+                for one, each in zip(images, passes, strict=True)
+            ]
+
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
     ) -> Generator[None, None, list[Face]]:
@@ -249,10 +276,9 @@ class FaceEngine:
     def predict(self, prepared: PreparedImage, times: StageTimes) -> list[Face]:
         """`detect` and `describe` for one image, without a pause."""
         faces, _ = finish(self.detect(prepared, times))
-        pieces = (faces[i : i + self.piece] for i in range(0, len(faces), self.piece))
         return [
             face
-            for piece in pieces
+            for piece in pieces([faces], self.piece)
             for face in finish(self.describe(piece, prepared.options, times))
         ]
 
@@ -265,8 +291,9 @@ class FaceEngine:
         """Run every network on each canvas or batch, so that the first request is as fast
         as the tenth, and memory is allocated at the start."""
         for size in self.preprocessor.canvases:
-            self._warm_up_detector(size)
-        for faces in sorted({n for network in self._networks for n in network.warm_batches}):
+            for images in self._detector.network.policy.batches:
+                self._warm_up_detector(size, images)
+        for faces in sorted({n for network in self._networks[1:] for n in network.warm_batches}):
             self._warm_up_face_networks(faces)
 
     def self_test(self) -> None:
@@ -274,9 +301,10 @@ class FaceEngine:
         self._warm_up_detector(self.preprocessor.canvases[-1])
         self._warm_up_face_networks(1)
 
-    def _warm_up_detector(self, size: Size) -> None:
+    def _warm_up_detector(self, size: Size, images: int = 1) -> None:
         image = np.zeros((size.height, size.width, 3), np.uint8)
-        self._detector.detect(self._detector.preprocess(image))
+        for each in self._detector.preprocess(image):
+            self._detector.candidates_together([each] * images, [MIN_SCORE] * images)
 
     def _warm_up_face_networks(self, faces: int) -> None:
         crop = np.zeros((ARCFACE_SIZE, ARCFACE_SIZE, 3), np.uint8)
@@ -284,6 +312,11 @@ class FaceEngine:
         if self._attributes:
             box = np.array([0, 0, ARCFACE_SIZE, ARCFACE_SIZE], np.float32)
             self._attributes.read([DetectedFace(crop, box, 1.0, ARCFACE_TEMPLATE)] * faces)
+
+
+def pieces(lists: Iterable[list[T]], size: int) -> Iterator[list[T]]:
+    """The lists in order, each in pieces of `size` and what is left of it."""
+    return (each[i : i + size] for each in lists for i in range(0, len(each), size))
 
 
 def finish(work: Generator[None, None, T]) -> T:

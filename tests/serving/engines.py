@@ -45,6 +45,7 @@ class FakeEngine:
     )
     preprocessor = DetectorPreprocessor((Size(32, 32),))
     max_batch_images = 1
+    images_per_run = 1
     piece = 8
 
     def __init__(self, faces_in: Callable[[Any], int] = lambda _: 0) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +41,7 @@ INT, INTS = 2, 7  # AttributeProto.AttributeType
 DIMS, INT64_DATA = 1, 7  # TensorProto
 UINT8, INT64 = 2, 7  # TensorProto.DataType
 
-DTYPES = {FLOAT: np.dtype("<f4"), INT64: np.dtype("<i8")}
-DATA = {FLOAT: FLOAT_DATA, INT64: INT64_DATA}
+DTYPES: dict[int, np.dtype[Any]] = {FLOAT: np.dtype("<f4"), INT64: np.dtype("<i8")}
 
 Constant = NDArray[np.float32] | NDArray[np.int64]
 Axes = Sequence[int | None]

@@ -147,7 +147,8 @@ class _Rewriting:
         return node.dims if node else self._graph.dims(name)
 
     def _mixes(self, node: Node) -> MixesImages:
-        return MixesImages(f"its node {node.name or node.outputs[0]} ({node.operator}) may mix them")
+        name = node.name or node.outputs[0]
+        return MixesImages(f"its node {name} ({node.operator}) may mix several")
 
     def _images(self, node: Node, value: Value) -> Images:
         """`value`, of a node that needs images that are not flattened."""

@@ -6,10 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .editing import Axes, EditableGraph
+from .editing import EditableGraph
 from .free_batch import MixesImages, free_batch
 from .graph import Shape
 from .pixel_input import Normalization, take_pixels
+
+EDITION = 1
+"""Of what this package makes of a graph: to be raised with every change of the nodes it writes, so
+that programs compiled of the old ones are not taken for those of the new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +26,17 @@ class Edits:
     def __bool__(self) -> bool:
         return self.free_batch or self.normalization is not None
 
-    def input_shape(self, shape: Axes) -> tuple[int | None, ...]:
-        """The shape of the input afterwards, of a network whose input has the `shape` [n, channels,
-        height, width]."""
-        rows, channels, height, width = shape
+    def input_shape(self, rows: int, channels: int, height: int, width: int) -> Shape:
+        """The shape of the input afterwards, where it was [rows, channels, height, width]."""
         if self.normalization is None:
             return (rows, channels, height, width)
         return (rows, height, width, channels)
 
 
-def rewritten(path: Path, edits: Edits = Edits(), shape: Shape | None = None) -> bytes:  # noqa: B008
+NO_EDITS = Edits()
+
+
+def rewritten(path: Path, edits: Edits = NO_EDITS, shape: Shape | None = None) -> bytes:
     """The network in the file `path` with `edits`.
 
     shape: to which its input is fixed afterwards; None leaves it as it is. Raises MixesImages, and
