@@ -99,9 +99,12 @@ class _Rewriting:
 
     def nodes(self) -> list[Node]:
         """The nodes of the changed graph, whose constants and outputs are in the graph then."""
-        for node in self._graph.nodes:
-            value = self._visit(node)
-            self._values.update(dict.fromkeys(node.outputs, value))
+        waiting = self._graph.nodes
+        while waiting:  # a converter to fp16 leaves nodes behind those that they are for
+            left = [node for node in waiting if not self._visited(node)]
+            if len(left) == len(waiting):
+                raise MixesImages(f"nothing gives the inputs of its node {left[0].name}")
+            waiting = left
         outputs = dict(self._graph.outputs)
         for name in outputs:
             value = self._values.get(name, Kind.CONSTANT)
@@ -114,9 +117,19 @@ class _Rewriting:
             self._graph.add_constant(name, constant)
         return self._nodes
 
+    def _visited(self, node: Node) -> bool:
+        """Visit a node; False where its inputs are not known yet."""
+        if not all(name in self._values for name in node.inputs if not self._is_constant(name)):
+            return False
+        self._values.update(dict.fromkeys(node.outputs, self._visit(node)))
+        return True
+
+    def _is_constant(self, name: str) -> bool:
+        return not name or self._graph.is_weight(name)
+
     def _visit(self, node: Node) -> Value:
         """What is known of the node's outputs; the node, or what takes its place, is kept."""
-        values = [self._value(name) for name in node.inputs if name]
+        values = [self._values.get(name, Kind.CONSTANT) for name in node.inputs if name]
         if node.operator == "Constant" or (values and set(values) == {Kind.CONSTANT}):
             self._constant_nodes[node.outputs[0]] = node
             value: Value = Kind.CONSTANT
@@ -130,13 +143,6 @@ class _Rewriting:
             raise self._mixes(node)
         self._nodes.append(node)
         return value
-
-    def _value(self, name: str) -> Value:
-        if self._graph.is_weight(name):
-            return Kind.CONSTANT
-        if name not in self._values:
-            raise MixesImages(f"it takes {name} from outside")
-        return self._values[name]
 
     def _constant(self, name: str) -> Constant | None:
         node = self._constant_nodes.get(name)
