@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
+from face_service.vision.filtering import Found, select
 from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
     MIN_SCORE,
@@ -131,14 +133,6 @@ class PreparedImage(NamedTuple):
     options: Options
 
 
-class Found(NamedTuple):
-    """The faces that pass the filters, by descending score, and how many more would have been
-    there without MAX_FACES."""
-
-    faces: list[DetectedFace]
-    omitted: int
-
-
 class FaceEngine:
     """Finds, embeds and describes faces. To be used by one thread at a time.
 
@@ -199,40 +193,34 @@ class FaceEngine:
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters. Pauses between two passes."""
-        image, inputs, options = prepared
-        passes: list[Detections] = []
-        for each in inputs[:-1]:
-            with times.measure("detect"):
-                passes.append(self._detector.candidates(each, options.min_score))
-            yield
-        with times.measure("detect"):
-            passes += [self._detector.candidates(each, options.min_score) for each in inputs[-1:]]
-            return select(suppress(merge(passes)), image, options, self.max_faces)
+        (found,) = yield from self.detect_together([prepared], times)
+        return found
 
     def detect_together(
         self, images: Sequence[PreparedImage], times: StageTimes
     ) -> Generator[None, None, list[Found]]:
         """`detect` for several images: their inputs of one canvas in one run, at most
         `images_per_run`. Pauses between two runs."""
-        by_canvas: dict[Size, list[tuple[int, int]]] = {}
-        for i, image in enumerate(images):
-            for j, each in enumerate(image.inputs):
-                by_canvas.setdefault(each.size, []).append((i, j))
-        found: dict[tuple[int, int], Detections] = {}
-        for run in pieces(by_canvas.values(), self.images_per_run):
+        inputs = [each for image in images for each in image.inputs]
+        scores = [image.options.min_score for image in images for _ in image.inputs]
+        found: dict[int, Detections] = {}
+        for run in self._detector.runs(inputs):
             if found:
                 yield
-            inputs = [images[i].inputs[j] for i, j in run]
-            scores = [images[i].options.min_score for i, _ in run]
             with times.measure("detect"):
-                candidates = self._detector.candidates_together(inputs, scores)
+                candidates = self._detector.candidates_together(
+                    [inputs[n] for n in run], [scores[n] for n in run]
+                )
             found.update(zip(run, candidates, strict=True))
+        passes = (found[n] for n in range(len(inputs)))
         with times.measure("detect"):
-            passes = [[found[i, j] for j in range(len(one.inputs))] for i, one in enumerate(images)]
-            return [
-                select(suppress(merge(each)), one.image, one.options, self.max_faces)
-                for one, each in zip(images, passes, strict=True)
-            ]
+            return [self._select(islice(passes, len(image.inputs)), image) for image in images]
+
+    def _select(self, passes: Iterable[Detections], prepared: PreparedImage) -> Found:
+        options = prepared.options
+        found = suppress(merge(list(passes)))
+        smallest, wanted = options.min_face_size, options.max_faces
+        return select(found, prepared.image, smallest, wanted, self.max_faces)
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
@@ -276,9 +264,10 @@ class FaceEngine:
     def predict(self, prepared: PreparedImage, times: StageTimes) -> list[Face]:
         """`detect` and `describe` for one image, without a pause."""
         faces, _ = finish(self.detect(prepared, times))
+        pieces = (faces[i : i + self.piece] for i in range(0, len(faces), self.piece))
         return [
             face
-            for piece in pieces([faces], self.piece)
+            for piece in pieces
             for face in finish(self.describe(piece, prepared.options, times))
         ]
 
@@ -314,11 +303,6 @@ class FaceEngine:
             self._attributes.read([DetectedFace(crop, box, 1.0, ARCFACE_TEMPLATE)] * faces)
 
 
-def pieces(lists: Iterable[list[T]], size: int) -> Iterator[list[T]]:
-    """The lists in order, each in pieces of `size` and what is left of it."""
-    return (each[i : i + size] for each in lists for i in range(0, len(each), size))
-
-
 def finish(work: Generator[None, None, T]) -> T:
     """Run a generator to its end without a pause. Returns what it returns."""
     while True:
@@ -326,26 +310,3 @@ def finish(work: Generator[None, None, T]) -> T:
             next(work)
         except StopIteration as end:
             return cast(T, end.value)
-
-
-def select(found: Detections, image: Image, options: Options, max_faces: int) -> Found:
-    """The faces that pass the size filter, then the best `options.max_faces` of them, and at
-    most `max_faces`.
-
-    A box of which nothing lies inside the image passes none: the detector saw it on the black
-    of its canvas.
-    """
-    boxes = clip(found.bboxes, image.shape[1], image.shape[0])
-    sides = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    fitting = np.flatnonzero((sides > 0) & (sides >= options.min_face_size))
-    wanted = fitting[: options.max_faces]
-    faces = [
-        DetectedFace(image, found.bboxes[i], float(found.scores[i]), found.landmarks[i])
-        for i in wanted[:max_faces]
-    ]
-    return Found(faces, len(wanted) - len(faces))
-
-
-def clip(bboxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Boxes float32 [..., 4] cut off at the edges of an image of `width`×`height`."""
-    return np.clip(bboxes, 0, np.array([width, height, width, height], np.float32))

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from face_service.face_engine import Face, Found, Options, PreparedImage
+from face_service.face_engine import Face, Options, PreparedImage
 from face_service.observability.timing import StageTimes
 from face_service.serving.queue import QueueEntry
 from face_service.vision.canvas import Size
+from face_service.vision.filtering import Found
 from face_service.vision.scrfd import DetectedFace, DetectorPreprocessor
 
 POISON = 123

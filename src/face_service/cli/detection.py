@@ -20,11 +20,12 @@ from face_service.cli.files import File, find_files
 from face_service.cli.lines import Lines
 from face_service.config import Settings
 from face_service.errors import ImageTooLarge, InvalidImage, RequestError
-from face_service.face_engine import EngineInfo, Face, clip
+from face_service.face_engine import EngineInfo, Face
 from face_service.schemas import DetectOptions
 from face_service.serialization import render_faces, render_model
 from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.comparison import WORDS
+from face_service.vision.filtering import clip
 from face_service.vision.image import set_up_opencv
 
 INTERRUPTED = 130

@@ -187,15 +187,15 @@ class EditableGraph:
         official SCRFD exports declare the outputs of a 640×640 canvas, whatever the canvas."""
         content = list(self._parts())
         size = as_varint(GRAPH_KEY) + as_varint(sum(map(len, content)))
-        view = memoryview(self._data)
-        return b"".join((view[: self._graph.first], size, *content, view[self._graph.last :]))
+        data = memoryview(self._data)
+        return b"".join((data[: self._graph.first], size, *content, data[self._graph.last :]))
 
     def _parts(self) -> Iterator[bytes | memoryview]:
-        view = memoryview(self._data)
+        data = memoryview(self._data)
         for node in self.nodes:
             yield as_field(NODE, node.encoded)
         for field in (*self._weights.values(), *self._rest):
-            yield view[field.first : field.last]
+            yield data[field.first : field.last]
         for weight in self._added:
             yield as_field(INITIALIZER, weight)
         yield as_field(INPUT, value_info(self.input.name, self._input_type, self.input.shape))

@@ -36,7 +36,7 @@ the first must be constant."""
 
 FLATTENING = (2, 3, 0, 1)
 """`perm` of the heads that flatten: [n, c, h, w] to [h, w, n, c]."""
-APART = (0, 2, 3, 1)
+PER_ROW = (0, 2, 3, 1)
 
 PREFIX = "face_service_batch"
 """Of the names of what is added: networks have none like it."""
@@ -181,7 +181,7 @@ class _Rewriting:
         images = self._images(node, values[0])
         perm = node.ints("perm")
         if perm == FLATTENING:
-            self._nodes.append(new_node("Transpose", node.inputs, node.outputs, perm=APART))
+            self._nodes.append(new_node("Transpose", node.inputs, node.outputs, perm=PER_ROW))
             return Kind.TURNED
         if perm is None or perm[0] != 0:
             raise self._mixes(node)

@@ -6,7 +6,7 @@ float32 throughout, so that boxes, scores and landmarks equal its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -138,11 +138,20 @@ class Scrfd:
         blob, size, scale = detector_input
         return decode_scrfd(self.network.run(blob), size, min_score, scale)
 
+    def runs(self, inputs: Sequence[DetectorInput]) -> Iterator[list[int]]:
+        """The indices of the inputs that one run takes: of one canvas, as many as the network
+        takes at once."""
+        most = self.network.policy.batches[-1]
+        by_canvas: dict[Size, list[int]] = {}
+        for number, each in enumerate(inputs):
+            by_canvas.setdefault(each.size, []).append(number)
+        for numbers in by_canvas.values():
+            yield from (numbers[i : i + most] for i in range(0, len(numbers), most))
+
     def candidates_together(
         self, inputs: Sequence[DetectorInput], min_scores: Sequence[float]
     ) -> list[Detections]:
-        """`candidates` of each of several inputs of one canvas, in as few runs as the network
-        allows; at most one input for a network that takes one image a run."""
+        """`candidates` of each of the inputs of one of `runs`."""
         if len(inputs) == 1:
             return [self.candidates(inputs[0], min_scores[0])]
         outputs = self.network.run_batched(np.concatenate([each.blob for each in inputs]))
