@@ -20,10 +20,9 @@ from face_service.serialization import render_face
 from face_service.serving.answers import ImageAnalysis
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import Image
-from face_service.vision.canvas import Size
 from face_service.vision.filtering import select
 from face_service.vision.image import decode
-from face_service.vision.scrfd import Detections, DetectorPreprocessor
+from face_service.vision.scrfd import Detections, Scrfd
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
 
@@ -159,10 +158,8 @@ def test_what_is_left_out_is_not_embedded(
     assert embedded == [6, 2]
 
 
-class CoincidingLandmarks:
+class CoincidingLandmarks(Scrfd):
     """A detector whose one face has all five landmarks in one place."""
-
-    preprocessor = DetectorPreprocessor((Size(640, 640),))
 
     def candidates(self, one: object, min_score: float) -> Detections:
         return replace(found((20, 10, 80, 90)), landmarks=np.full((1, 5, 2), 50, np.float32))
@@ -171,7 +168,8 @@ class CoincidingLandmarks:
 def test_a_face_that_cannot_be_aligned_is_not_usable_and_has_no_quality(
     engine: FaceEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_detector", CoincidingLandmarks())
+    detector = CoincidingLandmarks(engine._detector.network, engine.preprocessor)
+    monkeypatch.setattr(engine, "_detector", detector)
     (face,) = engine.analyse_image(IMAGE)
     assert (face.embedding, face.quality, face.usable) == (None, None, False)
     analysis = ImageAnalysis(engine.info, [face], 200, 100)
