@@ -174,6 +174,12 @@ MIXED: dict[str, tuple[list[Any], int, dict[str, Any]]] = {
          node("Concat", "n", "n", to="u", axis=0), helper.make_node("Cast", ["u"], ["y"], to=1)],
         1, {"i": np.array([0])},
     ),
+    "a size that is the number of images": (
+        [node("Shape", "x", to="t"), node("Slice", "t", "a", "b", to="u"),
+         node("Gather", "t", "i", to="n"), node("Concat", "u", "n", to="z", axis=0),
+         node("Resize", "x", "", "", "z", mode="nearest")],
+        4, {"a": np.array([0]), "b": np.array([3]), "i": np.array([0])},
+    ),
     "a window over the images": (
         [node("Slice", "x", "a", "b", "a")], 4, {"a": np.array([0]), "b": np.array([1])},
     ),
