@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from face_service.packs.pack import Pack
@@ -153,7 +154,13 @@ def test_a_card_that_computes_is_shown_as_it_is(
     loaded = with_card.client.get("/models").json()["loaded"]
     assert loaded["runtime"] == health["runtime"]
     assert metric(with_card, "face_service_provider_fallback") == 0
-    assert post(with_card, four_faces).json()["faces"] == post(server, four_faces).json()["faces"]
+    ours, theirs = (post(one, four_faces).json()["faces"] for one in (with_card, server))
+    assert len(ours) == 4
+    for face, right in zip(ours, theirs, strict=True):
+        # Its graphs are written anew: a kernel may sum in another order.
+        assert face["bbox"] == pytest.approx(right["bbox"], abs=0.01)
+        assert np.dot(face["embedding"], right["embedding"]) > 0.99999
+        assert (face["age"], face["gender"]) == (right["age"], right["gender"])
 
 
 def test_a_card_with_room_for_one_worker_is_not_called_well(card: Card) -> None:
@@ -190,7 +197,7 @@ def test_one_card_stands_behind_another(card: Card) -> None:
     card.fail("compile-fail")
     server = card.start(TENSORRT, f"{TENSORRT},{CPU}")
     server.wait_until_ready()
-    assert "compiling scrfd.onnx 1×3×640×640 failed" in server.client.get("/health").text
+    assert "compiling scrfd.onnx 4 shapes failed" in server.client.get("/health").text
 
 
 def test_memory_that_runs_out_once_costs_nothing(
@@ -236,10 +243,10 @@ def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, four_face
         return health.status_code == 200
 
     settled(ready, timeout=60)
-    # A detector and a recogniser of fixed shape; age and gender in batches of 1, 2, 4 and 8.
+    # The detector in batches of 1 and 4; recogniser, age and gender in batches of 1, 2, 4 and 8.
     starting = {progress for status, progress in seen if status == "starting" and progress}
-    assert "compiling age-v1.onnx 2×3×64×64, 4 of 10" in starting
-    assert all(progress.endswith(" of 10") for progress in starting)
+    assert "compiling age-v1.onnx 2×64×64×3, 8 of 14" in starting
+    assert all(progress.endswith(" of 14") for progress in starting)
     assert ("healthy", None) in seen
     assert len(post(server, four_faces).json()["faces"]) == 4
     server.stop()
@@ -250,9 +257,9 @@ def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, four_face
 
 
 CHILDREN = {
-    "compile-crash": "compiling scrfd.onnx 1×3×640×640 crashed (SIGSEGV)",
-    "compile-hang": "compiling scrfd.onnx 1×3×640×640 did not end within COMPILE_TIMEOUT_S=2",
-    "compile-fail": "compiling scrfd.onnx 1×3×640×640 failed: ",
+    "compile-crash": "compiling scrfd.onnx 1×640×640×3 crashed (SIGSEGV)",
+    "compile-hang": "compiling scrfd.onnx 1×640×640×3 did not end within COMPILE_TIMEOUT_S=2",
+    "compile-fail": "compiling scrfd.onnx 1×640×640×3 failed: ",
 }
 
 

@@ -15,7 +15,7 @@ from face_service.packs.store import resolve
 from face_service.runtime.placement import in_words
 from face_service.runtime.providers import COMPILED, CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.selection import Selection, choose_providers, log_selection, startup_error
-from face_service.runtime.session import in_public
+from face_service.runtime.session import in_public, no_buffers
 from face_service.runtime.threads import available_cpus, network_threads
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.quality import QualityLimits
@@ -117,7 +117,11 @@ def load_with_fallback(
         asked=selection.asked,
         offered=selection.offered,
         fallback=log_selection(computing, selection.ahead_of(computing[0], reasons)),
-        warnings=(*selection.warnings, *no_card_to_choose(computing, config)),
+        warnings=(
+            *selection.warnings,
+            *no_card_to_choose(computing, config),
+            *unused_means(engine, config),
+        ),
         placement=engine.placement(),
     )
     return engine
@@ -134,6 +138,16 @@ def no_card_to_choose(providers: tuple[str, ...], config: RuntimeConfig) -> tupl
     )
     logger.warning("%s", warning)
     return (warning,)
+
+
+def unused_means(engine: FaceEngine, config: RuntimeConfig) -> tuple[str, ...]:
+    """Warnings for /health that a card could compute faster, which are also logged: by a network
+    that takes one image a run, or a build that gives no memory on the card."""
+    warning = no_buffers(PROVIDERS[engine.info.providers[0]], config)
+    if warning:
+        logger.warning("%s", warning)
+    by_network = dict.fromkeys(each for one in engine.networks for each in one.warnings)
+    return (*by_network, *([warning] if warning else []))
 
 
 def smoke_test(engine: FaceEngine) -> None:

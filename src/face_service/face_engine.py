@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
+from face_service.vision.filtering import Found, select
 from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
     MIN_SCORE,
@@ -27,7 +29,6 @@ from face_service.vision.scrfd import (
     DetectorInput,
     DetectorPreprocessor,
     Scrfd,
-    clip,
     merge,
     suppress,
 )
@@ -131,20 +132,13 @@ class PreparedImage(NamedTuple):
     options: Options
 
 
-class Found(NamedTuple):
-    """The faces that pass the filters, by descending score, and how many more would have been
-    there without MAX_FACES."""
-
-    faces: list[DetectedFace]
-    omitted: int
-
-
 class FaceEngine:
     """Finds, embeds and describes faces. To be used by one thread at a time.
 
     Work is done in pieces, so that memory does not depend on the number of faces and the caller can
     run something else in between, or stop: `detect` and `describe` are generators that pause
     between two networks. `max_batch_images`: images that are worth computing together.
+    `images_per_run`: most images in one run of the detector.
     `piece`: faces that `describe` should be given at once. `max_faces`: most faces of an image.
     """
 
@@ -159,6 +153,7 @@ class FaceEngine:
     ) -> None:
         self.info = info
         self.max_batch_images = max_batch_images(info.providers)
+        self.images_per_run = detector.network.policy.batches[-1]
         self.piece = max(MAX_BATCH, *(network.policy.batches[-1] for network in networks))
         self.max_faces = MAX_FACES
         self._detector = detector
@@ -206,15 +201,34 @@ class FaceEngine:
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters. Pauses between two passes."""
-        image, inputs, options = prepared
-        passes: list[Detections] = []
-        for each in inputs[:-1]:
+        (found,) = yield from self.detect_together([prepared], times)
+        return found
+
+    def detect_together(
+        self, images: Sequence[PreparedImage], times: StageTimes
+    ) -> Generator[None, None, list[Found]]:
+        """`detect` for several images: their inputs of one canvas in one run, at most
+        `images_per_run`. Pauses between two runs."""
+        inputs = [each for image in images for each in image.inputs]
+        scores = [image.options.min_score for image in images for _ in image.inputs]
+        found: dict[int, Detections] = {}
+        for run in self._detector.runs(inputs):
+            if found:
+                yield
             with times.measure("detect"):
-                passes.append(self._detector.candidates(each, options.min_score))
-            yield
+                candidates = self._detector.candidates_together(
+                    [inputs[n] for n in run], [scores[n] for n in run]
+                )
+            found.update(zip(run, candidates, strict=True))
+        passes = (found[n] for n in range(len(inputs)))
         with times.measure("detect"):
-            passes += [self._detector.candidates(each, options.min_score) for each in inputs[-1:]]
-            return select(suppress(merge(passes)), image, options, self.max_faces)
+            return [self._select(islice(passes, len(image.inputs)), image) for image in images]
+
+    def _select(self, passes: Iterable[Detections], prepared: PreparedImage) -> Found:
+        options = prepared.options
+        found = suppress(merge(list(passes)))
+        smallest, wanted = options.min_face_size, options.max_faces
+        return select(found, prepared.image, smallest, wanted, self.max_faces)
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
@@ -277,8 +291,9 @@ class FaceEngine:
             self.limit_threads(threads)
             self.self_test()
         for size in self.preprocessor.canvases:
-            self._warm_up_detector(size)
-        for faces in sorted({n for network in self._networks for n in network.warm_batches}):
+            for images in self._detector.network.policy.batches:
+                self._warm_up_detector(size, images)
+        for faces in sorted({n for network in self._networks[1:] for n in network.policy.batches}):
             self._warm_up_face_networks(faces)
 
     def self_test(self) -> None:
@@ -286,9 +301,10 @@ class FaceEngine:
         self._warm_up_detector(self.preprocessor.canvases[-1])
         self._warm_up_face_networks(1)
 
-    def _warm_up_detector(self, size: Size) -> None:
+    def _warm_up_detector(self, size: Size, images: int = 1) -> None:
         image = np.zeros((size.height, size.width, 3), np.uint8)
-        self._detector.detect(self._detector.preprocess(image))
+        for each in self._detector.preprocess(image):
+            self._detector.candidates_together([each] * images, [MIN_SCORE] * images)
 
     def _warm_up_face_networks(self, faces: int) -> None:
         crop = np.zeros((ARCFACE_SIZE, ARCFACE_SIZE, 3), np.uint8)
@@ -305,21 +321,3 @@ def finish(work: Generator[None, None, T]) -> T:
             next(work)
         except StopIteration as end:
             return cast(T, end.value)
-
-
-def select(found: Detections, image: Image, options: Options, max_faces: int) -> Found:
-    """The faces that pass the size filter, then the best `options.max_faces` of them, and at
-    most `max_faces`.
-
-    A box of which nothing lies inside the image passes none: the detector saw it on the black
-    of its canvas.
-    """
-    boxes = clip(found.bboxes, image.shape[1], image.shape[0])
-    sides = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    fitting = np.flatnonzero((sides > 0) & (sides >= options.min_face_size))
-    wanted = fitting[: options.max_faces]
-    faces = [
-        DetectedFace(image, found.bboxes[i], float(found.scores[i]), found.landmarks[i])
-        for i in wanted[:max_faces]
-    ]
-    return Found(faces, len(wanted) - len(faces))

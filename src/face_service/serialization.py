@@ -16,7 +16,7 @@ from face_service.face_engine import EngineInfo, Face
 from face_service.schemas import DetectOptions, EmbeddingFormat
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Pair, measured_threshold
-from face_service.vision.scrfd import clip
+from face_service.vision.filtering import clip
 
 JOINED_BYTES = 1_000_000
 """Bodies up to this size are sent in one piece."""

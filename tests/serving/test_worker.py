@@ -101,6 +101,29 @@ def test_a_poisoned_image_costs_only_itself_and_only_its_run_is_repeated(batch: 
     assert len([kind for kind, _ in engine.runs if kind == "detect"]) == 8, "none twice"
 
 
+def test_images_are_looked_at_together_where_the_detector_takes_several() -> None:
+    engine = FakeEngine(lambda _: 1)
+    engine.images_per_run = 4
+
+    async def run() -> list[ImageResult]:
+        return await ask(pool_of(engine, batch=8), *range(1, 7))
+
+    assert ages(asyncio.run(run())) == [[n] for n in range(1, 7)]
+    assert [names for kind, names in engine.runs if kind == "detect"] == [[1, 2, 3, 4], [5, 6]]
+
+
+def test_where_a_run_of_several_images_fails_each_is_looked_at_alone() -> None:
+    engine = FakeEngine(lambda _: 1)
+    engine.images_per_run = 4
+
+    async def run() -> list[ImageResult]:
+        return await ask(pool_of(engine, batch=8), 1, POISON, 3)
+
+    assert ages(asyncio.run(run())) == [[1], RuntimeError, [3]]
+    detected = [names for kind, names in engine.runs if kind == "detect"]
+    assert detected == [[1, POISON, 3], [1], [POISON], [3]]
+
+
 def test_an_image_that_cannot_be_looked_at_costs_only_itself() -> None:
     engine = FakeEngine(lambda _: 1)
 

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from face_service.errors import PackError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import PackPrecision
-from face_service.vision.blob import Normalization
+from face_service.runtime.pixel_input import Normalization
 
 MANIFEST = "manifest.json"
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from face_service.packs.catalog import Role, Threshold
-from face_service.vision.blob import Normalization
+from face_service.runtime.pixel_input import Normalization
 
 PackPrecision = Literal["fp32", "int8"]
 """The precision of a pack's weights."""

@@ -12,14 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from numpy.typing import NDArray
-
 from face_service.errors import StartupError
+from face_service.vision.blob import Blob
 
 logger = logging.getLogger(__name__)
-
-Floats = NDArray[np.float32]
 
 PER_CHANNEL_OPSET = 13
 """The first opset whose DequantizeLinear has an axis."""
@@ -37,7 +33,7 @@ def require_onnx() -> None:
 
 
 def quantize_network(
-    source: Path, target: Path, samples: Iterable[Floats], operators: tuple[str, ...] | None
+    source: Path, target: Path, samples: Iterable[Blob], operators: tuple[str, ...] | None
 ) -> None:
     """Write the int8 form of the network in `source` to `target`.
 
@@ -81,11 +77,11 @@ def quantize_network(
 class Samples:
     """Calibration inputs in the shape of `onnxruntime.quantization.CalibrationDataReader`."""
 
-    def __init__(self, name: str, samples: Iterable[Floats]) -> None:
+    def __init__(self, name: str, samples: Iterable[Blob]) -> None:
         self._name = name
-        self._samples: Iterator[Floats] = iter(samples)
+        self._samples: Iterator[Blob] = iter(samples)
 
-    def get_next(self) -> dict[str, Floats] | None:
+    def get_next(self) -> dict[str, Blob] | None:
         """The next input by name; None after the last."""
         sample = next(self._samples, None)
         return None if sample is None else {self._name: sample}
