@@ -207,7 +207,8 @@ def test_the_cpu_is_told_nothing_and_the_session_what_decision_0012_says(
     assert given.options.get_session_config_entry(RECORD) == "1"
     assert not given.options.enable_profiling
     assert given.options.log_severity_level == 3
-    assert given.options.enable_mem_pattern is True
+    assert given.options.enable_cpu_mem_arena is False
+    assert given.options.enable_mem_pattern is False
     assert given.options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
