@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
+from face_service.vision.gate import Gate, Verdict
 from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
     MIN_SCORE,
@@ -132,11 +134,12 @@ class PreparedImage(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The faces that pass the filters, by descending score, and how many more would have been
-    there without MAX_FACES."""
+    """The faces that pass the filters, by descending score, how many more would have been
+    there without MAX_FACES, and what the gate said."""
 
     faces: list[DetectedFace]
     omitted: int
+    verdict: Verdict = "skipped"
 
 
 class FaceEngine:
@@ -146,6 +149,7 @@ class FaceEngine:
     run something else in between, or stop: `detect` and `describe` are generators that pause
     between two networks. `max_batch_images`: images that are worth computing together.
     `piece`: faces that `describe` should be given at once. `max_faces`: most faces of an image.
+    `gate`: of the detector, None where there is none.
     """
 
     def __init__(
@@ -161,6 +165,7 @@ class FaceEngine:
         self.max_batch_images = max_batch_images(info.providers)
         self.piece = max(MAX_BATCH, *(network.policy.batches[-1] for network in networks))
         self.max_faces = MAX_FACES
+        self.gate: Gate | None = None
         self._detector = detector
         self._recogniser = recogniser
         self._attributes = attributes
@@ -176,6 +181,11 @@ class FaceEngine:
     def networks(self) -> Sequence[Network]:
         """Every network of the engine, the detector's first."""
         return self._networks
+
+    def add_gate(self, gate: Gate) -> None:
+        """Have a gate, which has run before, decide when the detector runs. For any thread."""
+        self._networks = (*self._networks, gate.network)
+        self.gate = gate
 
     def last_progress(self) -> float:
         """When a network last finished a run, on time.monotonic(). For any thread."""
@@ -199,13 +209,27 @@ class FaceEngine:
         """The faces of an image that pass its filters. Pauses between two passes."""
         image, inputs, options = prepared
         passes: list[Detections] = []
+        gate: Gate | None = self.gate if inputs else None
+        verdict: Verdict = "skipped"
+        if gate:
+            verdict = yield from gate.look(
+                inputs, options.min_score, partial(times.measure, "detect")
+            )
+            if verdict == "empty":
+                gate.record(verdict, options.min_score, empty=True)
+                return Found([], 0, verdict)
+            if verdict == "perhaps":
+                yield
         for each in inputs[:-1]:
             with times.measure("detect"):
                 passes.append(self._detector.candidates(each, options.min_score))
             yield
         with times.measure("detect"):
             passes += [self._detector.candidates(each, options.min_score) for each in inputs[-1:]]
-            return select(suppress(merge(passes)), image, options, self.max_faces)
+            found = suppress(merge(passes))
+            if gate:
+                gate.record(verdict, options.min_score, empty=not len(found))
+            return select(found, image, options, self.max_faces)._replace(verdict=verdict)
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
@@ -248,7 +272,7 @@ class FaceEngine:
 
     def predict(self, prepared: PreparedImage, times: StageTimes) -> list[Face]:
         """`detect` and `describe` for one image, without a pause."""
-        faces, _ = finish(self.detect(prepared, times))
+        faces = finish(self.detect(prepared, times)).faces
         pieces = (faces[i : i + self.piece] for i in range(0, len(faces), self.piece))
         return [
             face

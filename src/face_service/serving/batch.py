@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from math import ceil
 
 from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
 from face_service.observability.timing import StageTimes
+from face_service.vision.gate import Verdict
 from face_service.vision.scrfd import DetectedFace
 
 from .queue import ImageResult, Predicted, Prediction, QueueEntry
@@ -49,13 +50,15 @@ class Batch:
 
     An image that fails costs only itself: a run that held faces of several is repeated for each.
     Every entry is answered as soon as all its images are. failed: whether an image failed during
-    the last call of `advance`. faces: how many have been described.
+    the last call of `advance`. faces: how many have been described. verdicts: of
+    the gate, about the images so far.
     """
 
     def __init__(self, engine: FaceEngine, entries: Sequence[QueueEntry]) -> None:
         self.entries = entries
         self.failed = False
         self.faces = 0
+        self.verdicts: Counter[Verdict] = Counter()
         self._engine = engine
         self._times = StageTimes()
         self._seconds = 0.0
@@ -104,13 +107,14 @@ class Batch:
 
     def _detect(self, task: ImageTask) -> Iterator[None]:
         try:
-            faces, omitted = yield from self._engine.detect(task.image, self._times)
+            found = yield from self._engine.detect(task.image, self._times)
         except Exception as error:
             self._fail(task, error)
         else:
-            task.found = len(faces)
-            task.pending.extend(faces)
-            task.omitted = omitted
+            self.verdicts[found.verdict] += 1
+            task.found = len(found.faces)
+            task.pending.extend(found.faces)
+            task.omitted = found.omitted
             self._finish(task)
         finally:
             task.image.inputs.clear()  # 5 MB that are needed no more, whoever else has the image
