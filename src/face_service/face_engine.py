@@ -20,7 +20,7 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
-from face_service.vision.gate import Gate, Verdict
+from face_service.vision.gate import SKIPPED, Gate, Verdict, detect
 from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
     MIN_SCORE,
@@ -29,8 +29,7 @@ from face_service.vision.scrfd import (
     DetectorInput,
     DetectorPreprocessor,
     Scrfd,
-    merge,
-    suppress,
+    clip,
 )
 
 Embedding = NDArray[np.float32]
@@ -83,8 +82,7 @@ class Face:
         return None if self.quality is None else not self.quality.reasons
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkFile:
+class NetworkFile(NamedTuple):
     """A file an engine was made from."""
 
     role: str
@@ -139,7 +137,7 @@ class Found(NamedTuple):
 
     faces: list[DetectedFace]
     omitted: int
-    verdict: Verdict = "skipped"
+    verdict: Verdict = SKIPPED
 
 
 class FaceEngine:
@@ -202,34 +200,16 @@ class FaceEngine:
 
     def runs_per_piece(self, options: Options) -> int:
         """Steps of `describe`: 2 where it runs the recogniser and a network for attributes."""
-        networks = options.embeddings + (options.attributes and self._attributes is not None)
-        return max(1, networks)
+        return max(1, options.embeddings + (options.attributes and self._attributes is not None))
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters. Pauses between two passes."""
         image, inputs, options = prepared
-        passes: list[Detections] = []
-        gate: Gate | None = self.gate if inputs else None
-        verdict: Verdict = "skipped"
-        if gate:
-            verdict = yield from gate.look(
-                inputs, options.min_score, partial(times.measure, "detect")
-            )
-            if verdict == "empty":
-                gate.record(verdict, options.min_score, empty=True)
-                return Found([], 0, verdict)
-            if verdict == "perhaps":
-                yield
-        for each in inputs[:-1]:
-            with times.measure("detect"):
-                passes.append(self._detector.candidates(each, options.min_score))
-            yield
-        with times.measure("detect"):
-            passes += [self._detector.candidates(each, options.min_score) for each in inputs[-1:]]
-            found = suppress(merge(passes))
-            if gate:
-                gate.record(verdict, options.min_score, empty=not len(found))
-            return select(found, image, options, self.max_faces)._replace(verdict=verdict)
+        timed = partial(times.measure, "detect")
+        found, verdict = yield from detect(
+            self._detector, self.gate, inputs, options.min_score, timed
+        )
+        return select(found, image, options, self.max_faces)._replace(verdict=verdict)
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
@@ -335,8 +315,3 @@ def select(found: Detections, image: Image, options: Options, max_faces: int) ->
         for i in wanted[:max_faces]
     ]
     return Found(faces, len(wanted) - len(faces))
-
-
-def clip(bboxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Boxes float32 [..., 4] cut off at the edges of an image of `width`×`height`."""
-    return np.clip(bboxes, 0, np.array([width, height, width, height], np.float32))

@@ -12,10 +12,11 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from face_service.errors import RequestError
-from face_service.face_engine import EngineInfo, Face, clip
+from face_service.face_engine import EngineInfo, Face
 from face_service.schemas import DetectOptions, EmbeddingFormat
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Pair, measured_threshold
+from face_service.vision.scrfd import clip
 
 JOINED_BYTES = 1_000_000
 """Bodies up to this size are sent in one piece."""

@@ -20,12 +20,13 @@ from face_service.cli.files import File, find_files
 from face_service.cli.lines import Lines
 from face_service.config import Settings
 from face_service.errors import ImageTooLarge, InvalidImage, RequestError
-from face_service.face_engine import EngineInfo, Face, clip
+from face_service.face_engine import EngineInfo, Face
 from face_service.schemas import DetectOptions
 from face_service.serialization import render_faces, render_model
 from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.comparison import WORDS
 from face_service.vision.image import set_up_opencv
+from face_service.vision.scrfd import clip
 
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ends: 128 + SIGINT."""

@@ -17,7 +17,7 @@ import numpy as np
 from face_service.runtime.network import Network
 
 from .canvas import Size
-from .scrfd import STRIDES, DetectorInput
+from .scrfd import STRIDES, Detections, DetectorInput, Scrfd, merge, suppress
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,9 @@ GateMode = Literal["auto", "on", "off"]
 Verdict = Literal["empty", "perhaps", "skipped"]
 """Of the gate about an image: no face, so the detector did not run; perhaps one, so it did; not
 asked."""
+SKIPPED: Verdict = "skipped"
+Timed = Callable[[], AbstractContextManager[None]]
+"""Makes what measures a block."""
 
 RATE = 1 / 32
 """Weight of a frame in the averages: they follow the last second or two of a video."""
@@ -82,13 +85,9 @@ class Gate:
     failed: bool = False
 
     def look(
-        self,
-        inputs: Sequence[DetectorInput],
-        min_score: float,
-        timed: Callable[[], AbstractContextManager[None]],
+        self, inputs: Sequence[DetectorInput], min_score: float, timed: Timed
     ) -> Generator[None, None, Verdict]:
-        """The verdict on an image, given what the detector would be. Pauses between two runs, each
-        of which is inside `timed`."""
+        """The verdict on an image, given what the detector would be; see `detect`."""
         if self.failed or min_score < self.min_score or not self.policy.running:
             return "skipped"
         try:
@@ -119,6 +118,35 @@ class Gate:
         """Run once on each canvas."""
         for size in sizes:
             self.network.run(np.zeros((1, 3, size.height, size.width), np.float32))
+
+
+def detect(
+    detector: Scrfd,
+    gate: Gate | None,
+    inputs: Sequence[DetectorInput],
+    min_score: float,
+    timed: Timed,
+) -> Generator[None, None, tuple[Detections, Verdict]]:
+    """Every face of a preprocessed image whose score is at least `min_score`, unless the gate says
+    that there is none, and what it said. Pauses between two runs, each of which is inside `timed`.
+    """
+    verdict = SKIPPED
+    if gate and inputs:
+        verdict = yield from gate.look(inputs, min_score, timed)
+        if verdict == "perhaps":
+            yield
+    passes = []
+    seen = inputs if verdict != "empty" else ()
+    for each in seen[:-1]:
+        with timed():
+            passes.append(detector.candidates(each, min_score))
+        yield
+    with timed():
+        passes += [detector.candidates(each, min_score) for each in seen[-1:]]
+        found = suppress(merge(passes))
+    if gate and inputs:
+        gate.record(verdict, min_score, empty=not len(found))
+    return found, verdict
 
 
 @dataclass(frozen=True, slots=True)
