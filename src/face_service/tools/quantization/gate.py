@@ -1,7 +1,7 @@
 """The process that makes a detector gate: quantise, find the limit, judge, measure.
 
-The limit of a gate is MARGIN below the least score that it gives to any face which the detector
-finds at InsightFace's threshold, on frames that it was not calibrated on. On further frames it is
+The limit of a gate is MARGIN of the least score that it gives to any face which the detector finds
+at InsightFace's threshold, on frames that it was not calibrated on. On further frames it is
 judged: which of the clear faces would be lost if each were alone on its frame.
 """
 
@@ -50,8 +50,8 @@ CALIBRATION, LIMIT, TRIAL = (24, 1), (60, 2), (120, 3)
 CLEAR_SCORE = 0.55
 MAX_LOST = 0.003
 """Share of the faces that the detector scores CLEAR_SCORE or more which a gate may lose."""
-MARGIN = 0.8
-LIMITS = (0.1, 0.4)
+MARGIN = 0.6
+LIMITS = (0.1, 0.3)
 """The limit is at least that: below, most empty frames reach it; and at most that: above, it saves
 hardly more of them."""
 FLOOR = 0.02
@@ -65,6 +65,8 @@ def make(request: Mapping[str, Any], folder: Path) -> None:
     """Write a gate for the detector of the request into `folder`: see gate_builder.make_gate."""
     with suppress(OSError):
         os.nice(19)
+        # Where memory is short the kernel ends this process, and not the service that it is for.
+        Path("/proc/self/oom_score_adj").write_text("1000")
     set_up_opencv()
     config = RuntimeConfig(cache=Path(request["cache"]))
     detector = _open(request, Path(request["path"]), request["sha256"], config)
