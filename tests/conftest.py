@@ -142,6 +142,7 @@ def start_server(
             "PYTHONPATH": str(ROOT),
             "INSIGHTFACE_MODEL": starter.name,
             "MODEL_CACHE_DIR": str(starter.directory.parent),
+            "DET_GATE": "off",  # or each first server would make one: a minute of a processor
             **variables,
         }
         servers.append(Server(environment, tmp_path_factory.mktemp("server"), module, python))

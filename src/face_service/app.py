@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,8 +12,14 @@ from fastapi import FastAPI
 
 from face_service import __version__
 from face_service.config import Settings, load_settings
-from face_service.engine_factory import load_engine, most_workers, runtime_config
+from face_service.engine_factory import (
+    detector_canvases,
+    load_engine,
+    most_workers,
+    runtime_config,
+)
 from face_service.errors import StartupError
+from face_service.gate_builder import GateSupply
 from face_service.http.errors import add_error_handlers
 from face_service.http.middleware import middleware_stack
 from face_service.http.openapi import TAGS, DocumentedApp, operation_id
@@ -23,6 +30,7 @@ from face_service.routes.pages import Pages
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ErrorResponse
 from face_service.serving.service import FaceService, Limits
+from face_service.serving.threads import LOADER
 from face_service.vision.image import set_up_opencv
 
 logger = logging.getLogger(__name__)
@@ -52,15 +60,20 @@ def create_app(
     """
     settings = settings or load_settings()
     config = runtime_config(settings)
+    gates = GateSupply(settings.det_gate, detector_canvases(settings), config)
     service = FaceService(
-        lambda worker: load_engine(settings, config, worker, most_workers(settings)),
+        lambda worker: load_engine(settings, config, gates, worker, most_workers(settings)),
         limits_of(settings),
         progress=lambda: str(config.progress),
+        gate=lambda: gates.status,
     )
 
     async def run() -> None:
         try:
             await service.start()
+            threading.Thread(
+                target=gates.make, args=(lambda: service.engines,), name=LOADER, daemon=True
+            ).start()
             await service.watch()
         except StartupError as error:
             if on_failure:

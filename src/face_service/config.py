@@ -18,6 +18,7 @@ from face_service.settings.env_file import misspelt, values_in_env_file
 from face_service.settings.errors import sentence
 from face_service.settings.provider_options import parse_options
 from face_service.settings.renamed import FormerNames, former_names
+from face_service.vision.gate import GateMode
 from face_service.vision.quality import QualityLimits
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
@@ -58,6 +59,11 @@ class Settings(Address):
     )
     det_closeup: bool = Field(
         True, description="Look once more on a canvas of 128 pixels: finds faces that fill it."
+    )
+    det_gate: GateMode = Field(
+        "auto",
+        description="Let a detector in int8 say first whether there is a face: while it pays, "
+        "always (on), or never (off).",
     )
     intra_op_threads: int = Field(
         0,

@@ -10,6 +10,7 @@ from face_service.config import Settings
 from face_service.engine_builder import Canvases, build_engine
 from face_service.errors import ProviderError
 from face_service.face_engine import FaceEngine
+from face_service.gate_builder import GateSupply
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.runtime.placement import in_words
@@ -56,12 +57,17 @@ def most_workers(settings: Settings) -> int:
 
 
 def load_engine(
-    settings: Settings, config: RuntimeConfig, worker: int = 0, workers: int = 1
+    settings: Settings,
+    config: RuntimeConfig,
+    gates: GateSupply | None = None,
+    worker: int = 0,
+    workers: int = 1,
 ) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once on every shape.
 
-    config: of `runtime_config`, the same one for every engine of a process. worker: the number of
-    the worker that the engine is for, from 0, of so many `workers`. Takes seconds, minutes
+    config: of `runtime_config`, the same one for every engine of a process, as is `gates`; None for
+    an engine without a gate. worker: the number of the worker that the engine is for, from 0, of so
+    many `workers`. Takes seconds, minutes
     where the pack must be downloaded or programs compiled. Raises StartupError.
     """
     started = time.perf_counter()
@@ -78,6 +84,8 @@ def load_engine(
         quality_limits(settings),
     )
     engine.max_faces = settings.max_faces
+    if gates:
+        gates.equip(engine, pack)
     logger.info(
         "FaceEngine initialized with model: %s (%d threads, warm after %.1f s)",
         pack.name,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar, cast
 
@@ -21,6 +22,7 @@ from face_service.vision.attributes import AttributeReader, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
 from face_service.vision.filtering import Found, select
+from face_service.vision.gate import Gate, detect
 from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
     MIN_SCORE,
@@ -140,6 +142,7 @@ class FaceEngine:
     between two networks. `max_batch_images`: images that are worth computing together.
     `images_per_run`: most images in one run of the detector.
     `piece`: faces that `describe` should be given at once. `max_faces`: most faces of an image.
+    `gate`: of the detector, None where there is none.
     """
 
     def __init__(
@@ -156,6 +159,7 @@ class FaceEngine:
         self.images_per_run = detector.network.policy.batches[-1]
         self.piece = max(MAX_BATCH, *(network.policy.batches[-1] for network in networks))
         self.max_faces = MAX_FACES
+        self.gate: Gate | None = None
         self._detector = detector
         self._recogniser = recogniser
         self._attributes = attributes
@@ -171,6 +175,11 @@ class FaceEngine:
     def networks(self) -> Sequence[Network]:
         """Every network of the engine, the detector's first."""
         return self._networks
+
+    def add_gate(self, gate: Gate) -> None:
+        """Have a gate, which has run before, decide when the detector runs. For any thread."""
+        self._networks = (*self._networks, gate.network)
+        self.gate = gate
 
     def last_progress(self) -> float:
         """When a network last finished a run, on time.monotonic(). For any thread."""
@@ -201,8 +210,10 @@ class FaceEngine:
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters. Pauses between two passes."""
-        (found,) = yield from self.detect_together([prepared], times)
-        return found
+        inputs, min_score = prepared.inputs, prepared.options.min_score
+        timed = partial(times.measure, "detect")
+        found, verdict = yield from detect(self._detector, self.gate, inputs, min_score, timed)
+        return self._select(found, prepared)._replace(verdict=verdict)
 
     def detect_together(
         self, images: Sequence[PreparedImage], times: StageTimes
@@ -222,11 +233,14 @@ class FaceEngine:
             found.update(zip(run, candidates, strict=True))
         passes = (found[n] for n in range(len(inputs)))
         with times.measure("detect"):
-            return [self._select(islice(passes, len(image.inputs)), image) for image in images]
+            merged = (merge(list(islice(passes, len(image.inputs)))) for image in images)
+            return [
+                self._select(suppress(each), image)
+                for each, image in zip(merged, images, strict=True)
+            ]
 
-    def _select(self, passes: Iterable[Detections], prepared: PreparedImage) -> Found:
+    def _select(self, found: Detections, prepared: PreparedImage) -> Found:
         options = prepared.options
-        found = suppress(merge(list(passes)))
         smallest, wanted = options.min_face_size, options.max_faces
         return select(found, prepared.image, smallest, wanted, self.max_faces)
 
@@ -271,7 +285,7 @@ class FaceEngine:
 
     def predict(self, prepared: PreparedImage, times: StageTimes) -> list[Face]:
         """`detect` and `describe` for one image, without a pause."""
-        faces, _ = finish(self.detect(prepared, times))
+        faces = finish(self.detect(prepared, times)).faces
         pieces = (faces[i : i + self.piece] for i in range(0, len(faces), self.piece))
         return [
             face

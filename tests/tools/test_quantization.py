@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 
 from face_service.engine_builder import Canvases, build_engine
-from face_service.errors import FaceServiceError, InvalidRequest, PackError, StartupError
+from face_service.errors import FaceServiceError, InvalidRequest, PackError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import Role
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU
 from face_service.tools.evaluation import Pairs
-from face_service.tools.quantization import network
 from face_service.tools.quantization import pack as module
 from face_service.tools.quantization.calibration import (
     GRIDS,
@@ -125,14 +124,6 @@ def test_many_faces_on_one_photo_are_too_few(starter: Pack, solvay: Path, tmp_pa
     shutil.copy(solvay, tmp_path)
     with pytest.raises(InvalidRequest, match=f"29 faces on 1 photos; .* on {MIN_PHOTOS} are"):
         calibrate(tmp_path, build_cpu_detector(starter, SQUARE, 2))
-
-
-def test_without_the_package_it_says_what_to_install(
-    starter: Pack, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(network, "PACKAGE", "no_such_package")
-    with pytest.raises(StartupError, match=r"package onnx.*\[quantize\]"):
-        quantize_pack(starter, photos, tmp_path / "out", SQUARE, 2, None)
 
 
 def test_calibration_sees_what_the_service_sees(starter: Pack, photos: Path) -> None:

@@ -78,6 +78,11 @@ class Metrics:
         self.out_of_memory = self._counter(
             "out_of_memory", "Images that memory did not suffice for, in halves neither."
         )
+        self.gate_verdicts = self._counter(
+            "gate_verdicts",
+            "Images by what the detector gate said: empty, perhaps a face, or not asked.",
+            "verdict",
+        )
         self.connections_refused = self._counter(
             "connections_refused", "Connections closed at once: MAX_CONNECTIONS were open."
         )
@@ -95,6 +100,7 @@ class Metrics:
             (self.rejected, WHY_REJECTED),
             (self.engines_lost, ("broken", "stalled")),
             (self.decoders_lost, ("ended", "stalled")),
+            (self.gate_verdicts, ("empty", "perhaps", "skipped")),
         ):
             for value in values:
                 counter.labels(value)

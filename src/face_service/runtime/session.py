@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from face_service.errors import ProviderError
 
 from .binding import FixedBuffers, why_no_buffers
-from .mapped import discard
+from .child_folder import discard
 from .placement import Placement, PlacementProbe, Profile, graph_assignment
 from .programs import SessionSpec
 from .providers import CPU, PROVIDERS, ProgramSpec, Provider, RuntimeConfig
@@ -73,7 +73,7 @@ def open_spec(spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig
             return open_session(spec.saved, providers, config, spec.program, optimized=True)
         except Exception as error:
             logger.warning("%s is saved again at the next start: %s", spec.label, error)
-            discard(spec.saved)
+            discard(spec.saved.parent)
     with spec.file() as path:
         return open_session(path, providers, config, spec.program)
 

@@ -28,6 +28,7 @@ from face_service.schemas.results import (
     ThresholdOut,
 )
 from face_service.schemas.status import (
+    GateOut,
     HealthResponse,
     LoadedPackOut,
     ModelFileOut,
@@ -54,6 +55,7 @@ __all__ = [
     "FaceOut",
     "FacesOmitted",
     "FileResult",
+    "GateOut",
     "HealthResponse",
     "LoadedPackOut",
     "ModelFileOut",

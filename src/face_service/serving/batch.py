@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from math import ceil
 
 from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
 from face_service.observability.timing import StageTimes
+from face_service.vision.gate import Verdict
 from face_service.vision.scrfd import DetectedFace
 
 from .queue import ImageResult, Predicted, Prediction, QueueEntry
@@ -49,13 +50,15 @@ class Batch:
 
     An image that fails costs only itself: a run that held faces of several is repeated for each.
     Every entry is answered as soon as all its images are. failed: whether an image failed during
-    the last call of `advance`. faces: how many have been described.
+    the last call of `advance`. faces: how many have been described. verdicts: of
+    the gate, about the images so far.
     """
 
     def __init__(self, engine: FaceEngine, entries: Sequence[QueueEntry]) -> None:
         self.entries = entries
         self.failed = False
         self.faces = 0
+        self.verdicts: Counter[Verdict] = Counter()
         self._engine = engine
         self._times = StageTimes()
         self._seconds = 0.0
@@ -120,10 +123,11 @@ class Batch:
                 yield
                 yield from self._detect([task])
         else:
-            for task, (faces, omitted) in zip(tasks, found, strict=True):
-                task.found = len(faces)
-                task.pending.extend(faces)
-                task.omitted = omitted
+            for task, each in zip(tasks, found, strict=True):
+                self.verdicts[each.verdict] += 1
+                task.found = len(each.faces)
+                task.pending.extend(each.faces)
+                task.omitted = each.omitted
                 self._finish(task)
         finally:
             for task in tasks:  # 5 MB that are needed no more, whoever else has the image

@@ -19,6 +19,7 @@ from face_service.errors import (
 from face_service.face_engine import EngineInfo, FaceEngine, Options
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
+from face_service.vision.gate import GateStatus
 
 from .admission import Admission
 from .answers import Answer, ImageAnalysis
@@ -59,8 +60,10 @@ class FaceService:
         limits: Limits,
         metrics: Metrics | None = None,
         progress: Callable[[], str] = str,
+        gate: Callable[[], GateStatus] = GateStatus,
     ) -> None:
         self._progress = progress
+        self._gate_status = gate
         self._limits = limits
         self._started = time.monotonic()
         self.admission = Admission(limits.max_queue, limits.max_bytes_held)
@@ -124,6 +127,16 @@ class FaceService:
     def fallback(self) -> str | None:
         """Why the provider that was asked for does not compute, where a worker's does not."""
         return self._workers.fallback
+
+    @property
+    def gate(self) -> GateStatus:
+        """What the detector gate does."""
+        return self._gate_status()
+
+    @property
+    def engines(self) -> list[FaceEngine]:
+        """Those that work."""
+        return self._workers.engines
 
     def require_ready(self) -> EngineInfo:
         """What the engine is made of. Raises NotReady unless the service is healthy."""

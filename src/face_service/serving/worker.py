@@ -144,6 +144,8 @@ class EngineWorker:
         if more and self._may_go_on:
             return True
         self._metrics.batch_faces.observe(batch.faces)
+        for verdict, images in batch.verdicts.items():
+            self._metrics.gate_verdicts.labels(verdict).inc(images)
         self._consumer.forget_answered()
         return False
 

@@ -8,15 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blob import Image
+from .gate import SKIPPED, Verdict
 from .scrfd import DetectedFace, Detections
 
 
 class Found(NamedTuple):
-    """The faces that pass the filters, by descending score, and how many more would have been
-    there without MAX_FACES."""
+    """The faces that pass the filters, by descending score, how many more would have been there
+    without MAX_FACES, and what the gate said."""
 
     faces: list[DetectedFace]
     omitted: int
+    verdict: Verdict = SKIPPED
 
 
 def select(

@@ -27,7 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from face_service.config import load_settings
-from face_service.engine_factory import load_engine, runtime_config
+from face_service.engine_factory import (
+    cpu_threads,
+    load_engine,
+    most_workers,
+    runtime_config,
+)
 from face_service.errors import FaceServiceError, StartupError
 from face_service.face_engine import FaceEngine
 from face_service.runtime.child_process import (
@@ -199,8 +204,9 @@ def serve() -> None:
     images = [base64.b64decode(image) for image in next(incoming)["images"]]
     config = runtime_config(settings)
     workers = []
-    for number in range(count := settings.workers or 1):
-        engine = load_engine(settings, config, number, count)
+    for number in range(count := most_workers(settings)):
+        engine = load_engine(settings, config, worker=number, workers=count)
+        engine.limit_threads(cpu_threads(settings) // count)
         recorded, run_counts = record(engine, images, settings.max_image_pixels)
         workers.append(recorded)
     write_answer(answers, asdict(run_counts))

@@ -6,30 +6,17 @@ them; every execution provider fuses those that it has int8 kernels for.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from face_service.errors import StartupError
 from face_service.vision.blob import Blob
 
 logger = logging.getLogger(__name__)
 
 PER_CHANNEL_OPSET = 13
 """The first opset whose DequantizeLinear has an axis."""
-
-PACKAGE = "onnx"
-
-
-def require_onnx() -> None:
-    """Raise StartupError, with the command that installs it, where the package onnx is missing."""
-    if importlib.util.find_spec(PACKAGE) is None:
-        raise StartupError(
-            "Quantising needs the package onnx, which serving does not: "
-            "pip install -e '.[quantize]' (or uv pip install -e '.[quantize]')"
-        )
 
 
 def quantize_network(
@@ -42,7 +29,6 @@ def quantize_network(
     for all that have an int8 form. Activations are uint8; weights are int8 of 7 bits, -64
     to 64, one scale for each output channel (`packs.pack.QUANTIZATION`).
     """
-    require_onnx()
     import onnx
     from onnx import version_converter
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
