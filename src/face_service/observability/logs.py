@@ -30,10 +30,11 @@ INDENT = "\n    "
 
 
 def configure_logging(level: str, form: LogFormat, file: int = STDERR) -> None:
-    """Log to the file descriptor `file`, warnings and uncaught exceptions included.
+    """Log to the file descriptor `file`, warnings and uncaught exceptions included. To be called
+    once: every call starts a thread that writes (RateLimitedLogHandler).
 
-    `level` is that of this service. Libraries log at INFO or above: at DEBUG they would log data
-    that callers sent.
+    `level`: name of the least level that this service logs. Libraries log at that level, at INFO
+    at least: at DEBUG they would log data that callers sent.
     """
     handler = RateLimitedLogHandler(file)
     handler.setFormatter(formatter(form))
@@ -82,7 +83,7 @@ def formatter(form: LogFormat) -> ProcessorFormatter:
 
 
 def add_fields(_: Any, __: str, event: EventDict) -> EventDict:
-    """A processor of structlog: add the `fields` of a log record."""
+    """A processor of structlog: add the `fields` of a log record, if it has any, to its line."""
     event.update(getattr(event["_record"], "fields", {}))
     return event
 
@@ -111,7 +112,7 @@ def escaped(text: str) -> str:
 
 
 def printable(character: str) -> str:
-    """A printable character, or its escape sequence."""
+    """A character as it is if it is printable, else as Python's escape sequence."""
     if character.isprintable():
         return character
     return character.encode("unicode_escape").decode()

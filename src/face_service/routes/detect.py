@@ -24,6 +24,7 @@ from face_service.serving.answers import ImageAnalysis
 from face_service.serving.service import FaceService
 
 P = ParamSpec("P")
+
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {
         "model": ErrorResponse,
@@ -50,6 +51,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "description": "No answer within REQUEST_TIMEOUT_S: retry",
     },
 }
+"""Errors of the endpoints that compute, by status, for the OpenAPI document."""
 SERIALISED_AT_ONCE = 64
 """Faces whose JSON is made on the event loop: 3 ms on one core of class avx512-vnni-bf16-amx, of
 512 faces 24."""
@@ -134,7 +136,8 @@ async def extract_embedding(
 async def answer(
     service: FaceService, image: bytes, options: DetectOptions, record: RequestRecord
 ) -> Response:
-    """Analyse one image and render the response. Fills in `record`."""
+    """The response with the faces of one image, an image file. Fills in `record`. Raises
+    RequestError, of which errors.py has every kind."""
     started = time.perf_counter()
     analysis = await service.analyse(image, options.for_engine(), record.times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
@@ -152,7 +155,8 @@ async def serialise(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Response:
-    """Call what makes the response: on the event loop, or with many faces on another thread."""
+    """The response that `call(*args, **kwargs)` makes, timed as the stage `serialise`: on the event
+    loop up to SERIALISED_AT_ONCE faces in the record, above that in the decode pool."""
 
     def measured() -> Response:
         with record.times.measure("serialise"):
