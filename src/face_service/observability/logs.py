@@ -11,14 +11,13 @@ import logging
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
-from face_service.config import LogFormat
 from face_service.observability.log_handler import RateLimitedLogHandler
 from face_service.observability.stderr import STDERR
 from face_service.observability.tracing import add_trace_id
@@ -29,7 +28,7 @@ INDENT = "\n    "
 """Begins a continuation line; all other lines begin with their time."""
 
 
-def configure_logging(level: str, form: LogFormat, file: int = STDERR) -> None:
+def configure_logging(level: str, form: Literal["console", "json"], file: int = STDERR) -> None:
     """Log to the file descriptor `file`, warnings and uncaught exceptions included. To be called
     once: every call starts a thread that writes (RateLimitedLogHandler).
 
@@ -59,7 +58,7 @@ def is_not_logged_elsewhere(record: logging.LogRecord) -> bool:
     return record.msg != "Invalid HTTP request received."
 
 
-def formatter(form: LogFormat) -> ProcessorFormatter:
+def formatter(form: Literal["console", "json"]) -> ProcessorFormatter:
     """The formatter of log records for a LOG_FORMAT."""
     common: list[Processor] = [
         add_fields,

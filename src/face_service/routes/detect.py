@@ -8,6 +8,7 @@ from typing import Any, ParamSpec
 
 from fastapi import APIRouter, Request, Response
 
+from face_service.http.responses import ChunkedJson
 from face_service.observability.request_record import RequestRecord
 from face_service.routes.admitted_route import AdmittedRoute
 from face_service.routes.bodies import parse_embedding_request, read_body, with_fields
@@ -151,16 +152,17 @@ async def answer(
 async def serialise(
     service: FaceService,
     record: RequestRecord,
-    call: Callable[P, Response],
+    render_json: Callable[P, list[bytes]],
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Response:
-    """The response that `call(*args, **kwargs)` makes, timed as the stage `serialise`: on the event
-    loop up to SERIALISED_AT_ONCE faces in the record, above that in the decode pool."""
+    """The response with the JSON that `render_json(*args, **kwargs)` returns in chunks, timed as
+    the stage `serialise`: on the event loop up to SERIALISED_AT_ONCE faces in the record, above
+    that in the decode pool."""
 
     def measured() -> Response:
         with record.times.measure("serialise"):
-            return call(*args, **kwargs)
+            return ChunkedJson(render_json(*args, **kwargs))
 
     if sum(record.faces) <= SERIALISED_AT_ONCE:
         return measured()
