@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.face_engine import FaceEngine
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.face_engine import Face
 from face_service.packs.local import load_folder
 from face_service.packs.pack import sha256_of

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.errors import FaceServiceError, InvalidRequest, PackError, StartupError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import Role

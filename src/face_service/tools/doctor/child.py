@@ -113,8 +113,8 @@ def trial(request: dict[str, Any]) -> dict[str, Any]:
     the first provider does not compute, PackError where the pack is not here.
     """
     from face_service.config import load_settings
-    from face_service.engine_builder import build_engine
     from face_service.engine_factory import detector_canvases, runtime_config, smoke_test
+    from face_service.engine_factory.builder import build_engine
     from face_service.face_engine import Options
     from face_service.runtime.precision import require_precision
     from face_service.tools.doctor.storage import verify_local_pack

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from face_service.engine_builder import Canvases, detector_spec
+from face_service.engine_factory.builder import Canvases, detector_spec
 from face_service.errors import InvalidRequest, RequestError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel

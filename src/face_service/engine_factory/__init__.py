@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from face_service.config import Settings
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.errors import ProviderError
 from face_service.face_engine import FaceEngine
 from face_service.packs.pack import Pack
