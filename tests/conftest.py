@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx._transports.default as httpx_transports
 import pytest
 
 from face_service.engine_factory.builder import Canvases, build_engine
@@ -32,6 +34,11 @@ SERVED = [
     "requirements-rocm.lock",
 ]
 """What run.sh installs: one lock for each build of ONNX Runtime."""
+
+
+# Every client of httpx, hundreds of them here, would read all certificates that the machine trusts:
+# 45 ms of a processor, for servers that speak no TLS.
+httpx_transports.create_ssl_context = functools.cache(httpx_transports.create_ssl_context)
 
 
 @pytest.fixture(scope="session")
