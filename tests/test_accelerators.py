@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from face_service.packs.pack import Pack
+from face_service.runtime.providers import COMPILED
 from tests.server import Server
 from tests.wire import metric, settled
 
@@ -28,6 +29,11 @@ class Card:
         self.models = folder / "models"
         self.models.mkdir()
         (self.models / starter.name).symlink_to(starter.directory.absolute())
+        # What the CPU computes with is saved once for all; programs of cards lie beside it.
+        saved = starter.directory.absolute().parent / COMPILED / "cpu"
+        saved.mkdir(parents=True, exist_ok=True)
+        (self.models / COMPILED).mkdir()
+        (self.models / COMPILED / "cpu").symlink_to(saved)
         self.servers: list[Server] = []
 
     def start(self, accelerator: str, providers: str, **variables: str) -> Server:
