@@ -168,18 +168,28 @@ def server(start_server: Callable[..., Server]) -> Server:
 
 
 LONGEST = (
-    "test_samples.py",
     "test_parity.py",
     "test_accelerators.py",
-    "cli/test_detect.py",
-    "tools/test_evaluation.py",
     "tools/doctor/test_doctor.py",
-    "hostile/test_outside.py",
-    "clients/test_samples.py",
-    "browser/test_demo.py",
+    "tools/test_evaluation.py",
+    "test_samples.py",
     "hostile/test_clients.py",
+    "clients/test_samples.py",
+    "cli/test_detect.py",
+    "hostile/test_faces.py",
+    "hostile/test_outside.py",
+    "hostile/test_memory.py",
+    "clients/test_typescript.py",
+    "browser/test_demo.py",
+    "browser/test_troubles.py",
+    "browser/test_access.py",
+    "cli/test_main.py",
+    "cli/test_compare.py",
+    "tools/test_quantization.py",
+    "test_load.py",
 )
-"""Files of a minute or so each. A long one that begins last leaves a processor idle."""
+"""Files of 15 seconds or more, the longest first. A long one that begins last leaves a processor
+idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

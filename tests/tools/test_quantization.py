@@ -29,6 +29,7 @@ from face_service.tools.quantization.calibration import (
     calibrate,
     grid,
     spread,
+    tile,
 )
 from face_service.tools.quantization.pack import Trial, covered, quantize_pack
 from face_service.vision.blob import Image
@@ -234,7 +235,7 @@ def test_disputed_faces_are_the_clear_ones_of_either(six_faces_image: Image) -> 
 
 def test_a_grid_shows_every_photo_small() -> None:
     colours = [np.full((90, 90, 3), value, np.uint8) for value in (10, 20, 30, 40)]
-    made = grid(colours, 2)
+    made = grid([tile(colour, 2) for colour in colours], 2)
     assert made.shape == (640, 640, 3)
     assert [made[y, x, 0] for y in (100, 500) for x in (100, 500)] == [10, 20, 30, 40]
 
