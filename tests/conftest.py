@@ -133,14 +133,38 @@ def six_faces_image(six_faces: Path) -> Image:
 
 
 @pytest.fixture(scope="session")
+def servers() -> Iterator[list[Server]]:
+    """The servers of `start_server`."""
+    started: list[Server] = []
+    yield started
+    for server in started:
+        server.terminate()
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers_end_with_their_module(servers: list[Server]) -> Iterator[None]:
+    """Fifty of them that nobody asks any more take a fifth of a processor. None is waited for: each
+    takes a second to end."""
+    yield
+    for server in servers:
+        if not server.lasting:
+            server.terminate()
+
+
+@pytest.fixture(scope="session")
 def start_server(
-    tmp_path_factory: pytest.TempPathFactory, starter: Pack
-) -> Iterator[Callable[..., Server]]:
-    """Starts real servers, `start_server(VARIABLE="value")`, and ends them at the end."""
-    servers: list[Server] = []
+    servers: list[Server], tmp_path_factory: pytest.TempPathFactory, starter: Pack
+) -> Callable[..., Server]:
+    """Starts real servers, `start_server(VARIABLE="value")`, which are ended after the module, or
+    at the end if they are `lasting`."""
 
     def start(
-        module: str = "face_service.main", python: str | Path = sys.executable, **variables: str
+        module: str = "face_service.main",
+        python: str | Path = sys.executable,
+        lasting: bool = False,
+        **variables: str,
     ) -> Server:
         environment = {
             "PATH": os.environ["PATH"],
@@ -151,18 +175,18 @@ def start_server(
             "MODEL_CACHE_DIR": str(starter.directory.parent),
             **variables,
         }
-        servers.append(Server(environment, tmp_path_factory.mktemp("server"), module, python))
-        return servers[-1]
+        server = Server(environment, tmp_path_factory.mktemp("server"), module, python)
+        server.lasting = lasting
+        servers.append(server)
+        return server
 
-    yield start
-    for server in servers:
-        server.stop()
+    return start
 
 
 @pytest.fixture(scope="session")
 def server(start_server: Callable[..., Server]) -> Server:
     """One ready server on the starter pack, for every test that does not change it."""
-    running = start_server()
+    running = start_server(lasting=True)
     running.wait_until_ready()
     return running
 
