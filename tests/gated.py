@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from face_service import gate_builder
+from face_service.engine_factory import gates
 from face_service.main import main
 
 from .small_gate import COMMAND
 
 if __name__ == "__main__":
-    gate_builder.COMMAND = COMMAND
+    gates.COMMAND = COMMAND
     sys.exit(main())

@@ -13,10 +13,17 @@ import cv2
 import numpy as np
 import pytest
 
-from face_service import gate_builder
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory import gates
+from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.engine_factory.gates import (
+    FACTS,
+    NETWORK,
+    GateFacts,
+    GateSupply,
+    gate_folder,
+    make_gate,
+)
 from face_service.face_engine import Face, FaceEngine, Options, PreparedImage, finish
-from face_service.gate_builder import FACTS, NETWORK, GateFacts, GateSupply, gate_folder, make_gate
 from face_service.observability.timing import StageTimes
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
@@ -39,7 +46,7 @@ EMPTY = background(0)
 def quick() -> Iterator[None]:
     """Gates are made from few frames."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gate_builder, "COMMAND", COMMAND)
+        patch.setattr(gates, "COMMAND", COMMAND)
         yield
 
 
@@ -201,14 +208,14 @@ def test_on_runs_always() -> None:
 def test_one_that_is_there_is_not_made_again(
     starter: Pack, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate_builder, "COMMAND", (sys.executable, "-c", "raise SystemExit(1)"))
+    monkeypatch.setattr(gates, "COMMAND", (sys.executable, "-c", "raise SystemExit(1)"))
     assert make_gate(starter, SQUARE, config).faces > 0
 
 
 def test_another_detector_canvas_version_build_or_processor_has_another(
     starter: Pack, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate_builder, "detector_spec", lambda _, canvases: (None, canvases))
+    monkeypatch.setattr(gates, "detector_spec", lambda _, canvases: (None, canvases))
     folders = {gate_folder(starter, SQUARE, config)}
     detector = replace(starter.models[Role.DETECTION], sha256="0" * 64)
     models = {**starter.models, Role.DETECTION: detector}
@@ -216,7 +223,7 @@ def test_another_detector_canvas_version_build_or_processor_has_another(
     folders.add(gate_folder(starter, Canvases((Size(320, 320),), None), config))
     folders.add(gate_folder(starter, Canvases(SQUARE.allowed, Size(128, 128)), config))
     for module, name, value in (
-        (gate_builder, "VERSION", 999),
+        (gates, "VERSION", 999),
         (mapped, "fingerprint", lambda: "x86_64 avx2 fma"),
         (mapped.onnxruntime, "get_build_info", lambda: "another"),
     ):
@@ -301,7 +308,7 @@ def test_where_it_cannot_be_made_the_reason_is_said(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(gate_builder, "COMMAND", (sys.executable, "-c", "raise SystemExit('oh')"))
+    monkeypatch.setattr(gates, "COMMAND", (sys.executable, "-c", "raise SystemExit('oh')"))
     supply = supplied(plain, starter, replace(config, cache=tmp_path / "here"), "auto")
     assert supply.status.state == "building"
     with caplog.at_level("INFO"):

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.face_engine import FaceEngine, Options, PreparedImage, finish
 from face_service.observability.timing import StageTimes
 from face_service.packs.local import load_folder

@@ -23,9 +23,9 @@ import numpy as np
 from benchmarks.frames import ROOT
 from benchmarks.studies.canvas_agreement import FOUND, scenes
 from benchmarks.studies.scenes import clipped, pairs
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.engine_factory.gates import GateSupply, make_gate
 from face_service.face_engine import Face, FaceEngine, Options
-from face_service.gate_builder import GateSupply, make_gate
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.runtime.processor import in_words, processor

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from face_service.engine_builder import Canvases, attribute_roles, build_engine
+from face_service.engine_factory.builder import Canvases, attribute_roles, build_engine
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import Role
 from face_service.packs.local import INPUT_SIDE, load_folder

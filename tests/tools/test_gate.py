@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from face_service import gate_builder
 from face_service.cli import app
+from face_service.engine_factory import gates
 from face_service.packs.pack import Pack
 from face_service.tools.photos import read_photo
 from face_service.tools.quantization import gate
@@ -99,7 +99,7 @@ def test_the_photos_hold_thirty_faces_and_little_space(detector: Scrfd) -> None:
 def test_the_command_makes_one_from_photos(
     starter: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate_builder, "COMMAND", COMMAND)
+    monkeypatch.setattr(gates, "COMMAND", COMMAND)
     (tmp_path / "starter").symlink_to(starter.directory.absolute())
     monkeypatch.setenv("MODEL_CACHE_DIR", str(tmp_path))
     photos = tmp_path / "photos"

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.errors import FaceServiceError, InvalidRequest, PackError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import Role
@@ -28,6 +28,7 @@ from face_service.tools.quantization.calibration import (
     calibrate,
     grid,
     spread,
+    tile,
 )
 from face_service.tools.quantization.pack import Trial, covered, quantize_pack
 from face_service.vision.blob import Image
@@ -225,7 +226,7 @@ def test_disputed_faces_are_the_clear_ones_of_either(six_faces_image: Image) -> 
 
 def test_a_grid_shows_every_photo_small() -> None:
     colours = [np.full((90, 90, 3), value, np.uint8) for value in (10, 20, 30, 40)]
-    made = grid(colours, 2)
+    made = grid([tile(colour, 2) for colour in colours], 2)
     assert made.shape == (640, 640, 3)
     assert [made[y, x, 0] for y in (100, 500) for x in (100, 500)] == [10, 20, 30, 40]
 

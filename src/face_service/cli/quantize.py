@@ -11,7 +11,7 @@ import typer
 from face_service.cli.shared import packs
 
 if TYPE_CHECKING:
-    from face_service.engine_builder import Canvases
+    from face_service.engine_factory.builder import Canvases
     from face_service.packs.pack import Pack
     from face_service.runtime.providers import RuntimeConfig
 
@@ -93,8 +93,8 @@ def quantize(
 
 def print_gate(pack: Pack, canvases: Canvases, config: RuntimeConfig, photos: Path | None) -> None:
     """Make a gate and print what it is. Ends with status 1 where it must not be used."""
+    from face_service.engine_factory.gates import gate_folder, make_gate
     from face_service.errors import PackError
-    from face_service.gate_builder import gate_folder, make_gate
 
     try:
         facts = make_gate(pack, canvases, config, photos)

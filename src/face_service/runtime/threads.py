@@ -16,6 +16,9 @@ THREADS = Path("/proc/self/task")
 MEMBERSHIP = Path("/proc/self/cgroup")
 """The groups of this process, a line each: `number:controllers:/path` (cgroups(7))."""
 
+MOST_WORKERS = 16
+"""More than anybody has measured."""
+
 NICENESS = 10
 """A thread of this niceness gets a tenth of the share of one of niceness 0 where both want the same
 processor (sched(7)): docs/decisions/0012."""
@@ -30,6 +33,17 @@ def available_cpus(cgroup: Path = CGROUP) -> int:
     """
     cpus, quota = allowed_cpus(), cpu_quota(cgroup)
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
+
+
+def cpu_threads(intra_op_threads: int) -> int:
+    """Threads that the networks have together where INTRA_OP_THREADS is `intra_op_threads`: 0 for
+    one a processor."""
+    return intra_op_threads or available_cpus()
+
+
+def most_workers(workers: int, threads: int) -> int:
+    """Workers there may be on a CPU where WORKERS is `workers`: 0 for one for each of `threads`."""
+    return workers or min(threads, MOST_WORKERS)
 
 
 def network_threads(worker: int, workers: int, cpus: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""JSON of requests and responses, as pydantic models."""
+"""Requests and responses in JSON, as pydantic models: the OpenAPI document is made of them."""
 
 from face_service.schemas.errors import (
     MAX_ERRORS,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
 
 from face_service import __version__
+from face_service.config import Settings
 from face_service.errors import (
     NotReady,
     RequestError,
@@ -19,6 +20,7 @@ from face_service.errors import (
 from face_service.face_engine import EngineInfo, FaceEngine, Options
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
+from face_service.runtime.threads import available_cpus, cpu_threads, most_workers
 from face_service.vision.gate import GateStatus
 
 from .admission import Admission
@@ -38,8 +40,9 @@ Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be held and how long, by the settings of the same names. workers: 0 for
-    `workers_on_cpu` where engines share their weights, else one."""
+    """What may be held, in requests, bytes and pixels, and for how many seconds; `decoders` is the
+    number of threads that decode. workers: 0 for `workers_on_cpu` where engines share their
+    weights, else one."""
 
     workers: int = 1
     workers_on_cpu: int = 1
@@ -49,6 +52,20 @@ class Limits:
     max_pixels: int = 50_000_000
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """The limits that the settings say, and a decoder for every processor."""
+        return cls(
+            workers=settings.workers,
+            workers_on_cpu=most_workers(settings.workers, cpu_threads(settings.intra_op_threads)),
+            decoders=available_cpus(),
+            max_queue=settings.max_queue,
+            max_bytes_held=int(settings.max_bodies_mb * 1e6),
+            max_pixels=settings.max_image_pixels,
+            max_decoded_bytes=int(settings.max_decoded_mb * 1e6),
+            stall_timeout=settings.stall_timeout_s,
+        )
 
 
 class FaceService:
@@ -180,8 +197,12 @@ class FaceService:
         """Run a call that takes milliseconds on a thread of the decode pool."""
         return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 
-    async def analyse(self, data: bytes, options: Options, times: StageTimes) -> ImageAnalysis:
-        """Decode an image and find its faces. Raises RequestError."""
+    async def analyse(
+        self, data: bytes, options: Options, times: StageTimes | None = None
+    ) -> ImageAnalysis:
+        """Decode an image and find its faces; the stages are added to `times`. Raises
+        RequestError."""
+        times = StageTimes() if times is None else times
         _, (answer,) = await self.analyse_many([data], options, times)
         if isinstance(answer, RequestError):
             raise answer

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from face_service.engine_factory.gates import FACTS, NETWORK, GateFacts
 from face_service.errors import InvalidRequest
-from face_service.gate_builder import FACTS, NETWORK, GateFacts
 from face_service.packs.pack import sha256_of
 from face_service.runtime.child_folder import fill_as_asked
 from face_service.runtime.network import NetworkSpec, load_networks
@@ -63,7 +63,7 @@ ROUNDS = 5
 
 
 def make(request: Mapping[str, Any], folder: Path) -> None:
-    """Write a gate for the detector of the request into `folder`: see gate_builder.make_gate."""
+    """Write a gate for the detector of the request into `folder`: see gates.make_gate."""
     with suppress(OSError):
         os.nice(19)
         # Where memory is short the kernel ends this process, and not the service that it is for.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.errors import PackError
 from face_service.packs.catalog import Role
 from face_service.packs.local import load_folder

@@ -7,23 +7,20 @@ import time
 from dataclasses import replace
 
 from face_service.config import Settings
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.engine_factory.gates import GateSupply
 from face_service.errors import ProviderError
 from face_service.face_engine import FaceEngine
-from face_service.gate_builder import GateSupply
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.runtime.placement import in_words
 from face_service.runtime.providers import COMPILED, CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.selection import Selection, choose_providers, log_selection, startup_error
 from face_service.runtime.session import in_public, no_buffers
-from face_service.runtime.threads import available_cpus, network_threads
+from face_service.runtime.threads import cpu_threads, most_workers, network_threads
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.quality import QualityLimits
 from face_service.vision.scrfd import CLOSEUP
-
-MOST_WORKERS = 16
-"""More than anybody has measured."""
 
 logger = logging.getLogger("face_service.face_engine")  # the name that the log is documented with
 
@@ -35,7 +32,7 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
     the progress of compilation.
     """
     return RuntimeConfig(
-        threads=cpu_threads(settings),
+        threads=cpu_threads(settings.intra_op_threads),
         precision=settings.precision,
         device=settings.device_id,
         memory_limit=int(settings.gpu_mem_limit_mb * 1e6),
@@ -46,28 +43,16 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
     )
 
 
-def cpu_threads(settings: Settings) -> int:
-    """Threads that networks on the CPU have together: INTRA_OP_THREADS, or the CPU quota."""
-    return settings.intra_op_threads or available_cpus()
-
-
-def most_workers(settings: Settings) -> int:
-    """Workers there may be: WORKERS, or one for each thread of the CPU."""
-    return settings.workers or min(cpu_threads(settings), MOST_WORKERS)
-
-
 def load_engine(
     settings: Settings,
     config: RuntimeConfig,
     gates: GateSupply | None = None,
     worker: int = 0,
-    workers: int = 1,
 ) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once on every shape.
 
     config: of `runtime_config`, the same one for every engine of a process, as is `gates`; None for
-    an engine without a gate. worker: the number of the worker that the engine is for, from 0, of so
-    many `workers`. Takes seconds, minutes
+    an engine without a gate. worker: the number of the worker that the engine is for, from 0. Takes seconds, minutes
     where the pack must be downloaded or programs compiled. Raises StartupError.
     """
     started = time.perf_counter()
@@ -75,7 +60,8 @@ def load_engine(
     selection = choose_providers(settings.onnx_providers, settings.precision)
     mirror = str(settings.model_mirror) if settings.model_mirror else None
     pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
-    threads, *narrower = network_threads(worker, workers, cpu_threads(settings))
+    workers = most_workers(settings.workers, config.threads)
+    threads, *narrower = network_threads(worker, workers, config.threads)
     engine = load_with_fallback(
         pack,
         detector_canvases(settings),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from face_service.engine_builder import Canvases, detector_spec
+from face_service.engine_factory.builder import Canvases, detector_spec
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG, Role
 from face_service.packs.pack import Pack
