@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -28,6 +28,7 @@ from face_service.routes import compare, detect, health, metrics, models
 from face_service.routes.pages import Pages
 from face_service.schemas import ErrorResponse, ModelFileOut, PackOut
 from face_service.serving.service import FaceService, Limits
+from face_service.serving.threads import run_in_daemon_thread
 
 logger = logging.getLogger(__name__)
 
@@ -67,10 +68,8 @@ def create_app(
     async def run() -> None:
         try:
             await service.start()
-            threading.Thread(
-                target=gates.make, args=(lambda: service.engines,), name=LOADER, daemon=True
-            ).start()
-            await service.watch()
+            make_gate = partial(gates.make, lambda: service.engines)
+            await asyncio.gather(run_in_daemon_thread(make_gate), service.watch())
         except StartupError as error:
             if on_failure:
                 on_failure(error)

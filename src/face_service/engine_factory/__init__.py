@@ -52,8 +52,8 @@ def load_engine(
     """Fetch or verify the pack, load its networks, run each once on every shape.
 
     config: of `runtime_config`, the same one for every engine of a process, as is `gates`; None for
-    an engine without a gate. worker: the number of the worker that the engine is for, from 0. Takes seconds, minutes
-    where the pack must be downloaded or programs compiled. Raises StartupError.
+    an engine without a gate. worker: the number of the worker that the engine is for, from 0. Takes
+    seconds, minutes where the pack must be downloaded or programs compiled. Raises StartupError.
     """
     started = time.perf_counter()
     # First, because a provider that is not there should not be found out after a long download.

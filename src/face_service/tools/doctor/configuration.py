@@ -38,7 +38,7 @@ def configuration(model: str | None, cgroup: Path = CGROUP) -> Configuration:
     Raises StartupError where one is not allowed, ImportError where a package is missing.
     """
     from face_service.config import load_settings
-    from face_service.engine_factory import MOST_WORKERS
+    from face_service.runtime.threads import most_workers
 
     settings = load_settings(insightface_model=model)
     threads = settings.intra_op_threads or available_cpus(cgroup)
@@ -48,7 +48,7 @@ def configuration(model: str | None, cgroup: Path = CGROUP) -> Configuration:
         model=settings.insightface_model,
         cache_dir=settings.model_cache_dir,
         threads=threads,
-        workers=settings.workers or min(threads, MOST_WORKERS),
+        workers=most_workers(settings.workers, threads),
         differing=dict(differing(settings)),
     )
 
