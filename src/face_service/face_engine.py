@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar, cast
@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from face_service.engine_info import EngineInfo
 from face_service.observability.timing import StageTimes
 from face_service.runtime.network import Network
 from face_service.runtime.placement import Placement
@@ -83,46 +84,6 @@ class Face:
         if self.error is not None:
             return False
         return None if self.quality is None else not self.quality.reasons
-
-
-class NetworkFile(NamedTuple):
-    """A file an engine was made from."""
-
-    role: str
-    file: str
-    sha256: str
-    licence: str
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """What an engine is made of.
-
-    Embeddings may be compared only where pack, recogniser and precision are the same.
-    threshold_measured_on is None where same_person_threshold was not measured. At it, a share
-    of false_match_rate (0..1, None: not known) of pairs of two people pass for one.
-    providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
-    was built with. fallback: why the best of `asked` does not compute, where it does not.
-    warnings: what is not as it was asked for, or as it should be, though it computes.
-    placement: how many nodes of each network run on which provider.
-    """
-
-    pack: str
-    licence: str
-    files: tuple[NetworkFile, ...]
-    recogniser_sha256: str
-    dimension: int
-    precision: str
-    same_person_threshold: float | None
-    threshold_measured_on: str | None
-    false_match_rate: float | None
-    providers: tuple[str, ...]
-    threads: int
-    asked: tuple[str, ...] = ()
-    offered: tuple[str, ...] = ()
-    fallback: str | None = None
-    warnings: tuple[str, ...] = ()
-    placement: Mapping[str, Placement] = field(default_factory=dict)
 
 
 class PreparedImage(NamedTuple):

@@ -9,8 +9,9 @@ import numpy as np
 import orjson
 import pybase64
 
+from face_service.engine_info import EngineInfo
 from face_service.errors import RequestError
-from face_service.face_engine import EngineInfo, Face
+from face_service.face_engine import Face
 from face_service.schemas import DetectOptions, EmbeddingFormat
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Pair, measured_threshold

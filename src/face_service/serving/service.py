@@ -12,12 +12,13 @@ from typing import Literal, ParamSpec, TypeVar
 
 from face_service import __version__
 from face_service.config import Settings
+from face_service.engine_info import EngineInfo
 from face_service.errors import (
     NotReady,
     RequestError,
     StartupError,
 )
-from face_service.face_engine import EngineInfo, FaceEngine, Options
+from face_service.face_engine import FaceEngine, Options
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 from face_service.runtime.threads import available_cpus, cpu_threads, most_workers
