@@ -283,6 +283,18 @@ def test_one_that_was_refused_is_not_used(
     assert status.detail == "it would lose 7 of 300 faces"
 
 
+@pytest.mark.parametrize("content", [b"{}", b"[1]", b"no JSON", b"\xff"])
+def test_facts_that_cannot_be_read_are_made_again(
+    content: bytes, plain: FaceEngine, starter: Pack, config: RuntimeConfig, tmp_path: Path
+) -> None:
+    elsewhere = replace(config, cache=tmp_path)
+    folder = gate_folder(starter, SQUARE, elsewhere)
+    folder.mkdir(parents=True)
+    (folder / FACTS).write_bytes(content)
+    (folder / SIZES).write_text(json.dumps({FACTS: len(content)}))
+    assert supplied(plain, starter, elsewhere, "auto").status.state == "building"
+
+
 def test_where_it_does_not_load_the_engine_computes_without(
     plain: FaceEngine, starter: Pack, config: RuntimeConfig, tmp_path: Path, picture: Image
 ) -> None:
@@ -297,6 +309,7 @@ def test_where_it_does_not_load_the_engine_computes_without(
     status = supplied(plain, starter, elsewhere, "on").status
     assert status.state == "none"
     assert "it does not load" in str(status.detail)
+    assert supplied(plain, starter, elsewhere, "on").status.state == "building", "the next start"
     assert len(plain.analyse_image(picture)) == 4
 
 

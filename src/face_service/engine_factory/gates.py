@@ -87,10 +87,14 @@ def make_gate(
 
 
 def read_gate(folder: Path) -> GateFacts | None:
-    """The facts of the gate in a folder; None where there is none."""
+    """The facts of the gate in a folder; None where there is none, or none that can be read."""
     if not is_complete(folder):
         return None
-    return GateFacts(**json.loads((folder / FACTS).read_bytes()))
+    try:
+        return GateFacts(**json.loads((folder / FACTS).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        discard(folder)
+        return None
 
 
 class GateSupply:
@@ -170,7 +174,8 @@ class GateSupply:
                 if engine.gate is None:
                     self._attach(engine, pack, facts)
         except Exception as error:  # whatever ONNX Runtime raises: the engine computes without
-            self._say_none(f"it does not load: {error}")
+            discard(gate_folder(pack, self._canvases, self._config))
+            self._say_none(f"it does not load and is made again at the next start: {error}")
 
     def _attach(self, engine: FaceEngine, pack: Pack, facts: GateFacts) -> None:
         path = gate_folder(pack, self._canvases, self._config) / NETWORK
