@@ -202,7 +202,8 @@ def test_a_provider_that_computes(pretend: Callable[[str, str], None]) -> None:
     cpu, measured = (trial.outcome for trial in found.trials)
     assert isinstance(cpu, Measured) and cpu.agreement is None
     assert isinstance(measured, Measured) and measured.agreement
-    assert measured.agreement.within and measured.agreement.box == 0
+    # Its graphs are written anew: not to the bit.
+    assert measured.agreement.within and measured.agreement.box < 0.001
     assert measured.placement["scrfd.onnx"].keys() == {CUDA}
     assert list(to_do(found)) == []
 
