@@ -247,3 +247,33 @@ def test_every_worker_gets_an_engine_again() -> None:
         service.close()
 
     asyncio.run(live())
+
+
+@pytest.mark.parametrize(
+    ("workers", "maps_weights", "fallback", "expected"),
+    [
+        pytest.param(0, True, None, 4, id="as many as there may be"),
+        pytest.param(0, False, None, 1, id="each would have weights of its own"),
+        pytest.param(0, True, "no card", 1, id="each would try the card in vain"),
+        pytest.param(3, False, "no card", 3, id="as it was asked"),
+    ],
+)
+def test_how_many_workers_there_are(
+    workers: int, maps_weights: bool, fallback: str | None, expected: int
+) -> None:
+    loaded = []
+
+    def load(number: int) -> FakeEngine:
+        engine = FakeEngine()
+        engine.maps_weights = maps_weights
+        engine.info = SimpleNamespace(**{**vars(FakeEngine.info), "fallback": fallback})
+        loaded.append(number)
+        return engine
+
+    async def run() -> None:
+        service = FaceService(load, Limits(workers=workers, workers_on_cpu=4))
+        await service.start()
+        service.close()
+
+    asyncio.run(run())
+    assert loaded == list(range(expected))

@@ -174,10 +174,12 @@ class FaceService:
         await asyncio.gather(self._supervisor.watch(), self._decoders.watch())
 
     def _workers_for(self, engine: FaceEngine) -> int:
-        """How many workers there should be, by the engine of the first."""
+        """How many workers there should be, by the engine of the first. Where that fell back, the
+        others would try in vain, one after the other, what it tried."""
         if self._limits.workers:
             return self._limits.workers
-        return self._limits.workers_on_cpu if engine.maps_weights else 1
+        shared = engine.maps_weights and engine.info.fallback is None
+        return self._limits.workers_on_cpu if shared else 1
 
     def _on_engine_ready(self, engine: FaceEngine) -> None:
         info = self.info = engine.info
