@@ -24,6 +24,7 @@ from face_service.cli.doctor import doctor
 from face_service.cli.evaluate import evaluate
 from face_service.cli.key import key
 from face_service.cli.models import app as models
+from face_service.cli.tune import tune
 from face_service.errors import FaceServiceError
 
 READER_GONE = 141
@@ -55,6 +56,7 @@ def serve(
 
 app.command(epilog=DOCTOR)(doctor)
 app.command()(bench)
+app.command()(tune)
 app.command()(key)
 
 
