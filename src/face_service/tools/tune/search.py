@@ -78,8 +78,8 @@ def search(
     measure: raises RuntimeError where a setting does not work. knobs: the alternatives of each;
     they are read one by one, so that they may depend on the first measurement. budget: seconds
     from the first measurement on, after which nothing new is tried. tried: called with each trial
-    after each of its measurements. Returns all trials, today's setting first, and the best: most requests a second within bounds,
-    today's setting unless another is better by `BETTER`.
+    after each of its measurements. Returns all trials, today's setting first, and the best: most
+    requests a second within bounds, today's setting unless another is better by `BETTER`.
     """
 
     def run(trial: Trial) -> Trial:
