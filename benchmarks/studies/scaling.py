@@ -107,9 +107,7 @@ def main() -> None:
             f"{model.path.name}: {1e3 * runs[-1].alone:.0f} ms on one thread, "
             f"{1e3 * runs[-1].on(threads):.0f} on {threads}, not in parallel {runs[-1].serial:.1%}"
         )
-    heads = (
-        "| cores | faces | images/s before | now | ratio | alone, ms before | now | ratio |"
-    )
+    head = "| cores | faces | images/s before | now | ratio | alone, ms before | now | ratio |"
     rows = [line(cores, faces, *runs) for cores in CORES for faces in FACES]
     print("\n" + in_words(processor()) + "\n")
     print(table(head, rows))
