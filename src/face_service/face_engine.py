@@ -14,6 +14,7 @@ from face_service.runtime.network import Network
 from face_service.runtime.placement import Placement
 from face_service.runtime.policy import MAX_BATCH, MAX_FACES
 from face_service.runtime.providers import max_batch_images
+from face_service.thresholds import OperatingPoints, Threshold
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Gender
@@ -96,8 +97,7 @@ class EngineInfo:
     """What an engine is made of.
 
     Embeddings may be compared only where pack, recogniser and precision are the same.
-    threshold_measured_on is None where same_person_threshold was not measured. At it, a share
-    of false_match_rate (0..1, None: not known) of pairs of two people pass for one.
+    threshold, operating_points: None where they are not known.
     providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
     was built with. fallback: why the best of `asked` does not compute, where it does not.
     warnings: what is not as it was asked for, or as it should be, though it computes.
@@ -110,9 +110,8 @@ class EngineInfo:
     recogniser_sha256: str
     dimension: int
     precision: str
-    same_person_threshold: float | None
-    threshold_measured_on: str | None
-    false_match_rate: float | None
+    threshold: Threshold | None
+    operating_points: OperatingPoints | None
     providers: tuple[str, ...]
     threads: int
     asked: tuple[str, ...] = ()

@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from face_service.errors import RequestError
 from face_service.face_engine import EngineInfo, Face, clip
-from face_service.schemas import DetectOptions, EmbeddingFormat
+from face_service.schemas import DetectOptions, EmbeddingFormat, ThresholdOut
 from face_service.serving.answers import ImageAnalysis
-from face_service.serving.comparison import Comparison, Pair, measured_threshold
+from face_service.serving.comparison import Comparison, Pair
 
 JOINED_BYTES = 1_000_000
 """Bodies up to this size are sent in one piece."""
@@ -107,11 +107,7 @@ def comparison_fields(
         "best": found.best and render_pair(found.best),
         "verdict": found.verdict,
         "detail": found.detail,
-        "threshold": {
-            "similarity": measured_threshold(info),
-            "false_match_rate": info.false_match_rate,
-            "measured_on": info.threshold_measured_on,
-        },
+        "threshold": ThresholdOut.of(info.threshold).model_dump(),
         "model": render_model(info),
     }
 
