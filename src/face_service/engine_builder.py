@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from face_service.engine_info import EngineInfo, NetworkFile
 from face_service.errors import PackError
-from face_service.face_engine import EngineInfo, FaceEngine, NetworkFile
+from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG, Role
 from face_service.packs.local import INPUT_SIDE
 from face_service.packs.pack import Pack

@@ -11,8 +11,9 @@ import pybase64
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from face_service.engine_info import EngineInfo
 from face_service.errors import RequestError
-from face_service.face_engine import EngineInfo, Face, clip
+from face_service.face_engine import Face, clip
 from face_service.schemas import DetectOptions, EmbeddingFormat, ThresholdOut
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Pair
@@ -206,6 +207,7 @@ def render_face(face: Face, analysis: ImageAnalysis, options: DetectOptions) -> 
         "gender": face.gender,
         "landmarks": face.landmarks if options.landmarks else None,
         **render_quality(face, options.quality),
+        "crop": face.crop and pybase64.b64encode_as_string(face.crop),
         "error": face.error,
     }
 

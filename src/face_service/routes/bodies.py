@@ -204,8 +204,9 @@ def parse_embedding_request(body: bytes) -> tuple[dict[str, Any], bytes]:
     return options, decode_base64(parsed.image_base64)
 
 
-def decode_base64(text: str) -> bytes:
-    """Decode base64, plain or in a `data:` URL, without its white space. Raises InvalidRequest.
+def decode_base64(text: str, name: str = "image_base64") -> bytes:
+    """Decode base64, plain or in a `data:` URL, without its white space. Raises InvalidRequest,
+    which calls it `name`.
 
     Piece by piece: a copy without white space would take as much as the text once more.
     """
@@ -213,7 +214,7 @@ def decode_base64(text: str) -> bytes:
     if text.startswith("data:"):
         start = text.find(",") + 1
         if not text.endswith(";base64,", 0, start):
-            raise InvalidRequest("image_base64 is a data: URL that is not base64")
+            raise InvalidRequest(f"{name} is a data: URL that is not base64")
     decoded, rest = buffer_of(3 * (len(text) - start) // 4), b""
     try:
         for place in range(start, len(text), BASE64_PIECE):
@@ -227,7 +228,7 @@ def decode_base64(text: str) -> bytes:
             decoded.write(pybase64.b64decode(four_by_four, validate=True))
         decoded.write(pybase64.b64decode(rest, validate=True))
     except ValueError as error:
-        raise InvalidRequest(f"image_base64 is not valid base64: {error}") from error
+        raise InvalidRequest(f"{name} is not valid base64: {error}") from error
     decoded.truncate()
     return decoded.getvalue()
 

@@ -11,8 +11,8 @@ import numpy as np
 import pybase64
 from fastapi import APIRouter, Query, Request, Response
 
+from face_service.engine_info import EngineInfo
 from face_service.errors import InvalidRequest
-from face_service.face_engine import EngineInfo
 from face_service.grouping.faces import Faces, Vectors
 from face_service.grouping.grouping import Grouping, GroupOptions
 from face_service.routes.admitted_route import AdmittedRoute

@@ -12,10 +12,10 @@ import numpy as np
 import pybase64
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from face_service.errors import InvalidRequest
 from face_service.grouping.faces import Faces
+from face_service.routes.json_bodies import parsed, refuse_excess
 from face_service.schemas import explain
 from face_service.schemas.grouping import FaceToGroup, GroupRequest, SeenFace
 
@@ -68,30 +68,10 @@ def faces_of_bytes(
     return faces_of(vectors, seen), seen, {}
 
 
-def refuse_excess(body: bytes, numbers: int, faces: int) -> None:
-    """Raise InvalidRequest for JSON of far more parts than the faces need: each takes ten times the
-    memory of its text."""
-    if body.count(b",") > numbers or body.count(b"{") > faces + 1:
-        raise InvalidRequest(
-            f"The JSON holds more than {faces} faces or {MAX_NUMBERS} numbers: send embeddings as "
-            "base64, or as float32 in a form"
-        )
-    if body.count(b"[") > FIELDS * faces:
-        raise InvalidRequest("The JSON holds far more arrays than the faces need")
-
-
 def refuse_many(count: int, limit: int) -> None:
     """Raise InvalidRequest for more faces than MAX_GROUP_FACES."""
     if count > limit:
         raise InvalidRequest(f"{count} faces are more than the {limit} of MAX_GROUP_FACES")
-
-
-def parsed(body: bytes) -> object:
-    """The value of a JSON text. Raises InvalidRequest."""
-    try:
-        return from_json(body)
-    except ValueError as error:
-        raise InvalidRequest(f"Invalid JSON: {error}") from error
 
 
 def vector_of(face: FaceToGroup, place: int, dimension: int) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from typing import cast
 
 from fastapi import APIRouter, Request
 
-from face_service.face_engine import EngineInfo
+from face_service.engine_info import EngineInfo
 from face_service.routes.deps import Service
 from face_service.runtime.processor import processor
 from face_service.schemas import (

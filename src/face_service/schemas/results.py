@@ -61,6 +61,10 @@ class FaceOut(BaseModel):
     reasons: list[Reason] | None = Field(
         description="Why it is not; null if quality was not asked for."
     )
+    crop: str | None = Field(
+        description="The aligned face, 112×112 pixels, as base64 of a JPEG of quality 98; null if "
+        "it was not asked for, or if `error` says why there is none. POST /embed takes it."
+    )
     error: str | None = Field(description="Why this face has no embedding, where it has none.")
 
 

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from face_service.face_engine import Embedding, EngineInfo, Face
+from face_service.engine_info import EngineInfo
+from face_service.face_engine import Embedding, Face
 from face_service.vision.quality import Reason
 
 Verdict = Literal["same_person", "different_people", "too_poor", "no_face", "no_threshold"]

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
 
 from face_service import __version__
+from face_service.engine_info import EngineInfo
 from face_service.errors import (
     NotReady,
     RequestError,
     StartupError,
 )
-from face_service.face_engine import EngineInfo, FaceEngine, Options
+from face_service.face_engine import FaceEngine, Options
 from face_service.grouping.faces import Faces
 from face_service.grouping.grouping import Grouping, GroupOptions
 from face_service.observability.metrics import Metrics
@@ -27,7 +28,7 @@ from .answers import Answer, ImageAnalysis
 from .decode_gate import DecodeGate
 from .decoders import DecodePool
 from .grouping import GroupingRunner
-from .pipeline import PARTS_UNDER_WAY, ImagePipeline
+from .pipeline import PARTS_UNDER_WAY, ImagePipeline, Known
 from .supervisor import EngineSupervisor
 from .worker import WorkerPool
 
@@ -177,9 +178,14 @@ class FaceService:
         return answer
 
     async def analyse_many(
-        self, files: Sequence[bytes], options: Options, times: StageTimes
+        self,
+        files: Sequence[bytes],
+        options: Options,
+        times: StageTimes,
+        known: Known | None = None,
     ) -> tuple[EngineInfo, list[Answer]]:
-        """Decode images and find their faces, a few of them at a time.
+        """Decode images and find their faces, a few of them at a time. known: those of each image,
+        where they need not be found.
 
         Returns the engine's info, and an answer for each image in order. An image that fails
         costs only itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
@@ -187,7 +193,7 @@ class FaceService:
         Raises NotReady before the start and after the end.
         """
         info = self.require_info()
-        answers, seconds = await self._pipeline.analyse(files, options, times)
+        answers, seconds = await self._pipeline.analyse(files, options, times, known)
         if seconds:
             self.admission.record_service_time(seconds / self._limits.workers)
         return info, answers
