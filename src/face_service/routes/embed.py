@@ -213,7 +213,7 @@ def each_face(
                 raise answer
             yield name, answer
             continue
-        places = known or [None]
+        places: Sequence[KnownFaceIn | None] = known or [None]
         for face, place in zip(answer.faces, places, strict=True):
             if face.embedding is not None:
                 yield name, face
