@@ -24,9 +24,9 @@ from face_service.http.middleware import middleware_stack
 from face_service.http.openapi import TAGS, DocumentedApp, operation_id
 from face_service.http.telemetry import TRACES
 from face_service.packs.catalog import CATALOG
-from face_service.routes import compare, detect, health, metrics, models
+from face_service.routes import compare, detect, embed, group, health, metrics, models
 from face_service.routes.pages import Pages
-from face_service.schemas import ErrorResponse, ModelFileOut, PackOut
+from face_service.schemas import ErrorResponse, ModelFileOut, PackOut, threshold_fields
 from face_service.serving.service import FaceService, Limits
 from face_service.serving.threads import run_in_daemon_thread
 
@@ -107,7 +107,7 @@ def create_app(
     app.state.settings = settings
     app.state.service = service
     app.state.known_packs = known_packs()
-    for routes in (health, detect, compare, models):
+    for routes in (health, detect, embed, compare, group, models):
         app.include_router(routes.router)
     if settings.metrics:
         app.include_router(metrics.router)
@@ -133,9 +133,7 @@ def known_packs() -> list[PackOut]:
             name=pack.name,
             licence=pack.licence,
             embedding_dimension=pack.dimension,
-            same_person_threshold=pack.threshold.same_person,
-            threshold_measured_on=pack.threshold.measured_on,
-            false_match_rate=pack.threshold.false_match_rate,
+            **threshold_fields(pack.threshold, pack.operating_points),
             files=[
                 ModelFileOut(
                     role=file.role,

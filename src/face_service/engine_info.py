@@ -1,4 +1,4 @@
-"""What an engine is made of."""
+"""What an engine is made of, and where it computes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from face_service.runtime.placement import Placement
+from face_service.thresholds import OperatingPoints, Threshold
 
 
 class NetworkFile(NamedTuple):
@@ -23,8 +24,7 @@ class EngineInfo:
     """What an engine is made of.
 
     Embeddings may be compared only where pack, recogniser and precision are the same.
-    threshold_measured_on is None where same_person_threshold was not measured. At it, a share
-    of false_match_rate (0..1, None: not known) of pairs of two people pass for one.
+    threshold, operating_points: None where they are not known.
     providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
     was built with. fallback: why the best of `asked` does not compute, where it does not.
     warnings: what is not as it was asked for, or as it should be, though it computes.
@@ -37,9 +37,8 @@ class EngineInfo:
     recogniser_sha256: str
     dimension: int
     precision: str
-    same_person_threshold: float | None
-    threshold_measured_on: str | None
-    false_match_rate: float | None
+    threshold: Threshold | None
+    operating_points: OperatingPoints | None
     providers: tuple[str, ...]
     threads: int
     asked: tuple[str, ...] = ()

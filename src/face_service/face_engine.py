@@ -22,8 +22,10 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
+from face_service.vision.crops import encode_crop
 from face_service.vision.filtering import Found, select
 from face_service.vision.gate import Gate, detect
+from face_service.vision.known import KnownFace, locate
 from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
     MIN_SCORE,
@@ -54,6 +56,7 @@ class Options:
     embeddings: bool = True
     attributes: bool = True
     quality: bool = True
+    crops: bool = False
 
 
 DEFAULTS = Options()
@@ -66,7 +69,8 @@ class Face:
     bbox float32 [4]: x1, y1, x2, y2, not clipped. landmarks float32 [5, 2]: left eye, right
     eye, nose, mouth left, mouth right, as seen in the picture. embedding float32
     [dimension] of norm 1; None if it was not asked for, or if `error` says why there is none.
-    quality: None if it was not asked for, or if there is an `error`.
+    quality: None if it was not asked for, or if there is an `error`. crop: what was embedded,
+    112×112 pixels as JPEG; None likewise.
     """
 
     bbox: NDArray[np.float32]
@@ -77,6 +81,7 @@ class Face:
     gender: Gender | None
     quality: Quality | None = None
     error: str | None = None
+    crop: bytes | None = None
 
     @property
     def usable(self) -> bool | None:
@@ -88,11 +93,12 @@ class Face:
 
 class PreparedImage(NamedTuple):
     """An image (uint8 [height, width, 3], BGR), its detector inputs, and the options
-    of its request."""
+    of its request. known: its faces, where they need not be found."""
 
     image: Image
     inputs: list[DetectorInput]
     options: Options
+    known: Sequence[KnownFace] | None = None
 
 
 class FaceEngine:
@@ -170,10 +176,12 @@ class FaceEngine:
         return max(1, options.embeddings + (options.attributes and self._attributes is not None))
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
-        """The faces of an image that pass its filters. Pauses between two passes."""
+        """The faces of an image that pass its filters, or those that are known (see `locate`).
+        Pauses between two passes."""
         inputs, min_score = prepared.inputs, prepared.options.min_score
         timed = partial(times.measure, "detect")
-        found, verdict = yield from detect(self._detector, self.gate, inputs, min_score, timed)
+        gate = self.gate if prepared.known is None else None  # there is a face, says the caller
+        found, verdict = yield from detect(self._detector, gate, inputs, min_score, timed)
         return self._select(found, prepared)._replace(verdict=verdict)
 
     def detect_together(
@@ -200,10 +208,11 @@ class FaceEngine:
                 for each, image in zip(merged, images, strict=True)
             ]
 
-    def _select(self, found: Detections, prepared: PreparedImage) -> Found:
-        options = prepared.options
+    def _select(self, detections: Detections, prepared: PreparedImage) -> Found:
+        image, _, options, known = prepared
         smallest, wanted = options.min_face_size, options.max_faces
-        return select(found, prepared.image, smallest, wanted, self.max_faces)
+        found = select(detections, image, smallest, wanted, self.max_faces)
+        return found if known is None else Found(locate(known, image, found.faces), 0)
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
@@ -238,6 +247,7 @@ class FaceEngine:
                 gender=described.gender if described else None,
                 quality=quality,
                 error="landmarks are degenerate" if crop is None else None,
+                crop=encode_crop(crop) if crop is not None and options.crops else None,
             )
             for face, crop, quality, embedding, described in zip(
                 faces, crops, qualities, embeddings, attributes, strict=True

@@ -12,9 +12,9 @@ import pybase64
 from face_service.engine_info import EngineInfo
 from face_service.errors import RequestError
 from face_service.face_engine import Face
-from face_service.schemas import DetectOptions, EmbeddingFormat
+from face_service.schemas import DetectOptions, EmbeddingFormat, ThresholdOut
 from face_service.serving.answers import ImageAnalysis
-from face_service.serving.comparison import Comparison, Pair, measured_threshold
+from face_service.serving.comparison import Comparison, Pair
 from face_service.vision.filtering import clip
 
 
@@ -102,11 +102,7 @@ def comparison_fields(
         "best": found.best and render_pair(found.best),
         "verdict": found.verdict,
         "detail": found.detail,
-        "threshold": {
-            "similarity": measured_threshold(info),
-            "false_match_rate": info.false_match_rate,
-            "measured_on": info.threshold_measured_on,
-        },
+        "threshold": ThresholdOut.of(info.threshold).model_dump(),
         "model": render_model(info),
     }
 
@@ -176,6 +172,7 @@ def render_face(face: Face, analysis: ImageAnalysis, options: DetectOptions) -> 
         "gender": face.gender,
         "landmarks": face.landmarks if options.landmarks else None,
         **render_quality(face, options.quality),
+        "crop": face.crop and pybase64.b64encode_as_string(face.crop),
         "error": face.error,
     }
 

@@ -104,7 +104,6 @@ def describe(
     pack: Pack, providers: tuple[str, ...], threads: int, precision: Precision
 ) -> EngineInfo:
     """The description of an engine made from `pack`, for /health and /models."""
-    threshold = pack.threshold
     return EngineInfo(
         pack=pack.name,
         licence=pack.licence,
@@ -115,9 +114,8 @@ def describe(
         recogniser_sha256=pack.models[Role.RECOGNITION].sha256,
         dimension=pack.dimension,
         precision=precision,
-        same_person_threshold=threshold.same_person if threshold else None,
-        threshold_measured_on=threshold.measured_on if threshold else None,
-        false_match_rate=threshold.false_match_rate if threshold else None,
+        threshold=pack.threshold,
+        operating_points=pack.operating_points,
         providers=providers,
         threads=threads,
     )

@@ -16,6 +16,7 @@ from face_service.schemas import (
     PackOut,
     ProcessorOut,
     RuntimeOut,
+    threshold_fields,
 )
 
 router = APIRouter(tags=["models"])
@@ -37,9 +38,7 @@ def loaded_pack(info: EngineInfo, fallback: str | None) -> LoadedPackOut:
         name=info.pack,
         licence=info.licence,
         embedding_dimension=info.dimension,
-        same_person_threshold=info.same_person_threshold,
-        threshold_measured_on=info.threshold_measured_on,
-        false_match_rate=info.false_match_rate,
+        **threshold_fields(info.threshold, info.operating_points),
         files=[
             ModelFileOut(role=file.role, file=file.file, sha256=file.sha256, licence=file.licence)
             for file in info.files

@@ -1,0 +1,258 @@
+"""Average linkage on unit vectors: groups of tracks, from the pairs that are similar enough."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .chain import NEVER, SCALE, merges
+from .faces import Vectors
+
+Labels = NDArray[np.int64]
+Checkpoint = Callable[[], object]
+ROWS = 256
+"""Rows of cosines computed at once: 10 MB against 10,000 columns."""
+AHEAD = 4
+"""Blocks of rows that are computed ahead, on as many threads."""
+MAX_PAIRS = 2_000_000
+"""Pairs of clusters that are kept as a list, 40 MB; with more, the matrix takes less time."""
+FEWEST_KEPT = 0.85
+"""Share of the clusters that may be left after a round for another one to be worth while."""
+
+
+def average_linkage(
+    vectors: Vectors,
+    threshold: float,
+    frames: Sequence[Sequence[int]],
+    threads: ThreadPoolExecutor,
+    checkpoint: Checkpoint = lambda: None,
+) -> Labels:
+    """Cluster `vectors` (float32 [n, dimension], norm 1) bottom up: the two clusters with the
+    highest mean cosine between their members merge, as long as it reaches `threshold`.
+
+    frames: the frames in which each vector was seen; two that share one never meet in a cluster.
+    threads: multiply matrices. checkpoint: called every few milliseconds; what it raises ends the
+    work.
+
+    Returns the cluster of each vector, numbered from 0 by their first members. The mean cosine of
+    two clusters is the product of their means, and never rises when clusters merge (average linkage
+    is reducible). So only pairs that reach the threshold ever matter, and of those all merge at
+    once that are each other's nearest. The clusters are those of one merge at a time (Murtagh 1983,
+    "A survey of recent advances in hierarchical clustering algorithms").
+
+    Where few merge at once (a very good picture of somebody is the nearest of all others), or where
+    there are too many pairs, the rest goes by `chain.merges`, on a matrix of 2 bytes for each pair
+    of clusters that are connected.
+    """
+    clusters = Clusters(vectors, frames)
+    clusters.merge_equal()
+    complete = clusters.find_pairs(threshold, threads, checkpoint)
+    before, left = len(vectors), len(clusters.open())
+    while complete and left and (left <= FEWEST_KEPT * before or before == len(vectors)):
+        checkpoint()
+        clusters.merge_nearest(threshold, checkpoint)
+        before, left = left, len(clusters.open())
+    for part in clusters.connected() if complete else [clusters.open()]:
+        clusters.merge_chains(part, threshold, threads, checkpoint)
+    return numbered(clusters.labels)
+
+
+class Clusters:
+    """Clusters of vectors, each under the number of one of its members.
+
+    labels: the cluster of every vector. Pairs of clusters that may merge: `_first` less than
+    `_second`, and their mean cosine.
+    """
+
+    def __init__(self, vectors: Vectors, frames: Sequence[Sequence[int]]) -> None:
+        self.labels = np.arange(len(vectors))
+        self._sums = vectors.copy()
+        self._sizes = np.ones(len(vectors), np.float32)
+        self._in_frame = shared_frames(frames)
+        self._frames = [[one for one in seen if one in self._in_frame] for seen in frames]
+        self._first = self._second = np.empty(0, np.int64)
+        self._cosines = np.empty(0, np.float32)
+
+    def open(self) -> Labels:
+        """The clusters that may still merge."""
+        return np.unique(np.concatenate([self._first, self._second]))
+
+    def merge_equal(self) -> None:
+        """Merge vectors that are equal, and were seen in no frame with another: there may be
+        millions of pairs of them."""
+        first_of: dict[bytes, int] = {}
+        free = [vector for vector, frames in enumerate(self._frames) if not frames]
+        first = [first_of.setdefault(self._sums[vector].tobytes(), vector) for vector in free]
+        equal = np.array([*zip(first, free, strict=True)], np.int64).reshape(-1, 2)
+        self._merge(*equal[equal[:, 0] != equal[:, 1]].T)
+
+    def find_pairs(
+        self, threshold: float, threads: ThreadPoolExecutor, checkpoint: Checkpoint
+    ) -> bool:
+        """Find the pairs that reach the threshold. Returns False if they are more than MAX_PAIRS;
+        then there are pairs enough for `open` to name every cluster that has one."""
+        clusters = np.unique(self.labels)
+        parts: list[tuple[Labels, Labels, NDArray[np.float32]]] = []
+        found = 0
+        for start, cosines in self._upper(clusters, threads):
+            checkpoint()
+            rows, columns = np.nonzero(cosines >= threshold)
+            rows, columns = rows[columns > rows], columns[columns > rows]
+            found += len(rows)
+            if found > MAX_PAIRS:  # one of each row and column is enough
+                kept = np.concatenate(
+                    [
+                        np.unique(rows, return_index=True)[1],
+                        np.unique(columns, return_index=True)[1],
+                    ]
+                )
+                rows, columns = rows[kept], columns[kept]
+            parts.append(
+                (clusters[start + rows], clusters[start + columns], cosines[rows, columns])
+            )
+        if parts:
+            self._first, self._second, self._cosines = map(np.concatenate, zip(*parts, strict=True))
+        return found <= MAX_PAIRS
+
+    def merge_nearest(self, threshold: float, checkpoint: Checkpoint) -> None:
+        """Merge the clusters that are each other's nearest, and forget the pairs that no longer
+        reach the threshold."""
+        best = np.full(len(self.labels), -np.inf, np.float32)
+        for side in (self._first, self._second):
+            np.maximum.at(best, side, self._cosines)
+        place = np.arange(len(self._cosines))
+        chosen = np.full(len(self.labels), len(place))
+        for side in (self._first, self._second):  # of those equally near the first
+            at_best = self._cosines == best[side]
+            np.minimum.at(chosen, side[at_best], place[at_best])
+        mutual = (chosen[self._first] == place) & (chosen[self._second] == place)
+        first, second = self._first[mutual], self._second[mutual]
+        self._merge(first, second)
+        self._update(first, second, threshold, checkpoint)
+
+    def _update(
+        self, first: Labels, second: Labels, threshold: float, checkpoint: Checkpoint
+    ) -> None:
+        """What became of the pairs after `second` were merged into `first`."""
+        count = len(self.labels)
+        into = np.arange(count)
+        into[second] = first
+        one, other = into[self._first], into[self._second]
+        keys = np.minimum(one, other) * count + np.maximum(one, other)
+        keys, chosen = np.unique(keys[one != other], return_index=True)
+        cosines = self._cosines[one != other][chosen]
+        pairs = np.stack([keys // count, keys % count])
+        changed = np.flatnonzero(np.isin(pairs, first).any(axis=0))
+        means = self._sums / self._sizes[:, None]
+        starts = np.flatnonzero(np.diff(pairs[0, changed], prepend=-1))
+        for some in np.split(changed, starts[1:]):  # a cluster and those paired with it
+            checkpoint()
+            if some.size:
+                cosines[some] = means[pairs[1, some]] @ means[pairs[0, some[0]]]
+        kept = (cosines >= threshold) & ~np.isin(keys, self._forbidden(first))
+        self._first, self._second = pairs[:, kept]
+        self._cosines = cosines[kept]
+
+    def _forbidden(self, clusters: Labels) -> Labels:
+        """The keys of pairs of these clusters and those that they share a frame with."""
+        found = [np.empty(0, np.int64)]
+        for cluster in clusters.tolist():
+            if frames := self._frames[cluster]:
+                seen = list(chain.from_iterable(self._in_frame[one] for one in frames))
+                others = np.unique(self.labels[seen])
+                low, high = np.minimum(others, cluster), np.maximum(others, cluster)
+                found.append(low * len(self.labels) + high)
+        return np.concatenate(found)
+
+    def connected(self) -> list[Labels]:
+        """The clusters that may still merge, in parts between which there is no pair."""
+        part = np.arange(len(self.labels))
+        while True:
+            least = np.minimum(part[self._first], part[self._second])
+            np.minimum.at(part, self._first, least)
+            np.minimum.at(part, self._second, least)
+            part = part[part]
+            if (part[self._first] == part[self._second]).all():
+                break
+        clusters = self.open()
+        ordered = clusters[np.argsort(part[clusters], kind="stable")]
+        return np.split(ordered, np.flatnonzero(np.diff(part[ordered])) + 1)
+
+    def merge_chains(
+        self,
+        clusters: Labels,
+        threshold: float,
+        threads: ThreadPoolExecutor,
+        checkpoint: Checkpoint,
+    ) -> None:
+        """Merge all of these clusters that are to merge."""
+        matrix = np.empty((len(clusters), len(clusters)), np.int16)
+        for start, found in self._upper(clusters, threads):
+            checkpoint()
+            square = found[:, : len(found)]
+            np.maximum(square, square.T.copy(), out=square)  # rounding depends on the place
+            scaled = np.where(np.isinf(found), NEVER, np.rint(found * SCALE)).astype(np.int16)
+            block = slice(start, start + len(found))
+            matrix[block, start:], matrix[start:, block] = scaled, scaled.T
+        into = np.arange(len(self.labels))
+        merged = merges(matrix, self._sizes[clusters], threshold, checkpoint)
+        for first, second in reversed(merged):  # `first` may be merged itself, but later
+            into[clusters[second]] = into[clusters[first]]
+        self.labels = into[self.labels]
+
+    def _merge(self, first: Labels, second: Labels) -> None:
+        np.add.at(self._sums, first, self._sums[second])
+        np.add.at(self._sizes, first, self._sizes[second])
+        into = np.arange(len(self.labels))
+        into[second] = first
+        self.labels = into[self.labels]
+        for a, b in zip(first.tolist(), second.tolist(), strict=True):
+            self._frames[a] += self._frames[b]
+
+    def _upper(
+        self, clusters: Labels, threads: ThreadPoolExecutor
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Blocks of ROWS of the mean cosines of clusters, without the columns before each, and
+        where each begins. -inf where two share a frame, and on the diagonal."""
+        means = self._sums[clusters] / self._sizes[clusters, None]
+        place = np.full(len(self.labels), -1)
+        place[clusters] = np.arange(len(clusters))
+
+        def block(start: int) -> tuple[int, NDArray[np.float32]]:
+            rows = clusters[start : start + ROWS]
+            found: NDArray[np.float32] = means[start : start + ROWS] @ means[start:].T
+            found[np.arange(len(rows)), np.arange(len(rows))] = -np.inf
+            for row, cluster in enumerate(rows.tolist()):
+                if frames := self._frames[cluster]:
+                    seen = list(chain.from_iterable(self._in_frame[one] for one in frames))
+                    columns = place[self.labels[seen]] - start
+                    found[row, columns[columns >= 0]] = -np.inf
+            return start, found
+
+        pending: deque[Future[tuple[int, NDArray[np.float32]]]] = deque()
+        for start in range(0, len(clusters), ROWS):
+            pending.append(threads.submit(block, start))
+            if len(pending) > AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def shared_frames(frames: Sequence[Sequence[int]]) -> dict[int, list[int]]:
+    """The vectors in each frame that shows several."""
+    seen_in: dict[int, list[int]] = {}
+    for vector, seen in enumerate(frames):
+        for frame in seen:
+            seen_in.setdefault(frame, []).append(vector)
+    return {frame: vectors for frame, vectors in seen_in.items() if len(vectors) > 1}
+
+
+def numbered(labels: Labels) -> Labels:
+    """The same clusters, numbered from 0 by their first members."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
