@@ -1,0 +1,116 @@
+import { type Queries, row, rows } from '../database/connect.ts';
+import type { Model } from './models.ts';
+import { type Neighbour, nearestCreators } from './search.ts';
+import type { Thresholds } from './thresholds.ts';
+
+export type Verdict = 'automatic' | 'suggested' | 'none';
+
+/** What similarities mean. Faces that are not fit for it are never tagged without a person. */
+export function verdict(
+  first: number | undefined,
+  second: number | undefined,
+  usable: boolean,
+  { automatic, suggested, margin }: Thresholds,
+): Verdict {
+  if (first === undefined || first < suggested) return 'none';
+  const clear = second === undefined || first - second >= margin;
+  return first >= automatic && clear && usable ? 'automatic' : 'suggested';
+}
+
+/**
+ * Decides who somebody in a video is, as far as no person has: a tag, a suggestion, or one of the
+ * unknown. Whoever is tagged is in no group of unknown people.
+ */
+export async function decide(
+  sql: Queries,
+  model: Model,
+  limits: Thresholds,
+  appearance: number,
+): Promise<void> {
+  const known = await row<{ embedding: string; usable: boolean; video_id: number }>(sql`
+    SELECT e.embedding::text, a.usable, a.video_id
+    FROM appearances a
+    JOIN appearance_embeddings e ON e.appearance_id = a.id AND e.model_id = ${model.id}
+    WHERE a.id = ${appearance} AND NOT EXISTS (
+      SELECT FROM video_tags t WHERE t.appearance_id = a.id AND t.state = 'confirmed')`);
+  if (!known) return;
+  const [first, second] = await candidates(sql, model, known.embedding, known.video_id);
+  const found = verdict(first?.similarity, second?.similarity, known.usable, limits);
+  await sql`
+    DELETE FROM video_tags
+    WHERE appearance_id = ${appearance} AND state IN ('automatic', 'suggested')`;
+  if (first && found !== 'none') {
+    await sql`
+      INSERT INTO video_tags (appearance_id, creator_id, state, model_id, similarity, threshold,
+        second_creator_id, second_similarity)
+      VALUES (${appearance}, ${first.creator_id}, ${found}, ${model.id}, ${first.similarity},
+        ${limits[found]}, ${second?.creator_id ?? null}, ${second?.similarity ?? null})`;
+  }
+  if (found === 'automatic') await leaveGroup(sql, appearance);
+  else await joinGroup(sql, model, limits, appearance, known.embedding);
+}
+
+/** The nearest creators that nobody has said are not in this video. */
+async function candidates(
+  sql: Queries,
+  model: Model,
+  face: string,
+  video: number,
+): Promise<Neighbour[]> {
+  const rejected = await rows<{ creator_id: number }>(sql`
+    SELECT DISTINCT t.creator_id FROM video_tags t JOIN appearances a ON a.id = t.appearance_id
+    WHERE a.video_id = ${video} AND t.state = 'rejected'`);
+  const ids = new Set(rejected.map(({ creator_id }) => creator_id));
+  const nearest = await nearestCreators(sql, model, face, 2 + ids.size);
+  return nearest.filter(({ creator_id }) => !ids.has(creator_id));
+}
+
+/** Takes somebody who is known now out of the unknown. */
+export async function leaveGroup(sql: Queries, appearance: number): Promise<void> {
+  await sql`UPDATE appearances SET group_id = NULL WHERE id = ${appearance}`;
+  await sql`
+    DELETE FROM face_groups g WHERE NOT EXISTS (SELECT FROM appearances a WHERE a.group_id = g.id)`;
+}
+
+/** Puts somebody unknown beside the nearest of the unknown, or into a group of their own. */
+async function joinGroup(
+  sql: Queries,
+  model: Model,
+  { automatic }: Thresholds,
+  appearance: number,
+  face: string,
+): Promise<void> {
+  const grouped = await row(sql`
+    SELECT group_id FROM appearances WHERE id = ${appearance} AND group_id IS NOT NULL`);
+  if (grouped) return;
+  const found = await row<{ group_id: number }>(sql`
+    SELECT a.group_id
+    FROM nearest_appearances(${model.id}, ${face}::halfvec) n
+    JOIN appearances a ON a.id = n.appearance_id
+    WHERE a.group_id IS NOT NULL AND n.similarity >= ${automatic}
+    ORDER BY n.similarity DESC
+    LIMIT 1`);
+  const group =
+    found ??
+    (await row<{ group_id: number }>(sql`
+      INSERT INTO face_groups DEFAULT VALUES RETURNING id AS group_id`))!;
+  await sql`UPDATE appearances SET group_id = ${group.group_id} WHERE id = ${appearance}`;
+}
+
+/** Somebody whom a person has recognised. What was thought of them before is gone. */
+export async function confirm(
+  sql: Queries,
+  appearance: number,
+  creator: number,
+  user: number,
+): Promise<void> {
+  await sql`
+    DELETE FROM video_tags
+    WHERE appearance_id = ${appearance} AND state <> 'rejected' AND creator_id <> ${creator}`;
+  await sql`
+    INSERT INTO video_tags (appearance_id, creator_id, state, decided_by)
+    VALUES (${appearance}, ${creator}, 'confirmed', ${user})
+    ON CONFLICT (appearance_id, creator_id)
+    DO UPDATE SET state = 'confirmed', decided_by = ${user}, decided_at = now()`;
+  await leaveGroup(sql, appearance);
+}

@@ -1,0 +1,46 @@
+import type { Config } from '../config.ts';
+import { type Queries, row } from '../database/connect.ts';
+import type { Model } from './models.ts';
+import type { OperatingPoints } from './services.ts';
+
+export interface Thresholds {
+  /** From here on somebody is tagged without being asked about. */
+  automatic: number;
+  /** From here on somebody is suggested. */
+  suggested: number;
+  /** By how much the first must be nearer than the second to be tagged automatically. */
+  margin: number;
+}
+
+/** Shares of strangers that may be taken for somebody of the gallery. */
+const AUTOMATIC_RATE = 0.001;
+const SUGGESTED_RATE = 0.05;
+/** InsightFace's guidance, for packs that nobody has measured. */
+const GUIDANCE = { automatic: 0.7, suggested: 0.6 };
+
+/**
+ * The thresholds of a model for "which of these people?", which grow with their number: the
+ * settings', else what was measured of the pack, else InsightFace's guidance.
+ */
+export async function thresholds(sql: Queries, model: Model, config: Config): Promise<Thresholds> {
+  const { people } = (await row<{ people: number }>(
+    sql`SELECT count(DISTINCT creator_id)::integer AS people FROM creator_references`,
+  ))!;
+  const known = model.operating_points ? ofPeople(model.operating_points, people) : GUIDANCE;
+  const automatic = config.AUTOMATIC_SIMILARITY ?? known.automatic;
+  const suggested = Math.min(automatic, config.SUGGESTED_SIMILARITY ?? known.suggested);
+  return { automatic, suggested, margin: config.MARGIN };
+}
+
+/** Those of the smallest measured gallery that is not smaller, or of the largest. */
+export function ofPeople(points: OperatingPoints, people: number): typeof GUIDANCE {
+  const sizes = points.identification.map((point) => point.people);
+  const size = Math.min(...sizes.filter((each) => each >= people), Math.max(...sizes));
+  const measured = points.identification.filter((point) => point.people === size);
+  if (measured.length === 0) return GUIDANCE;
+  const strictestFirst = measured.sort((a, b) => a.false_positive_rate - b.false_positive_rate);
+  const at = (rate: number) =>
+    (strictestFirst.findLast((point) => point.false_positive_rate <= rate) ?? strictestFirst[0]!)
+      .similarity;
+  return { automatic: at(AUTOMATIC_RATE), suggested: at(SUGGESTED_RATE) };
+}
