@@ -21,6 +21,8 @@ class Scene:
 
     seconds: int
     photos: tuple[Path, ...] = ()
+    travel: int = 0
+    """Pixels by which the camera moves in that time."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,21 @@ HDR = Encoding(
 
 
 def write_clip(folder: Path, scenes: Sequence[Scene], encoding: Encoding = PLAIN) -> Path:
-    """A clip of scenes, cut hard, with a camera that moves a little."""
+    """A clip of scenes, cut hard."""
     path = folder / encoding.name
     rate = str(RATE * encoding.scale)
     source = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{WIDTH}x{HEIGHT}", "-r", rate]
-    command = ["ffmpeg", "-v", "error", "-y", *source, "-i", "-", "-vf", f"format=gbrp,{encoding.filters}"]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        *source,
+        "-i",
+        "-",
+        "-vf",
+        f"format=gbrp,{encoding.filters}",
+    ]
     with subprocess.Popen([*command, *encoding.encoder, path], stdin=subprocess.PIPE) as ffmpeg:
         assert ffmpeg.stdin
         for picture in pictures(scenes, RATE * encoding.scale):
@@ -92,6 +104,6 @@ def pictures(scenes: Sequence[Scene], rate: int) -> Iterator[NDArray[np.uint8]]:
         for n in range(scene.seconds * rate):
             frame = np.full((HEIGHT, WIDTH, 3), 96, np.uint8)
             for place, face in enumerate(faces):
-                left = 20 + place * 320 + n * 20 // (scene.seconds * rate)
+                left = 20 + place * 320 + n * scene.travel // (scene.seconds * rate)
                 frame[60 : 60 + 250, left : left + 250] = face
             yield frame

@@ -27,6 +27,7 @@ export async function requireSessions(app: FastifyInstance, sql: Database): Prom
     cookieName: 'session',
     store: new DatabaseSessions(sql),
     saveUninitialized: false,
+    rolling: false,
     // Other sites cannot make this browser send it with a POST (over plain HTTP it becomes Lax).
     cookie: {
       httpOnly: true,

@@ -2,8 +2,8 @@ import type { Context } from '../context.ts';
 import type { Handler } from './worker.ts';
 
 /**
- * After a deletion: what was deleted leaves the disk, and the HNSW indexes, in which dead rows
- * would take the places of others.
+ * After a deletion: the places of what was deleted are free to be written over, and dead rows leave
+ * the HNSW indexes, where they would take the places of others among the nearest.
  */
 export function vacuum({ sql }: Context): Handler {
   return async () => {
