@@ -38,7 +38,8 @@ export async function createApp(context: Context): Promise<FastifyInstance> {
   });
   app.addHook('onRoute', (route) => {
     if (!route.schema) return;
-    route.schema.response = { ...(route.schema.response as object), default: ErrorAnswer };
+    const errors = { '4xx': ErrorAnswer, '5xx': ErrorAnswer };
+    route.schema.response = { ...(route.schema.response as object), ...errors };
   });
   await requireSessions(app, sql);
   await app.register(multipart, {

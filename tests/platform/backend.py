@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from scripts.postgres import installation
 
 from tests.server import free_port
 
@@ -24,19 +25,22 @@ class Backend:
         self, bun: Path, project: Path, folder: Path, server: str, settings: dict[str, str]
     ) -> None:
         self.folder, self._command = folder, [bun, project / "src" / "main.ts"]
-        self.database = f"{server.rsplit('/', 1)[0]}/{folder.name.replace('-', '_')}"
-        self.query(f'CREATE DATABASE "{folder.name.replace("-", "_")}"', server)
         self.port = free_port()
+        name = folder.name.replace("-", "_")
         self._environment = {
             **os.environ,
             "PORT": str(self.port),
-            "DATABASE_URL": self.database,
+            "DATABASE_URL": f"{server.rsplit('/', 1)[0]}/{name}",
             "DATA_DIR": str(folder / "uploads"),
             "PLATFORM_PASSWORD": PASSWORD,
             "LEASE_S": "2",
             "LOG_LEVEL": "warn",
             **settings,
         }
+        self.database = self._environment["DATABASE_URL"]
+        self.uploads = Path(self._environment["DATA_DIR"])
+        if "DATABASE_URL" not in settings:
+            self.query(f"CREATE DATABASE {name}", server)
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
         self.start()
         self.log_in()
@@ -71,24 +75,27 @@ class Backend:
 
     def stop(self) -> int:
         """SIGTERM, then the exit status."""
+        self.process.terminate()
+        return self.process.wait(30)
+        self.process.terminate()
+        return self.process.wait(30)
+
+    def close(self) -> None:
+        """It is over."""
+        self.stop()
         self.http.close()
-        self.process.terminate()
-        return self.process.wait(30)
-        self.process.terminate()
-        return self.process.wait(30)
 
     def query(self, statement: str, database: str | None = None) -> list[list[str]]:
         """Rows straight from the database, as text."""
-        from scripts.postgres import installation
-
-        command = [installation() / "bin" / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-F", "\t"]
-        done = subprocess.run(
-            [*command, "-d", database or self.database, "-c", statement],
-            capture_output=True,
-            text=True,
-        )
+        done = psql(database or self.database, statement)
         assert done.returncode == 0, done.stderr
         return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def refusal(self, statement: str) -> str:
+        """Why the database does not do that."""
+        done = psql(self.database, statement)
+        assert done.returncode, f"not refused: {statement}"
+        return done.stderr
 
     def get(self, path: str) -> Any:
         """What a GET answers."""
@@ -146,6 +153,14 @@ class Backend:
         found = self.until(through)
         assert found["state"] == "done", found["error"]
         return found
+
+
+def psql(database: str, statement: str) -> subprocess.CompletedProcess[str]:
+    """Run a statement with the psql of the package."""
+    command = [installation() / "bin" / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-F", "\t"]
+    return subprocess.run(
+        [*command, "-d", database, "-c", statement], capture_output=True, text=True
+    )
 
 
 def tags(video: dict[str, Any]) -> dict[str, str]:

@@ -99,6 +99,7 @@ class FaceService:
 
     def kill(self) -> None:
         """SIGKILL."""
+        self.server.client.close()
         self.server.process.kill()
         self.server.process.wait()
 
@@ -131,7 +132,7 @@ def start_backend(
 
     yield start
     for backend in made:
-        backend.stop()
+        backend.close()
         shutil.rmtree(backend.folder)
 
 

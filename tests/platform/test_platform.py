@@ -47,7 +47,7 @@ def test_photos_become_references(backend: Backend, creators: dict[str, int]) ->
             picture = backend.http.get(f"/api/references/{reference['id']}/picture")
             assert picture.headers["content-type"] == "image/jpeg"
             assert picture.content.startswith(b"\xff\xd8")
-    assert not list((backend.folder / "uploads").iterdir()), "photos are kept beyond their use"
+    assert not list(backend.uploads.iterdir()), "photos are kept beyond their use"
 
 
 def test_the_known_are_tagged_and_say_why(backend: Backend, video: int) -> None:

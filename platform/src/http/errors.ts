@@ -26,9 +26,10 @@ const CODES: Record<number, string> = {
 export function answerErrors(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const status = error.statusCode ?? 500;
-    if (status >= 500) request.log.error(error);
-    const code = error instanceof ApiError ? error.code : (CODES[status] ?? 'internal_error');
-    const detail = status >= 500 ? 'The server failed; its log says why' : error.message;
+    const meant = error instanceof ApiError;
+    if (status >= 500 && !meant) request.log.error(error);
+    const code = meant ? error.code : (CODES[status] ?? 'internal_error');
+    const detail = meant || status < 500 ? error.message : 'The server failed; its log says why';
     return reply.code(status).send({ detail, code, request_id: request.id });
   });
   app.setNotFoundHandler((request, reply) =>
