@@ -18,7 +18,7 @@ from face_service.http.middleware import middleware_stack
 from face_service.http.openapi import TAGS, DocumentedApp, operation_id
 from face_service.known_packs import known_packs
 from face_service.observability.request_record import PROBES
-from face_service.routes import compare, detect, health, metrics, models
+from face_service.routes import compare, detect, embed, group, health, metrics, models
 from face_service.routes.pages import Pages
 from face_service.runtime.threads import available_cpus
 from face_service.schemas import ErrorResponse
@@ -108,7 +108,7 @@ def create_app(
     app.state.settings = settings
     app.state.service = service
     app.state.known_packs = known_packs()
-    for routes in (health, detect, compare, models):
+    for routes in (health, detect, embed, compare, group, models):
         app.include_router(routes.router)
     if settings.metrics:
         app.include_router(metrics.router)

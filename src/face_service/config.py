@@ -147,6 +147,9 @@ class Settings(Address):
     max_faces: int = Field(
         MAX_FACES, ge=1, le=10_000, description="Most faces of an image that are answered."
     )
+    max_group_faces: int = Field(
+        10_000, ge=1, le=100_000, description="Most faces one POST /group may hold."
+    )
     max_queue: int = Field(
         64, ge=1, le=10_000, description="Most requests inside at once; one more gets a 429."
     )

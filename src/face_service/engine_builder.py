@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from face_service.engine_info import EngineInfo, NetworkFile
 from face_service.errors import PackError
-from face_service.face_engine import EngineInfo, FaceEngine, NetworkFile
+from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG, Role
 from face_service.packs.local import INPUT_SIDE
 from face_service.packs.pack import Pack
@@ -99,7 +100,6 @@ def describe(
     pack: Pack, providers: tuple[str, ...], threads: int, precision: Precision
 ) -> EngineInfo:
     """The description of an engine made from `pack`, for /health and /models."""
-    threshold = pack.threshold
     return EngineInfo(
         pack=pack.name,
         licence=pack.licence,
@@ -110,9 +110,8 @@ def describe(
         recogniser_sha256=pack.models[Role.RECOGNITION].sha256,
         dimension=pack.dimension,
         precision=precision,
-        same_person_threshold=threshold.same_person if threshold else None,
-        threshold_measured_on=threshold.measured_on if threshold else None,
-        false_match_rate=threshold.false_match_rate if threshold else None,
+        threshold=pack.threshold,
+        operating_points=pack.operating_points,
         providers=providers,
         threads=threads,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from face_service.engine_info import EngineInfo
 from face_service.observability.timing import StageTimes
 from face_service.runtime.network import Network
 from face_service.runtime.placement import Placement
@@ -19,6 +20,8 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
+from face_service.vision.crops import encode_crop
+from face_service.vision.known import KnownFace, locate
 from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
     MIN_SCORE,
@@ -49,6 +52,7 @@ class Options:
     embeddings: bool = True
     attributes: bool = True
     quality: bool = True
+    crops: bool = False
 
 
 DEFAULTS = Options()
@@ -61,7 +65,8 @@ class Face:
     bbox float32 [4]: x1, y1, x2, y2, not clipped. landmarks float32 [5, 2]: left eye, right
     eye, nose, mouth left, mouth right, as seen in the picture. embedding float32
     [dimension] of norm 1; None if it was not asked for, or if `error` says why there is none.
-    quality: None if it was not asked for, or if there is an `error`.
+    quality: None if it was not asked for, or if there is an `error`. crop: what was embedded,
+    112×112 pixels as JPEG; None likewise.
     """
 
     bbox: NDArray[np.float32]
@@ -72,6 +77,7 @@ class Face:
     gender: Gender | None
     quality: Quality | None = None
     error: str | None = None
+    crop: bytes | None = None
 
     @property
     def usable(self) -> bool | None:
@@ -81,54 +87,14 @@ class Face:
         return None if self.quality is None else not self.quality.reasons
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkFile:
-    """A file an engine was made from."""
-
-    role: str
-    file: str
-    sha256: str
-    licence: str
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """What an engine is made of.
-
-    Embeddings may be compared only where pack, recogniser and precision are the same.
-    threshold_measured_on is None where same_person_threshold was not measured. At it, a share
-    of false_match_rate (0..1, None: not known) of pairs of two people pass for one.
-    providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
-    was built with. fallback: why the best of `asked` does not compute, where it does not.
-    warnings: what is not as it was asked for, or as it should be, though it computes.
-    placement: how many nodes of each network run on which provider.
-    """
-
-    pack: str
-    licence: str
-    files: tuple[NetworkFile, ...]
-    recogniser_sha256: str
-    dimension: int
-    precision: str
-    same_person_threshold: float | None
-    threshold_measured_on: str | None
-    false_match_rate: float | None
-    providers: tuple[str, ...]
-    threads: int
-    asked: tuple[str, ...] = ()
-    offered: tuple[str, ...] = ()
-    fallback: str | None = None
-    warnings: tuple[str, ...] = ()
-    placement: Mapping[str, Placement] = field(default_factory=dict)
-
-
 class PreparedImage(NamedTuple):
     """An image (uint8 [height, width, 3], BGR), its detector inputs, and the options
-    of its request."""
+    of its request. known: its faces, where they need not be found."""
 
     image: Image
     inputs: list[DetectorInput]
     options: Options
+    known: Sequence[KnownFace] | None = None
 
 
 class Found(NamedTuple):
@@ -196,8 +162,9 @@ class FaceEngine:
         return max(1, networks)
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
-        """The faces of an image that pass its filters. Pauses between two passes."""
-        image, inputs, options = prepared
+        """The faces of an image that pass its filters, or those that are known (see `locate`).
+        Pauses between two passes."""
+        image, inputs, options, known = prepared
         passes: list[Detections] = []
         for each in inputs[:-1]:
             with times.measure("detect"):
@@ -205,7 +172,10 @@ class FaceEngine:
             yield
         with times.measure("detect"):
             passes += [self._detector.candidates(each, options.min_score) for each in inputs[-1:]]
-            return select(suppress(merge(passes)), image, options, self.max_faces)
+            found = Found([], 0)
+            if passes:
+                found = select(suppress(merge(passes)), image, options, self.max_faces)
+            return found if known is None else Found(locate(known, image, found.faces), 0)
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
@@ -240,6 +210,7 @@ class FaceEngine:
                 gender=described.gender if described else None,
                 quality=quality,
                 error="landmarks are degenerate" if crop is None else None,
+                crop=encode_crop(crop) if crop is not None and options.crops else None,
             )
             for face, crop, quality, embedding, described in zip(
                 faces, crops, qualities, embeddings, attributes, strict=True

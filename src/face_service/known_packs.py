@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from face_service.packs.catalog import CATALOG
-from face_service.schemas import ModelFileOut, PackOut
+from face_service.schemas import ModelFileOut, PackOut, threshold_fields
 
 
 def known_packs() -> list[PackOut]:
@@ -13,9 +13,7 @@ def known_packs() -> list[PackOut]:
             name=pack.name,
             licence=pack.licence,
             embedding_dimension=pack.dimension,
-            same_person_threshold=pack.threshold.same_person,
-            threshold_measured_on=pack.threshold.measured_on,
-            false_match_rate=pack.threshold.false_match_rate,
+            **threshold_fields(pack.threshold, pack.operating_points),
             files=[
                 ModelFileOut(
                     role=file.role,

@@ -11,11 +11,12 @@ import pybase64
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from face_service.engine_info import EngineInfo
 from face_service.errors import RequestError
-from face_service.face_engine import EngineInfo, Face, clip
-from face_service.schemas import DetectOptions, EmbeddingFormat
+from face_service.face_engine import Face, clip
+from face_service.schemas import DetectOptions, EmbeddingFormat, ThresholdOut
 from face_service.serving.answers import ImageAnalysis
-from face_service.serving.comparison import Comparison, Pair, measured_threshold
+from face_service.serving.comparison import Comparison, Pair
 
 JOINED_BYTES = 1_000_000
 """Bodies up to this size are sent in one piece."""
@@ -107,11 +108,7 @@ def comparison_fields(
         "best": found.best and render_pair(found.best),
         "verdict": found.verdict,
         "detail": found.detail,
-        "threshold": {
-            "similarity": measured_threshold(info),
-            "false_match_rate": info.false_match_rate,
-            "measured_on": info.threshold_measured_on,
-        },
+        "threshold": ThresholdOut.of(info.threshold).model_dump(),
         "model": render_model(info),
     }
 
@@ -210,6 +207,7 @@ def render_face(face: Face, analysis: ImageAnalysis, options: DetectOptions) -> 
         "gender": face.gender,
         "landmarks": face.landmarks if options.landmarks else None,
         **render_quality(face, options.quality),
+        "crop": face.crop and pybase64.b64encode_as_string(face.crop),
         "error": face.error,
     }
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from face_service.face_engine import EngineInfo, Face, FaceEngine
+from face_service.engine_info import EngineInfo
+from face_service.face_engine import Face, FaceEngine
 from face_service.serving.comparison import MAX_PAIRS, compare
 from face_service.vision.pose import Pose
 from face_service.vision.quality import Quality, Reason

@@ -21,6 +21,7 @@ from face_service.cli.detect import EPILOG as DETECT
 from face_service.cli.detect import detect
 from face_service.cli.doctor import EPILOG as DOCTOR
 from face_service.cli.doctor import doctor
+from face_service.cli.evaluate import EPILOG as EVALUATE
 from face_service.cli.evaluate import evaluate
 from face_service.cli.key import key
 from face_service.cli.models import app as models
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 app.command(epilog=DETECT)(detect)
 app.command(epilog=COMPARE)(compare)
-app.command()(evaluate)
+app.command(epilog=EVALUATE)(evaluate)
 app.add_typer(models, name="models")
 
 

@@ -108,6 +108,7 @@ def detect(
         attributes=not no_attributes,
         landmarks=True,
         quality=True,
+        crops=False,
     )
     settings = load_settings(insightface_model=model)
     raise typer.Exit(run(settings, images, options, Output(json, out, draw)))

@@ -19,8 +19,9 @@ from face_service.cli.drawing import draw, drawing_paths
 from face_service.cli.files import File, find_files
 from face_service.cli.lines import Lines
 from face_service.config import Settings
+from face_service.engine_info import EngineInfo
 from face_service.errors import ImageTooLarge, InvalidImage, RequestError
-from face_service.face_engine import EngineInfo, Face, clip
+from face_service.face_engine import Face, clip
 from face_service.schemas import DetectOptions
 from face_service.serialization import render_faces, render_model
 from face_service.serving.answers import Answer, ImageAnalysis

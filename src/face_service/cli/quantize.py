@@ -59,5 +59,5 @@ def quantize(
         Trial(pairs, photos or pairs.parent) if pairs else None,
     )
     if made.threshold:
-        print(f"threshold {made.threshold.same_person} ({made.threshold.measured_on})")
+        print(f"threshold {made.threshold.similarity} ({made.threshold.measured_on})")
     print(made.directory)

@@ -13,6 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from face_service.errors import PackError
+from face_service.packs.measured import STARTER
+from face_service.thresholds import OperatingPoints, Threshold
 from face_service.vision.blob import (
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
@@ -82,15 +84,6 @@ class CatalogFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """Cosine similarity from which two embeddings of a pack are taken for one person."""
-
-    same_person: float
-    measured_on: str | None  # None: usual guidance, not measured
-    false_match_rate: float | None = None  # share of pairs of two people, 0..1, if known
-
-
-@dataclass(frozen=True, slots=True)
 class CatalogPack:
     """A pack by name. dimension: length of its embeddings, which compare with those of the same
     pack only."""
@@ -100,6 +93,7 @@ class CatalogPack:
     licence: str
     dimension: int
     threshold: Threshold
+    operating_points: OperatingPoints | None
     files: tuple[CatalogFile, ...]
 
 
@@ -137,6 +131,7 @@ def _insightface(
         licence=INSIGHTFACE_LICENCE,
         dimension=512,
         threshold=_NOT_MEASURED,
+        operating_points=None,
         files=tuple(
             CatalogFile(
                 role=role,
@@ -173,6 +168,7 @@ _STARTER = CatalogPack(
         "LFW, 6,000 pairs: accuracy 99.35 %; false matches: 28,320 pairs of its photos",
         false_match_rate=0.0052,
     ),
+    operating_points=STARTER,
     files=(
         CatalogFile(
             role=Role.DETECTION,

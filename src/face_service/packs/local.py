@@ -17,12 +17,12 @@ from face_service.packs.catalog import (
     CATALOG,
     CatalogFile,
     Role,
-    Threshold,
 )
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, read_manifest
 from face_service.packs.pack import QUANTIZATION, Pack, PackModel, by_role, sha256_of
 from face_service.runtime import graph
 from face_service.runtime.graph import OnnxHeader
+from face_service.thresholds import Threshold
 from face_service.vision.blob import (
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
@@ -90,6 +90,7 @@ def load_folder(directory: Path) -> Pack:
         threshold=Threshold(**manifest.threshold.model_dump())
         if manifest and manifest.threshold
         else None,
+        operating_points=manifest.operating_points if manifest else None,
         licence=(manifest and manifest.licence) or UNKNOWN_LICENCE,
         precision=manifest.precision if manifest else "fp32",
     )

@@ -2,7 +2,7 @@
 
     {
       "name": "edgeface", "licence": "research only", "dimension": 512,
-      "threshold": {"same_person": 0.235, "measured_on": "LFW, 6,000 pairs: 99.57 %",
+      "threshold": {"similarity": 0.235, "measured_on": "LFW, 6,000 pairs: 99.57 %",
                     "false_match_rate": 0.0025},
       "models": [
         {"file": "det_2.5g.onnx", "role": "detection"},
@@ -20,11 +20,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from face_service.errors import PackError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import PackPrecision
+from face_service.thresholds import OperatingPoints
 from face_service.vision.blob import Normalization
 
 MANIFEST = "manifest.json"
@@ -64,7 +65,10 @@ class ManifestThreshold(_Strict):
     """Cosine similarity from which two embeddings are one person's, how that is known, and
     the share of pairs of two people that reach it."""
 
-    same_person: Annotated[float, Field(ge=-1, le=1)]
+    # Until version 0.2 also under its former name.
+    similarity: Annotated[
+        float, Field(ge=-1, le=1, validation_alias=AliasChoices("similarity", "same_person"))
+    ]
     measured_on: str
     false_match_rate: Annotated[float, Field(ge=0, le=1)] | None = None
 
@@ -78,6 +82,7 @@ class Manifest(_Strict):
     precision: PackPrecision = "fp32"
     quantization: str | None = None
     threshold: ManifestThreshold | None = None
+    operating_points: OperatingPoints | None = None
     models: Annotated[tuple[ManifestModel, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from face_service.packs.catalog import Role, Threshold
+from face_service.packs.catalog import Role
+from face_service.thresholds import OperatingPoints, Threshold
 from face_service.vision.blob import Normalization
 
 PackPrecision = Literal["fp32", "int8"]
@@ -36,8 +37,8 @@ class PackModel:
 class Pack:
     """The networks of one pack, by role; detection and recognition are always there.
 
-    dimension: length of its embeddings. threshold: None where it is unknown from which similarity
-    on two of them are one person. precision: int8 where networks were quantised.
+    dimension: length of its embeddings. threshold, operating_points: None where it is unknown from
+    which similarity on two of them are one person. precision: int8 where networks were quantised.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Pack:
     models: Mapping[Role, PackModel]
     dimension: int
     threshold: Threshold | None
+    operating_points: OperatingPoints | None
     licence: str
     precision: PackPrecision = "fp32"
 

@@ -88,6 +88,7 @@ def verify(pack: CatalogPack, cache_dir: Path) -> Pack:
         ),
         dimension=pack.dimension,
         threshold=pack.threshold,
+        operating_points=pack.operating_points,
         licence=pack.licence,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pybase64
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -19,10 +19,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from face_service.errors import InvalidRequest
 from face_service.schemas import DetectOptions, EmbeddingRequest, explain
 
-T = TypeVar("T", bound=DetectOptions)
+T = TypeVar("T", bound=BaseModel)
 
 MAX_FIELDS = 16
 """Most fields of a form that are not files; there are seven options."""
+LONGEST_TEXT = 1_000_000
+"""Bytes of a field that is not a file."""
 WHITE_SPACE = b" \t\r\n\v\f"
 NO_LATIN = re.compile(rb"\\u(?!00)")
 """An escape of a character above 255. A single one makes Python's string of all the text up to four
@@ -87,8 +89,10 @@ async def read_one_of_each(request: Request, fields: Sequence[str]) -> Upload:
         return Upload([(file.filename, content(file)) for file in found], options)
 
 
-def options_in(form: FormData, files: Sequence[str]) -> dict[str, str]:
-    """The options of a form, as text: all its fields but those in `files`.
+def options_in(
+    form: FormData, files: Sequence[str], known: Iterable[str] = DetectOptions.model_fields
+) -> dict[str, str]:
+    """The options of a form, as text: all its fields but those in `files`, of the names in `known`.
 
     Raises InvalidRequest for a field that is not an option, is given twice, or is a file elsewhere.
     """
@@ -101,7 +105,7 @@ def options_in(form: FormData, files: Sequence[str]) -> dict[str, str]:
         elif isinstance(value, UploadFile):
             wanted = " and ".join(f"'{one}'" for one in files)
             raise InvalidRequest(f"{name}: files are read from {wanted} alone")
-        elif field not in DetectOptions.model_fields:
+        elif field not in known:
             raise InvalidRequest(f"{name}: is not a known option")
         elif field in options:
             raise InvalidRequest(f"{name}: is given twice")
@@ -125,14 +129,20 @@ def with_fields(options: T, fields: Mapping[str, str]) -> T:
 
 
 @asynccontextmanager
-async def read_form(request: Request, max_files: int) -> AsyncIterator[FormData]:
+async def read_form(
+    request: Request, max_files: int, max_text: int = LONGEST_TEXT
+) -> AsyncIterator[FormData]:
     """Parse a multipart form; its files are closed at the end of the block.
 
     Raises InvalidRequest if it is malformed, or has more than `max_files` files or MAX_FIELDS
-    other fields.
+    other fields, or one of more than `max_text` bytes.
     """
     parser = InMemoryParser(
-        request.headers, request.stream(), max_files=max_files, max_fields=MAX_FIELDS
+        request.headers,
+        request.stream(),
+        max_files=max_files,
+        max_fields=MAX_FIELDS,
+        max_part_size=max_text,
     )
     try:
         form = await parser.parse()
@@ -194,8 +204,9 @@ def parse_embedding_request(body: bytes) -> tuple[dict[str, Any], bytes]:
     return options, decode_base64(parsed.image_base64)
 
 
-def decode_base64(text: str) -> bytes:
-    """Decode base64, plain or in a `data:` URL, without its white space. Raises InvalidRequest.
+def decode_base64(text: str, name: str = "image_base64") -> bytes:
+    """Decode base64, plain or in a `data:` URL, without its white space. Raises InvalidRequest,
+    which calls it `name`.
 
     Piece by piece: a copy without white space would take as much as the text once more.
     """
@@ -203,7 +214,7 @@ def decode_base64(text: str) -> bytes:
     if text.startswith("data:"):
         start = text.find(",") + 1
         if not text.endswith(";base64,", 0, start):
-            raise InvalidRequest("image_base64 is a data: URL that is not base64")
+            raise InvalidRequest(f"{name} is a data: URL that is not base64")
     decoded, rest = buffer_of(3 * (len(text) - start) // 4), b""
     try:
         for place in range(start, len(text), BASE64_PIECE):
@@ -217,7 +228,7 @@ def decode_base64(text: str) -> bytes:
             decoded.write(pybase64.b64decode(four_by_four, validate=True))
         decoded.write(pybase64.b64decode(rest, validate=True))
     except ValueError as error:
-        raise InvalidRequest(f"image_base64 is not valid base64: {error}") from error
+        raise InvalidRequest(f"{name} is not valid base64: {error}") from error
     decoded.truncate()
     return decoded.getvalue()
 

@@ -6,7 +6,7 @@ from typing import cast
 
 from fastapi import APIRouter, Request
 
-from face_service.face_engine import EngineInfo
+from face_service.engine_info import EngineInfo
 from face_service.routes.deps import Service
 from face_service.runtime.processor import processor
 from face_service.schemas import (
@@ -16,6 +16,7 @@ from face_service.schemas import (
     PackOut,
     ProcessorOut,
     RuntimeOut,
+    threshold_fields,
 )
 
 router = APIRouter(tags=["models"])
@@ -36,9 +37,7 @@ def loaded_pack(info: EngineInfo, fallback: str | None) -> LoadedPackOut:
         name=info.pack,
         licence=info.licence,
         embedding_dimension=info.dimension,
-        same_person_threshold=info.same_person_threshold,
-        threshold_measured_on=info.threshold_measured_on,
-        false_match_rate=info.false_match_rate,
+        **threshold_fields(info.threshold, info.operating_points),
         files=[
             ModelFileOut(role=file.role, file=file.file, sha256=file.sha256, licence=file.licence)
             for file in info.files

@@ -25,7 +25,6 @@ from face_service.schemas.results import (
     Point,
     PoseOut,
     QualityOut,
-    ThresholdOut,
 )
 from face_service.schemas.status import (
     HealthResponse,
@@ -37,6 +36,7 @@ from face_service.schemas.status import (
     RuntimeOut,
     StatusResponse,
 )
+from face_service.schemas.thresholds import ThresholdOut, threshold_fields
 
 __all__ = [
     "MAX_ERRORS",
@@ -68,4 +68,5 @@ __all__ = [
     "StatusResponse",
     "ThresholdOut",
     "explain",
+    "threshold_fields",
 ]

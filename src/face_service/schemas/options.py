@@ -35,6 +35,10 @@ class DetectOptions(BaseModel):
     landmarks: bool = Field(True, description="Return the five landmarks.")
     quality: bool = Field(True, description="Say whether a face is fit to be stored, and why not.")
 
+    crops: bool = Field(
+        False, description="Return the aligned crop of each face, 112×112, as base64 of a JPEG."
+    )
+
     def for_engine(self) -> Options:
         """The options that affect inference."""
         return Options(
@@ -44,6 +48,7 @@ class DetectOptions(BaseModel):
             embeddings=self.embedding_format != "none",
             attributes=self.attributes,
             quality=self.quality,
+            crops=self.crops,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from face_service.schemas.errors import ErrorResponse
+from face_service.schemas.thresholds import ThresholdOut
 from face_service.serving.comparison import Verdict
 from face_service.vision.quality import Reason
 
@@ -59,6 +60,10 @@ class FaceOut(BaseModel):
     )
     reasons: list[Reason] | None = Field(
         description="Why it is not; null if quality was not asked for."
+    )
+    crop: str | None = Field(
+        description="The aligned face, 112×112 pixels, as base64 of a JPEG of quality 98; null if "
+        "it was not asked for, or if `error` says why there is none. POST /embed takes it."
     )
     error: str | None = Field(description="Why this face has no embedding, where it has none.")
 
@@ -113,16 +118,6 @@ class ComparedPair(BaseModel):
         description="Whether it reaches the threshold; null if the pack has none."
     )
     reliable: bool = Field(description="False where either face is not usable.")
-
-
-class ThresholdOut(BaseModel):
-    """The similarity at and above which two faces count as the same person."""
-
-    similarity: float | None = Field(description="Null if none is known for the pack.")
-    false_match_rate: float | None = Field(
-        description="Share of pairs of different people that reach it, 0 to 1; null: unknown."
-    )
-    measured_on: str | None
 
 
 class CompareResponse(BaseModel):

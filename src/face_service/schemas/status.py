@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from face_service.schemas.thresholds import ThresholdOut
+from face_service.thresholds import OperatingPoints
+
 
 class ProcessorOut(BaseModel):
     """The processor, and what its instruction sets mean for precision."""
@@ -87,14 +90,18 @@ class PackOut(BaseModel):
     name: str
     licence: str
     embedding_dimension: int
+    threshold: ThresholdOut
+    operating_points: OperatingPoints | None = Field(
+        description="Similarities by what is asked of them; null if nobody has measured them."
+    )
     same_person_threshold: float | None = Field(
-        description="Cosine similarity at and above which two faces count as the same person."
+        deprecated=True, description="Now threshold.similarity. Guidance where it is not measured."
     )
     threshold_measured_on: str | None = Field(
-        description="Data set of the measurement; null if the threshold is not measured."
+        deprecated=True, description="Now threshold.measured_on."
     )
     false_match_rate: float | None = Field(
-        description="Share of pairs of different people that reach the threshold; null: unknown."
+        deprecated=True, description="Now threshold.false_match_rate."
     )
     files: list[ModelFileOut]
 

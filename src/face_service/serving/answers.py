@@ -6,8 +6,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from face_service.engine_info import EngineInfo
 from face_service.errors import InferenceFailed, OutOfMemory, RequestError
-from face_service.face_engine import EngineInfo, Face, PreparedImage
+from face_service.face_engine import Face, PreparedImage
 from face_service.runtime.memory import is_out_of_memory
 from face_service.vision.image import NO_MEMORY, Checked
 

@@ -26,7 +26,7 @@ class ImageTask:
     def __init__(self, entry: QueueEntry, image: PreparedImage) -> None:
         self.entry = entry
         self.image = image
-        self.passes = max(1, len(image.inputs))
+        self.passes = len(image.inputs) or int(image.known is None)
         self.found = 0
         self.pending: deque[DetectedFace] = deque()
         self.described: list[Face] = []

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from face_service.face_engine import Embedding, EngineInfo, Face
+from face_service.engine_info import EngineInfo
+from face_service.face_engine import Embedding, Face
 from face_service.vision.quality import Reason
 
 Verdict = Literal["same_person", "different_people", "too_poor", "no_face", "no_threshold"]
@@ -61,7 +62,8 @@ class Comparison:
 
 def measured_threshold(info: EngineInfo) -> float | None:
     """The similarity from which two faces are one person's; None where it was not measured."""
-    return info.same_person_threshold if info.threshold_measured_on else None
+    threshold = info.threshold
+    return threshold.similarity if threshold and threshold.measured_on else None
 
 
 def compare(
@@ -112,7 +114,7 @@ def embedded(faces: Sequence[Face]) -> dict[int, Embedding]:
 
 def unmeasured(best: Pair, info: EngineInfo) -> str:
     """Why there is no verdict without a threshold."""
-    guidance = info.same_person_threshold
+    guidance = info.threshold and info.threshold.similarity
     usual = "" if guidance is None else f" (usual guidance, which nobody measured: {guidance:g})"
     return (
         f"The highest similarity is {best.similarity:.3f}; from where on two faces are one "

@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from face_service.errors import OutOfMemory, RequestError
+from face_service.errors import InvalidImage, OutOfMemory, RequestError
 from face_service.face_engine import FaceEngine, Options, PreparedImage
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 from face_service.vision.image import Checked, check, decode_checked
+from face_service.vision.known import KnownFace
 
 from .answers import Answer, Part, as_answer, as_request_error, parts
 from .cancelling import count_cancellation
@@ -39,6 +41,20 @@ class Submit(Protocol):
     ) -> Future[PreparedImage]:
         """Submit `call(image)`; the future has its result."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Faces of images that need not be found. faces: of each image. side: the width and height
+    that an image has to have, in pixels; None: any."""
+
+    faces: Sequence[KnownFace]
+    side: int | None = None
+
+    @property
+    def detected(self) -> bool:
+        """Whether the detector has to look for one of them."""
+        return any(face.landmarks is None for face in self.faces)
 
 
 class ImagePipeline:
@@ -75,10 +91,16 @@ class ImagePipeline:
         self._headers.shutdown(wait=False, cancel_futures=True)
 
     async def analyse(
-        self, files: Sequence[bytes], options: Options, times: StageTimes
+        self,
+        files: Sequence[bytes],
+        options: Options,
+        times: StageTimes,
+        known: Known | None = None,
     ) -> tuple[list[Answer], float]:
         """An answer for each image, and how many seconds they took an engine."""
-        answers: list[Answer | Checked] = [await self._check(data) for data in files]
+        side = known.side if known else None
+        answers: list[Answer | Checked] = [await self._check(data, side) for data in files]
+        overhead = self._preprocessor.max_bytes if known is None or known.detected else 0
         fitting = {n: image for n, image in enumerate(answers) if isinstance(image, Checked)}
         under_way = asyncio.Semaphore(PARTS_UNDER_WAY)
         # One after the other, on each worker: side by side they would all end at the same time,
@@ -90,7 +112,7 @@ class ImagePipeline:
         ) -> tuple[list[Answer], float] | None:
             async with reserved as reservation:
                 images = [fitting[place] for place in part.places]
-                decoded = await self._decode(images, options, reservation, times)
+                decoded = await self._decode(images, options, known, overhead, reservation, times)
                 with count_cancellation(self._metrics, "waiting"):
                     await computed.acquire()
                 try:
@@ -115,23 +137,33 @@ class ImagePipeline:
                 answers[place] = answer
             return seconds
 
-        divided = parts(fitting, self._preprocessor.max_bytes, self._max_images, self._max_part)
+        divided = parts(fitting, overhead, self._max_images, self._max_part)
         seconds = await asyncio.gather(*(analyse(n, part) for n, part in enumerate(divided)))
         return [answer for answer in answers if not isinstance(answer, Checked)], sum(seconds)
 
-    async def _check(self, data: bytes) -> Checked | RequestError:
+    async def _check(self, data: bytes, side: int | None) -> Checked | RequestError:
         """Read the header of an image: never behind one that is decoded."""
         try:
             if len(data) <= CHECKED_AT_ONCE:
-                return check(data, self._max_pixels)
-            return await asyncio.wrap_future(self._headers.submit(check, data, self._max_pixels))
+                checked = check(data, self._max_pixels)
+            else:
+                waiting = self._headers.submit(check, data, self._max_pixels)
+                checked = await asyncio.wrap_future(waiting)
         except Exception as error:
             return as_request_error(error)
+        width, height = checked.header.width, checked.header.height
+        if side is not None and (width, height) != (side, side):
+            return InvalidImage(
+                f"An aligned crop has {side}x{side} pixels, this image has {width}x{height}"
+            )
+        return checked
 
     async def _decode(
         self,
         images: Sequence[Checked],
         options: Options,
+        known: Known | None,
+        overhead: int,
         reservation: Reservation,
         times: StageTimes,
     ) -> list[PreparedImage | BaseException]:
@@ -140,7 +172,8 @@ class ImagePipeline:
 
         def prepare(image: Checked) -> PreparedImage:
             pixels = decode_checked(image)
-            return PreparedImage(pixels, preprocessor.preprocess(pixels), options)
+            inputs = preprocessor.preprocess(pixels) if overhead else []
+            return PreparedImage(pixels, inputs, options, known.faces if known else None)
 
         futures = [self._submit(prepare, image) for image in images]
         for future in futures:
@@ -150,7 +183,7 @@ class ImagePipeline:
                 *map(asyncio.wrap_future, futures), return_exceptions=True
             )
         prepared = [image for image in decoded if isinstance(image, PreparedImage)]
-        reservation.shrink(sum(one.image.nbytes + preprocessor.max_bytes for one in prepared))
+        reservation.shrink(sum(one.image.nbytes + overhead for one in prepared))
         return decoded
 
     async def _predict(

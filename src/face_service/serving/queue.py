@@ -10,7 +10,8 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from face_service.face_engine import EngineInfo, Face, PreparedImage
+from face_service.engine_info import EngineInfo
+from face_service.face_engine import Face, PreparedImage
 from face_service.observability.timing import StageTimes
 
 UNINTERRUPTED = 16

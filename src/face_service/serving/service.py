@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
 
 from face_service import __version__
+from face_service.engine_info import EngineInfo
 from face_service.errors import (
     NotReady,
     RequestError,
     StartupError,
 )
-from face_service.face_engine import EngineInfo, FaceEngine, Options
+from face_service.face_engine import FaceEngine, Options
+from face_service.grouping.faces import Faces
+from face_service.grouping.grouping import Grouping, GroupOptions
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 
@@ -24,7 +27,8 @@ from .admission import Admission
 from .answers import Answer, ImageAnalysis
 from .decode_gate import DecodeGate
 from .decoders import DecodePool
-from .pipeline import PARTS_UNDER_WAY, ImagePipeline
+from .grouping import GroupingRunner
+from .pipeline import PARTS_UNDER_WAY, ImagePipeline, Known
 from .supervisor import EngineSupervisor
 from .worker import WorkerPool
 
@@ -74,6 +78,7 @@ class FaceService:
             self._on_engine_ready,
         )
         self._gate = DecodeGate(limits.max_decoded_bytes, self.metrics)
+        self._grouping = GroupingRunner(limits.decoders, self.metrics)
         self._pipeline = ImagePipeline(
             self._decoders.submit, self._gate, self._workers, limits.max_pixels, self.metrics
         )
@@ -129,6 +134,13 @@ class FaceService:
             raise NotReady(f"The service is {self.status}, try again in a moment")
         return self.info
 
+    def require_info(self) -> EngineInfo:
+        """What the engine is made of, for a request that was admitted: while draining or recovering
+        too. Raises NotReady before the start and after the end."""
+        if self.info is None:
+            raise NotReady(f"The service is {self.status}, try again in a moment")
+        return self.info
+
     async def start(self) -> None:
         """Load the engines. What stops that ends up in `failure` and is raised."""
         await self._supervisor.start()
@@ -166,22 +178,29 @@ class FaceService:
         return answer
 
     async def analyse_many(
-        self, files: Sequence[bytes], options: Options, times: StageTimes
+        self,
+        files: Sequence[bytes],
+        options: Options,
+        times: StageTimes,
+        known: Known | None = None,
     ) -> tuple[EngineInfo, list[Answer]]:
-        """Decode images and find their faces, a few of them at a time.
+        """Decode images and find their faces, a few of them at a time. known: those of each image,
+        where they need not be found.
 
         Returns the engine's info, and an answer for each image in order. An image that fails
         costs only itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
         Answers while draining or recovering too: requests admitted before are not rejected.
         Raises NotReady before the start and after the end.
         """
-        info = self.info
-        if info is None:
-            raise NotReady(f"The service is {self.status}, try again in a moment")
-        answers, seconds = await self._pipeline.analyse(files, options, times)
+        info = self.require_info()
+        answers, seconds = await self._pipeline.analyse(files, options, times, known)
         if seconds:
             self.admission.record_service_time(seconds / self._limits.workers)
         return info, answers
+
+    async def group(self, faces: Faces, options: GroupOptions, times: StageTimes) -> Grouping:
+        """Join faces to tracks and groups. Raises NotReady and OutOfMemory."""
+        return await self._grouping.run(faces, options, times)
 
     async def drain(self, grace: float) -> None:
         """Accept no more requests; return once all accepted ones are answered, and not before
@@ -197,4 +216,5 @@ class FaceService:
         self.info = None
         self._workers.close(self._limits.stall_timeout, within)
         self._pipeline.close()
+        self._grouping.close()
         self._decoders.close()

@@ -170,7 +170,7 @@ def threshold(judgement: Judgement, trial: Trial) -> ManifestThreshold:
     pairs, source = judgement.quantised, judgement.source
     best = pairs.best_threshold()
     return ManifestThreshold(
-        same_person=round(best, 3),
+        similarity=round(best, 3),
         measured_on=(
             f"{trial.pairs.name}, {len(pairs.same)} pairs, the best threshold there: accuracy "
             f"{pairs.accuracy(best):.2%}, {source.accuracy(source.best_threshold()):.2%} in fp32"

@@ -1,0 +1,48 @@
+"""What an engine is made of, and where it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from face_service.runtime.placement import Placement
+from face_service.thresholds import OperatingPoints, Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFile:
+    """A file an engine was made from."""
+
+    role: str
+    file: str
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine is made of.
+
+    Embeddings may be compared only where pack, recogniser and precision are the same.
+    threshold, operating_points: None where they are not known.
+    providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
+    was built with. fallback: why the best of `asked` does not compute, where it does not.
+    warnings: what is not as it was asked for, or as it should be, though it computes.
+    placement: how many nodes of each network run on which provider.
+    """
+
+    pack: str
+    licence: str
+    files: tuple[NetworkFile, ...]
+    recogniser_sha256: str
+    dimension: int
+    precision: str
+    threshold: Threshold | None
+    operating_points: OperatingPoints | None
+    providers: tuple[str, ...]
+    threads: int
+    asked: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
+    fallback: str | None = None
+    warnings: tuple[str, ...] = ()
+    placement: Mapping[str, Placement] = field(default_factory=dict)

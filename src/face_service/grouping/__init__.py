@@ -1,0 +1,1 @@
+"""Faces to tracks, tracks to groups. Entry point: `grouping.group`."""

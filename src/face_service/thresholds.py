@@ -1,0 +1,69 @@
+"""From which similarity on two faces are taken for one person: thresholds, and what they were
+measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+Cosine = Annotated[float, Field(ge=-1, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The cosine from which two faces are taken for one person where nothing else is known.
+
+    measured_on: None where it is usual guidance that was not measured. false_match_rate: share of
+    pairs of two people, 0 to 1, that reach it; None where it is not known.
+    """
+
+    similarity: Cosine
+    measured_on: str | None
+    false_match_rate: Share | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationPoint:
+    """One face with one other ("are these two one person?"): the cosine that a share of
+    `false_match_rate` of pairs of two people reaches, and `true_match_rate` of those of one."""
+
+    false_match_rate: Share
+    similarity: Cosine
+    true_match_rate: Share
+
+
+@dataclass(frozen=True, slots=True)
+class IdentificationPoint:
+    """One face with the references of many ("which of these is it?"): the cosine to the nearest of
+    `people` people that a share of `false_positive_rate` of strangers reaches.
+
+    measured: with so many real people; else extrapolated from fewer.
+    """
+
+    people: Annotated[int, Field(gt=0)]
+    false_positive_rate: Share
+    similarity: Cosine
+    measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoints:
+    """Cosines by what is asked of them. Rates are shares, 0 to 1."""
+
+    measured_on: str
+    verification: tuple[VerificationPoint, ...]
+    identification: tuple[IdentificationPoint, ...]
+
+    def similarity_at(self, false_match_rate: float) -> float | None:
+        """The cosine of the verification point of that rate; None where there is none."""
+        return next(
+            (
+                point.similarity
+                for point in self.verification
+                if point.false_match_rate == false_match_rate
+            ),
+            None,
+        )

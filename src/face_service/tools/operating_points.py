@@ -1,0 +1,134 @@
+"""Operating points of a pack, measured on photos of people: a folder for each person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from face_service.errors import InvalidRequest
+from face_service.face_engine import Embedding, FaceEngine, Options
+from face_service.thresholds import IdentificationPoint, OperatingPoints, VerificationPoint
+from face_service.tools.evaluation import main_face
+from face_service.tools.photos import photos_in, read_photo
+
+FALSE_MATCH_RATES = (0.01, 0.001, 0.0001)
+FALSE_POSITIVE_RATES = (0.1, 0.01)
+GALLERIES = (5, 20)
+"""Numbers of people that are measured, beside all but one of those there are."""
+EXTRAPOLATED = (1_000, 10_000)
+DRAWS = 300
+"""Galleries of each size that are drawn at random."""
+TAIL = 0.01
+"""Share of the similarities, the highest, whose distribution is extrapolated."""
+
+Cosines = NDArray[np.float64]
+
+
+def people_in(folder: Path) -> dict[str, list[Path]]:
+    """The photos in each folder of `folder`. Raises InvalidRequest unless at least 25 people have
+    two or more."""
+    people = {
+        person.name: photos_in(person) for person in sorted(folder.iterdir()) if person.is_dir()
+    }
+    found = {name: photos for name, photos in people.items() if len(photos) > 1}
+    if len(found) < 25:
+        raise InvalidRequest(
+            f"{folder} has folders of {len(found)} people with two photos or more, 25 are needed"
+        )
+    return found
+
+
+def embed_people(
+    engine: FaceEngine,
+    people: Mapping[str, Sequence[Path]],
+    advance: Callable[[], object] = lambda: None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The embeddings of the main faces (float32 [n, dimension]) and the number of each one's
+    person. Photos without a face are left out. advance: called after each photo."""
+    embeddings: list[Embedding] = []
+    numbers: list[int] = []
+    for number, photo in chain.from_iterable(
+        ((number, photo) for photo in photos) for number, photos in enumerate(people.values())
+    ):
+        image = read_photo(photo)
+        faces = engine.analyse_image(image, Options(attributes=False))
+        if faces and (embedding := main_face(faces, image).embedding) is not None:
+            embeddings.append(embedding)
+            numbers.append(number)
+        advance()
+    return np.stack(embeddings), np.array(numbers)
+
+
+def measure_operating_points(
+    embeddings: NDArray[np.float32], person: NDArray[np.int64], name: str
+) -> OperatingPoints:
+    """The operating points of embeddings (float32 [n, dimension], norm 1) whose people are known.
+    `name`: of the photos."""
+    cosines = embeddings.astype(np.float64) @ embeddings.T.astype(np.float64)
+    same = person[:, None] == person[None]
+    once = np.triu(np.ones_like(same), 1)
+    impostors, genuine = cosines[once & ~same], cosines[once & same]
+    verification = tuple(
+        VerificationPoint(rate, shown(least), round(float(np.mean(genuine >= least)), 4))
+        for rate in FALSE_MATCH_RATES
+        for least in [reached_by(impostors, rate)]
+    )
+    count = int(person.max()) + 1
+    return OperatingPoints(
+        measured_on=(
+            f"{name}: {len(person)} photos of {count} people, "
+            f"{len(genuine):,} pairs of one person, {len(impostors):,} of two"
+        ),
+        verification=verification,
+        identification=(*measured(cosines, person, count), *extrapolated(cosines, person, count)),
+    )
+
+
+def measured(cosines: Cosines, person: NDArray[np.int64], count: int) -> list[IdentificationPoint]:
+    """Strangers against galleries of some of the people, with all photos of each."""
+    random = np.random.default_rng(0)
+    points = []
+    for size in (*GALLERIES, count - 1):
+        draws = (
+            [random.permutation(count)[:size] for _ in range(DRAWS)]
+            if size < count - 1
+            else [np.delete(np.arange(count), one) for one in range(count)]
+        )
+        inside = [np.isin(person, gallery) for gallery in draws]
+        nearest = np.concatenate([cosines[np.ix_(~one, one)].max(axis=1) for one in inside])
+        points += [
+            IdentificationPoint(size, rate, shown(reached_by(nearest, rate)), True)
+            for rate in FALSE_POSITIVE_RATES
+        ]
+    return points
+
+
+def extrapolated(
+    cosines: Cosines, person: NDArray[np.int64], count: int
+) -> list[IdentificationPoint]:
+    """Strangers against more people than there are: the highest similarities of a stranger and a
+    person are taken to fall off exponentially, and those of different people to be independent."""
+    to_person = np.stack([cosines[:, person == one].max(axis=1) for one in range(count)], axis=1)
+    strangers = to_person[person[:, None] != np.arange(count)[None]]
+    start = reached_by(strangers, TAIL)
+    scale = float(np.mean(strangers[strangers >= start] - start))
+    return [
+        IdentificationPoint(size, rate, shown(start + scale * np.log(TAIL / each)), False)
+        for size in EXTRAPOLATED
+        for rate in FALSE_POSITIVE_RATES
+        for each in [1 - (1 - rate) ** (1 / size)]
+    ]
+
+
+def reached_by(similarities: Cosines, share: float) -> float:
+    """The similarity that a share of them reaches, and not more."""
+    return float(np.quantile(similarities, 1 - share, method="higher"))
+
+
+def shown(similarity: float) -> float:
+    """Rounded up to a thousandth: the rate is kept."""
+    return float(np.ceil(similarity * 1000) / 1000)

@@ -1,0 +1,128 @@
+"""Average linkage: the same clusters as one merge at a time, and none that frames forbid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from face_service.grouping import linkage
+from face_service.grouping.faces import Vectors
+from face_service.grouping.linkage import average_linkage
+
+
+@pytest.fixture(scope="module")
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+def people(count: int, each: int, seed: int, noise: float = 1.0) -> Vectors:
+    """`each` unit vectors of so many people, in random order; mates have a cosine of about
+    1 / (1 + noise²)."""
+    random = np.random.default_rng(seed)
+    centres = random.standard_normal((count, 64))
+    found = np.repeat(centres, each, axis=0) + noise * random.standard_normal((count * each, 64))
+    found = random.permutation(found)
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+
+
+def one_merge_at_a_time(
+    vectors: Vectors, threshold: float, frames: Sequence[Sequence[int]]
+) -> list[set[int]]:
+    """Average linkage as the textbook has it, on a matrix of all similarities."""
+    cosines = vectors.astype(float) @ vectors.astype(float).T
+    clusters = [{n} for n in range(len(vectors))]
+    while True:
+        best, pair = threshold, None
+        for i, a in enumerate(clusters):
+            for j, b in enumerate(clusters[:i]):
+                apart = {f for n in a for f in frames[n]}.isdisjoint(
+                    f for n in b for f in frames[n]
+                )
+                mean = cosines[np.ix_(sorted(a), sorted(b))].mean()
+                if apart and mean >= best:
+                    best, pair = mean, (j, i)
+        if pair is None:
+            return clusters
+        clusters[pair[0]] |= clusters.pop(pair[1])
+
+
+def as_sets(labels: Sequence[int]) -> list[set[int]]:
+    return [{n for n, one in enumerate(labels) if one == label} for label in sorted(set(labels))]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    each=st.integers(1, 5),
+    threshold=st.floats(-0.2, 0.9),
+    seen=st.lists(st.lists(st.integers(0, 8), max_size=3), min_size=30, max_size=30),
+)
+def test_the_clusters_are_those_of_one_merge_at_a_time(
+    threads: ThreadPoolExecutor,
+    seed: int,
+    each: int,
+    threshold: float,
+    seen: list[list[int]],
+) -> None:
+    vectors = people(6, each, seed)
+    frames = seen[: len(vectors)]
+    labels = average_linkage(vectors, threshold, frames, threads).tolist()
+    expected = one_merge_at_a_time(vectors, threshold, frames)
+    assert as_sets(labels) == sorted(expected, key=min)
+    assert list(dict.fromkeys(labels)) == list(range(len(expected)))
+
+
+def test_blocks_of_rows_give_what_one_block_gives(
+    threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors, alone = people(40, 5, seed=3), [[]] * 200
+    whole = average_linkage(vectors, 0.35, alone, threads)
+    assert whole.max() + 1 == 40
+    monkeypatch.setattr(linkage, "ROWS", 7)
+    assert (average_linkage(vectors, 0.35, alone, threads) == whole).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    seen=st.lists(st.lists(st.integers(0, 8), max_size=3), min_size=30, max_size=30),
+)
+def test_around_a_good_picture_the_clusters_are_the_same(
+    threads: ThreadPoolExecutor, seed: int, seen: list[list[int]]
+) -> None:
+    """Everyone's nearest is one of the first two: one merge a round, so the matrix takes over."""
+    random = np.random.default_rng(seed)
+    spread = np.array([0.1, 0.1, *random.uniform(0.5, 1.5, 28)])[:, None]
+    centres = np.repeat(random.standard_normal((2, 64)), [15, 15], axis=0)[np.argsort(range(30))]
+    centres[[0, 1]] = centres[[0, 29]]
+    found = centres + spread * random.standard_normal((30, 64))
+    vectors = (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    labels = average_linkage(vectors, 0.35, seen, threads).tolist()
+    assert as_sets(labels) == sorted(one_merge_at_a_time(vectors, 0.35, seen), key=min)
+
+
+def test_two_of_one_frame_are_two_people_however_alike(threads: ThreadPoolExecutor) -> None:
+    twice = np.repeat(people(1, 1, seed=0), 4, axis=0)
+    labels = average_linkage(twice, 0.3, [[1], [1], [2], [2]], threads)
+    assert labels[0] != labels[1]
+    assert labels[2] != labels[3]
+    assert labels.max() == 1
+
+
+def test_equal_vectors_are_one_cluster(threads: ThreadPoolExecutor) -> None:
+    same = np.repeat(people(1, 1, seed=0), 300, axis=0)
+    assert (average_linkage(same, 0.999, [[]] * 300, threads) == 0).all()
+
+
+def test_the_work_ends_where_its_caller_has_gone(threads: ThreadPoolExecutor) -> None:
+    def gone() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        average_linkage(people(3, 3, seed=0), 0.3, [[]] * 9, threads, gone)
