@@ -24,17 +24,17 @@ const point = (people: number, false_positive_rate: number, similarity: number) 
   people,
   false_positive_rate,
   similarity,
-  synthetic: false,
+  measured: true,
 });
 const measured = {
   measured_on: 'a test',
   verification: [],
   identification: [
-    point(20, 0.05, 0.3),
-    point(20, 0.001, 0.4),
-    point(1000, 0.001, 0.6),
-    point(1000, 0.05, 0.5),
-    point(1000, 0.01, 0.55),
+    point(20, 0.1, 0.3),
+    point(20, 0.01, 0.4),
+    point(1000, 0.001, 0.7),
+    point(1000, 0.1, 0.5),
+    point(1000, 0.01, 0.6),
   ],
 };
 
@@ -118,6 +118,6 @@ test('a wrong setting is named', () => {
     TRUST_PROXY: true,
   });
   expect(() => readConfig({ ...url, PORT: 'many' })).toThrow('PORT');
-  expect(() => readConfig({ ...url, JOBS: '0' })).toThrow('JOBS');
+  expect(() => readConfig({ ...url, JOBS: '-1' })).toThrow('JOBS');
   expect(() => readConfig({})).toThrow('DATABASE_URL');
 });

@@ -81,8 +81,8 @@ def database_url() -> Iterator[str]:
 class FaceService:
     """A face service that can be killed and started again, on the same port."""
 
-    def __init__(self, pack: Path, folder: Path) -> None:
-        self.port, self._pack, self._folder = free_port(), pack, folder
+    def __init__(self, pack: str, packs: Path, folder: Path) -> None:
+        self.port, self._pack, self._packs, self._folder = free_port(), pack, packs, folder
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
 
@@ -93,7 +93,8 @@ class FaceService:
             "HOME": os.environ.get("HOME", "/"),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
-            "INSIGHTFACE_MODEL": str(self._pack),
+            "INSIGHTFACE_MODEL": self._pack,
+            "MODEL_CACHE_DIR": str(self._packs),
         }
         self.server = Server(environment, self._folder)
 
@@ -111,7 +112,8 @@ class FaceService:
 @pytest.fixture(scope="session")
 def face_service(starter: Pack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceService]:
     """One that computes with `starter`."""
-    service = FaceService(starter.directory, tmp_path_factory.mktemp("face-service"))
+    folder = tmp_path_factory.mktemp("face-service")
+    service = FaceService(starter.name, starter.directory.parent, folder)
     service.server.wait_until_ready()
     yield service
     service.stop()

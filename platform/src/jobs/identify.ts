@@ -35,10 +35,16 @@ export async function identify(
     JOIN video_face_embeddings e ON e.detection_id = d.id AND e.model_id = ${model.id}
     WHERE d.video_id = ${video}
     ORDER BY d.frame_ms, d.id`);
+  const limits = await thresholds(sql, model, config);
+  // Of a pack that nobody has measured, the service has no thresholds of its own.
+  const similarities = model.operating_points
+    ? {}
+    : { group_similarity: limits.automatic, track_similarity: limits.suggested };
   const people: Face[][][] = [];
   for (let at = 0; at < faces.length; at += AT_ONCE) {
     const part = faces.slice(at, at + AT_ONCE);
     const grouping = await client.group(part.map(asInput), {
+      ...similarities,
       max_gap: (2.5 * config.FRAME_INTERVAL_MS) / 1000,
     });
     check(model, grouping);
@@ -51,7 +57,6 @@ export async function identify(
     for (const tracks of people) appearances.push(await storePerson(tx, video, tracks));
     await forgetOthers(tx, video, people.flat().flatMap(best));
     await storeMeans(tx, model, appearances);
-    const limits = await thresholds(tx, model, config);
     for (const appearance of appearances) await decide(tx, model, limits, appearance);
     await tx`UPDATE videos SET done_at = now() WHERE id = ${video}`;
   });

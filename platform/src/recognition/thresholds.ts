@@ -13,8 +13,8 @@ export interface Thresholds {
 }
 
 /** Shares of strangers that may be taken for somebody of the gallery. */
-const AUTOMATIC_RATE = 0.001;
-const SUGGESTED_RATE = 0.05;
+const AUTOMATIC_RATE = 0.01;
+const SUGGESTED_RATE = 0.1;
 /** InsightFace's guidance, for packs that nobody has measured. */
 const GUIDANCE = { automatic: 0.7, suggested: 0.6 };
 
