@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from face_service_client import AsyncClient, Client
+from face_service_client import AsyncClient, Client, async_client
 from face_service_client import client as client_module
 from tests.server import Server
 
@@ -68,7 +68,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(client_module, "time", SimpleNamespace(sleep=made.append))
     monkeypatch.setattr(
-        client_module,
+        async_client,
         "asyncio",
         SimpleNamespace(sleep=sleep, timeout=asyncio.timeout),
     )

@@ -1,3 +1,4 @@
+import { base64, form, packed, type Image } from './bodies.js';
 import {
   ConnectionFailed,
   errorType,
@@ -7,24 +8,35 @@ import {
   type Circumstances,
   type FaceServiceError,
 } from './errors.js';
+import { detectAll, type Attempted, type Images, type Parallel } from './many.js';
 import {
   batch,
   comparison,
   detection,
+  embedded,
+  grouping,
   type Batch,
   type Comparison,
   type Detection,
+  type Embedded,
+  type FaceToGroup,
+  type Grouping,
+  type GroupOptions,
   type Health,
+  type KnownFace,
   type Models,
   type Options,
 } from './results.js';
-import { jitterMs, LONGEST_TIMER, retryAfterMs, sleep, TEMPORARY, type Retry } from './retry.js';
-
-/**
- * An image's bytes. A file is not read into memory if it comes as a Blob that knows where it lies:
- * `Bun.file(path)` under Bun, `await fs.openAsBlob(path)` under Node.
- */
-export type Image = Blob | ArrayBuffer | Uint8Array;
+import {
+  isAway,
+  jitterMs,
+  LEAST_PAUSE,
+  LONGEST_TIMER,
+  retryAfterMs,
+  sleep,
+  TEMPORARY,
+  type Retry,
+} from './retry.js';
 
 export interface ClientOptions {
   /** Sent as `Authorization: Bearer …`. */
@@ -73,8 +85,9 @@ interface Answer {
 /**
  * Calls a face service. Fields and options have the names of the wire.
  *
- * 429, 500, 502, 503, 504, broken connections and timeouts are tried again; anything else is thrown
- * at once. Errors are those of the tree in errors.ts.
+ * 429, 500, 504, broken connections and timeouts are tried again; where nobody listens, or a 502 or
+ * 503 says that the service is away, it is waited for until the deadline. Anything else is thrown at
+ * once. Errors are those of the tree in errors.ts.
  */
 export class FaceServiceClient {
   readonly #baseUrl: string;
@@ -142,6 +155,65 @@ export class FaceServiceClient {
     return this.#run({ path, body, parse: json(comparison) }, options);
   }
 
+  /**
+   * Every face of many images, a few at a time: an answer for each, in their order. Images are taken
+   * as they are needed; at most twice `parallel` (4) are held. What cannot be read, or was given up,
+   * has its error in its place; a wrong key is thrown.
+   */
+  detectAll<T extends Image>(
+    images: Images<T>,
+    { parallel = 4, ...options }: Options & CallOptions & Parallel = {},
+  ): AsyncGenerator<Attempted<T, Detection>, void, undefined> {
+    return detectAll(images, (image) => this.detect(image, options), parallel);
+  }
+
+  /** The embeddings of aligned crops, 112×112, as `crops: true` returns them. */
+  async embed(
+    crops: Iterable<Image>,
+    options: { crops?: boolean } & CallOptions = {},
+  ): Promise<Embedded> {
+    const path = `/embed${queryOf(options)}`;
+    const body = form(Array.from(crops, (crop) => ['files', crop]));
+    return this.#run({ path, body, parse: json(embedded) }, options);
+  }
+
+  /**
+   * The embeddings of faces of an image whose landmarks are known, without detection; where only a
+   * box is known, with it. A Face of `detect` may be given as it is.
+   */
+  async embedFaces(
+    image: Image,
+    faces: Iterable<KnownFace>,
+    options: { crops?: boolean } & CallOptions = {},
+  ): Promise<Embedded> {
+    const path = `/embed${queryOf(options)}`;
+    const body = form([['file', image]]);
+    const places = Array.from(faces, ({ landmarks, bbox }) =>
+      landmarks ? { landmarks } : { bbox },
+    );
+    body.append('faces', JSON.stringify(places));
+    return this.#run({ path, body, parse: json(embedded) }, options);
+  }
+
+  /**
+   * Which faces are one person's, from their embeddings: tracks within each source, groups over all.
+   * Faces are named by their places in `faces`.
+   */
+  async group(
+    faces: readonly FaceToGroup[],
+    { signal, request_id, means = false, ...options }: GroupOptions & CallOptions = {},
+  ): Promise<Grouping> {
+    const body = form([['embeddings', packed(faces)]]);
+    const known = faces.map(({ time, bbox, quality, source }) => ({ time, bbox, quality, source }));
+    body.append('faces', new Blob([JSON.stringify(known)]));
+    body.append('embedding_format', means ? 'base64' : 'none');
+    for (const [name, value] of Object.entries(options)) {
+      if (value !== undefined && value !== null) body.append(name, String(value));
+    }
+    const call = { path: '/group', body, parse: json(grouping) };
+    return this.#run(call, { ...(signal && { signal }), ...(request_id && { request_id }) });
+  }
+
   /** The loaded pack and the known ones: licences, thresholds, files. */
   async models(options: CallOptions = {}): Promise<Models> {
     return this.#run({ path: '/models', parse: json((raw: Models) => raw) }, options);
@@ -168,6 +240,7 @@ export class FaceServiceClient {
   async #run<T>(call: Call<T>, { signal, request_id }: CallOptions): Promise<T> {
     const end = performance.now() + this.#deadlineMs;
     const known = { request_id: request_id ?? crypto.randomUUID(), attempts: 0 };
+    let counted = 0;
     const headers = new Headers({ ...this.#headers, 'X-Request-ID': known.request_id });
     if (call.contentType) headers.set('Content-Type', call.contentType);
     for (;;) {
@@ -179,8 +252,11 @@ export class FaceServiceClient {
       }
       const error = answer instanceof NoAnswer ? answer : this.#errorOf(answer, known);
       const asked = answer instanceof NoAnswer ? 0 : retryAfterMs(answer.headers);
-      const pause = asked + jitterMs(this.#retry, known.attempts);
-      const last = call.once || known.attempts >= this.#retry.attempts;
+      const away = isAway(error);
+      if (!away) counted += 1;
+      const jitter = jitterMs(this.#retry, known.attempts);
+      const pause = asked + (away ? Math.max(jitter, LEAST_PAUSE) : jitter);
+      const last = call.once || Math.max(counted, 1) >= this.#retry.attempts;
       const temporary = error.status === null || TEMPORARY.has(error.status);
       if (last || !temporary || performance.now() + pause >= end) throw error;
       await sleep(pause, signal);
@@ -270,31 +346,6 @@ function queryOf(options: Options & CallOptions): string {
     if (value !== undefined && value !== null) query.set(name, String(value));
   }
   return `?${query}`;
-}
-
-function form(files: Iterable<[field: string, image: Image]>): FormData {
-  const data = new FormData();
-  for (const [field, image] of files) {
-    const blob = image instanceof Blob ? image : new Blob([image as BlobPart]);
-    data.append(field, blob, nameOf(image));
-  }
-  return data;
-}
-
-/** The last part of a file's name; Bun.file's is its path. */
-function nameOf(image: Image): string {
-  const name = 'name' in image && typeof image.name === 'string' ? image.name : '';
-  return name.split(/[/\\]/).at(-1) || 'image';
-}
-
-async function base64(image: Image): Promise<string> {
-  const bytes = new Uint8Array(await new Response(image as BodyInit).arrayBuffer());
-  let text = '';
-  // In pieces: a function takes only so many arguments.
-  for (let at = 0; at < bytes.length; at += 0x8000) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
-  }
-  return btoa(text);
 }
 
 /** fetch says "fetch failed" in Node and puts the reason into the cause. */

@@ -131,6 +131,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/embed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Embed aligned crops (112×112, as `crops=true` returns them), or the faces of an image whose
+         * @description Embed aligned crops (112×112, as `crops=true` returns them), or the faces of an image whose
+         *     landmarks are known, without detection; of faces whose boxes are known, with it.
+         *
+         *     A form with the repeated field `files`, or with `file` and `faces`; or JSON. One result for each
+         *     crop or face, in order, an error of its own among them.
+         */
+        post: operations["embed_faces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/compare": {
         parameters: {
             query?: never;
@@ -148,6 +172,30 @@ export interface paths {
          *     `reliable`.
          */
         post: operations["compare_images"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/group": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say which faces are one person's, from their embeddings: first the faces of consecutive
+         * @description Say which faces are one person's, from their embeddings: first the faces of consecutive
+         *     frames of a video (tracks), then the tracks of all videos (groups).
+         *
+         *     JSON; or a form whose file `embeddings` holds float32, little-endian, one embedding after the
+         *     other; or these alone as the body. Two faces of one source and time are never in one group.
+         */
+        post: operations["group_faces"];
         delete?: never;
         options?: never;
         head?: never;
@@ -318,6 +366,48 @@ export interface components {
             request_id: string;
         };
         /**
+         * EmbedResponse
+         * @description One result for each crop or known face, in their order.
+         */
+        EmbedResponse: {
+            /** Results */
+            results: components["schemas"]["EmbeddedFace"][];
+            /** Processing Time Ms */
+            processing_time_ms: number;
+            model: components["schemas"]["ModelUsed"];
+            /** Request Id */
+            request_id: string;
+        };
+        /**
+         * EmbeddedFace
+         * @description The embedding of one crop or known face, or its error.
+         */
+        EmbeddedFace: {
+            /**
+             * File
+             * @description The file name in the form.
+             * @example face-17.jpg
+             */
+            file: string | null;
+            /**
+             * Status
+             * @description The status this face alone would have had.
+             * @example 200
+             */
+            status: number;
+            /**
+             * Embedding
+             * @description Unit vector: an array, or base64 of little-endian float32; null: see `error`.
+             */
+            embedding: number[] | string | null;
+            /**
+             * Crop
+             * @description What was embedded; null if it was not asked for.
+             */
+            crop: string | null;
+            error: components["schemas"]["ErrorResponse"] | null;
+        };
+        /**
          * ErrorResponse
          * @description The JSON of every error.
          */
@@ -400,6 +490,11 @@ export interface components {
              */
             reasons: ("too_small" | "blurred" | "extreme_pose" | "too_dark" | "too_bright" | "cut_off" | "low_confidence")[] | null;
             /**
+             * Crop
+             * @description The aligned face, 112×112 pixels, as base64 of a JPEG of quality 98; null if it was not asked for, or if `error` says why there is none. POST /embed takes it.
+             */
+            crop: string | null;
+            /**
              * Error
              * @description Why this face has no embedding, where it has none.
              */
@@ -435,6 +530,75 @@ export interface components {
             /** Image Height */
             image_height: number | null;
             error: components["schemas"]["ErrorResponse"] | null;
+        };
+        /**
+         * GroupOut
+         * @description Tracks that are taken for one person's.
+         */
+        GroupOut: {
+            /**
+             * Faces
+             * @description Places in the request, ascending.
+             */
+            faces: number[];
+            /**
+             * Tracks
+             * @description Places in `tracks`, ascending.
+             */
+            tracks: number[];
+            /**
+             * Representatives
+             * @description The best face, then faces that differ from those before them.
+             */
+            representatives: number[];
+            /**
+             * Embedding
+             * @description Mean of the tracks', of norm 1, as base64.
+             */
+            embedding: string | null;
+        };
+        /**
+         * GroupResponse
+         * @description Every face is in one track, and every track in one group.
+         */
+        GroupResponse: {
+            /**
+             * Tracks
+             * @description By their first faces.
+             */
+            tracks: components["schemas"]["TrackOut"][];
+            /**
+             * Groups
+             * @description Those of most faces first.
+             */
+            groups: components["schemas"]["GroupOut"][];
+            /**
+             * Track Labels
+             * @description The track of each face of the request.
+             */
+            track_labels: number[];
+            /**
+             * Group Labels
+             * @description The group of each face of the request.
+             */
+            group_labels: number[];
+            thresholds: components["schemas"]["GroupThresholds"];
+            /** Processing Time Ms */
+            processing_time_ms: number;
+            /** @description Whose embeddings they were taken for. */
+            model: components["schemas"]["ModelUsed"];
+            /** Request Id */
+            request_id: string;
+        };
+        /**
+         * GroupThresholds
+         * @description The similarities that were applied.
+         */
+        GroupThresholds: {
+            /** Group Similarity */
+            group_similarity: number;
+            /** Track Similarity */
+            track_similarity: number;
         };
         /**
          * HealthResponse
@@ -487,6 +651,23 @@ export interface components {
             runtime: components["schemas"]["RuntimeOut"] | null;
         };
         /**
+         * IdentificationPoint
+         * @description One face with the references of many ("which of these is it?"): the cosine to the nearest of
+         *     `people` people that a share of `false_positive_rate` of strangers reaches.
+         *
+         *     measured: with so many real people; else extrapolated from fewer.
+         */
+        IdentificationPoint: {
+            /** People */
+            people: number;
+            /** False Positive Rate */
+            false_positive_rate: number;
+            /** Similarity */
+            similarity: number;
+            /** Measured */
+            measured: boolean;
+        };
+        /**
          * LoadedPackOut
          * @description The loaded pack.
          */
@@ -497,19 +678,25 @@ export interface components {
             licence: string;
             /** Embedding Dimension */
             embedding_dimension: number;
+            threshold: components["schemas"]["ThresholdOut"];
+            /** @description Similarities by what is asked of them; null if nobody has measured them. */
+            operating_points: components["schemas"]["OperatingPoints"] | null;
             /**
              * Same Person Threshold
-             * @description Cosine similarity at and above which two faces count as the same person.
+             * @deprecated
+             * @description Now threshold.similarity. Guidance where it is not measured.
              */
             same_person_threshold: number | null;
             /**
              * Threshold Measured On
-             * @description Data set of the measurement; null if the threshold is not measured.
+             * @deprecated
+             * @description Now threshold.measured_on.
              */
             threshold_measured_on: string | null;
             /**
              * False Match Rate
-             * @description Share of pairs of different people that reach the threshold; null: unknown.
+             * @deprecated
+             * @description Now threshold.false_match_rate.
              */
             false_match_rate: number | null;
             /** Files */
@@ -567,6 +754,18 @@ export interface components {
             known: components["schemas"]["PackOut"][];
         };
         /**
+         * OperatingPoints
+         * @description Cosines by what is asked of them. Rates are shares, 0 to 1.
+         */
+        OperatingPoints: {
+            /** Measured On */
+            measured_on: string;
+            /** Verification */
+            verification: components["schemas"]["VerificationPoint"][];
+            /** Identification */
+            identification: components["schemas"]["IdentificationPoint"][];
+        };
+        /**
          * PackOut
          * @description A model pack.
          */
@@ -577,19 +776,25 @@ export interface components {
             licence: string;
             /** Embedding Dimension */
             embedding_dimension: number;
+            threshold: components["schemas"]["ThresholdOut"];
+            /** @description Similarities by what is asked of them; null if nobody has measured them. */
+            operating_points: components["schemas"]["OperatingPoints"] | null;
             /**
              * Same Person Threshold
-             * @description Cosine similarity at and above which two faces count as the same person.
+             * @deprecated
+             * @description Now threshold.similarity. Guidance where it is not measured.
              */
             same_person_threshold: number | null;
             /**
              * Threshold Measured On
-             * @description Data set of the measurement; null if the threshold is not measured.
+             * @deprecated
+             * @description Now threshold.measured_on.
              */
             threshold_measured_on: string | null;
             /**
              * False Match Rate
-             * @description Share of pairs of different people that reach the threshold; null: unknown.
+             * @deprecated
+             * @description Now threshold.false_match_rate.
              */
             false_match_rate: number | null;
             /** Files */
@@ -740,7 +945,7 @@ export interface components {
         ThresholdOut: {
             /**
              * Similarity
-             * @description Null if none is known for the pack.
+             * @description Null if none was measured for the pack.
              */
             similarity: number | null;
             /**
@@ -750,6 +955,57 @@ export interface components {
             false_match_rate: number | null;
             /** Measured On */
             measured_on: string | null;
+        };
+        /**
+         * TrackOut
+         * @description Faces of consecutive frames of one source that are one person's.
+         */
+        TrackOut: {
+            /**
+             * Faces
+             * @description Places in the request, from 0, by time.
+             */
+            faces: number[];
+            /**
+             * Group
+             * @description Place in `groups`.
+             */
+            group: number;
+            /** Source */
+            source: string | null;
+            /**
+             * Start
+             * @description Time of the first face, in seconds.
+             */
+            start: number | null;
+            /**
+             * End
+             * @description Time of the last one.
+             */
+            end: number | null;
+            /**
+             * Best
+             * @description The face of the best quality; else the nearest to the mean.
+             */
+            best: number;
+            /**
+             * Embedding
+             * @description Mean of the faces', of norm 1, as base64.
+             */
+            embedding: string | null;
+        };
+        /**
+         * VerificationPoint
+         * @description One face with one other ("are these two one person?"): the cosine that a share of
+         *     `false_match_rate` of pairs of two people reaches, and `true_match_rate` of those of one.
+         */
+        VerificationPoint: {
+            /** False Match Rate */
+            false_match_rate: number;
+            /** Similarity */
+            similarity: number;
+            /** True Match Rate */
+            true_match_rate: number;
         };
     };
     responses: never;
@@ -886,6 +1142,8 @@ export interface operations {
                 landmarks?: boolean;
                 /** @description Say whether a face is fit to be stored, and why not. */
                 quality?: boolean;
+                /** @description Return the aligned crop of each face, 112×112, as base64 of a JPEG. */
+                crops?: boolean;
             };
             header?: never;
             path?: never;
@@ -938,6 +1196,12 @@ export interface operations {
                      * @default true
                      */
                     quality?: boolean;
+                    /**
+                     * Crops
+                     * @description Return the aligned crop of each face, 112×112, as base64 of a JPEG.
+                     * @default false
+                     */
+                    crops?: boolean;
                 };
                 "image/*": string;
             };
@@ -1049,6 +1313,8 @@ export interface operations {
                 landmarks?: boolean;
                 /** @description Say whether a face is fit to be stored, and why not. */
                 quality?: boolean;
+                /** @description Return the aligned crop of each face, 112×112, as base64 of a JPEG. */
+                crops?: boolean;
             };
             header?: never;
             path?: never;
@@ -1103,6 +1369,12 @@ export interface operations {
                      * @default true
                      */
                     quality?: boolean;
+                    /**
+                     * Crops
+                     * @description Return the aligned crop of each face, 112×112, as base64 of a JPEG.
+                     * @default false
+                     */
+                    crops?: boolean;
                 };
             };
         };
@@ -1213,6 +1485,8 @@ export interface operations {
                 landmarks?: boolean;
                 /** @description Say whether a face is fit to be stored, and why not. */
                 quality?: boolean;
+                /** @description Return the aligned crop of each face, 112×112, as base64 of a JPEG. */
+                crops?: boolean;
             };
             header?: never;
             path?: never;
@@ -1263,6 +1537,12 @@ export interface operations {
                      * @default true
                      */
                     quality?: boolean;
+                    /**
+                     * Crops
+                     * @description Return the aligned crop of each face, 112×112, as base64 of a JPEG.
+                     * @default false
+                     */
+                    crops?: boolean;
                     /**
                      * Image Base64
                      * @description The image, as plain base64 or as a data: URL.
@@ -1362,6 +1642,769 @@ export interface operations {
             };
         };
     };
+    embed_faces: {
+        parameters: {
+            query?: {
+                /** @description `float`: an array; `base64`: little-endian float32. */
+                embedding_format?: "float" | "base64";
+                /** @description Return the aligned crop that was embedded, as base64 of a JPEG. */
+                crops?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** @description Aligned crops, 112×112 pixels. */
+                    files?: [
+                        string,
+                        ...string[]
+                    ];
+                    /**
+                     * Format: binary
+                     * @description Or else an image,
+                     */
+                    file?: string;
+                    /** @description and an array of objects with `landmarks` or `bbox`. */
+                    faces?: string;
+                    /**
+                     * Embedding Format
+                     * @description `float`: an array; `base64`: little-endian float32.
+                     * @default float
+                     * @enum {string}
+                     */
+                    embedding_format?: "float" | "base64";
+                    /**
+                     * Crops
+                     * @description Return the aligned crop that was embedded, as base64 of a JPEG.
+                     * @default false
+                     */
+                    crops?: boolean;
+                };
+                "application/json": {
+                    /**
+                     * Embedding Format
+                     * @description `float`: an array; `base64`: little-endian float32.
+                     * @default float
+                     * @enum {string}
+                     */
+                    embedding_format?: "float" | "base64";
+                    /**
+                     * Crops
+                     * @description Return the aligned crop that was embedded, as base64 of a JPEG.
+                     * @default false
+                     */
+                    crops?: boolean;
+                    /**
+                     * Crops Base64
+                     * @description Aligned crops, 112×112, as base64 or data: URLs.
+                     */
+                    crops_base64?: [
+                        string,
+                        ...string[]
+                    ] | null;
+                    /**
+                     * Image Base64
+                     * @description An image, as base64 or a data: URL.
+                     */
+                    image_base64?: string | null;
+                    /**
+                     * Faces
+                     * @description Where its faces are.
+                     */
+                    faces?: [
+                        {
+                            /**
+                             * Landmarks
+                             * @description Left eye, right eye, nose, mouth left, mouth right, as /detect has them.
+                             */
+                            landmarks?: [
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ],
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ],
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ],
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ],
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ]
+                            ] | null;
+                            /**
+                             * Bbox
+                             * @description [x1, y1, x2, y2]: the detector finds the landmarks.
+                             */
+                            bbox?: [
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ]
+                            ] | null;
+                        },
+                        ...{
+                            /**
+                             * Landmarks
+                             * @description Left eye, right eye, nose, mouth left, mouth right, as /detect has them.
+                             */
+                            landmarks?: [
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ],
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ],
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ],
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ],
+                                [
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ],
+                                    [
+                                        [
+                                            number,
+                                            number
+                                        ],
+                                        [
+                                            number,
+                                            number
+                                        ]
+                                    ]
+                                ]
+                            ] | null;
+                            /**
+                             * Bbox
+                             * @description [x1, y1, x2, y2]: the detector finds the landmarks.
+                             */
+                            bbox?: [
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ]
+                            ] | null;
+                        }[]
+                    ] | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Milliseconds of each stage: `decode;dur=3.10, queue;dur=0.05, …` */
+                    "Server-Timing"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmbedResponse"];
+                };
+            };
+            /** @description Not an image, or a bad parameter: skip it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description API keys are configured, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Over the limit of bytes or of pixels: skip it */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The queue is full: retry after the seconds in Retry-After */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Inference failed: retry with backoff */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Starting, recovering or draining: retry elsewhere */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No answer within REQUEST_TIMEOUT_S: retry */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Any error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
     compare_images: {
         parameters: {
             query?: {
@@ -1379,6 +2422,8 @@ export interface operations {
                 landmarks?: boolean;
                 /** @description Say whether a face is fit to be stored, and why not. */
                 quality?: boolean;
+                /** @description Return the aligned crop of each face, 112×112, as base64 of a JPEG. */
+                crops?: boolean;
             };
             header?: never;
             path?: never;
@@ -1433,6 +2478,12 @@ export interface operations {
                      * @default true
                      */
                     quality?: boolean;
+                    /**
+                     * Crops
+                     * @description Return the aligned crop of each face, 112×112, as base64 of a JPEG.
+                     * @default false
+                     */
+                    crops?: boolean;
                 };
             };
         };
@@ -1446,6 +2497,292 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CompareResponse"];
+                };
+            };
+            /** @description Not an image, or a bad parameter: skip it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description API keys are configured, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Over the limit of bytes or of pixels: skip it */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The queue is full: retry after the seconds in Retry-After */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Inference failed: retry with backoff */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Starting, recovering or draining: retry elsewhere */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description No answer within REQUEST_TIMEOUT_S: retry */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Any error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    group_faces: {
+        parameters: {
+            query?: {
+                /** @description Least mean cosine of the tracks of two groups that become one; by default the pack's at a false-match rate of 0.0001. */
+                group_similarity?: number | null;
+                /** @description Least cosine of a face to its track where their boxes overlap; elsewhere group_similarity. By default the pack's at a false-match rate of 0.01. */
+                track_similarity?: number | null;
+                /** @description Most seconds between two faces of a track. */
+                max_gap?: number;
+                /** @description Most representatives of a group. */
+                representatives?: number;
+                /** @description Of the mean embeddings of tracks and groups; `none`: null. */
+                embedding_format?: "none" | "base64";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Group Similarity
+                     * @description Least mean cosine of the tracks of two groups that become one; by default the pack's at a false-match rate of 0.0001.
+                     */
+                    group_similarity?: number | null;
+                    /**
+                     * Track Similarity
+                     * @description Least cosine of a face to its track where their boxes overlap; elsewhere group_similarity. By default the pack's at a false-match rate of 0.01.
+                     */
+                    track_similarity?: number | null;
+                    /**
+                     * Max Gap
+                     * @description Most seconds between two faces of a track.
+                     * @default 2.5
+                     */
+                    max_gap?: number;
+                    /**
+                     * Representatives
+                     * @description Most representatives of a group.
+                     * @default 5
+                     */
+                    representatives?: number;
+                    /**
+                     * Embedding Format
+                     * @description Of the mean embeddings of tracks and groups; `none`: null.
+                     * @default none
+                     * @enum {string}
+                     */
+                    embedding_format?: "none" | "base64";
+                    /** Faces */
+                    faces: [
+                        {
+                            /**
+                             * Time
+                             * @description Seconds within the source. Faces without a time are not tracked.
+                             */
+                            time?: number | null;
+                            /**
+                             * Bbox
+                             * @description [x1, y1, x2, y2], in pixels of the frame.
+                             */
+                            bbox?: [
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ]
+                            ] | null;
+                            /**
+                             * Quality
+                             * @description quality.score of /detect.
+                             */
+                            quality?: number | null;
+                            /**
+                             * Source
+                             * @description Which video the face is from; one and the same where it is left out.
+                             */
+                            source?: string | null;
+                            /**
+                             * Embedding
+                             * @description Base64 of little-endian float32, or an array; of the loaded pack's dimension. It need not have the norm 1.
+                             */
+                            embedding: string | number[];
+                        },
+                        ...{
+                            /**
+                             * Time
+                             * @description Seconds within the source. Faces without a time are not tracked.
+                             */
+                            time?: number | null;
+                            /**
+                             * Bbox
+                             * @description [x1, y1, x2, y2], in pixels of the frame.
+                             */
+                            bbox?: [
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ],
+                                [
+                                    number,
+                                    number,
+                                    number,
+                                    number
+                                ]
+                            ] | null;
+                            /**
+                             * Quality
+                             * @description quality.score of /detect.
+                             */
+                            quality?: number | null;
+                            /**
+                             * Source
+                             * @description Which video the face is from; one and the same where it is left out.
+                             */
+                            source?: string | null;
+                            /**
+                             * Embedding
+                             * @description Base64 of little-endian float32, or an array; of the loaded pack's dimension. It need not have the norm 1.
+                             */
+                            embedding: string | number[];
+                        }[]
+                    ];
+                };
+                "multipart/form-data": {
+                    /** Format: binary */
+                    embeddings: string;
+                    /** @description An array with an object for each embedding: `time`, `bbox`, `quality`, `source`, as in JSON. */
+                    faces?: string;
+                    /**
+                     * Group Similarity
+                     * @description Least mean cosine of the tracks of two groups that become one; by default the pack's at a false-match rate of 0.0001.
+                     */
+                    group_similarity?: number | null;
+                    /**
+                     * Track Similarity
+                     * @description Least cosine of a face to its track where their boxes overlap; elsewhere group_similarity. By default the pack's at a false-match rate of 0.01.
+                     */
+                    track_similarity?: number | null;
+                    /**
+                     * Max Gap
+                     * @description Most seconds between two faces of a track.
+                     * @default 2.5
+                     */
+                    max_gap?: number;
+                    /**
+                     * Representatives
+                     * @description Most representatives of a group.
+                     * @default 5
+                     */
+                    representatives?: number;
+                    /**
+                     * Embedding Format
+                     * @description Of the mean embeddings of tracks and groups; `none`: null.
+                     * @default none
+                     * @enum {string}
+                     */
+                    embedding_format?: "none" | "base64";
+                };
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Milliseconds of each stage: `decode;dur=3.10, queue;dur=0.05, …` */
+                    "Server-Timing"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupResponse"];
                 };
             };
             /** @description Not an image, or a bad parameter: skip it */

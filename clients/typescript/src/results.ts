@@ -12,6 +12,8 @@ export type Face = With<
   {
     /** Unit vector; null if it was not asked for, or if `error` says why. */
     embedding: Float32Array | null;
+    /** The aligned face, 112×112 pixels, as JPEG; null likewise. `embed` takes it. */
+    crop: Uint8Array | null;
   }
 >;
 export type Detection = With<Schemas['DetectResponse'], { faces: Face[] }>;
@@ -27,6 +29,36 @@ export type Batch = With<Schemas['BatchResponse'], { results: FileResult[] }>;
 export type ComparedImage = With<Schemas['ComparedImage'], { faces: Face[] }>;
 /** Who of image `a` is who of image `b`: pairs by descending similarity, and a verdict. */
 export type Comparison = With<Schemas['CompareResponse'], { a: ComparedImage; b: ComparedImage }>;
+/** A face whose place in an image is known; a Face is one. */
+export type KnownFace = { landmarks?: number[][] | null; bbox?: number[] };
+export type EmbeddedFace = With<
+  Schemas['EmbeddedFace'],
+  { embedding: Float32Array | null; crop: Uint8Array | null; error: ErrorAnswer | null }
+>;
+/** One result for each crop or face, in their order; errors are not thrown. */
+export type Embedded = With<Schemas['EmbedResponse'], { results: EmbeddedFace[] }>;
+
+/** A face with what is known of it; quality is `quality.score` of a Face. */
+export interface FaceToGroup {
+  embedding: Float32Array | readonly number[];
+  /** Seconds within the source; faces without a time are not tracked. */
+  time?: number | null;
+  bbox?: readonly number[] | null;
+  quality?: number | null;
+  /** Which video the face is from; one and the same where it is left out. */
+  source?: string | null;
+}
+export type Track = With<Schemas['TrackOut'], { embedding: Float32Array | null }>;
+export type Group = With<Schemas['GroupOut'], { embedding: Float32Array | null }>;
+/** Every face is in one track, and every track in one group. */
+export type Grouping = With<Schemas['GroupResponse'], { tracks: Track[]; groups: Group[] }>;
+export type GroupOptions = With<
+  Omit<NonNullable<paths['/group']['post']['parameters']['query']>, 'embedding_format'>,
+  {
+    /** Whether the mean embeddings of tracks and groups are returned. */
+    means?: boolean;
+  }
+>;
 export type Models = Schemas['ModelsResponse'];
 export type Health = Schemas['HealthResponse'];
 
@@ -50,6 +82,15 @@ export function similarity(a: Face | Float32Array, b: Face | Float32Array): numb
 /** An embedding as pgvector reads it: `[0.1,-0.2,…]`. */
 export function toVector(face: Face | Float32Array): string {
   return `[${embeddingOf(face).join(',')}]`;
+}
+
+/** What pgvector writes, `[0.1,-0.2,…]`, as an embedding. Throws a RangeError for anything else. */
+export function fromVector(text: string): Float32Array {
+  const numbers = /^\[[^[\]]+\]$/.test(text) ? text.slice(1, -1).split(',').map(Number) : [];
+  if (!numbers.length || !numbers.every(Number.isFinite) || /\[\s*,|,\s*[,\]]/.test(text)) {
+    throw new RangeError(`Not a vector: ${text.slice(0, 40)}`);
+  }
+  return Float32Array.from(numbers);
 }
 
 function embeddingOf(face: Face | Float32Array): Float32Array {
@@ -87,7 +128,31 @@ function fileError(status: number, raw: Schemas['ErrorResponse']): ErrorAnswer {
 }
 
 function face(raw: Schemas['FaceOut']): Face {
-  return { ...raw, embedding: typeof raw.embedding === 'string' ? decode(raw.embedding) : null };
+  return { ...raw, embedding: vector(raw.embedding), crop: bytes(raw.crop) };
+}
+
+export function embedded(raw: Schemas['EmbedResponse']): Embedded {
+  const results = raw.results.map((one) => ({
+    ...one,
+    embedding: vector(one.embedding),
+    crop: bytes(one.crop),
+    error: one.error && fileError(one.status, one.error),
+  }));
+  return { ...raw, results };
+}
+
+export function grouping(raw: Schemas['GroupResponse']): Grouping {
+  const tracks = raw.tracks.map((one) => ({ ...one, embedding: vector(one.embedding) }));
+  const groups = raw.groups.map((one) => ({ ...one, embedding: vector(one.embedding) }));
+  return { ...raw, tracks, groups };
+}
+
+function vector(raw: string | number[] | null): Float32Array | null {
+  return typeof raw === 'string' ? decode(raw) : null;
+}
+
+function bytes(raw: string | null | undefined): Uint8Array | null {
+  return raw ? Uint8Array.from(atob(raw), (byte) => byte.charCodeAt(0)) : null;
 }
 
 /** base64 of little-endian float32, which is how every machine that runs JavaScript has them. */

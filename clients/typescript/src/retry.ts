@@ -1,8 +1,13 @@
 /** When a request is sent again: after which answers, after which pause. */
 
+import { NoAnswer, type FaceServiceError } from './errors.js';
+
 /** How often a request is sent, and how long the pauses between are. */
 export interface Retry {
-  /** At most so many; 1 is never again. */
+  /**
+   * At most so many; 1 is never again. Where the service is away (see `isAway`), it is waited for
+   * until the deadline, and that counts for none.
+   */
   attempts: number;
   /**
    * The pause after the n-th attempt is any between 0 and min(capMs, baseMs * 2 ** (n - 1)) with
@@ -15,6 +20,26 @@ export interface Retry {
 
 /** Statuses that may be another one next time; 502 is a proxy's word for a broken connection. */
 export const TEMPORARY: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
+
+/** What a connection that nobody took is called by Node and by Bun. */
+const REFUSED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ConnectionRefused']);
+
+/**
+ * Whether nobody answers for the service, or it says that it does not serve now: it starts, ends, or
+ * is replaced. Nothing is known against the request then.
+ */
+export function isAway(error: FaceServiceError): boolean {
+  if (!(error instanceof NoAnswer)) {
+    return error.status === 502 || (error.status === 503 && error.code !== 'out_of_memory');
+  }
+  const codes = [error.cause, error.cause instanceof Error && error.cause.cause].map((cause) =>
+    cause instanceof Error && 'code' in cause ? String(cause.code) : '',
+  );
+  return codes.some((code) => REFUSED.has(code));
+}
+
+/** Least milliseconds between two attempts at a service that is away. */
+export const LEAST_PAUSE = 100;
 
 /** What setTimeout takes at most; it takes more for none at all. */
 export const LONGEST_TIMER = 2 ** 31 - 1;

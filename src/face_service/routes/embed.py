@@ -28,6 +28,7 @@ from face_service.schemas.embedding import (
     EmbedResponse,
     KnownFaceIn,
 )
+from face_service.schemas.inline import inline_schema
 from face_service.serialization import json_response, render_embedding, render_model
 from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.pipeline import Known
@@ -67,7 +68,7 @@ BODY: dict[str, Any] = {
                     "additionalProperties": False,
                 }
             },
-            "application/json": {"schema": EmbedRequest.model_json_schema()},
+            "application/json": {"schema": inline_schema(EmbedRequest)},
         },
     }
 }

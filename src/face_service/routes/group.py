@@ -22,6 +22,7 @@ from face_service.routes.detect import ERRORS, FILE
 from face_service.routes.forms import read_form_with_json
 from face_service.routes.group_bodies import Described, faces_of_bytes, faces_of_json
 from face_service.schemas.grouping import GroupingOptions, GroupRequest, GroupResponse, SeenFace
+from face_service.schemas.inline import inline_schema
 from face_service.serialization import json_response, render_model
 
 GROUP_RATE, TRACK_RATE = 0.0001, 0.01
@@ -33,7 +34,7 @@ BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": GroupRequest.model_json_schema()},
+            "application/json": {"schema": inline_schema(GroupRequest)},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",

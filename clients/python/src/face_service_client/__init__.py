@@ -6,8 +6,9 @@ with Client("http://localhost:8100") as client:
     faces = client.detect("frame.jpg", max_faces=1).faces
 """
 
-from .calls import Options
-from .client import AsyncClient, Client
+from .async_client import AsyncClient
+from .calls import GroupOptions, KnownFace, Options
+from .client import Client
 from .errors import (
     ConnectionFailed,
     DeadlinePassed,
@@ -26,55 +27,74 @@ from .errors import (
     Unavailable,
     UnexpectedAnswer,
 )
+from .groups import Embedded, EmbeddedFace, Group, Grouping, GroupThresholds, Track
 from .images import AsyncImage, Image
+from .many import Attempted
 from .results import (
     Batch,
     Comparison,
     Detection,
     Face,
     FileResult,
-    Health,
-    Models,
     ModelUsed,
-    Pack,
-    PackFile,
     Pair,
     Picture,
     Pose,
-    Processor,
     Quality,
     Reason,
-    Runtime,
     Threshold,
     Verdict,
+    from_vector,
     similarity,
+    to_vector,
 )
 from .retry import Retry
+from .status import (
+    Health,
+    IdentificationPoint,
+    Models,
+    OperatingPoints,
+    Pack,
+    PackFile,
+    Processor,
+    Runtime,
+    VerificationPoint,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AsyncClient",
     "AsyncImage",
+    "Attempted",
     "Batch",
     "Client",
     "Comparison",
     "ConnectionFailed",
     "DeadlinePassed",
     "Detection",
+    "Embedded",
+    "EmbeddedFace",
     "ErrorAnswer",
     "Face",
     "FaceServiceError",
     "FileResult",
+    "Group",
+    "GroupOptions",
+    "GroupThresholds",
+    "Grouping",
     "Health",
+    "IdentificationPoint",
     "Image",
     "InferenceFailed",
     "InvalidImage",
     "InvalidRequest",
+    "KnownFace",
     "ModelUsed",
     "Models",
     "NoAnswer",
     "NotReady",
+    "OperatingPoints",
     "Options",
     "Overloaded",
     "Pack",
@@ -91,9 +111,13 @@ __all__ = [
     "Threshold",
     "TimedOut",
     "TooLarge",
+    "Track",
     "Unauthorized",
     "Unavailable",
     "UnexpectedAnswer",
     "Verdict",
+    "VerificationPoint",
+    "from_vector",
     "similarity",
+    "to_vector",
 ]

@@ -48,7 +48,7 @@ class Body:
 
 
 def form(files: Sequence[tuple[str, Source]]) -> Body:
-    """multipart/form-data with a file for each (field, source)."""
+    """multipart/form-data with a file for each (field, source); JSON may come as a file, too."""
     boundary = secrets.token_hex(16)
     parts: list[bytes | Source] = []
     for field, source in files:

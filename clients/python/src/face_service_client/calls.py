@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypedDict, TypeVar
+from typing import Any, Generic, TypeAlias, TypedDict, TypeVar
 
-from . import bodies, results, wire
+import numpy as np
+import numpy.typing as npt
+
+from . import bodies, groups, results, status, wire
 from .bodies import Body
 from .images import AsyncImage, source_of
+from .results import Floats
 from .wire import Answer
 
 T = TypeVar("T")
@@ -20,7 +24,7 @@ class Options(TypedDict, total=False):
 
     min_score: least detection score, 0 to 1. max_faces: the best so many. min_face_size: least
     shorter side of a face's box inside the image, in pixels. embeddings, attributes, landmarks,
-    quality: whether they are computed and returned.
+    quality, crops: whether they are computed and returned.
     """
 
     min_score: float
@@ -30,6 +34,27 @@ class Options(TypedDict, total=False):
     attributes: bool
     landmarks: bool
     quality: bool
+    crops: bool
+
+
+class GroupOptions(TypedDict, total=False):
+    """What may be asked of a grouping; the service's own default for what is left out.
+
+    group_similarity: least mean cosine of the tracks of two groups that become one.
+    track_similarity: least cosine of a face to its track where their boxes overlap. max_gap: most
+    seconds between two faces of a track. representatives: most of a group. means: whether the mean
+    embeddings of tracks and groups are returned.
+    """
+
+    group_similarity: float
+    track_similarity: float
+    max_gap: float
+    representatives: int
+    means: bool
+
+
+KnownFace: TypeAlias = results.Face | Floats | Sequence[float] | Sequence[Sequence[float]]
+"""Where a face is: a Face, its landmarks (5, 2), or its box (4,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +101,74 @@ def compare(a: AsyncImage, b: AsyncImage, options: Options) -> Call[results.Comp
     return Call("POST", "/compare", wire.comparison, query, body)
 
 
-def models() -> Call[results.Models]:
+def embed(crops: Iterable[AsyncImage], crop: bool) -> Call[groups.Embedded]:
+    """POST /embed of aligned crops. Raises TypeError for one crop."""
+    if isinstance(crops, (str, bytes)):
+        raise TypeError("embed takes several crops")
+    body = bodies.form([("files", source_of(one)) for one in crops])
+    return Call("POST", "/embed", wire.embedded, embed_query(crop), body)
+
+
+def embed_faces(image: AsyncImage, faces: Iterable[KnownFace], crop: bool) -> Call[groups.Embedded]:
+    """POST /embed of the faces of an image. Raises TypeError for what is no face."""
+    places = json.dumps([place_of(face) for face in faces]).encode()
+    body = bodies.form([("file", source_of(image)), ("faces", source_of(places))])
+    return Call("POST", "/embed", wire.embedded, embed_query(crop), body)
+
+
+def place_of(face: KnownFace) -> dict[str, object]:
+    """Landmarks (5, 2) or box (4,) of a face, as JSON. Raises TypeError for anything else."""
+    if isinstance(face, results.Face):
+        face = face.bbox if face.landmarks is None else face.landmarks
+    if np.shape(face) not in ((5, 2), (4,)):
+        raise TypeError("A face is a Face, landmarks of the shape (5, 2), or a box of (4,)")
+    return {"bbox" if np.ndim(face) == 1 else "landmarks": np.asarray(face, float).tolist()}
+
+
+def embed_query(crop: bool) -> dict[str, str]:
+    """The query of POST /embed."""
+    return {"embedding_format": "base64", "crops": json.dumps(crop)}
+
+
+def group(
+    embeddings: Floats | Sequence[Floats],
+    known: Mapping[str, Sequence[object] | npt.NDArray[Any] | None],
+    options: GroupOptions,
+) -> Call[groups.Grouping]:
+    """POST /group. known: values for each face by the names of the wire, or None. Raises ValueError
+    where there are not as many as embeddings."""
+    vectors = np.ascontiguousarray(embeddings, np.dtype("<f4"))
+    if vectors.ndim != 2:
+        raise ValueError(f"Embeddings have the shape (n, dimension), not {vectors.shape}")
+    given = {
+        name: np.asarray(of_all, object) for name, of_all in known.items() if of_all is not None
+    }
+    for name, of_all in given.items():
+        if len(of_all) != len(vectors):
+            raise ValueError(f"{name}: {len(of_all)} of them for {len(vectors)} embeddings")
+    faces = [
+        {name: of_all[place] for name, of_all in given.items()} for place in range(len(vectors))
+    ]
+    files = [("embeddings", source_of(vectors.tobytes()))]
+    if given:
+        files.append(("faces", source_of(json.dumps(faces, default=plain).encode())))
+    wanted = dict(options)
+    query = {"embedding_format": "base64" if wanted.pop("means", False) else "none"}
+    query |= {name: json.dumps(value) for name, value in wanted.items() if value is not None}
+    return Call("POST", "/group", wire.grouping, query, bodies.form(files))
+
+
+def plain(value: Any) -> Any:
+    """A value of NumPy as one of JSON."""
+    return value.tolist()
+
+
+def models() -> Call[status.Models]:
     """GET /models."""
     return Call("GET", "/models", wire.models)
 
 
-def health() -> Call[results.Health]:
+def health() -> Call[status.Health]:
     """GET /health; a 503 is read as well."""
     return Call("GET", "/health", wire.health, accepted=frozenset({200, 503}), retried=False)
 

@@ -1,25 +1,28 @@
-"""Client and AsyncClient: the same calls, sent by threads or by an event loop."""
+"""Client: calls that block, sent by threads."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 import httpx
 
 from . import calls
-from .calls import Call, Options
+from .calls import Call, GroupOptions, KnownFace, Options
 from .errors import ConnectionFailed, TimedOut
-from .images import AsyncImage, Image
-from .results import Batch, Comparison, Detection, Health, Models
+from .groups import Embedded, Grouping
+from .images import Image
+from .many import Attempted, in_threads
+from .results import Batch, Comparison, Detection, Floats
 from .retry import Attempts, Config, Retry
+from .status import Health, Models
 from .wire import Answer
 
 T = TypeVar("T")
+I = TypeVar("I", bound=Image)  # noqa: E741
 
 BASE_URL = "http://localhost:8100"
 TIMEOUT_S = 35.0
@@ -41,8 +44,9 @@ class Client:
 
     Every method takes `request_id`, the id under which the service logs the call (a new one
     where it is left out; letters, digits and `._:-`), and raises the errors of
-    `face_service_client.errors`. 429, 500, 502, 503, 504, broken connections and timeouts are
-    tried again; anything else is raised at once.
+    `face_service_client.errors`. 429, 500, 504, broken connections and timeouts are tried again;
+    where nobody listens, or a 502 or 503 says that the service is away, it is waited for until
+    `deadline`. Anything else is raised at once.
     """
 
     def __init__(
@@ -90,6 +94,58 @@ class Client:
     ) -> Comparison:
         """Who of image `a` is who of image `b`. Embeddings only with `embeddings=True`."""
         return self._run(calls.compare(a, b, options), request_id)
+
+    def detect_all(
+        self, images: Iterable[I], *, parallel: int = 4, **options: Unpack[Options]
+    ) -> Iterator[Attempted[I, Detection]]:
+        """Every face of many images, `parallel` at a time: an answer for each, in their order.
+
+        Images are taken as they are needed, and at most twice `parallel` are held. What cannot be
+        read, or was given up, has its error in its place; Unauthorized is raised.
+        """
+
+        def one(image: I) -> Detection:
+            return self._run(calls.detect(image, options), None)
+
+        return in_threads(images, one, parallel)
+
+    def embed(
+        self, crops: Iterable[Image], *, crop: bool = False, request_id: str | None = None
+    ) -> Embedded:
+        """The embeddings of aligned crops, 112×112, as `crops=True` returns them."""
+        return self._run(calls.embed(crops, crop), request_id)
+
+    def embed_faces(
+        self,
+        image: Image,
+        faces: Iterable[KnownFace],
+        *,
+        crop: bool = False,
+        request_id: str | None = None,
+    ) -> Embedded:
+        """The embeddings of faces of an image whose landmarks are known, without detection; where
+        only a box is known, with it."""
+        return self._run(calls.embed_faces(image, faces, crop), request_id)
+
+    def group(
+        self,
+        embeddings: Floats | Sequence[Floats],
+        *,
+        times: Sequence[float | None] | Floats | None = None,
+        boxes: Sequence[object] | Floats | None = None,
+        quality: Sequence[float | None] | Floats | None = None,
+        sources: Sequence[str | None] | None = None,
+        request_id: str | None = None,
+        **options: Unpack[GroupOptions],
+    ) -> Grouping:
+        """Which faces are one person's, from their embeddings, shape (n, 512).
+
+        times: seconds within the source. boxes: (n, 4). quality: `quality.score` of each. sources:
+        which video each is from. Faces with a time become tracks first. The result names faces by
+        their places.
+        """
+        known = {"time": times, "bbox": boxes, "quality": quality, "source": sources}
+        return self._run(calls.group(embeddings, known, options), request_id)
 
     def models(self, *, request_id: str | None = None) -> Models:
         """The loaded pack and the known ones: licences, thresholds, files."""
@@ -144,115 +200,3 @@ class Client:
         finally:
             response.close()
         return Answer(response.status_code, response.headers, received)
-
-
-class AsyncClient:
-    """Client for asyncio: the same arguments, methods and errors, awaited.
-
-    Images may be asynchronous iterables as well; files are read in threads. `deadline` ends a
-    call on the second. A call that is cancelled closes its connection, and the service drops
-    the work.
-    """
-
-    def __init__(
-        self,
-        base_url: str = BASE_URL,
-        *,
-        api_key: str | None = None,
-        timeout: float = TIMEOUT_S,
-        deadline: float = DEADLINE_S,
-        retry: Retry | None = None,
-        http: httpx.AsyncClient | None = None,
-    ) -> None:
-        self._config = Config(base_url, api_key, timeout, deadline, retry or Retry())
-        self._http = http or httpx.AsyncClient()
-        self._http_is_ours = http is None
-
-    async def detect(
-        self, image: AsyncImage, *, request_id: str | None = None, **options: Unpack[Options]
-    ) -> Detection:
-        """As Client.detect."""
-        return await self._run(calls.detect(image, options), request_id)
-
-    async def detect_batch(
-        self,
-        images: Iterable[AsyncImage],
-        *,
-        request_id: str | None = None,
-        **options: Unpack[Options],
-    ) -> Batch:
-        """As Client.detect_batch."""
-        return await self._run(calls.detect_batch(images, options), request_id)
-
-    async def extract_embedding(
-        self, image: AsyncImage, *, request_id: str | None = None, **options: Unpack[Options]
-    ) -> Detection:
-        """As Client.extract_embedding."""
-        return await self._run(calls.extract_embedding(image, options), request_id)
-
-    async def compare(
-        self,
-        a: AsyncImage,
-        b: AsyncImage,
-        *,
-        request_id: str | None = None,
-        **options: Unpack[Options],
-    ) -> Comparison:
-        """As Client.compare."""
-        return await self._run(calls.compare(a, b, options), request_id)
-
-    async def models(self, *, request_id: str | None = None) -> Models:
-        """As Client.models."""
-        return await self._run(calls.models(), request_id)
-
-    async def health(self, *, request_id: str | None = None) -> Health:
-        """As Client.health."""
-        return await self._run(calls.health(), request_id)
-
-    async def ready(self, *, request_id: str | None = None) -> bool:
-        """As Client.ready."""
-        try:
-            return await self._run(calls.ready(), request_id)
-        except (ConnectionFailed, TimedOut):
-            return False
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._http_is_ours:
-            await self._http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def _run(self, call: Call[T], request_id: str | None) -> T:
-        attempts = Attempts(call, self._config, request_id or uuid.uuid4().hex)
-        while not attempts.done:
-            await asyncio.sleep(attempts.pause)
-            try:
-                answer = await self._exchange(attempts)
-            except httpx.RequestError as error:
-                attempts.broke(error)
-            else:
-                attempts.answered(answer)
-        return attempts.result
-
-    async def _exchange(self, attempts: Attempts[T]) -> Answer:
-        body = attempts.call.body
-        content = body.pieces_async() if body else None
-        request = self._http.build_request(**attempts.request(), content=content)
-        try:
-            async with asyncio.timeout(attempts.left) as limit:
-                response = await self._http.send(request)
-        except TimeoutError as error:
-            if limit.expired():
-                raise attempts.expired() from error
-            raise
-        return Answer(response.status_code, response.headers, response.content)

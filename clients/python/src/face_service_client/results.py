@@ -57,7 +57,7 @@ class Face:
     embedding: float32 (512,) of length 1, None if not asked for or if `error` says why.
     landmarks: float32 (5, 2) in pixels: left eye, right eye, nose, mouth left, mouth right, as
     seen in the picture. usable: whether it is fit to be stored, reasons: why not. What was not
-    asked for is None.
+    asked for is None. crop: the aligned face, 112×112 pixels, as JPEG; `embed` takes it.
     """
 
     bbox: Floats
@@ -69,6 +69,7 @@ class Face:
     quality: Quality | None = None
     usable: bool | None = None
     reasons: tuple[Reason, ...] | None = None
+    crop: bytes | None = None
     error: str | None = None
 
 
@@ -180,94 +181,6 @@ class Comparison(Answered):
     threshold: Threshold
 
 
-@dataclass(frozen=True, slots=True)
-class Processor:
-    """The processor. class_name: one word for processors that compute alike. instruction_sets:
-    those that decide how networks are computed. precision: how bf16 and int8 are computed."""
-
-    name: str
-    class_name: str
-    instruction_sets: tuple[str, ...]
-    precision: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What computes: execution providers that were asked for, that ONNX Runtime was built with,
-    and that compute, best first. placement: by network and provider, how many of its nodes run
-    there. warnings: what is not as it should be, though it computes. processor: None from a
-    service that does not name it."""
-
-    asked: tuple[str, ...]
-    offered: tuple[str, ...]
-    taken: tuple[str, ...]
-    placement: Mapping[str, Mapping[str, int]]
-    warnings: tuple[str, ...] = ()
-    processor: Processor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PackFile:
-    """One network of a pack."""
-
-    role: str
-    file: str
-    sha256: str
-    licence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    """A model pack; `precision` and all after it belong to the loaded one only.
-
-    same_person_threshold: similarity from which two faces are taken for one person.
-    false_match_rate: share of pairs of two people who reach it. None: not known.
-    """
-
-    name: str
-    licence: str
-    embedding_dimension: int
-    same_person_threshold: float | None
-    threshold_measured_on: str | None
-    files: tuple[PackFile, ...]
-    false_match_rate: float | None = None
-    precision: str | None = None
-    onnx_providers: tuple[str, ...] = ()
-    fallback: str | None = None
-    runtime: Runtime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """The pack that is loaded (None until it is) and those known by name."""
-
-    loaded: Pack | None
-    known: tuple[Pack, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Whether faces can be had, and what would compute them.
-
-    status: `healthy`, or why not. detail: what went wrong. progress: what is done while it
-    starts. fallback: why the provider that was asked for does not compute.
-    """
-
-    status: str
-    version: str
-    model: str
-    onnx_providers: tuple[str, ...]
-    embedding_dimension: int | None
-    detail: str | None
-    uptime_seconds: float
-    threads: int | None
-    recogniser: str | None
-    precision: str | None
-    progress: str | None = None
-    fallback: str | None = None
-    runtime: Runtime | None = None
-
-
 def similarity(a: Face | Floats, b: Face | Floats) -> float:
     """Cosine of two faces, -1 to 1, of embeddings that one and the same model has made.
 
@@ -275,6 +188,21 @@ def similarity(a: Face | Floats, b: Face | Floats) -> float:
     """
     # Rounding makes the cosine of a face with itself 1.0000001.
     return float(np.clip(np.dot(_embedding(a), _embedding(b)), -1, 1))
+
+
+def to_vector(face: Face | Floats) -> str:
+    """An embedding as pgvector reads it, `[0.1,-0.2,…]`. Raises ValueError for a face without."""
+    return f"[{','.join(map(repr, _embedding(face).tolist()))}]"
+
+
+def from_vector(text: str) -> Floats:
+    """What pgvector writes, as float32. Raises ValueError for anything else."""
+    if not (text.startswith("[") and text.endswith("]")):
+        raise ValueError(f"Not a vector: {text[:40]}")
+    found = np.array([float(number) for number in text[1:-1].split(",")], np.float32)
+    if not np.isfinite(found).all():
+        raise ValueError(f"Not a vector: {text[:40]}")
+    return found
 
 
 def _embedding(face: Face | Floats) -> Floats:

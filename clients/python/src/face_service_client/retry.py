@@ -24,6 +24,8 @@ E = TypeVar("E", bound=FaceServiceError)
 
 TEMPORARY = frozenset({429, 500, 502, 503, 504})
 """Statuses that may be another one next time; 502 is a proxy's word for a broken connection."""
+LEAST_PAUSE_S = 0.1
+"""Between two attempts at a service that is away."""
 ADDRESS = re.compile(r"https?://[^/]", re.IGNORECASE)
 SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 """What a header can carry, of what anybody would call a key or an id."""
@@ -33,8 +35,9 @@ SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 class Retry:
     """How often a request is sent, and how long the pauses between are.
 
-    attempts: at most so many; 1 is never again. The pause after the n-th is any between 0 and
-    min(cap, base * 2 ** (n - 1)) seconds with equal chance ("full jitter": callers who were
+    attempts: at most so many; 1 is never again. Where the service is away (see `is_away`), it is
+    waited for until the deadline, and that counts for none. The pause after the n-th is any between
+    0 and min(cap, base * 2 ** (n - 1)) seconds with equal chance ("full jitter": callers who were
     refused together do not come back together), on top of what Retry-After asks for.
     """
 
@@ -89,6 +92,7 @@ class Attempts(Generic[T]):
         self.done = False
         self.pause = 0.0
         self._sent = 0
+        self._counted = 0
         self._end = time.monotonic() + config.deadline
 
     @property
@@ -151,8 +155,11 @@ class Attempts(Generic[T]):
 
     def _again(self, error: FaceServiceError, asked: float = 0) -> None:
         """Set `pause`, or raise the error, with a note why this was the last attempt."""
-        self.pause = asked + self.config.retry.pause(self._sent)
-        if not self.call.retried or self._sent >= self.config.retry.attempts:
+        away = is_away(error)
+        self._counted += not away
+        jitter = self.config.retry.pause(self._sent)
+        self.pause = asked + (max(jitter, LEAST_PAUSE_S) if away else jitter)
+        if not self.call.retried or max(self._counted, 1) >= self.config.retry.attempts:
             raise error
         if self.call.body and self.call.body.spent:
             error.note = "not again, since its image can be read only once"
@@ -190,6 +197,14 @@ class Attempts(Generic[T]):
         self, kind: type[E], detail: str, status: int | None = None, code: str = "no_answer"
     ) -> E:
         return kind(detail, status, code, self.request_id, self._sent)
+
+
+def is_away(error: FaceServiceError) -> bool:
+    """Whether nobody answers for the service, or it says that it does not serve now: it starts,
+    ends, or is replaced. Nothing is known against the request then."""
+    if error.status is None:
+        return isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout))
+    return error.status == 502 or (error.status == 503 and error.code != "out_of_memory")
 
 
 def bounded(seconds: float) -> float | None:

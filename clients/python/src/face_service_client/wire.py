@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .errors import ErrorAnswer, error_type
+from .groups import Embedded, EmbeddedFace, Group, Grouping, GroupThresholds, Track
 from .results import (
     Batch,
     Comparison,
@@ -18,19 +19,24 @@ from .results import (
     Face,
     FileResult,
     Floats,
-    Health,
-    Models,
     ModelUsed,
-    Pack,
-    PackFile,
     Pair,
     Picture,
     Pose,
-    Processor,
     Quality,
     Reason,
-    Runtime,
     Threshold,
+)
+from .status import (
+    Health,
+    IdentificationPoint,
+    Models,
+    OperatingPoints,
+    Pack,
+    PackFile,
+    Processor,
+    Runtime,
+    VerificationPoint,
 )
 
 T = TypeVar("T")
@@ -86,6 +92,42 @@ def comparison(answer: Answer) -> Comparison:
     )
 
 
+def embedded(answer: Answer) -> Embedded:
+    """An EmbedResponse."""
+    raw = answer.json()
+    results = tuple(
+        _make(
+            EmbeddedFace,
+            one,
+            embedding=_decode(one["embedding"]),
+            crop=_bytes(one["crop"]),
+            error=_file_error(one),
+        )
+        for one in raw["results"]
+    )
+    return _make(Embedded, raw, results=results, **_common(answer, raw))
+
+
+def grouping(answer: Answer) -> Grouping:
+    """A GroupResponse."""
+    raw = answer.json()
+    return _make(
+        Grouping,
+        raw,
+        tracks=tuple(_members(Track, one) for one in raw["tracks"]),
+        groups=tuple(_members(Group, one) for one in raw["groups"]),
+        track_labels=tuple(raw["track_labels"]),
+        group_labels=tuple(raw["group_labels"]),
+        thresholds=_make(GroupThresholds, raw["thresholds"]),
+        **_common(answer, raw),
+    )
+
+
+def _members(kind: type[T], raw: Any) -> T:
+    lists = {name: tuple(value) for name, value in raw.items() if isinstance(value, list)}
+    return _make(kind, raw, **lists, embedding=_decode(raw["embedding"]))
+
+
 def models(answer: Answer) -> Models:
     """A ModelsResponse."""
     raw = answer.json()
@@ -114,6 +156,7 @@ def _faces(raw: Any) -> tuple[Face, ...]:
             landmarks=_points(face["landmarks"]),
             quality=_quality(face.get("quality")),
             reasons=_words(face.get("reasons")),
+            crop=_bytes(face.get("crop")),
         )
         for face in raw["faces"]
     )
@@ -123,6 +166,10 @@ def _decode(text: str | None) -> Floats | None:
     if text is None:
         return None
     return np.frombuffer(base64.b64decode(text), np.dtype("<f4")).astype(np.float32)
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
 
 
 def _points(raw: Any) -> Floats | None:
@@ -144,6 +191,18 @@ def _pack(raw: Any) -> Pack:
         files=tuple(_make(PackFile, file) for file in raw["files"]),
         onnx_providers=tuple(raw.get("onnx_providers", ())),
         runtime=_runtime(raw.get("runtime")),
+        threshold=_make(Threshold, raw["threshold"]) if raw.get("threshold") else None,
+        operating_points=_operating_points(raw.get("operating_points")),
+    )
+
+
+def _operating_points(raw: Any) -> OperatingPoints | None:
+    if raw is None:
+        return None
+    return OperatingPoints(
+        raw["measured_on"],
+        tuple(_make(VerificationPoint, one) for one in raw["verification"]),
+        tuple(_make(IdentificationPoint, one) for one in raw["identification"]),
     )
 
 

@@ -1,0 +1,129 @@
+"""What the service says of itself and of model packs, as dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .results import Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """The processor. class_name: one word for processors that compute alike. instruction_sets:
+    those that decide how networks are computed. precision: how bf16 and int8 are computed."""
+
+    name: str
+    class_name: str
+    instruction_sets: tuple[str, ...]
+    precision: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What computes: execution providers that were asked for, that ONNX Runtime was built with,
+    and that compute, best first. placement: by network and provider, how many of its nodes run
+    there. warnings: what is not as it should be, though it computes. processor: None from a
+    service that does not name it."""
+
+    asked: tuple[str, ...]
+    offered: tuple[str, ...]
+    taken: tuple[str, ...]
+    placement: Mapping[str, Mapping[str, int]]
+    warnings: tuple[str, ...] = ()
+    processor: Processor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PackFile:
+    """One network of a pack."""
+
+    role: str
+    file: str
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationPoint:
+    """One face with one other: the similarity that a share of `false_match_rate` of pairs of two
+    people reaches, and `true_match_rate` of those of one. Rates are 0 to 1."""
+
+    false_match_rate: float
+    similarity: float
+    true_match_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class IdentificationPoint:
+    """One face with the references of many: the similarity to the nearest of `people` people that a
+    share of `false_positive_rate` of strangers reaches. measured: not extrapolated from fewer."""
+
+    people: int
+    false_positive_rate: float
+    similarity: float
+    measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoints:
+    """Similarities by what is asked of them."""
+
+    measured_on: str
+    verification: tuple[VerificationPoint, ...]
+    identification: tuple[IdentificationPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A model pack; `precision` and all after it belong to the loaded one only.
+
+    threshold: from which similarity two faces are taken for one person. operating_points: that for
+    one with one, and for one of many; None where nobody has measured it. The three fields after
+    them are former names of what `threshold` has.
+    """
+
+    name: str
+    licence: str
+    embedding_dimension: int
+    same_person_threshold: float | None
+    threshold_measured_on: str | None
+    files: tuple[PackFile, ...]
+    false_match_rate: float | None = None
+    threshold: Threshold | None = None
+    operating_points: OperatingPoints | None = None
+    precision: str | None = None
+    onnx_providers: tuple[str, ...] = ()
+    fallback: str | None = None
+    runtime: Runtime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The pack that is loaded (None until it is) and those known by name."""
+
+    loaded: Pack | None
+    known: tuple[Pack, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether faces can be had, and what would compute them.
+
+    status: `healthy`, or why not. detail: what went wrong. progress: what is done while it
+    starts. fallback: why the provider that was asked for does not compute.
+    """
+
+    status: str
+    version: str
+    model: str
+    onnx_providers: tuple[str, ...]
+    embedding_dimension: int | None
+    detail: str | None
+    uptime_seconds: float
+    threads: int | None
+    recogniser: str | None
+    precision: str | None
+    progress: str | None = None
+    fallback: str | None = None
+    runtime: Runtime | None = None
