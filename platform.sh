@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # The whole platform on one machine: ./platform.sh, then http://localhost:3000
 # DATABASE_URL, FACE_SERVICE_URL and FFMPEG, where they are set, take the place of a PostgreSQL, a
-# face service and an FFmpeg of its own. What it installs and keeps lies in .platform and platform/.
+# face service and an FFmpeg of its own. Uploads and the database lie in PLATFORM_HOME (.platform).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=scripts/bootstrap.sh
 . scripts/bootstrap.sh
-export DATA_DIR=${DATA_DIR:-$PWD/.platform/uploads}
+home=$(realpath -m "${PLATFORM_HOME:-.platform}")
+mkdir -p "$home"
+export DATA_DIR=${DATA_DIR:-$home/uploads}
 
 # install_bun: Bun and what platform/package-lock.json pins. npm from PyPI where there is none.
 install_bun() {
@@ -37,12 +39,12 @@ if [[ -z ${DATABASE_URL:-} || -z ${FFMPEG:-$(command -v ffmpeg)} ]]; then
   install_locked .platform/python requirements-platform.lock
 fi
 if [[ -z ${DATABASE_URL:-} ]]; then
-  postgres=.platform/postgres
+  postgres=$home/postgres
   rm -f "$postgres/url"
-  .platform/python/bin/python scripts/postgres.py "$postgres" >.platform/postgres.log 2>&1 &
+  .platform/python/bin/python scripts/postgres.py "$postgres" >"$home/postgres.log" 2>&1 &
   children+=($!)
   until [[ -s $postgres/url ]]; do
-    kill -0 "${children[-1]}" 2>/dev/null || { cat .platform/postgres.log >&2; exit 1; }
+    kill -0 "${children[-1]}" 2>/dev/null || { cat "$home/postgres.log" >&2; exit 1; }
     sleep 0.2
   done
   DATABASE_URL=$(<"$postgres/url")

@@ -56,9 +56,15 @@ class Installation:
     def run(self, program: str, *arguments: str | Path, **options: Any) -> None:
         """Run a program to its end, which must be a good one."""
         command = [self.bin / program, *arguments]
-        done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, **self.user, **options
-        )
+        try:
+            done = subprocess.run(
+                command, cwd=self.folder, capture_output=True, text=True, **self.user, **options
+            )
+        except PermissionError as error:
+            raise SystemExit(
+                f"PostgreSQL does not run as root, and nobody cannot reach {self.folder}: "
+                "take a folder elsewhere (PLATFORM_HOME of platform.sh)"
+            ) from error
         if done.returncode:
             raise SystemExit(f"{program}: {done.stderr.strip() or done.stdout.strip()}")
 

@@ -101,7 +101,7 @@ CREATE TABLE video_face_detections (
   picture   bytea,
   track_id  integer REFERENCES video_tracks ON DELETE CASCADE
 );
-CREATE INDEX ON video_face_detections (video_id);
+CREATE INDEX ON video_face_detections (video_id, frame_ms);
 CREATE INDEX ON video_face_detections (track_id);
 
 CREATE TABLE creator_references (
@@ -211,6 +211,16 @@ AS $$
   WHERE e.model_id = model
   ORDER BY e.embedding <=> face
   LIMIT 200
+$$;
+
+-- Whether two appearances share a frame, and so are two people.
+CREATE FUNCTION seen_together(one integer, other integer) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT FROM video_tracks t
+    JOIN video_face_detections d ON d.track_id = t.id
+    JOIN video_face_detections e ON e.video_id = d.video_id AND e.frame_ms = d.frame_ms
+    JOIN video_tracks u ON u.id = e.track_id
+    WHERE t.appearance_id = one AND u.appearance_id = other)
 $$;
 
 -- One vote a track: the mean of its kept faces, of norm 1; then the mean of the tracks.

@@ -163,6 +163,11 @@ def psql(database: str, statement: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+STRENGTH = ("rejected", "suggested", "automatic", "confirmed")
+
+
 def tags(video: dict[str, Any]) -> dict[str, str]:
-    """Who is tagged in a video, and how: `{"Ana_Guevara": "automatic"}`."""
-    return {tag["name"]: tag["state"] for person in video["people"] for tag in person["tags"]}
+    """Who is tagged in a video, and how at best: `{"Ana_Guevara": "automatic"}`."""
+    found = [tag for person in video["people"] for tag in person["tags"]]
+    found.sort(key=lambda tag: STRENGTH.index(tag["state"]))
+    return {tag["name"]: tag["state"] for tag in found}

@@ -54,12 +54,11 @@ def test_the_known_are_tagged_and_say_why(backend: Backend, video: int) -> None:
     found = backend.analysed(video)
     assert tags(found) == {PEOPLE[0]: "automatic", PEOPLE[1]: "automatic"}
     assert found["frames"] == 7 and found["frames_skipped"] == 0
-    for person in found["people"]:
-        for tag in person["tags"]:
-            assert tag["similarity"] >= tag["threshold"] > 0
-            assert tag["similarity"] > tag["second"]["similarity"]
-            assert (person["faces"], person["frames"]) == (3, 3)
-            assert person["tracks"] == [{"first_ms": 0, "last_ms": 2000}]
+    for person in found["people"][:2]:
+        [tag] = person["tags"]
+        assert tag["similarity"] >= tag["threshold"] > tag["second"]["similarity"]
+        assert (person["faces"], person["frames"]) == (3, 3)
+        assert person["tracks"] == [{"first_ms": 0, "last_ms": 2000}]
 
 
 def test_the_unknown_is_a_group_with_faces(backend: Backend, video: int) -> None:

@@ -1,4 +1,5 @@
 import { type Queries, row, rows } from '../database/connect.ts';
+import { joinGroup, leaveGroup } from './groups.ts';
 import type { Model } from './models.ts';
 import { type Neighbour, nearestCreators } from './search.ts';
 import type { Thresholds } from './thresholds.ts';
@@ -46,8 +47,13 @@ export async function decide(
       VALUES (${appearance}, ${first.creator_id}, ${found}, ${model.id}, ${first.similarity},
         ${limits[found]}, ${second?.creator_id ?? null}, ${second?.similarity ?? null})`;
   }
-  if (found === 'automatic') await leaveGroup(sql, appearance);
-  else await joinGroup(sql, model, limits, appearance, known.embedding);
+  if (first && found === 'automatic') {
+    await leaveGroup(sql, appearance);
+    const weaker = await yieldToNearer(sql, first.creator_id, known.video_id);
+    for (const id of weaker) await joinGroup(sql, model, limits, id);
+  } else {
+    await joinGroup(sql, model, limits, appearance);
+  }
 }
 
 /** The nearest creators that nobody has said are not in this video. */
@@ -65,36 +71,23 @@ async function candidates(
   return nearest.filter(({ creator_id }) => !ids.has(creator_id));
 }
 
-/** Takes somebody who is known now out of the unknown. */
-export async function leaveGroup(sql: Queries, appearance: number): Promise<void> {
-  await sql`UPDATE appearances SET group_id = NULL WHERE id = ${appearance}`;
-  await sql`
-    DELETE FROM face_groups g WHERE NOT EXISTS (SELECT FROM appearances a WHERE a.group_id = g.id)`;
-}
-
-/** Puts somebody unknown beside the nearest of the unknown, or into a group of their own. */
-async function joinGroup(
-  sql: Queries,
-  model: Model,
-  { automatic }: Thresholds,
-  appearance: number,
-  face: string,
-): Promise<void> {
-  const grouped = await row(sql`
-    SELECT group_id FROM appearances WHERE id = ${appearance} AND group_id IS NOT NULL`);
-  if (grouped) return;
-  const found = await row<{ group_id: number }>(sql`
-    SELECT a.group_id
-    FROM nearest_appearances(${model.id}, ${face}::halfvec) n
-    JOIN appearances a ON a.id = n.appearance_id
-    WHERE a.group_id IS NOT NULL AND n.similarity >= ${automatic}
-    ORDER BY n.similarity DESC
-    LIMIT 1`);
-  const group =
-    found ??
-    (await row<{ group_id: number }>(sql`
-      INSERT INTO face_groups DEFAULT VALUES RETURNING id AS group_id`))!;
-  await sql`UPDATE appearances SET group_id = ${group.group_id} WHERE id = ${appearance}`;
+/**
+ * Nobody is twice in one frame: of those who are tagged automatically there, all but the nearest are
+ * only suggested.
+ */
+async function yieldToNearer(sql: Queries, creator: number, video: number): Promise<number[]> {
+  const weaker = await rows<{ id: number }>(sql`
+    UPDATE video_tags t SET state = 'suggested'
+    FROM appearances a
+    WHERE a.id = t.appearance_id AND a.video_id = ${video}
+      AND t.creator_id = ${creator} AND t.state = 'automatic'
+      AND EXISTS (
+        SELECT FROM video_tags o
+        WHERE o.creator_id = t.creator_id AND o.appearance_id <> t.appearance_id
+          AND (o.state = 'confirmed' OR o.state = 'automatic' AND o.similarity >= t.similarity)
+          AND seen_together(o.appearance_id, t.appearance_id))
+    RETURNING t.appearance_id AS id`);
+  return weaker.map(({ id }) => id);
 }
 
 /** Somebody whom a person has recognised. What was thought of them before is gone. */

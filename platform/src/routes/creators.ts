@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import { type Queries, row, rows } from '../database/connect.ts';
 import { ApiError, notFound } from '../http/errors.ts';
 import { enqueue } from '../jobs/queue.ts';
+import { dropEmptyGroups } from '../recognition/groups.ts';
 import { lockDecisions } from '../recognition/models.ts';
 import { Creator, CreatorInFull, Id, Naming, type Photo, type Reference } from './schemas.ts';
 

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import { type Queries, row, rows } from '../database/connect.ts';
 import { notFound } from '../http/errors.ts';
 import { enqueue } from '../jobs/queue.ts';
+import { dropEmptyGroups } from '../recognition/groups.ts';
 import { type PersonRow, peopleOf } from './people.ts';
 import { Id, Video, VideoFaces, VideoWithPeople } from './schemas.ts';
 
@@ -129,8 +130,7 @@ async function remove(sql: Queries, id: number): Promise<string | undefined> {
     sql`DELETE FROM videos WHERE id = ${id} RETURNING file`,
   );
   if (!video) return undefined;
-  await sql`
-    DELETE FROM face_groups g WHERE NOT EXISTS (SELECT FROM appearances a WHERE a.group_id = g.id)`;
+  await dropEmptyGroups(sql);
   await enqueue(sql, 'vacuum');
   return video.file;
 }
