@@ -135,3 +135,23 @@ def test_a_deleted_person_leaves_nothing(
     dead = f"SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE relname ~ '{tables}'"
     backend.until(lambda: backend.query(dead) == [["0"]], 30)
     assert backend.http.get(f"/api/creators/{creators[known]}").status_code == 404
+
+
+def test_nobody_is_twice_in_one_frame(backend: Backend, photos: Photos, tmp_path: Path) -> None:
+    """Two photos of one person side by side: the nearer is tagged, the other only suggested."""
+    name = "Condoleezza_Rice"
+    backend.enrol(name, [photos(name, 0)])
+    backend.settled()
+    clip = write_clip(tmp_path, [Scene(2, (photos(name, 0), photos(name, 1)))])
+    found = backend.analysed(backend.upload(clip))
+    states = {
+        tag["similarity"]: tag["state"]
+        for person in found["people"]
+        for tag in person["tags"]
+        if tag["name"] == name
+    }
+    assert [states[similarity] for similarity in sorted(states)] == ["suggested", "automatic"]
+    unknown = [group for group in backend.get("/api/groups") if group["faces"] == 2]
+    assert [seen["suggestion"]["name"] for each in unknown for seen in each["appearances"]] == [
+        name
+    ]

@@ -143,6 +143,7 @@ async function forget(sql: Queries, id: number): Promise<string[] | undefined> {
   await sql`
     DELETE FROM appearances a USING video_tags t
     WHERE t.appearance_id = a.id AND t.creator_id = ${id} AND t.state IN ('automatic', 'confirmed')`;
+  await dropEmptyGroups(sql);
   const photos = await rows<{ file: string }>(
     sql`SELECT file FROM photos WHERE creator_id = ${id}`,
   );
