@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
-import { connect } from './database/connect.ts';
+import { connect, rows } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
 import { createFirstUser } from './http/sessions.ts';
 import { Uploads } from './http/uploads.ts';
@@ -25,6 +25,10 @@ const context = {
   services: new FaceServices(config.FACE_SERVICE_URL, config.FACE_SERVICE_KEY),
   uploads: new Uploads(config.DATA_DIR),
 };
+const files = await rows<{ file: string }>(
+  sql`SELECT file FROM videos UNION SELECT file FROM photos`,
+);
+await context.uploads.sweep(new Set(files.map(({ file }) => file)));
 const app = await createApp(context);
 const password = await createFirstUser(sql, config);
 if (password) app.log.info(`First user ${config.PLATFORM_USER}, password ${password}`);

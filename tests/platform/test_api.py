@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import httpx
 
@@ -67,6 +69,11 @@ def test_a_name_is_given_once(backend: Backend) -> None:
     backend.post("/api/creators", json={"name": "Somebody"})
     again = backend.http.post("/api/creators", json={"name": "somebody "})
     assert (again.status_code, again.json()["code"]) == (409, "exists")
+    other = backend.post("/api/creators", json={"name": "Somebody else"})["id"]
+    path = f"/api/creators/{other}"
+    assert backend.http.patch(path, json={"name": "SOMEBODY"}).status_code == 409
+    assert backend.http.patch(path, json={"name": "somebody Else"}).status_code == 204
+    assert backend.get(path)["name"] == "somebody Else"
 
 
 def test_a_file_comes_back_by_ranges_and_never_as_a_page(backend: Backend) -> None:
@@ -99,3 +106,18 @@ def test_the_database_itself_refuses_zero_vectors_and_rows_of_no_model(backend: 
     backend.query(insert.format(model, reference, creator, unit))
     [[nearest]] = backend.query(f"SELECT creator_id FROM nearest_creators({model}, '[{unit}]', 2)")
     assert nearest == creator
+
+
+def test_what_a_killed_backend_left_is_swept_away(backend: Backend) -> None:
+    video = backend.upload(Path(__file__))
+    [kept] = backend.uploads.iterdir()
+    old, young = backend.uploads / "old", backend.uploads / "young"
+    for file in (old, young):
+        file.write_text("a part of an upload")
+    for file in (old, kept):
+        os.utime(file, (0, 0))
+    backend.stop()
+    backend.start()
+    assert {file.name for file in backend.uploads.iterdir()} == {kept.name, "young"}
+    young.unlink()
+    backend.delete(f"/api/videos/{video}")

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { FastifyRequest } from 'fastify';
@@ -25,7 +25,6 @@ export class Uploads {
   /** The files of a multipart body, streamed to disk; all of them or none. */
   async receive(request: FastifyRequest): Promise<Upload[]> {
     if (!request.isMultipart()) throw invalid('Send the files as multipart/form-data');
-    await mkdir(this.folder, { recursive: true });
     const uploads: Upload[] = [];
     try {
       for await (const part of request.files()) {
@@ -41,6 +40,15 @@ export class Uploads {
     } catch (error) {
       await this.remove(uploads.map(({ file }) => file));
       throw error;
+    }
+  }
+
+  /** Removes what is older than a day and not in use: left by a backend that was killed. */
+  async sweep(inUse: ReadonlySet<string>): Promise<void> {
+    for (const file of await readdir(this.folder)) {
+      if (inUse.has(file)) continue;
+      const { mtimeMs } = await stat(this.path(file));
+      if (Date.now() - mtimeMs > 86_400_000) await this.remove([file]);
     }
   }
 

@@ -4,49 +4,54 @@ import { row } from '../database/connect.ts';
 import { lockDecisions, stillCurrent, useCurrent } from '../recognition/models.ts';
 import { addReference } from '../recognition/references.ts';
 import { check, isRefused } from '../recognition/services.ts';
-import { enqueue } from './queue.ts';
+import { enqueue, type Job } from './queue.ts';
 import type { Handler } from './worker.ts';
 
 interface Photo {
   id: number;
   creator_id: number;
   file: string;
+  queued: boolean;
 }
 
-/** A photo to a reference of its creator, or to the reason why not. */
-export function enrol({ sql, queue, services, uploads }: Context): Handler {
+/** A photo to a reference of its creator, or to the reason why not; then its file is deleted. */
+export function enrol(context: Context): Handler {
   return async (job, signal) => {
-    const photo = await row<Photo>(sql`
-      SELECT id, creator_id, file FROM photos WHERE id = ${job.subject} AND state = 'queued'`);
+    const photo = await row<Photo>(context.sql`
+      SELECT id, creator_id, file, state = 'queued' AS queued FROM photos WHERE id = ${job.subject}`);
     if (!photo) return;
-    const { client, model } = await useCurrent(sql, services);
-    const file = Bun.file(uploads.path(photo.file));
-    const found = await client
-      .detect(file, { crops: true, attributes: false, signal })
-      .catch((error) => {
-        if (isRefused(error)) return error.detail as string;
-        throw error;
-      });
-    if (typeof found !== 'string') check(model, found);
-    const face = typeof found === 'string' ? found : theFace(found);
-    await queue.write(job, async (tx) => {
-      await lockDecisions(tx);
-      await stillCurrent(tx, model);
-      const reason =
-        typeof face === 'string'
-          ? face
-          : await addReference(tx, model, photo.creator_id, {
-              embedding: face.embedding!,
-              picture: Buffer.from(face.crop!),
-              quality: face.quality!.score,
-              photo_id: photo.id,
-            });
-      const state = reason === null ? 'enrolled' : 'refused';
-      await tx`UPDATE photos SET state = ${state}, reason = ${reason} WHERE id = ${photo.id}`;
-      if (reason === null) await enqueue(tx, 'decide', photo.creator_id);
-    });
-    await uploads.remove([photo.file]);
+    if (photo.queued) await enrolPhoto(context, job, photo, signal);
+    await context.uploads.remove([photo.file]);
   };
+}
+
+async function enrolPhoto(context: Context, job: Job, photo: Photo, signal: AbortSignal) {
+  const { sql, queue, services, uploads } = context;
+  const { client, model } = await useCurrent(sql, services);
+  const found = await client
+    .detect(Bun.file(uploads.path(photo.file)), { crops: true, attributes: false, signal })
+    .catch((error) => {
+      if (isRefused(error)) return error.detail as string;
+      throw error;
+    });
+  if (typeof found !== 'string') check(model, found);
+  const face = typeof found === 'string' ? found : theFace(found);
+  await queue.write(job, async (tx) => {
+    await lockDecisions(tx);
+    await stillCurrent(tx, model);
+    const reason =
+      typeof face === 'string'
+        ? face
+        : await addReference(tx, model, photo.creator_id, {
+            embedding: face.embedding!,
+            picture: Buffer.from(face.crop!),
+            quality: face.quality!.score,
+            photo_id: photo.id,
+          });
+    const state = reason === null ? 'enrolled' : 'refused';
+    await tx`UPDATE photos SET state = ${state}, reason = ${reason} WHERE id = ${photo.id}`;
+    if (reason === null) await enqueue(tx, 'decide', photo.creator_id);
+  });
 }
 
 const WORDS: Record<string, string> = {

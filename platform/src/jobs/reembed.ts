@@ -28,28 +28,41 @@ export function reembed({ sql, queue, services }: Context): Handler {
   return async (job, signal) => {
     if (!(await nextModel(sql))) return;
     const { client, model } = await useNext(sql, services);
-    for (;;) {
-      const { done, missing } = await count(sql, model);
-      await queue.progress(job, done, done + missing);
-      signal.throwIfAborted();
-      if (missing === 0 && (await queue.write(job, (tx) => switchTo(tx, model)))) return;
-      const references = await rows<Picture>(sql`
-        SELECT r.id, r.creator_id, r.picture FROM creator_references r
-        WHERE NOT EXISTS (SELECT FROM creator_face_embeddings e
-          WHERE e.reference_id = r.id AND e.model_id = ${model.id})
-        ORDER BY r.id LIMIT ${CHUNK}`);
-      const kept = references.length > 0 ? references : await detections(sql, model);
-      if (kept.length === 0) continue;
-      const embedded = await embed(client, model, kept, signal);
-      await queue.write(job, (tx) => store(tx, model, kept, embedded));
-    }
+    let { done, total } = await count(sql, model);
+    do {
+      for await (const kept of missing(sql, model)) {
+        signal.throwIfAborted();
+        const embedded = await embed(client, model, kept, signal);
+        await queue.write(job, (tx) => store(tx, model, kept, embedded));
+        done += kept.length;
+        await queue.progress(job, done, Math.max(done, total));
+      }
+    } while (!(await queue.write(job, (tx) => switchTo(tx, model))));
   };
 }
 
-const detections = (sql: Queries, model: Model) =>
+/** Pictures that are not embedded with a model yet: of references, then of videos. */
+async function* missing(sql: Queries, model: Model): AsyncGenerator<Picture[]> {
+  for (const next of [references, detections]) {
+    for (let kept = await next(sql, model, 0); kept.length > 0; ) {
+      yield kept;
+      kept = await next(sql, model, kept.at(-1)!.id);
+    }
+  }
+}
+
+const references = (sql: Queries, model: Model, after: number) =>
+  rows<Picture>(sql`
+    SELECT r.id, r.creator_id, r.picture FROM creator_references r
+    WHERE r.id > ${after} AND NOT EXISTS (SELECT FROM creator_face_embeddings e
+      WHERE e.reference_id = r.id AND e.model_id = ${model.id})
+    ORDER BY r.id LIMIT ${CHUNK}`);
+
+const detections = (sql: Queries, model: Model, after: number) =>
   rows<Picture>(sql`
     SELECT d.id, NULL::integer AS creator_id, d.picture FROM video_face_detections d
-    WHERE d.picture IS NOT NULL AND NOT EXISTS (SELECT FROM video_face_embeddings e
+    WHERE d.id > ${after} AND d.picture IS NOT NULL AND NOT EXISTS (
+      SELECT FROM video_face_embeddings e
       WHERE e.detection_id = d.id AND e.model_id = ${model.id})
     ORDER BY d.id LIMIT ${CHUNK}`);
 
@@ -91,10 +104,9 @@ async function store(
   }
 }
 
-async function count(sql: Queries, { id }: Model): Promise<{ done: number; missing: number }> {
-  return (await row<{ done: number; missing: number }>(sql`
-    SELECT count(*) FILTER (WHERE embedded)::integer AS done,
-      count(*) FILTER (WHERE NOT embedded)::integer AS missing
+async function count(sql: Queries, { id }: Model): Promise<{ done: number; total: number }> {
+  return (await row<{ done: number; total: number }>(sql`
+    SELECT count(*) FILTER (WHERE embedded)::integer AS done, count(*)::integer AS total
     FROM (
       SELECT EXISTS (SELECT FROM creator_face_embeddings e
         WHERE e.reference_id = r.id AND e.model_id = ${id}) AS embedded
@@ -114,7 +126,8 @@ async function switchTo(sql: Queries, model: Model): Promise<boolean> {
   await lockDecisions(sql);
   // Nobody adds faces between this count and the switch.
   await sql`LOCK TABLE creator_references, video_face_detections IN SHARE MODE`;
-  if ((await count(sql, model)).missing > 0) return false;
+  const { done, total } = await count(sql, model);
+  if (done < total) return false;
   const old = await currentModel(sql);
   await sql`UPDATE models SET state = 'retired' WHERE id = ${old!.id}`;
   await sql`UPDATE models SET state = 'current' WHERE id = ${model.id}`;

@@ -58,6 +58,9 @@ export class Worker {
     }, this.leaseSeconds * 250);
     const log = this.log.child({ job: job.id, kind: job.kind, subject: job.subject });
     try {
+      // One that fails is counted where it fails; one that ends the process, only here.
+      if (job.attempts > 2 * ATTEMPTS)
+        throw new JobFailed(`Given up after ${job.attempts} attempts`);
       await this.handlers[job.kind](job, signal);
       await this.queue.finish(job);
       log.info('job done');

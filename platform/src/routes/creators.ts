@@ -53,6 +53,23 @@ export const creators: FastifyPluginAsyncTypebox<Context> = async (app, { sql, u
     },
   );
 
+  app.patch(
+    '/creators/:id',
+    {
+      schema: { params: Id, body: Naming, response: { 204: Type.Null() }, summary: 'Another name' },
+    },
+    async (request, reply) => {
+      const name = request.body.name.trim();
+      const taken = await row(sql`
+        SELECT id FROM creators WHERE lower(name) = lower(${name}) AND id <> ${request.params.id}`);
+      if (taken) throw new ApiError(409, 'exists', `There is a ${name} already`);
+      const named = await row(sql`
+        UPDATE creators SET name = ${name} WHERE id = ${request.params.id} RETURNING id`);
+      if (!named) throw notFound('creator');
+      return reply.code(204).send(null);
+    },
+  );
+
   app.post(
     '/creators/:id/photos',
     {
@@ -123,7 +140,10 @@ async function details(sql: Queries, id: number) {
       FROM creator_references r LEFT JOIN appearances a ON a.id = r.appearance_id
       WHERE r.creator_id = ${id} ORDER BY r.quality DESC, r.id`),
     photos: await rows<Type.Static<typeof Photo>>(sql`
-      SELECT id, name, state, reason FROM photos WHERE creator_id = ${id} ORDER BY id`),
+      SELECT p.id, p.name, coalesce(p.reason, j.error) AS reason,
+        CASE WHEN j.state = 'failed' THEN 'refused' ELSE p.state END AS state
+      FROM photos p LEFT JOIN jobs j ON j.kind = 'enrol' AND j.subject = p.id
+      WHERE p.creator_id = ${id} ORDER BY p.id`),
     videos: await rows<Type.Static<typeof CreatorInFull>['videos'][number]>(sql`
       SELECT DISTINCT ON (v.id) v.id, v.name, t.state, t.similarity
       FROM video_tags t
