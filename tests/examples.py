@@ -47,6 +47,19 @@ def answers(client: httpx.Client, folder: Path) -> Examples:
     compared = client.post(
         "/compare", params=few, files={"file_a": picture, "file_b": ("other.jpg", other)}
     )
+    crops = [
+        face["crop"]
+        for face in client.post(
+            "/detect", params={**few, "crops": True}, files={"file": picture}
+        ).json()["faces"]
+    ]
+    embedded = client.post("/embed", json={"crops_base64": crops, "embedding_format": "base64"})
+    faces = [
+        {"embedding": face["embedding"], "time": time, "bbox": face["bbox"], "source": "video-17"}
+        for time in (12.0, 13.0)
+        for face in extracted.json()["faces"]
+    ]
+    grouped = client.post("/group", json={"faces": faces})
     models = client.get("/models").json()
     metrics = client.get("/metrics").text.splitlines(keepends=True)[:12]
     return {
@@ -58,6 +71,10 @@ def answers(client: httpx.Client, folder: Path) -> Examples:
             "200": {f"max_faces=2, embedding_format=base64; {CUT}": cut(extracted.json())}
         },
         "POST /compare": {"200": {"two photos of the same people, max_faces=2": compared.json()}},
+        "POST /embed": {
+            "200": {f"two crops, embedding_format=base64; {CUT}": cut(embedded.json())}
+        },
+        "POST /group": {"200": {"two people in two frames": grouped.json()}},
         "GET /health": {"200": {"ready": client.get("/health").json()}},
         "GET /health/live": {"200": {"alive": client.get("/health/live").json()}},
         "GET /health/ready": {"200": {"ready": client.get("/health/ready").json()}},

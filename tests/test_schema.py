@@ -17,6 +17,8 @@ ENDPOINTS = (
     "POST /detect/batch",
     "POST /compare",
     "POST /extract-embedding",
+    "POST /embed",
+    "POST /group",
     "GET /models",
     "GET /metrics",
 )

@@ -21,13 +21,20 @@ from face_service_client import (
     Client,
     Comparison,
     Detection,
+    Embedded,
+    EmbeddedFace,
     Face,
     FileResult,
+    Group,
+    Grouping,
+    GroupThresholds,
     Health,
+    IdentificationPoint,
     InvalidImage,
     InvalidRequest,
     Models,
     ModelUsed,
+    OperatingPoints,
     Options,
     Pack,
     PackFile,
@@ -40,8 +47,10 @@ from face_service_client import (
     Retry,
     Runtime,
     Threshold,
+    Track,
     Unauthorized,
     Verdict,
+    VerificationPoint,
     similarity,
 )
 from tests.server import Server
@@ -110,8 +119,8 @@ def test_who_is_who_at_the_threshold_of_the_pack(
     assert found.pairs[0] == found.best
     assert found.best.similarity > 0.99
     assert found.best.same_person is True
+    assert found.threshold == client.models().loaded.threshold
     assert found.threshold.similarity == client.models().loaded.same_person_threshold == 0.275
-    assert found.threshold.false_match_rate == client.models().loaded.false_match_rate
     assert found.a.faces[0].embedding is None
     again = client.compare(six_faces, six_faces, embeddings=True)
     assert again.verdict == found.verdict
@@ -145,6 +154,9 @@ def test_models_and_health(connect: Connect, server: Server) -> None:
     assert loaded is not None
     assert (loaded.name, loaded.embedding_dimension) == ("starter", 512)
     assert loaded.same_person_threshold == 0.275
+    points = loaded.operating_points
+    assert [point.false_match_rate for point in points.verification] == [0.01, 0.001, 0.0001]
+    assert {point.people for point in points.identification if point.measured} == {5, 20, 59}
     assert loaded.onnx_providers == loaded.runtime.taken == ("CPUExecutionProvider",)
     assert sum(loaded.runtime.placement["scrfd.onnx"].values()) > 0
     assert {file.role for file in loaded.files} >= {"detection", "recognition"}
@@ -159,7 +171,7 @@ def test_a_service_that_starts_is_waited_for(
     start_server: Callable[..., Server], four_faces: Path
 ) -> None:
     starting = start_server(DRAIN_GRACE_S="0")
-    with Client(starting.url, retry=Retry(attempts=1000, cap=0.25)) as client:
+    with Client(starting.url, retry=Retry(cap=0.25)) as client:
         assert client.ready() is False
         assert len(client.detect(four_faces).faces) == 4
         assert client.ready() is True
@@ -183,6 +195,15 @@ def test_many_at_once(server: Server, six_faces: Path) -> None:
 
 
 RESULTS = {
+    "EmbedResponse": Embedded,
+    "EmbeddedFace": EmbeddedFace,
+    "GroupOut": Group,
+    "GroupResponse": Grouping,
+    "GroupThresholds": GroupThresholds,
+    "IdentificationPoint": IdentificationPoint,
+    "OperatingPoints": OperatingPoints,
+    "TrackOut": Track,
+    "VerificationPoint": VerificationPoint,
     "BatchResponse": Batch,
     "CompareResponse": Comparison,
     "ComparedImage": Picture,

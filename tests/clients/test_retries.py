@@ -14,6 +14,7 @@ from face_service_client import (
     Client,
     ConnectionFailed,
     DeadlinePassed,
+    FaceServiceError,
     InferenceFailed,
     InvalidImage,
     InvalidRequest,
@@ -21,6 +22,7 @@ from face_service_client import (
     Overloaded,
     Refused,
     Retry,
+    TimedOut,
     TooLarge,
     Unauthorized,
     Unavailable,
@@ -121,8 +123,6 @@ def test_what_will_not_pass_is_not_tried_again(
 MAY_PASS = {
     "always-busy": (Overloaded, 429, "overloaded"),
     "failing": (InferenceFailed, 500, "inference_failed"),
-    "proxy-without-backend": (Unavailable, 502, "http_502"),
-    "not-ready": (NotReady, 503, "not_ready"),
     "late": (DeadlinePassed, 504, "deadline_passed"),
 }
 
@@ -140,6 +140,36 @@ def test_the_last_error_is_raised_when_attempts_are_used_up(
     assert len(seen) == error.attempts == 3
 
 
+AWAY = {
+    "proxy-without-backend": (Unavailable, 502, "http_502"),
+    "not-ready": (NotReady, 503, "not_ready"),
+}
+
+
+@pytest.mark.parametrize("script", AWAY)
+def test_a_service_that_is_away_is_waited_for_until_the_deadline(
+    connect: Connect, misbehaving: Misbehaving, script: str
+) -> None:
+    url, seen = misbehaving.script(script)
+    with pytest.raises(FaceServiceError) as caught:
+        connect(url, retry=Retry(attempts=2, base=0), deadline=3).detect(b"image")
+    error = caught.value
+    if not isinstance(error, TimedOut):  # the deadline passed within the last attempt
+        assert (type(error), error.status, error.code) == AWAY[script]
+        assert "deadline of 3 s" in error.note
+    assert len(seen) == error.attempts > 2
+
+
+@pytest.mark.parametrize("script", AWAY)
+def test_who_wants_one_attempt_waits_for_nobody(
+    connect: Connect, misbehaving: Misbehaving, script: str
+) -> None:
+    url, seen = misbehaving.script(script)
+    with pytest.raises(Unavailable):
+        connect(url, retry=Retry(attempts=1)).detect(b"image")
+    assert len(seen) == 1
+
+
 @pytest.mark.parametrize("script", ["somebody-else", "somebody-elses-404"])
 def test_a_page_of_somebody_else_is_named(
     connect: Connect, misbehaving: Misbehaving, script: str
@@ -151,10 +181,11 @@ def test_a_page_of_somebody_else_is_named(
 
 
 def test_nobody_there(connect: Connect, pauses: list[float]) -> None:
-    client = connect(f"http://127.0.0.1:{free_port()}", retry=Retry(attempts=3, base=0))
+    client = connect(f"http://127.0.0.1:{free_port()}", retry=Retry(attempts=2), deadline=0.5)
     with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1") as caught:
         client.detect(iter([b"image"]))
-    assert caught.value.attempts == len(pauses) == 3, "nothing of the iterator was read"
+    assert caught.value.attempts == len(pauses) >= 3, "nothing of the iterator was read"
+    assert all(pause >= 0.1 for pause in pauses[1:])
     assert caught.value.status is None
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
     assert client.ready() is False

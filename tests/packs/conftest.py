@@ -21,8 +21,8 @@ from face_service.packs.catalog import (
     CatalogPack,
     HttpsArchive,
     Role,
-    Threshold,
 )
+from face_service.thresholds import Threshold
 from face_service.vision.blob import SCRFD_NORMALIZATION
 
 Shape = Sequence[int | str | None]
@@ -209,6 +209,7 @@ def make_pack(
         licence="none",
         dimension=512,
         threshold=Threshold(0.5, "nothing"),
+        operating_points=None,
         files=tuple(
             CatalogFile(
                 role,

@@ -56,7 +56,7 @@ def test_addresses_end_in_the_name_of_the_pack(pack: CatalogPack) -> None:
 def test_every_pack_states_licence_dimension_and_threshold(pack: CatalogPack) -> None:
     assert pack.licence
     assert pack.dimension == 512
-    assert 0 < pack.threshold.same_person < 1
+    assert 0 < pack.threshold.similarity < 1
     measured = pack.threshold.measured_on is not None
     assert measured == (pack.name == "starter"), "nobody could measure InsightFace's files here"
     assert measured == (pack.threshold.false_match_rate is not None)

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from face_service.errors import PackError
-from face_service.packs.catalog import AGE_AND_GENDER_NORMALIZATION, Role, Threshold
+from face_service.packs.catalog import AGE_AND_GENDER_NORMALIZATION, Role
 from face_service.packs.local import UNKNOWN_LICENCE, load_folder
 from face_service.packs.pack import Pack, sha256_of
+from face_service.thresholds import Threshold
 from face_service.vision.blob import (
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
@@ -180,7 +181,7 @@ def test_manifest_says_it_all(folder: Path, make: Any) -> None:
         licence="ours alone",
         dimension=512,
         threshold={
-            "same_person": 0.3,
+            "similarity": 0.3,
             "measured_on": "our own pairs",
             "false_match_rate": 0.002,
         },
@@ -232,9 +233,9 @@ DETECTOR = {"file": "det.onnx", "role": "detection"}
         ({"models": [DETECTOR | {"mean": 1}]}, "mean and std are given together"),
         ({"models": [DETECTOR | {"mean": 1, "std": 0}]}, "models.0.std"),
         ({"models": [DETECTOR, DETECTOR]}, "two networks for detection: det.onnx and det.onnx"),
-        ({"threshold": {"same_person": 2, "measured_on": ""}}, "threshold.same_person"),
+        ({"threshold": {"similarity": 2, "measured_on": ""}}, "threshold.similarity"),
         (
-            {"threshold": {"same_person": 0, "measured_on": "", "false_match_rate": 2}},
+            {"threshold": {"similarity": 0, "measured_on": "", "false_match_rate": 2}},
             "threshold.false_match_rate",
         ),
         ({"dimension": 256}, "embeddings of 512, its manifest says 256"),

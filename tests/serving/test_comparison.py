@@ -10,6 +10,7 @@ import pytest
 from face_service.engine_info import EngineInfo
 from face_service.face_engine import Face, FaceEngine
 from face_service.serving.comparison import MAX_PAIRS, compare
+from face_service.thresholds import Threshold
 from face_service.vision.pose import Pose
 from face_service.vision.quality import Quality, Reason
 
@@ -70,7 +71,9 @@ def test_places_are_those_in_the_lists(info: EngineInfo) -> None:
 def test_the_similarity_at_the_threshold_is_the_same_person(info: EngineInfo) -> None:
     a, b = face(0), face(60)
     exact = float(a.embedding @ b.embedding)
-    at, above = (replace(info, same_person_threshold=limit) for limit in (exact, exact + 1e-6))
+    at, above = (
+        replace(info, threshold=Threshold(limit, "here")) for limit in (exact, exact + 1e-6)
+    )
     assert compare([a], [b], at, NAMES).verdict == "same_person"
     assert compare([a], [b], above, NAMES).verdict == "different_people"
 
@@ -83,12 +86,12 @@ def test_doubt_says_what_is_wrong_with_which_face(info: EngineInfo) -> None:
 
 
 def test_a_threshold_that_nobody_measured_gives_no_verdict(info: EngineInfo) -> None:
-    guided = replace(info, same_person_threshold=0.6, threshold_measured_on=None)
+    guided = replace(info, threshold=Threshold(0.6, None))
     found = compare([face(0)], [face(0)], guided, NAMES)
     assert found.verdict == "no_threshold"
     assert found.pairs[0].same_person is None
     assert "0.6" in found.detail
-    none = replace(guided, same_person_threshold=None)
+    none = replace(guided, threshold=None)
     assert "guidance" not in compare([face(0)], [face(0)], none, NAMES).detail
 
 

@@ -34,6 +34,9 @@ def large_image(request: pytest.FixtureRequest) -> bytes:
 
 
 def test_bodies_of_8_mb_do_not_block_the_event_loop(starter: Pack, large_image: bytes) -> None:
+    vectors = np.random.default_rng(0).standard_normal((4000, 512), np.float32).tobytes()
+    text = base64.b64encode(vectors[:2048]).decode()
+
     async def run() -> list[httpx.Response]:
         part = ("large.png", large_image, "image/png")  # or the client looks for mime.types
         async with in_this_loop(starter) as http:
@@ -48,12 +51,21 @@ def test_bodies_of_8_mb_do_not_block_the_event_loop(starter: Pack, large_image: 
                         "/extract-embedding",
                         json={"image_base64": base64.b64encode(large_image).decode()},
                     ),
+                    await http.post(
+                        "/group",
+                        files={"embeddings": vectors, "faces": b"[" + b"{}," * 3999 + b"{}]"},
+                    ),
+                    await http.post("/group", json={"faces": [{"embedding": text}] * 2000}),
+                    await http.post(
+                        "/embed",
+                        files={"file": part, "faces": b'[{"bbox": [0, 0, 300, 300]}]'},
+                    ),
                     await http.get("/health"),
                     await http.get("/models"),
                 ]
 
     responses = asyncio.run(run())
-    assert [response.status_code for response in responses] == [200] * 6
+    assert [response.status_code for response in responses] == [200] * 9
     assert len(responses[0].json()["faces"]) == 4
 
 

@@ -276,7 +276,7 @@ def test_a_pack_that_keeps_its_accuracy_gets_a_threshold_of_its_own(
     measured(monkeypatch, source=1, quantised=3)
     made = quantize_pack(starter, photos, tmp_path / "out", SQUARE, 2, trial)
     assert made.threshold
-    assert made.threshold.same_person == pytest.approx(0.45)
+    assert made.threshold.similarity == pytest.approx(0.45)
     assert "pairs.csv, 1000 pairs" in made.threshold.measured_on
     assert "accuracy 99.70%" in made.threshold.measured_on
     assert made.threshold.false_match_rate == pytest.approx(3 / 500)

@@ -111,6 +111,52 @@ test('who is who, at the threshold of the pack', async () => {
   await assert.rejects(client.compare(other, new Uint8Array([1])), /file_b/);
 });
 
+test('crops are embedded again', async () => {
+  const { faces } = await client.detect(photo, { crops: true });
+  const crops = faces.map((face) => face.crop!);
+  assert.ok(crops.every((crop) => crop instanceof Uint8Array && crop[0] === 0xff));
+  const { results } = await client.embed([...crops, new Uint8Array([1])], { crops: true });
+  assert.equal(results.length, 5);
+  faces.forEach((face, place) => {
+    assert.ok(similarity(face, results[place]!.embedding!) > 0.998);
+  });
+  assert.ok(results[4]?.error instanceof InvalidImage);
+  const known = await client.embedFaces(photo, [faces[1]!, { bbox: faces[0]!.bbox }]);
+  assert.ok(similarity(faces[1]!, known.results[0]!.embedding!) > 0.9999);
+  assert.ok(similarity(faces[0]!, known.results[1]!.embedding!) > 0.9999);
+  assert.equal(known.results[0]!.crop, null);
+});
+
+test('faces are grouped', async () => {
+  const { faces } = await client.detect(photo);
+  const seen = [0, 1].flatMap((time) =>
+    faces.map(({ embedding, bbox, quality }) => ({
+      ...{ embedding: embedding!, bbox, time, source: 'one' },
+      quality: quality!.score,
+    })),
+  );
+  const found = await client.group(seen, { means: true, max_gap: 1.5 });
+  assert.deepEqual(found.track_labels, [0, 1, 2, 3, 0, 1, 2, 3]);
+  assert.deepEqual(found.tracks[1]!.faces, [1, 5]);
+  assert.equal(found.tracks[1]!.end, 1);
+  assert.equal(found.groups.length, 4);
+  const group = found.groups[found.group_labels[2]!]!;
+  assert.ok(similarity(group.embedding!, faces[2]!) > 0.9999);
+  const one = await client.group([{ embedding: faces[0]!.embedding! }], { group_similarity: 0.5 });
+  assert.deepEqual(one.thresholds, { group_similarity: 0.5, track_similarity: 0.242 });
+  assert.equal(one.groups[0]!.embedding, null);
+});
+
+test('many images are answered in order', async () => {
+  const images = [photo, new Uint8Array([1, 2, 3]), photo, photo, photo];
+  const found = [];
+  for await (const one of client.detectAll(images, { parallel: 2, embeddings: false })) {
+    assert.equal(one.image, images[one.index]);
+    found.push(one.error ? one.error.constructor : one.result.faces.length);
+  }
+  assert.deepEqual(found, [4, InvalidImage, 4, 4, 4]);
+});
+
 test('a vector for pgvector reads back as the embedding', async () => {
   const [face] = (await client.detect(other, { max_faces: 1 })).faces;
   assert.deepEqual(Float32Array.from(JSON.parse(toVector(face!))), face!.embedding);

@@ -40,7 +40,7 @@ def faces_of_json(body: bytes, dimension: int, limit: int) -> Described:
     refuse_many(len(request.faces), limit)
     rows = [vector_of(face, place, dimension) for place, face in enumerate(request.faces)]
     options = request.model_dump(exclude={"faces"}, exclude_unset=True)
-    return faces_of(np.stack(rows), request.faces), request.faces, options
+    return as_faces(np.stack(rows), request.faces), request.faces, options
 
 
 def faces_of_bytes(
@@ -65,7 +65,7 @@ def faces_of_bytes(
             raise InvalidRequest(f"faces: {explain(error.errors(include_input=False))}") from error
     if len(seen) != count:
         raise InvalidRequest(f"faces: describes {len(seen)} faces, there are {count} embeddings")
-    return faces_of(vectors, seen), seen, {}
+    return as_faces(vectors, seen), seen, {}
 
 
 def refuse_many(count: int, limit: int) -> None:
@@ -95,7 +95,7 @@ def vector_of(face: FaceToGroup, place: int, dimension: int) -> NDArray[np.float
     return vector
 
 
-def faces_of(vectors: NDArray[np.float32], seen: Sequence[SeenFace]) -> Faces:
+def as_faces(vectors: NDArray[np.float32], seen: Sequence[SeenFace]) -> Faces:
     """Faces with embeddings of norm 1. Raises InvalidRequest for one that has no direction."""
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))

@@ -29,7 +29,8 @@ def in_threads(
     images: Iterable[I], call: Callable[[I], R], parallel: int
 ) -> Iterator[Attempted[I, R]]:
     """What `call` gives for each image, in order, `parallel` at a time; at most twice as many
-    images are held. An image's error is in its place; Unauthorized is raised."""
+    images are held. An image's error is in its place; Unauthorized is raised. Closing it waits for
+    the calls under way."""
     check(parallel)
 
     def attempt(index: int, image: I) -> Attempted[I, R]:
@@ -52,7 +53,7 @@ def in_threads(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 async def in_tasks(

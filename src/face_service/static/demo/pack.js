@@ -34,9 +34,8 @@ function terms(pack) {
   return rows.map(([term, text]) => html('div', {}, html('dt', {}, term), html('dd', {}, text)));
 }
 
-function threshold({ same_person_threshold: similarity, threshold_measured_on: measured }) {
-  if (similarity === null) return 'not known';
-  return measured ? String(similarity) : `${similarity}, not measured`;
+function threshold({ threshold: { similarity } }) {
+  return similarity === null ? 'not measured' : String(similarity);
 }
 
 function licences(pack) {
