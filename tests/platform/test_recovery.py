@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,21 +77,43 @@ def test_what_ends_or_is_killed_is_waited_for(
     assert_whole(backend, video)
 
 
-def test_two_backends_share_the_work(
-    backend: Backend, start_backend: Callable[..., Backend], photos: Photos, tmp_path: Path
-) -> None:
-    other = start_backend(
+@pytest.fixture(scope="module")
+def other(backend: Backend, start_backend: Callable[..., Backend]) -> Backend:
+    """A second one on the same data."""
+    return start_backend(
         FRAME_INTERVAL_MS="200",
         LOG_LEVEL="info",
         DATABASE_URL=backend.database,
         DATA_DIR=str(backend.uploads),
     )
+
+
+def test_two_backends_share_the_work(
+    backend: Backend, other: Backend, photos: Photos, tmp_path: Path
+) -> None:
     clip = write_clip(tmp_path, [Scene(2, (photos("Charlton_Heston", 0),))])
     videos = [backend.upload(clip) for _ in range(2)]
     for video in videos:
         assert other.analysed(video)["frames"] == 10
     taken = [each.log().count('"kind":"analyse"') for each in (backend, other)]
     assert min(taken) > 0, "one of them did everything"
+
+
+def test_who_sleeps_through_a_lease_writes_nothing_any_more(
+    backend: Backend, other: Backend, clip: Path
+) -> None:
+    """A backend is halted in the middle, another takes over, the first one wakes up."""
+    other.process.send_signal(signal.SIGSTOP)
+    video = backend.upload(clip)
+    analysed_in_part(backend, video)
+    backend.process.send_signal(signal.SIGSTOP)
+    other.process.send_signal(signal.SIGCONT)
+    try:
+        assert_whole(other, video)
+    finally:
+        backend.process.send_signal(signal.SIGCONT)
+    backend.until(lambda: "taken over or deleted" in backend.log())
+    assert_whole(other, video)
 
 
 def test_what_cannot_be_read_fails_with_a_sentence(backend: Backend, tmp_path: Path) -> None:
