@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import multipart from '@fastify/multipart';
 import staticFiles from '@fastify/static';
 import swagger from '@fastify/swagger';
@@ -46,6 +46,7 @@ export async function createApp(context: Context): Promise<FastifyInstance> {
     limits: { fileSize: config.MAX_UPLOAD_MB * 1_000_000, files: 100, fields: 0 },
   });
   await app.register(staticFiles, { root: resolve(config.DATA_DIR), serve: false });
+  await app.register(page);
   for (const routes of [login, videos, tags, creators, pictures, models]) {
     await app.register(routes, { prefix: '/api', ...context });
   }
@@ -53,4 +54,23 @@ export async function createApp(context: Context): Promise<FastifyInstance> {
     app.swagger(),
   );
   return app;
+}
+
+/** The page for people: files as they are, open to all; what they show comes from the API. */
+async function page(app: FastifyInstance): Promise<void> {
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, open: true };
+  });
+  await app.register(staticFiles, {
+    root: join(import.meta.dir, '..', 'page'),
+    decorateReply: false,
+    wildcard: false,
+    setHeaders: (reply) => {
+      reply.header(
+        'content-security-policy',
+        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+      );
+      reply.header('x-content-type-options', 'nosniff');
+    },
+  });
 }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -124,3 +127,18 @@ def test_what_cannot_be_read_fails_with_a_sentence(backend: Backend, tmp_path: P
         lambda: (found := backend.get(f"/api/videos/{video}"))["state"] == "failed" and found
     )
     assert "no video or picture" in found["error"]
+
+
+def test_a_job_is_one_run_s_at_a_time(bun: Path, database_url: str) -> None:
+    """Enqueued twice, claimed once; after its lease another run has it, and the first is late."""
+    script = Path(__file__).with_name("queue.ts")
+    environment = {**os.environ, "DATABASE_URL": database_url}
+    done = subprocess.run([bun, script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "once": True,
+        "same": True,
+        "refused": True,
+        "before": 0,
+        "after": {"n": 1, "jobs": 0},
+    }
