@@ -34,7 +34,7 @@ async function show() {
     document.title = `${main.querySelector('h1').textContent} · Who is in it?`;
     if (view.again) {
       // Not while somebody is in the middle of something.
-      const idle = () => turn === shown && !main.contains(document.activeElement);
+      const idle = () => !main.contains(document.activeElement) || document.activeElement === main;
       const timer = setInterval(() => {
         if (turn !== shown) clearInterval(timer);
         else if (idle()) show();
