@@ -88,6 +88,18 @@ def test_blocks_of_rows_give_what_one_block_gives(
     assert (average_linkage(vectors, 0.35, alone, threads) == whole).all()
 
 
+@pytest.mark.parametrize("most", [0, 30, 300])
+def test_more_pairs_than_are_kept_give_the_same(
+    threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    vectors = people(40, 5, seed=3)
+    frames = [[n % 50] for n in range(200)]
+    whole = average_linkage(vectors, 0.35, frames, threads)
+    monkeypatch.setattr(linkage, "MAX_PAIRS", most)
+    monkeypatch.setattr(linkage, "ROWS", 32)
+    assert (average_linkage(vectors, 0.35, frames, threads) == whole).all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

@@ -1,4 +1,4 @@
-"""Average linkage on unit vectors: groups of tracks, without a matrix of all similarities."""
+"""Average linkage on unit vectors: groups of tracks, from the pairs that are similar enough."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +13,16 @@ from numpy.typing import NDArray
 from .chain import NEVER, SCALE, merges
 from .faces import Vectors
 
-T = TypeVar("T")
 Labels = NDArray[np.int64]
+Checkpoint = Callable[[], object]
 ROWS = 256
-"""Rows of similarities computed at once: 10 MB against 10,000 columns."""
-FEWEST_KEPT = 0.85
-"""Share of the clusters that may be left after a round for another one to be worth while."""
+"""Rows of cosines computed at once: 10 MB against 10,000 columns."""
 AHEAD = 4
 """Blocks of rows that are computed ahead, on as many threads."""
+MAX_PAIRS = 2_000_000
+"""Pairs of clusters that are kept as a list, 40 MB; with more, the matrix takes less time."""
+FEWEST_KEPT = 0.85
+"""Share of the clusters that may be left after a round for another one to be worth while."""
 
 
 def average_linkage(
@@ -29,7 +30,7 @@ def average_linkage(
     threshold: float,
     frames: Sequence[Sequence[int]],
     threads: ThreadPoolExecutor,
-    checkpoint: Callable[[], object] = lambda: None,
+    checkpoint: Checkpoint = lambda: None,
 ) -> Labels:
     """Cluster `vectors` (float32 [n, dimension], norm 1) bottom up: the two clusters with the
     highest mean cosine between their members merge, as long as it reaches `threshold`.
@@ -40,165 +41,206 @@ def average_linkage(
 
     Returns the cluster of each vector, numbered from 0 by their first members. The mean cosine of
     two clusters is the product of their means, and never rises when clusters merge (average linkage
-    is reducible): all that are each other's nearest may merge at once, and one whose nearest is
-    below the threshold is complete. The clusters are those of one merge at a time (Murtagh 1983, "A
-    survey of recent advances in hierarchical clustering algorithms").
+    is reducible). So only pairs that reach the threshold ever matter, and of those all merge at
+    once that are each other's nearest. The clusters are those of one merge at a time (Murtagh 1983,
+    "A survey of recent advances in hierarchical clustering algorithms").
 
-    Products of means are quick as long as many merge at once. Where one is the nearest of all
-    others (a very good picture of somebody), the rest goes by `chain.merges`, on a matrix of
-    2 bytes for each pair of clusters that are left.
+    Where few merge at once (a very good picture of somebody is the nearest of all others), or where
+    there are too many pairs, the rest goes by `chain.merges`, on a matrix of 2 bytes for each pair
+    of clusters that are connected.
     """
     clusters = Clusters(vectors, frames)
-    stale, left = clusters.merge_equal(), len(vectors)
-    while len(stale):
-        clusters.find_nearest(stale, threads, checkpoint)
-        clusters.complete_below(threshold)
-        stale = clusters.merge_mutual()
-        before, left = left, clusters.growing
-        if left > FEWEST_KEPT * before:
-            clusters.merge_chains(threshold, threads, checkpoint)
-            break
+    clusters.merge_equal()
+    complete = clusters.find_pairs(threshold, threads, checkpoint)
+    before, left = len(vectors), len(clusters.open())
+    while complete and left and (left <= FEWEST_KEPT * before or before == len(vectors)):
+        checkpoint()
+        clusters.merge_nearest(threshold, checkpoint)
+        before, left = left, len(clusters.open())
+    for part in clusters.connected() if complete else [clusters.open()]:
+        clusters.merge_chains(part, threshold, threads, checkpoint)
     return numbered(clusters.labels)
 
 
 class Clusters:
     """Clusters of vectors, each under the number of one of its members.
 
-    labels: the cluster of every vector.
+    labels: the cluster of every vector. Pairs of clusters that may merge: `_first` less than
+    `_second`, and their mean cosine.
     """
 
     def __init__(self, vectors: Vectors, frames: Sequence[Sequence[int]]) -> None:
-        count = len(vectors)
-        self.labels = np.arange(count)
+        self.labels = np.arange(len(vectors))
         self._sums = vectors.copy()
-        self._sizes = np.ones(count, np.float32)
-        self._growing = np.ones(count, bool)
-        self._nearest = np.zeros(count, np.int64)
-        self._similarity = np.full(count, -np.inf, np.float32)
+        self._sizes = np.ones(len(vectors), np.float32)
         self._in_frame = shared_frames(frames)
         self._frames = [[one for one in seen if one in self._in_frame] for seen in frames]
+        self._first = self._second = np.empty(0, np.int64)
+        self._cosines = np.empty(0, np.float32)
 
-    def merge_equal(self) -> Labels:
-        """Merge vectors that are equal, and were seen in no frame with another. Returns the
-        clusters there are. One by one, all would be looked at anew for each."""
+    def open(self) -> Labels:
+        """The clusters that may still merge."""
+        return np.unique(np.concatenate([self._first, self._second]))
+
+    def merge_equal(self) -> None:
+        """Merge vectors that are equal, and were seen in no frame with another: there may be
+        millions of pairs of them."""
         first_of: dict[bytes, int] = {}
         free = [vector for vector, frames in enumerate(self._frames) if not frames]
         first = [first_of.setdefault(self._sums[vector].tobytes(), vector) for vector in free]
         equal = np.array([*zip(first, free, strict=True)], np.int64).reshape(-1, 2)
         self._merge(*equal[equal[:, 0] != equal[:, 1]].T)
-        return np.flatnonzero(self._growing)
 
-    @property
-    def growing(self) -> int:
-        """How many may still merge."""
-        return int(np.count_nonzero(self._growing))
-
-    def find_nearest(
-        self, rows: Labels, threads: ThreadPoolExecutor, checkpoint: Callable[[], object]
-    ) -> None:
-        """Find the nearest of the clusters in `rows`, among those that still grow."""
-        columns = np.flatnonzero(self._growing)
-        symmetric = 2 * len(rows) > len(columns)  # every product serves two, which is cheaper
-        rows = columns if symmetric else rows
-        self._similarity[rows] = -np.inf
-        for start, found in self._cosines(rows, columns, symmetric, threads):
+    def find_pairs(
+        self, threshold: float, threads: ThreadPoolExecutor, checkpoint: Checkpoint
+    ) -> bool:
+        """Find the pairs that reach the threshold. Returns False if they are more than MAX_PAIRS;
+        then there are pairs enough for `open` to name every cluster that has one."""
+        clusters = np.unique(self.labels)
+        parts: list[tuple[Labels, Labels, NDArray[np.float32]]] = []
+        found = 0
+        for start, cosines in self._upper(clusters, threads):
             checkpoint()
-            block, skipped = rows[start : start + ROWS], start if symmetric else 0
-            self._note(block, found, columns[skipped:])
-            if symmetric and (below := columns[skipped + len(block) :]).size:
-                self._note(below, found[:, len(block) :].T, block)
+            rows, columns = np.nonzero(cosines >= threshold)
+            rows, columns = rows[columns > rows], columns[columns > rows]
+            found += len(rows)
+            if found > MAX_PAIRS:  # one of each row and column is enough
+                kept = np.concatenate(
+                    [
+                        np.unique(rows, return_index=True)[1],
+                        np.unique(columns, return_index=True)[1],
+                    ]
+                )
+                rows, columns = rows[kept], columns[kept]
+            parts.append(
+                (clusters[start + rows], clusters[start + columns], cosines[rows, columns])
+            )
+        if parts:
+            self._first, self._second, self._cosines = map(np.concatenate, zip(*parts, strict=True))
+        return found <= MAX_PAIRS
+
+    def merge_nearest(self, threshold: float, checkpoint: Checkpoint) -> None:
+        """Merge the clusters that are each other's nearest, and forget the pairs that no longer
+        reach the threshold."""
+        best = np.full(len(self.labels), -np.inf, np.float32)
+        for side in (self._first, self._second):
+            np.maximum.at(best, side, self._cosines)
+        place = np.arange(len(self._cosines))
+        chosen = np.full(len(self.labels), len(place))
+        for side in (self._first, self._second):  # of those equally near the first
+            at_best = self._cosines == best[side]
+            np.minimum.at(chosen, side[at_best], place[at_best])
+        mutual = (chosen[self._first] == place) & (chosen[self._second] == place)
+        first, second = self._first[mutual], self._second[mutual]
+        self._merge(first, second)
+        self._update(first, second, threshold, checkpoint)
+
+    def _update(
+        self, first: Labels, second: Labels, threshold: float, checkpoint: Checkpoint
+    ) -> None:
+        """What became of the pairs after `second` were merged into `first`."""
+        count = len(self.labels)
+        into = np.arange(count)
+        into[second] = first
+        one, other = into[self._first], into[self._second]
+        keys = np.minimum(one, other) * count + np.maximum(one, other)
+        keys, chosen = np.unique(keys[one != other], return_index=True)
+        cosines = self._cosines[one != other][chosen]
+        pairs = np.stack([keys // count, keys % count])
+        changed = np.flatnonzero(np.isin(pairs, first).any(axis=0))
+        means = self._sums / self._sizes[:, None]
+        starts = np.flatnonzero(np.diff(pairs[0, changed], prepend=-1))
+        for some in np.split(changed, starts[1:]):  # a cluster and those paired with it
+            checkpoint()
+            if some.size:
+                cosines[some] = means[pairs[1, some]] @ means[pairs[0, some[0]]]
+        kept = (cosines >= threshold) & ~np.isin(keys, self._forbidden(first))
+        self._first, self._second = pairs[:, kept]
+        self._cosines = cosines[kept]
+
+    def _forbidden(self, clusters: Labels) -> Labels:
+        """The keys of pairs of these clusters and those that they share a frame with."""
+        found = [np.empty(0, np.int64)]
+        for cluster in clusters.tolist():
+            if frames := self._frames[cluster]:
+                seen = list(chain.from_iterable(self._in_frame[one] for one in frames))
+                others = np.unique(self.labels[seen])
+                low, high = np.minimum(others, cluster), np.maximum(others, cluster)
+                found.append(low * len(self.labels) + high)
+        return np.concatenate(found)
+
+    def connected(self) -> list[Labels]:
+        """The clusters that may still merge, in parts between which there is no pair."""
+        part = np.arange(len(self.labels))
+        while True:
+            least = np.minimum(part[self._first], part[self._second])
+            np.minimum.at(part, self._first, least)
+            np.minimum.at(part, self._second, least)
+            part = part[part]
+            if (part[self._first] == part[self._second]).all():
+                break
+        clusters = self.open()
+        ordered = clusters[np.argsort(part[clusters], kind="stable")]
+        return np.split(ordered, np.flatnonzero(np.diff(part[ordered])) + 1)
 
     def merge_chains(
-        self, threshold: float, threads: ThreadPoolExecutor, checkpoint: Callable[[], object]
+        self,
+        clusters: Labels,
+        threshold: float,
+        threads: ThreadPoolExecutor,
+        checkpoint: Checkpoint,
     ) -> None:
-        """Merge all that is to merge."""
-        columns = np.flatnonzero(self._growing)
-        matrix = np.empty((len(columns), len(columns)), np.int16)
-        for start, found in self._cosines(columns, columns, True, threads):
+        """Merge all of these clusters that are to merge."""
+        matrix = np.empty((len(clusters), len(clusters)), np.int16)
+        for start, found in self._upper(clusters, threads):
             checkpoint()
             square = found[:, : len(found)]
             np.maximum(square, square.T.copy(), out=square)  # rounding depends on the place
             scaled = np.where(np.isinf(found), NEVER, np.rint(found * SCALE)).astype(np.int16)
             block = slice(start, start + len(found))
             matrix[block, start:], matrix[start:, block] = scaled, scaled.T
-        for first, second in merges(matrix, self._sizes[columns], threshold, checkpoint):
-            self._merge(columns[[first]], columns[[second]])
-
-    def _cosines(
-        self, rows: Labels, columns: Labels, symmetric: bool, threads: ThreadPoolExecutor
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Blocks of ROWS of the mean cosines of `rows` and `columns`, and where each begins;
-        without the columns before it where they are `symmetric`."""
-        means = self._sums[columns] / self._sizes[columns, None]
-        place = np.full(len(self.labels), -1)
-        place[columns] = np.arange(len(columns))
-
-        def block(start: int) -> tuple[int, NDArray[np.float32]]:
-            skipped = start if symmetric else 0
-            chosen = rows[start : start + ROWS]
-            found = means[place[chosen]] @ means[skipped:].T
-            self._exclude(found, chosen, place - skipped)
-            return start, found
-
-        return ahead(threads, block, range(0, len(rows), ROWS))
-
-    def complete_below(self, threshold: float) -> None:
-        """No longer look at clusters whose nearest is below `threshold`: it stays so."""
-        self._growing &= self._similarity >= threshold
-
-    def merge_mutual(self) -> Labels:
-        """Merge clusters that are each other's nearest. Returns those whose nearest has changed."""
-        growing = np.flatnonzero(self._growing)
-        nearest = self._nearest[growing]
-        there = self._growing[nearest]  # rounding may have completed one of two
-        mutual = there & (self._nearest[nearest] == growing) & (growing < nearest)
-        if there.any() and not mutual.any():  # rounding made a ring of clusters equally near
-            mutual[np.argmax(np.where(there, self._similarity[growing], -np.inf))] = True
-        changed = ~self._growing
-        self._merge(growing[mutual], nearest[mutual])
-        changed[growing[mutual]] = changed[nearest[mutual]] = True
-        growing = np.flatnonzero(self._growing)
-        return growing[changed[growing] | changed[self._nearest[growing]]]
+        into = np.arange(len(self.labels))
+        merged = merges(matrix, self._sizes[clusters], threshold, checkpoint)
+        for first, second in reversed(merged):  # `first` may be merged itself, but later
+            into[clusters[second]] = into[clusters[first]]
+        self.labels = into[self.labels]
 
     def _merge(self, first: Labels, second: Labels) -> None:
         np.add.at(self._sums, first, self._sums[second])
         np.add.at(self._sizes, first, self._sizes[second])
-        self._growing[second] = False
         into = np.arange(len(self.labels))
         into[second] = first
         self.labels = into[self.labels]
         for a, b in zip(first.tolist(), second.tolist(), strict=True):
             self._frames[a] += self._frames[b]
 
-    def _exclude(self, found: NDArray[np.float32], block: Labels, place: Labels) -> None:
-        """No cluster is near itself, or one that it shares a frame with."""
-        found[np.arange(len(block)), place[block]] = -np.inf
-        for row, cluster in enumerate(block.tolist()):
-            if frames := self._frames[cluster]:
-                seen = list(chain.from_iterable(self._in_frame[one] for one in frames))
-                columns = place[self.labels[seen]]
-                found[row, columns[columns >= 0]] = -np.inf
+    def _upper(
+        self, clusters: Labels, threads: ThreadPoolExecutor
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Blocks of ROWS of the mean cosines of clusters, without the columns before each, and
+        where each begins. -inf where two share a frame, and on the diagonal."""
+        means = self._sums[clusters] / self._sizes[clusters, None]
+        place = np.full(len(self.labels), -1)
+        place[clusters] = np.arange(len(clusters))
 
-    def _note(self, rows: Labels, found: NDArray[np.float32], columns: Labels) -> None:
-        """Note what is nearer to `rows` than what was."""
-        best = found.argmax(axis=1)
-        similarity = found[np.arange(len(rows)), best]
-        better = similarity > self._similarity[rows]
-        self._nearest[rows[better]] = columns[best[better]]
-        self._similarity[rows[better]] = similarity[better]
+        def block(start: int) -> tuple[int, NDArray[np.float32]]:
+            rows = clusters[start : start + ROWS]
+            found: NDArray[np.float32] = means[start : start + ROWS] @ means[start:].T
+            found[np.arange(len(rows)), np.arange(len(rows))] = -np.inf
+            for row, cluster in enumerate(rows.tolist()):
+                if frames := self._frames[cluster]:
+                    seen = list(chain.from_iterable(self._in_frame[one] for one in frames))
+                    columns = place[self.labels[seen]] - start
+                    found[row, columns[columns >= 0]] = -np.inf
+            return start, found
 
-
-def ahead(
-    threads: ThreadPoolExecutor, call: Callable[[int], T], arguments: Sequence[int]
-) -> Iterator[T]:
-    """The results of calls on other threads, in order; no more than AHEAD wait to be taken."""
-    pending: deque[Future[T]] = deque()
-    for argument in arguments:
-        pending.append(threads.submit(call, argument))
-        if len(pending) > AHEAD:
+        pending: deque[Future[tuple[int, NDArray[np.float32]]]] = deque()
+        for start in range(0, len(clusters), ROWS):
+            pending.append(threads.submit(block, start))
+            if len(pending) > AHEAD:
+                yield pending.popleft().result()
+        while pending:
             yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
 
 
 def shared_frames(frames: Sequence[Sequence[int]]) -> dict[int, list[int]]:

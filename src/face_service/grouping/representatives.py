@@ -17,6 +17,8 @@ ALIKE = 0.95
 def best_of(faces: Faces, members: Sequence[int]) -> int:
     """The face of the best quality; among equals, and where none is known, the one that is
     nearest to the mean of all."""
+    if len(members) == 1:  # most groups of strangers: this is most of the time of 10,000
+        return members[0]
     chosen = np.asarray(members)
     cosines = faces.embeddings[chosen] @ mean_of(faces.embeddings[chosen])
     quality = np.nan_to_num(faces.quality[chosen])
@@ -32,6 +34,8 @@ def representatives(
     Faces of a quality below FIT are left out where there are others, and so are those whose cosine
     to the mean of the group is below `similarity`: what differs most may not belong to it.
     """
+    if len(members) == 1:
+        return [*members]
     chosen = np.asarray(members)
     fit = chosen[faces.quality[chosen] >= FIT]
     chosen = fit if len(fit) else chosen

@@ -1,0 +1,111 @@
+"""Tracks by time, place and cosine, and the faces that represent a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from face_service.grouping.faces import Faces, mean_of
+from face_service.grouping.grouping import GroupOptions, group
+from face_service.grouping.representatives import best_of, representatives
+from face_service.grouping.tracks import TrackLimits, find_tracks, overlap
+
+LIMITS = TrackLimits(similarity=0.2, similarity_elsewhere=0.5, max_gap=2.5)
+HERE, THERE = (10, 10, 60, 60), (300, 10, 350, 60)
+
+
+def at(*degrees: float) -> np.ndarray:
+    """Unit vectors in a plane: similarities are cosines of differences."""
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def faces(
+    degrees: Sequence[float],
+    times: Sequence[float],
+    boxes: Sequence[Sequence[float]] | None = None,
+    quality: Sequence[float] | None = None,
+    sources: Sequence[int] | None = None,
+) -> Faces:
+    n = len(degrees)
+    return Faces(
+        at(*degrees),
+        np.array(times, float),
+        np.array(boxes or [[np.nan] * 4] * n, np.float32),
+        np.array(quality or [np.nan] * n, np.float32),
+        np.array(sources or [0] * n, np.int64),
+    )
+
+
+@pytest.mark.parametrize(
+    ("degrees", "times", "boxes", "tracks"),
+    [
+        ([0, 50], [0, 1], [HERE, HERE], [[0, 1]]),
+        ([0, 70], [0, 1], [HERE, THERE], [[0], [1]]),  # not alike enough elsewhere
+        ([0, 70], [0, 1], [HERE, HERE], [[0, 1]]),  # but in the same place
+        ([0, 85], [0, 1], [HERE, HERE], [[0], [1]]),  # another person after a cut
+        ([0, 0], [0, 2.5], None, [[0, 1]]),
+        ([0, 0], [0, 2.6], None, [[0], [1]]),  # too long ago
+        ([0, 0], [1, 1], None, [[0], [1]]),  # two in one frame
+        ([0, 0], [1, 0], None, [[1, 0]]),  # by time, whatever the order
+        ([0, 40, 0, 40], [0, 0, 1, 1], None, [[0, 2], [1, 3]]),  # the most alike first
+        ([0, 40, 40, 0], [0, 0, 1, 1], None, [[0, 3], [1, 2]]),
+        ([0, 0], [np.nan, np.nan], None, [[0], [1]]),
+    ],
+)
+def test_faces_become_tracks(
+    degrees: list[float], times: list[float], boxes: list | None, tracks: list[list[int]]
+) -> None:
+    assert find_tracks(faces(degrees, times, boxes), LIMITS) == tracks
+
+
+def test_sources_are_apart() -> None:
+    seen = faces([0, 0, 0], [0, 1, 2], sources=[0, 1, 0])
+    assert find_tracks(seen, LIMITS) == [[0, 2], [1]]
+
+
+def test_a_track_is_as_its_faces_are_together() -> None:
+    """The fourth face is unlike the third, and like the three."""
+    seen = faces([0, 0, 55, -20], [0, 1, 2, 3])
+    assert find_tracks(seen, LIMITS) == [[0, 1, 2, 3]]
+
+
+def test_overlap_is_intersection_over_union() -> None:
+    nowhere = [np.nan] * 4
+    boxes = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6], [2, 2, 0, 0], nowhere], np.float32)
+    found = overlap(boxes[:2], boxes)
+    assert found[0] == pytest.approx([1, 1 / 3, 0, 0, 0])
+    assert found[1] == pytest.approx([1 / 3, 1, 0, 0, 0])
+
+
+def test_the_best_face_is_that_of_the_best_quality_or_the_nearest_to_the_mean() -> None:
+    assert best_of(faces([0, 10, 50], [0, 1, 2], quality=[0.5, 0.6, 0.9]), [0, 1, 2]) == 2
+    assert best_of(faces([0, 10, 50], [0, 1, 2]), [0, 1, 2]) == 1
+    assert best_of(faces([0, 10, 50], [0, 1, 2], quality=[0.5, 0.6, 0.9]), [0, 1]) == 1
+
+
+def test_representatives_differ_are_good_and_belong() -> None:
+    degrees = [0, 2, 40, -40, 42, 80]
+    seen = faces(degrees, range(6), quality=[0.9, 0.8, 0.7, 0.7, 0.7, 0.3])
+    assert representatives(seen, range(6), 9, 0.2) == [0, 4, 3], "not 1 and 2: they are alike"
+    assert representatives(seen, range(6), 2, 0.2) == [0, 4]
+    unlike = faces([0, 5, 10, 100], range(4))
+    assert 3 not in representatives(unlike, range(4), 9, 0.5), "it may not belong to them"
+    assert representatives(seen, [5], 9, 0.2) == [5], "a bad face is better than none"
+
+
+def test_the_mean_of_opposites_is_a_unit_vector() -> None:
+    assert np.linalg.norm(mean_of(at(0, 180))) == pytest.approx(1)
+
+
+def test_a_track_has_one_vote() -> None:
+    """Forty faces of a long track at 0 degrees weigh no more than the one at 100."""
+    seen = faces([0.0] * 40 + [100.0, 50.0], [*map(float, range(40)), 500.0, 900.0])
+    with ThreadPoolExecutor(1) as pool:
+        found = group(seen, GroupOptions(0.2, 0.2), pool)
+    (everyone,) = found.groups
+    assert everyone.tracks == [0, 1, 2]
+    assert np.degrees(np.arctan2(*everyone.embedding[::-1])) == pytest.approx(50)
