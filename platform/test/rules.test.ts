@@ -13,6 +13,7 @@ test.each([
   [0.55, 0.44, true, 'automatic'],
   [0.55, 0.46, true, 'suggested'], // two who look alike
   [0.55, 0.1, false, 'suggested'], // no face that is fit for it
+  [0.61, 0.1, false, 'automatic'],
   [0.45, 0.1, true, 'suggested'],
   [0.39, 0.1, true, 'none'],
   [undefined, undefined, true, 'none'],
@@ -38,10 +39,15 @@ const measured = {
   ],
 };
 
-test('thresholds are those of a gallery as large', () => {
-  expect(ofPeople(measured, 3)).toEqual({ automatic: 0.4, suggested: 0.3 });
-  expect(ofPeople(measured, 21)).toEqual({ automatic: 0.6, suggested: 0.5 });
-  expect(ofPeople(measured, 5000)).toEqual({ automatic: 0.6, suggested: 0.5 });
+test('thresholds are those of a gallery as large, and of a rate between and beyond those measured', () => {
+  const of = (people: number) => {
+    const { automatic, suggested } = ofPeople(measured, people);
+    return [automatic.toFixed(3), suggested.toFixed(3)];
+  };
+  const half = Math.log10(0.01 / 0.003); // of a decade
+  expect(of(3)).toEqual([(0.4 + 0.1 * half).toFixed(3), '0.300']);
+  expect(of(21)).toEqual([(0.6 + 0.1 * half).toFixed(3), '0.500']);
+  expect(of(5000)).toEqual(of(21));
 });
 
 const head = (line: string) =>

@@ -6,7 +6,10 @@ import type { Thresholds } from './thresholds.ts';
 
 export type Verdict = 'automatic' | 'suggested' | 'none';
 
-/** What similarities mean. Faces that are not fit for it are never tagged without a person. */
+/**
+ * What similarities mean. To be tagged without a person, the nearest creator must be nearer than the
+ * second by a margin, and faces that are not fit for it must be nearer than others by as much.
+ */
 export function verdict(
   first: number | undefined,
   second: number | undefined,
@@ -15,7 +18,8 @@ export function verdict(
 ): Verdict {
   if (first === undefined || first < suggested) return 'none';
   const clear = second === undefined || first - second >= margin;
-  return first >= automatic && clear && usable ? 'automatic' : 'suggested';
+  const near = first >= (usable ? automatic : automatic + margin);
+  return near && clear ? 'automatic' : 'suggested';
 }
 
 /**

@@ -13,7 +13,7 @@ export interface Thresholds {
 }
 
 /** Shares of strangers that may be taken for somebody of the gallery. */
-const AUTOMATIC_RATE = 0.01;
+const AUTOMATIC_RATE = 0.003;
 const SUGGESTED_RATE = 0.1;
 /** InsightFace's guidance, for packs that nobody has measured. */
 const GUIDANCE = { automatic: 0.7, suggested: 0.6 };
@@ -36,11 +36,22 @@ export async function thresholds(sql: Queries, model: Model, config: Config): Pr
 export function ofPeople(points: OperatingPoints, people: number): typeof GUIDANCE {
   const sizes = points.identification.map((point) => point.people);
   const size = Math.min(...sizes.filter((each) => each >= people), Math.max(...sizes));
-  const measured = points.identification.filter((point) => point.people === size);
-  if (measured.length === 0) return GUIDANCE;
-  const strictestFirst = measured.sort((a, b) => a.false_positive_rate - b.false_positive_rate);
-  const at = (rate: number) =>
-    (strictestFirst.findLast((point) => point.false_positive_rate <= rate) ?? strictestFirst[0]!)
-      .similarity;
-  return { automatic: at(AUTOMATIC_RATE), suggested: at(SUGGESTED_RATE) };
+  const measured = points.identification
+    .filter((point) => point.people === size)
+    .sort((a, b) => a.false_positive_rate - b.false_positive_rate);
+  if (measured.length < 2) return GUIDANCE;
+  return { automatic: at(measured, AUTOMATIC_RATE), suggested: at(measured, SUGGESTED_RATE) };
+}
+
+/**
+ * The similarity that strangers reach at a rate, on the line through the two nearest rates that were
+ * measured: far from their middle, similarities of strangers fall off with the logarithm of the rate.
+ */
+function at(measured: OperatingPoints['identification'], rate: number): number {
+  const next = measured.findIndex((point) => point.false_positive_rate >= rate);
+  const from = Math.min(Math.max(next - 1, 0), measured.length - 2);
+  const [a, b] = [measured[from]!, measured[from + 1]!];
+  const decades = (r: number) => Math.log10(r / a.false_positive_rate);
+  const slope = (b.similarity - a.similarity) / decades(b.false_positive_rate);
+  return Math.min(1, a.similarity + slope * decades(rate));
 }
