@@ -25,6 +25,7 @@ from face_service.runtime import compiling
 CPU = "CPUExecutionProvider"
 FAULT = Path(os.environ.get("FAULT", "fault"))
 RealSession = onnxruntime.InferenceSession
+real_memory = onnxruntime.OrtValue.ortvalue_from_shape_and_type
 OUT_OF_MEMORY = (
     "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Conv "
     "node. Name:'Conv_0' Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:"
@@ -69,7 +70,14 @@ class Session(RealSession):  # type: ignore[misc, valid-type]
         return self.asked
 
     def run(self, names: Any, feed: dict[str, Any], *options: Any) -> Any:
-        rows = len(next(iter(feed.values())))
+        self.fail(len(next(iter(feed.values()))))
+        return super().run(names, feed)
+
+    def run_with_iobinding(self, binding: Any, *options: Any) -> None:
+        self.fail(*(value.shape()[0] for value in binding._bound_inputs.values()))
+        super().run_with_iobinding(binding)
+
+    def fail(self, rows: int) -> None:
         if self.pretends and fault() == "first-run":
             raise RuntimeError("CUDA failure 700: an illegal memory access was encountered")
         if self.pretends and fault() == "oom":
@@ -77,7 +85,6 @@ class Session(RealSession):  # type: ignore[misc, valid-type]
         if self.pretends and fault() == "oom-once" and rows > 1:
             FAULT.unlink()
             raise RuntimeError(OUT_OF_MEMORY)
-        return super().run(names, feed)
 
     def get_provider_graph_assignment_info(self) -> list[Any]:
         name = CPU if fault() == "on-the-cpu" else self.asked[0]
@@ -85,9 +92,16 @@ class Session(RealSession):  # type: ignore[misc, valid-type]
         return [SimpleNamespace(ep_name=name) for _ in parts]
 
 
+def in_memory(shape: Any, dtype: Any, device_type: str, device: int) -> Any:
+    """Memory on the card, which is this machine's."""
+    assert device_type == "cuda"
+    return real_memory(shape, dtype, "cpu", 0)
+
+
 def accelerate(name: str) -> None:
     """Let ONNX Runtime claim to have the provider `name`."""
     onnxruntime.InferenceSession = Session
+    onnxruntime.OrtValue.ortvalue_from_shape_and_type = in_memory
     onnxruntime.get_available_providers = lambda: [name, CPU]
     compiling.COMMAND = (sys.executable, "-m", "tests.accelerated", "compile")
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx._transports.default as httpx_transports
 import pytest
 
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.face_engine import FaceEngine
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
@@ -32,6 +34,11 @@ SERVED = [
     "requirements-rocm.lock",
 ]
 """What run.sh installs: one lock for each build of ONNX Runtime."""
+
+
+# Every client of httpx, hundreds of them here, would read all certificates that the machine trusts:
+# 45 ms of a processor, for servers that speak no TLS.
+httpx_transports.create_ssl_context = functools.cache(httpx_transports.create_ssl_context)
 
 
 @pytest.fixture(scope="session")
@@ -126,14 +133,38 @@ def six_faces_image(six_faces: Path) -> Image:
 
 
 @pytest.fixture(scope="session")
+def servers() -> Iterator[list[Server]]:
+    """The servers of `start_server`."""
+    started: list[Server] = []
+    yield started
+    for server in started:
+        server.terminate()
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers_end_with_their_module(servers: list[Server]) -> Iterator[None]:
+    """Fifty of them that nobody asks any more take a fifth of a processor. None is waited for: each
+    takes a second to end."""
+    yield
+    for server in servers:
+        if not server.lasting:
+            server.terminate()
+
+
+@pytest.fixture(scope="session")
 def start_server(
-    tmp_path_factory: pytest.TempPathFactory, starter: Pack
-) -> Iterator[Callable[..., Server]]:
-    """Starts real servers, `start_server(VARIABLE="value")`, and ends them at the end."""
-    servers: list[Server] = []
+    servers: list[Server], tmp_path_factory: pytest.TempPathFactory, starter: Pack
+) -> Callable[..., Server]:
+    """Starts real servers, `start_server(VARIABLE="value")`, which are ended after the module, or
+    at the end if they are `lasting`."""
 
     def start(
-        module: str = "face_service.main", python: str | Path = sys.executable, **variables: str
+        module: str = "face_service.main",
+        python: str | Path = sys.executable,
+        lasting: bool = False,
+        **variables: str,
     ) -> Server:
         environment = {
             "PATH": os.environ["PATH"],
@@ -142,37 +173,48 @@ def start_server(
             "PYTHONPATH": str(ROOT),
             "INSIGHTFACE_MODEL": starter.name,
             "MODEL_CACHE_DIR": str(starter.directory.parent),
+            "DET_GATE": "off",  # or each first server would make one: a minute of a processor
             **variables,
         }
-        servers.append(Server(environment, tmp_path_factory.mktemp("server"), module, python))
-        return servers[-1]
+        server = Server(environment, tmp_path_factory.mktemp("server"), module, python)
+        server.lasting = lasting
+        servers.append(server)
+        return server
 
-    yield start
-    for server in servers:
-        server.stop()
+    return start
 
 
 @pytest.fixture(scope="session")
 def server(start_server: Callable[..., Server]) -> Server:
     """One ready server on the starter pack, for every test that does not change it."""
-    running = start_server()
+    running = start_server(lasting=True)
     running.wait_until_ready()
     return running
 
 
 LONGEST = (
-    "test_samples.py",
     "test_parity.py",
     "test_accelerators.py",
-    "cli/test_detect.py",
-    "tools/test_evaluation.py",
     "tools/doctor/test_doctor.py",
-    "hostile/test_outside.py",
-    "clients/test_samples.py",
-    "browser/test_demo.py",
+    "tools/test_evaluation.py",
+    "test_samples.py",
     "hostile/test_clients.py",
+    "clients/test_samples.py",
+    "cli/test_detect.py",
+    "hostile/test_faces.py",
+    "hostile/test_outside.py",
+    "hostile/test_memory.py",
+    "clients/test_typescript.py",
+    "browser/test_demo.py",
+    "browser/test_troubles.py",
+    "browser/test_access.py",
+    "cli/test_main.py",
+    "cli/test_compare.py",
+    "tools/test_quantization.py",
+    "test_load.py",
 )
-"""Files of a minute or so each. A long one that begins last leaves a processor idle."""
+"""Files of 15 seconds or more, the longest first. A long one that begins last leaves a processor
+idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

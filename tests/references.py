@@ -58,7 +58,7 @@ def quantised(model: PackModel, inputs: Blob, folder: Path) -> Path:
 
 def landmarks_of(pack: Pack) -> Floats:
     """Of the faces of the photo that are found most surely, float32 [6, 5, 2]."""
-    from face_service.engine_builder import Canvases
+    from face_service.engine_factory.builder import Canvases
     from face_service.tools.quantization.calibration import build_cpu_detector
     from face_service.vision.canvas import Size
 

@@ -19,7 +19,8 @@ def free_port() -> int:
 
 
 class Server:
-    """`python -m face_service.main` in a folder of its own; its log is `log()`."""
+    """`python -m face_service.main` in a folder of its own; its log is `log()`. lasting: it is used
+    by several modules."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Server:
                 stderr=subprocess.STDOUT,
             )
         self.client = httpx.Client(base_url=self.url, timeout=60)
+        self.lasting = False
 
     def log(self) -> str:
         """Everything the server has printed."""
@@ -63,9 +65,13 @@ class Server:
         """The exit status."""
         return self.process.wait(timeout)
 
+    def terminate(self) -> None:
+        """SIGTERM, if it runs."""
+        if self.process.poll() is None:
+            self.process.terminate()
+
     def stop(self) -> int:
         """SIGTERM, then the exit status."""
         self.client.close()
-        if self.process.poll() is None:
-            self.process.terminate()
+        self.terminate()
         return self.wait_until_ended()

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from face_service.packs.pack import Pack
+from face_service.runtime.providers import COMPILED
 from tests.server import Server
 from tests.wire import metric, settled
 
@@ -28,6 +30,11 @@ class Card:
         self.models = folder / "models"
         self.models.mkdir()
         (self.models / starter.name).symlink_to(starter.directory.absolute())
+        # What the CPU computes with is saved once for all; programs of cards lie beside it.
+        saved = starter.directory.absolute().parent / COMPILED / "cpu"
+        saved.mkdir(parents=True, exist_ok=True)
+        (self.models / COMPILED).mkdir()
+        (self.models / COMPILED / "cpu").symlink_to(saved)
         self.servers: list[Server] = []
 
     def start(self, accelerator: str, providers: str, **variables: str) -> Server:
@@ -58,10 +65,21 @@ def card(tmp_path: Path, start_server: Callable[..., Server], starter: Pack) -> 
         server.stop()
 
 
-@pytest.fixture
-def on_card(card: Card) -> Server:
-    """A server on a card and nothing else, ready."""
-    server = card.start(CUDA, CUDA)
+@pytest.fixture(scope="module")
+def own_card(
+    tmp_path_factory: pytest.TempPathFactory, start_server: Callable[..., Server], starter: Pack
+) -> Iterator[Card]:
+    """The card of `on_card`."""
+    made = Card(tmp_path_factory.mktemp("card"), start_server, starter)
+    yield made
+    for server in made.servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def on_card(own_card: Card) -> Server:
+    """A server on a card and nothing else, ready; it has to survive what the tests do to it."""
+    server = own_card.start(CUDA, CUDA)
     server.wait_until_ready()
     return server
 
@@ -153,7 +171,13 @@ def test_a_card_that_computes_is_shown_as_it_is(
     loaded = with_card.client.get("/models").json()["loaded"]
     assert loaded["runtime"] == health["runtime"]
     assert metric(with_card, "face_service_provider_fallback") == 0
-    assert post(with_card, four_faces).json()["faces"] == post(server, four_faces).json()["faces"]
+    ours, theirs = (post(one, four_faces).json()["faces"] for one in (with_card, server))
+    assert len(ours) == 4
+    for face, right in zip(ours, theirs, strict=True):
+        # Its graphs are written anew: a kernel may sum in another order.
+        assert face["bbox"] == pytest.approx(right["bbox"], abs=0.01)
+        assert np.dot(face["embedding"], right["embedding"]) > 0.99999
+        assert (face["age"], face["gender"]) == (right["age"], right["gender"])
 
 
 def test_a_card_with_room_for_one_worker_is_not_called_well(card: Card) -> None:
@@ -190,33 +214,35 @@ def test_one_card_stands_behind_another(card: Card) -> None:
     card.fail("compile-fail")
     server = card.start(TENSORRT, f"{TENSORRT},{CPU}")
     server.wait_until_ready()
-    assert "compiling scrfd.onnx 1×3×640×640 failed" in server.client.get("/health").text
+    assert "compiling scrfd.onnx 4 shapes failed" in server.client.get("/health").text
 
 
 def test_memory_that_runs_out_once_costs_nothing(
-    card: Card, on_card: Server, four_faces: Path
+    own_card: Card, on_card: Server, four_faces: Path
 ) -> None:
+    before = metric(on_card, "face_service_out_of_memory_total")
     right = post(on_card, four_faces).json()["faces"]
-    card.fail("oom-once")
+    own_card.fail("oom-once")
     answer = post(on_card, four_faces)
     assert answer.status_code == 200
     assert [face["bbox"] for face in answer.json()["faces"]] == [face["bbox"] for face in right]
-    assert "a batch of 4 is tried in halves" in on_card.log()
-    assert metric(on_card, "face_service_out_of_memory_total") == 0
+    settled(lambda: "a batch of 4 is tried in halves" in on_card.log())
+    assert metric(on_card, "face_service_out_of_memory_total") == before
 
 
 def test_memory_that_stays_short_is_a_503_and_needs_no_restart(
-    card: Card, on_card: Server, four_faces: Path
+    own_card: Card, on_card: Server, four_faces: Path
 ) -> None:
+    before = metric(on_card, "face_service_out_of_memory_total")
     right = post(on_card, four_faces).json()["faces"]
-    card.fail("oom")
+    own_card.fail("oom")
     answer = post(on_card, four_faces)
     assert (answer.status_code, answer.json()["code"]) == (503, "out_of_memory")
     assert int(answer.headers["retry-after"]) > 0
     assert "BFCArena" not in answer.text, "what ONNX Runtime says is for the log"
-    assert "scrfd.onnx ran out of memory: [ONNXRuntimeError]" in on_card.log()
-    assert metric(on_card, "face_service_out_of_memory_total") == 1
-    card.fail(None)
+    settled(lambda: "scrfd.onnx ran out of memory: [ONNXRuntimeError]" in on_card.log())
+    assert metric(on_card, "face_service_out_of_memory_total") == before + 1
+    own_card.fail(None)
     on_card.wait_until_ready()
     assert post(on_card, four_faces).json()["faces"] == right
     assert on_card.process.poll() is None
@@ -236,10 +262,10 @@ def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, four_face
         return health.status_code == 200
 
     settled(ready, timeout=60)
-    # A detector and a recogniser of fixed shape; age and gender in batches of 1, 2, 4 and 8.
+    # The detector in batches of 1 and 4; recogniser, age and gender in batches of 1, 2, 4 and 8.
     starting = {progress for status, progress in seen if status == "starting" and progress}
-    assert "compiling age-v1.onnx 2×3×64×64, 4 of 10" in starting
-    assert all(progress.endswith(" of 10") for progress in starting)
+    assert "compiling age-v1.onnx 2×64×64×3, 8 of 14" in starting
+    assert all(progress.endswith(" of 14") for progress in starting)
     assert ("healthy", None) in seen
     assert len(post(server, four_faces).json()["faces"]) == 4
     server.stop()
@@ -250,9 +276,9 @@ def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, four_face
 
 
 CHILDREN = {
-    "compile-crash": "compiling scrfd.onnx 1×3×640×640 crashed (SIGSEGV)",
-    "compile-hang": "compiling scrfd.onnx 1×3×640×640 did not end within COMPILE_TIMEOUT_S=2",
-    "compile-fail": "compiling scrfd.onnx 1×3×640×640 failed: ",
+    "compile-crash": "compiling scrfd.onnx 1×640×640×3 crashed (SIGSEGV)",
+    "compile-hang": "compiling scrfd.onnx 1×640×640×3 did not end within COMPILE_TIMEOUT_S=2",
+    "compile-fail": "compiling scrfd.onnx 1×640×640×3 failed: ",
 }
 
 

@@ -272,8 +272,8 @@ def test_a_former_name_beside_the_new_one_has_to_agree(
 def test_a_bad_value_is_reported_under_the_name_that_was_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("LANES", "0")
-    with pytest.raises(StartupError, match="LANES=0 is not allowed: a whole number from 1 to 16"):
+    monkeypatch.setenv("LANES", "17")
+    with pytest.raises(StartupError, match="LANES=17 is not allowed: a whole number from 0 to 16"):
         load_settings()
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from face_service.engine_builder import Canvases
 from face_service.engine_factory import load_engine, load_with_fallback
+from face_service.engine_factory.builder import Canvases
 from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.selection import choose_providers

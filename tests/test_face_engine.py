@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from face_service import face_engine
-from face_service.face_engine import FaceEngine, Options, PreparedImage, finish, select
+from face_service.face_engine import FaceEngine, Options, PreparedImage, finish
 from face_service.observability.timing import StageTimes
 from face_service.runtime.network import Network
 from face_service.runtime.policy import MAX_BATCH
@@ -20,9 +20,9 @@ from face_service.serialization import render_face
 from face_service.serving.answers import ImageAnalysis
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import Image
-from face_service.vision.canvas import Size
+from face_service.vision.filtering import select
 from face_service.vision.image import decode
-from face_service.vision.scrfd import Detections, DetectorPreprocessor
+from face_service.vision.scrfd import Detections, Scrfd
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
 
@@ -48,14 +48,14 @@ def test_a_box_with_nothing_inside_the_image_is_no_face(
     outside: tuple[float, float, float, float],
 ) -> None:
     inside, cut = (10, 10, 60, 70), (150, 80, 260, 190)
-    chosen = select(found(inside, outside, cut), IMAGE, Options(), 512)
+    chosen = select(found(inside, outside, cut), IMAGE, 0, None, 512)
     assert [face.bbox.tolist() for face in chosen.faces] == [list(inside), list(cut)]
     assert chosen.omitted == 0
 
 
 def test_the_size_filter_measures_what_is_inside_and_comes_before_the_count() -> None:
     boxes = found((0, 0, 50, 50), (170, 10, 260, 90), (60, 0, 120, 45))
-    chosen = select(boxes, IMAGE, Options(min_face_size=40, max_faces=2), 512)
+    chosen = select(boxes, IMAGE, 40, 2, 512)
     assert [face.bbox[0] for face in chosen.faces] == [0, 60]
 
 
@@ -76,7 +76,7 @@ def test_max_faces_keeps_the_best_and_says_how_many_it_cost(
 ) -> None:
     small, large = (10, 10, 30, 30), (50, 10, 95, 60)
     boxes = found(large, small, large, small, large, small)
-    chosen = select(boxes, IMAGE, options, max_faces)
+    chosen = select(boxes, IMAGE, options.min_face_size, options.max_faces, max_faces)
     assert (len(chosen.faces), chosen.omitted) == (kept, omitted)
     scores = [face.score for face in chosen.faces]
     assert scores == sorted(scores, reverse=True)
@@ -158,10 +158,8 @@ def test_what_is_left_out_is_not_embedded(
     assert embedded == [6, 2]
 
 
-class CoincidingLandmarks:
+class CoincidingLandmarks(Scrfd):
     """A detector whose one face has all five landmarks in one place."""
-
-    preprocessor = DetectorPreprocessor((Size(640, 640),))
 
     def candidates(self, one: object, min_score: float) -> Detections:
         return replace(found((20, 10, 80, 90)), landmarks=np.full((1, 5, 2), 50, np.float32))
@@ -170,7 +168,8 @@ class CoincidingLandmarks:
 def test_a_face_that_cannot_be_aligned_is_not_usable_and_has_no_quality(
     engine: FaceEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_detector", CoincidingLandmarks())
+    detector = CoincidingLandmarks(engine._detector.network, engine.preprocessor)
+    monkeypatch.setattr(engine, "_detector", detector)
     (face,) = engine.analyse_image(IMAGE)
     assert (face.embedding, face.quality, face.usable) == (None, None, False)
     analysis = ImageAnalysis(engine.info, [face], 200, 100)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from face_service.config import Settings
-from face_service.engine_builder import build_engine
 from face_service.engine_factory import detector_canvases
+from face_service.engine_factory.builder import build_engine
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve

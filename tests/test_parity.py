@@ -1,24 +1,35 @@
-"""The same photos through this service and through insightface 2.1, number by number."""
+"""The same photos through this service and through insightface 2.1, number by number.
+
+insightface's answers are kept in .oracle/answers, because they depend on nothing but files and the
+processor, whose hash is their name. What this service says is computed anew every time.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.face_engine import Face
 from face_service.packs.local import load_folder
+from face_service.packs.pack import sha256_of
+from face_service.runtime.processor import fingerprint
 from face_service.runtime.providers import CPU
+from face_service.runtime.threads import available_cpus
 from face_service.vision.canvas import Size
 from face_service.vision.image import decode
 from face_service.vision.scrfd import CLOSEUP
 
-ORACLE_PYTHON = Path(__file__).parents[1] / ".oracle" / "bin" / "python"
+ORACLE = Path(__file__).parents[1] / ".oracle"
+SCRIPT = Path(__file__).parent / "oracle" / "insightface_faces.py"
 DET_500M, DET_2_5G = "det_500m + edgeface_xs", "det_2.5g + edgeface_xs"
 STANDIN = "stand-in for buffalo_l"
 
@@ -48,6 +59,27 @@ def pack_folder(standin: Path, with_edgeface: Callable[[str], Path]) -> Callable
     return lambda name: standin if name == STANDIN else with_edgeface(name.split()[0])
 
 
+@pytest.fixture(scope="module")
+def faces_of(
+    pack_folder: Callable[[str], Path], photos: list[Path]
+) -> Callable[[str, bool], list[list[Face]]]:
+    """The faces that this service finds on the photos, once for each pack and its canvases."""
+
+    @cache
+    def analysed(name: str, auto: bool) -> list[list[Face]]:
+        canvases = Canvases((Size(640, 640),), CLOSEUP if auto else None)
+        engine = build_engine(load_folder(pack_folder(name)), canvases, (CPU,), threads=2)
+        chosen = of_pack(name, photos)
+        return [engine.analyse_image(decode(path.read_bytes(), 10**8)) for path in chosen]
+
+    return analysed
+
+
+def of_pack(name: str, photos: list[Path]) -> list[Path]:
+    """The photos for a pack: fewer for the stand-in, whose networks take ten times as long."""
+    return photos[:42] if name == STANDIN else photos
+
+
 @pytest.mark.parametrize(
     ("name", "auto", "static"),
     [
@@ -64,19 +96,14 @@ def test_faces_equal_those_of_insightface(
     static: bool,
     pack_folder: Callable[[str], Path],
     photos: list[Path],
-    tmp_path: Path,
+    faces_of: Callable[[str, bool], list[list[Face]]],
     parity_table: list[str],
 ) -> None:
-    folder = pack_folder(name)
-    if name == STANDIN:  # whose networks take ten times as long as the others
-        photos = photos[:42]
-    expected = ask_oracle(folder, 0 if auto else 640, photos, tmp_path, static)
-    canvases = Canvases((Size(640, 640),), CLOSEUP if auto else None)
-    engine = build_engine(load_folder(folder), canvases, (CPU,), threads=2)
+    photos = of_pack(name, photos)
+    expected = ask_oracle(pack_folder(name), 0 if auto else 640, photos, static)
 
     total, singles = Agreement(), 0
-    for index, photo in enumerate(photos):
-        faces = engine.analyse_image(decode(photo.read_bytes(), 10**8))
+    for index, (photo, faces) in enumerate(zip(photos, faces_of(name, auto), strict=True)):
         oracle = {key: expected[f"{index}.{key}"] for key in FIELDS}
         compare(faces, oracle, total, photo.name)
         singles += len(faces) == 1
@@ -100,18 +127,23 @@ def test_faces_equal_those_of_insightface(
 FIELDS = ("bboxes", "scores", "landmarks", "embeddings", "ages", "genders")
 
 
-def ask_oracle(
-    folder: Path, det_size: int, photos: list[Path], scratch: Path, static: bool
-) -> dict[str, object]:
+def ask_oracle(folder: Path, det_size: int, photos: list[Path], static: bool) -> dict[str, object]:
     """insightface's answers, by `<index of photo>.<field>`."""
-    out = scratch / "oracle.npz"
-    command = [ORACLE_PYTHON, Path(__file__).parent / "oracle" / "insightface_faces.py"]
-    subprocess.run(
-        [*command, folder, str(det_size), str(int(static)), out, *photos],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return dict(np.load(out))
+    lock = SCRIPT.parents[2] / "requirements-oracle.lock"
+    files = [SCRIPT, lock, *sorted(folder.glob("*.onnx")), *photos]
+    machine = (sys.version, fingerprint(), available_cpus())
+    facts = (det_size, static, machine, [(path.name, sha256_of(path)) for path in files])
+    key = hashlib.sha256(repr(facts).encode()).hexdigest()
+    kept = ORACLE / "answers" / f"{key}.npz"
+    if not kept.is_file():
+        kept.parent.mkdir(exist_ok=True)
+        out = kept.with_suffix(".part.npz")
+        options = [folder, str(det_size), str(int(static)), out, *photos]
+        subprocess.run(
+            [ORACLE / "bin" / "python", SCRIPT, *options], check=True, stdout=subprocess.DEVNULL
+        )
+        out.replace(kept)
+    return dict(np.load(kept))
 
 
 def compare(faces: list[Face], oracle: dict[str, object], total: Agreement, photo: str) -> None:

@@ -14,8 +14,8 @@ import pytest
 
 from face_service import engine_factory as assembly
 from face_service.config import Settings
-from face_service.engine_builder import Canvases, build_engine, computed_precision
 from face_service.engine_factory import load_engine
+from face_service.engine_factory.builder import Canvases, build_engine, computed_precision
 from face_service.errors import PackError, ProviderError
 from face_service.face_engine import FaceEngine
 from face_service.packs.local import load_folder

@@ -24,20 +24,17 @@ from benchmarks.frames import ROOT
 from benchmarks.studies.scenes import (
     DETECTORS,
     SQUARE,
-    Box,
-    Head,
     Scene,
     boxes_of,
     clipped,
     detector,
     overlap,
     pairs,
-    paste,
     read_heads,
-    scenery,
     visible,
 )
 from face_service.runtime.processor import in_words, processor
+from face_service.tools.quantization.frames import Box, Head, paste, scenery
 from face_service.vision.canvas import Size, allowed_canvases
 from face_service.vision.scrfd import CLOSEUP, MIN_SCORE, Detections, Scrfd
 

@@ -22,17 +22,15 @@ from benchmarks.frames import ROOT
 from benchmarks.studies.scenes import (
     DETECTORS,
     SQUARE,
-    Head,
     Scene,
     boxes_of,
     clipped,
     detector,
     overlap,
-    paste,
     read_heads,
-    scenery,
 )
 from face_service.runtime.processor import in_words, processor
+from face_service.tools.quantization.frames import Head, paste, scenery
 from face_service.vision.canvas import Size, allowed_canvases
 from face_service.vision.scrfd import CLOSEUP, Scrfd, merge, suppress
 

@@ -17,7 +17,7 @@ import numpy as np
 import simplejpeg
 
 from benchmarks.frames import ROOT, SHARED, frame
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.packs.local import load_folder
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU

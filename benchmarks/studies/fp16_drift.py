@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.frames import ROOT
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG
 from face_service.packs.local import load_folder

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.frames import ROOT
 from face_service.config import Settings
-from face_service.engine_builder import build_engine
 from face_service.engine_factory import detector_canvases
+from face_service.engine_factory.builder import build_engine
 from face_service.packs.local import load_folder
 from face_service.runtime.memory import trim_heap
 from face_service.runtime.policy import BOUNDED_ON_CPU, ShapePolicy

@@ -6,24 +6,29 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from face_service import __version__
 from face_service.config import Settings, load_settings
-from face_service.engine_factory import load_engine, runtime_config
+from face_service.engine_factory import (
+    detector_canvases,
+    load_engine,
+    runtime_config,
+)
+from face_service.engine_factory.gates import GateSupply
 from face_service.errors import StartupError
 from face_service.http.errors import add_error_handlers
 from face_service.http.middleware import middleware_stack
 from face_service.http.openapi import TAGS, DocumentedApp, operation_id
-from face_service.known_packs import known_packs
-from face_service.observability.request_record import PROBES
+from face_service.http.telemetry import TRACES
+from face_service.packs.catalog import CATALOG
 from face_service.routes import compare, detect, embed, group, health, metrics, models
 from face_service.routes.pages import Pages
-from face_service.runtime.threads import available_cpus
-from face_service.schemas import ErrorResponse
+from face_service.schemas import ErrorResponse, ModelFileOut, PackOut, threshold_fields
 from face_service.serving.service import FaceService, Limits
-from face_service.vision.image import set_up_opencv
+from face_service.serving.threads import run_in_daemon_thread
 
 logger = logging.getLogger(__name__)
 
@@ -52,16 +57,19 @@ def create_app(
     """
     settings = settings or load_settings()
     config = runtime_config(settings)
+    gates = GateSupply(settings.det_gate, detector_canvases(settings), config)
     service = FaceService(
-        lambda: load_engine(settings, config),
-        limits_of(settings),
+        lambda worker: load_engine(settings, config, gates, worker),
+        Limits.of(settings),
         progress=lambda: str(config.progress),
+        gate=lambda: gates.status,
     )
 
     async def run() -> None:
         try:
             await service.start()
-            await service.watch()
+            make_gate = partial(gates.make, lambda: service.engines)
+            await asyncio.gather(run_in_daemon_thread(make_gate), service.watch())
         except StartupError as error:
             if on_failure:
                 on_failure(error)
@@ -70,7 +78,6 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        set_up_opencv()
         warn_if_open(settings)
         # In the background: /health has to answer while a pack is downloaded.
         running = asyncio.create_task(run())
@@ -93,15 +100,7 @@ def create_app(
         # its photo and key along.
         redirect_slashes=False,
         servers=[{"url": "."}],  # wherever the document is, behind a prefix as well
-        # Traces alone, without a span for every dependency: metrics and log are this service's.
-        # Active where OTEL_EXPORTER_OTLP_ENDPOINT is set.
-        telemetry={
-            "metrics": False,
-            "logs": False,
-            "operation_spans": False,
-            "auto_configure": True,
-            "exclude": lambda scope: scope["path"] in PROBES,
-        },
+        telemetry=TRACES,
         # "default" also keeps FastAPI from promising a 422 that is never sent.
         responses={"default": {"model": ErrorResponse, "description": "Any error"}},
     )
@@ -117,19 +116,6 @@ def create_app(
     return app
 
 
-def limits_of(settings: Settings) -> Limits:
-    """The limits of the service, in bytes, pixels and seconds, from the settings."""
-    return Limits(
-        workers=settings.workers,
-        decoders=available_cpus(),
-        max_queue=settings.max_queue,
-        max_bytes_held=int(settings.max_bodies_mb * 1e6),
-        max_pixels=settings.max_image_pixels,
-        max_decoded_bytes=int(settings.max_decoded_mb * 1e6),
-        stall_timeout=settings.stall_timeout_s,
-    )
-
-
 def warn_if_open(settings: Settings) -> None:
     """Log a warning where HOST is more than the loopback interface and API_KEYS is not set."""
     if settings.host not in LOOPBACK and not settings.api_keys:
@@ -138,3 +124,25 @@ def warn_if_open(settings: Settings) -> None:
             settings.host,
             settings.port,
         )
+
+
+def known_packs() -> list[PackOut]:
+    """Every pack that INSIGHTFACE_MODEL may name, in the order of the catalogue."""
+    return [
+        PackOut(
+            name=pack.name,
+            licence=pack.licence,
+            embedding_dimension=pack.dimension,
+            **threshold_fields(pack.threshold, pack.operating_points),
+            files=[
+                ModelFileOut(
+                    role=file.role,
+                    file=file.name,
+                    sha256=file.sha256,
+                    licence=file.licence,
+                )
+                for file in pack.files
+            ],
+        )
+        for pack in CATALOG.values()
+    ]

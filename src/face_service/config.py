@@ -18,6 +18,7 @@ from face_service.settings.env_file import misspelt, values_in_env_file
 from face_service.settings.errors import sentence
 from face_service.settings.provider_options import parse_options
 from face_service.settings.renamed import FormerNames, former_names
+from face_service.vision.gate import GateMode
 from face_service.vision.quality import QualityLimits
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
@@ -59,11 +60,22 @@ class Settings(Address):
     det_closeup: bool = Field(
         True, description="Look once more on a canvas of 128 pixels: finds faces that fill it."
     )
+    det_gate: GateMode = Field(
+        "auto",
+        description="Let a detector in int8 say first whether there is a face: while it pays, "
+        "always (on), or never (off).",
+    )
     intra_op_threads: int = Field(
-        0, ge=0, le=256, description="Threads of a network on the CPU; 0 follows the CPU quota."
+        0,
+        ge=0,
+        le=256,
+        description="Threads of a network alone on the CPU; 0 follows the CPU quota.",
     )
     workers: int = Field(
-        1, ge=1, le=16, description="Engines that compute side by side, each with its own networks."
+        0,
+        ge=0,
+        le=16,
+        description="Most requests computed side by side; 0: on a CPU one for each core, else one.",
     )
     quality_min_size: float = Field(
         LIMITS.min_size,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from face_service.runtime.placement import Placement
 from face_service.thresholds import OperatingPoints, Threshold
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkFile:
+class NetworkFile(NamedTuple):
     """A file an engine was made from."""
 
     role: str

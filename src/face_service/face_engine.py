@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -21,6 +23,8 @@ from face_service.vision.attributes import AttributeReader, Gender
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
 from face_service.vision.crops import encode_crop
+from face_service.vision.filtering import Found, select
+from face_service.vision.gate import Gate, detect
 from face_service.vision.known import KnownFace, locate
 from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
@@ -97,21 +101,15 @@ class PreparedImage(NamedTuple):
     known: Sequence[KnownFace] | None = None
 
 
-class Found(NamedTuple):
-    """The faces that pass the filters, by descending score, and how many more would have been
-    there without MAX_FACES."""
-
-    faces: list[DetectedFace]
-    omitted: int
-
-
 class FaceEngine:
     """Finds, embeds and describes faces. To be used by one thread at a time.
 
     Work is done in pieces, so that memory does not depend on the number of faces and the caller can
     run something else in between, or stop: `detect` and `describe` are generators that pause
     between two networks. `max_batch_images`: images that are worth computing together.
+    `images_per_run`: most images in one run of the detector.
     `piece`: faces that `describe` should be given at once. `max_faces`: most faces of an image.
+    `gate`: of the detector, None where there is none.
     """
 
     def __init__(
@@ -125,8 +123,10 @@ class FaceEngine:
     ) -> None:
         self.info = info
         self.max_batch_images = max_batch_images(info.providers)
+        self.images_per_run = detector.network.policy.batches[-1]
         self.piece = max(MAX_BATCH, *(network.policy.batches[-1] for network in networks))
         self.max_faces = MAX_FACES
+        self.gate: Gate | None = None
         self._detector = detector
         self._recogniser = recogniser
         self._attributes = attributes
@@ -143,6 +143,11 @@ class FaceEngine:
         """Every network of the engine, the detector's first."""
         return self._networks
 
+    def add_gate(self, gate: Gate) -> None:
+        """Have a gate, which has run before, decide when the detector runs. For any thread."""
+        self._networks = (*self._networks, gate.network)
+        self.gate = gate
+
     def last_progress(self) -> float:
         """When a network last finished a run, on time.monotonic(). For any thread."""
         return max(network.last_run for network in self._networks)
@@ -151,6 +156,16 @@ class FaceEngine:
         """By file of a network: how many of its nodes ran on which provider."""
         return {network.name: network.placement for network in self._networks}
 
+    @property
+    def maps_weights(self) -> bool:
+        """Whether another engine of these networks needs little memory more."""
+        return all(network.maps_weights for network in self._networks)
+
+    def limit_threads(self, most: int) -> None:
+        """Run every network on at most so many threads of the CPU from now on."""
+        for network in self._networks:
+            network.limit_threads(most)
+
     def release(self) -> None:
         """Release the networks and their memory. The engine must not be used afterwards."""
         for network in self._networks:
@@ -158,24 +173,46 @@ class FaceEngine:
 
     def runs_per_piece(self, options: Options) -> int:
         """Steps of `describe`: 2 where it runs the recogniser and a network for attributes."""
-        networks = options.embeddings + (options.attributes and self._attributes is not None)
-        return max(1, networks)
+        return max(1, options.embeddings + (options.attributes and self._attributes is not None))
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters, or those that are known (see `locate`).
         Pauses between two passes."""
-        image, inputs, options, known = prepared
-        passes: list[Detections] = []
-        for each in inputs[:-1]:
+        inputs, min_score = prepared.inputs, prepared.options.min_score
+        timed = partial(times.measure, "detect")
+        gate = self.gate if prepared.known is None else None  # there is a face, says the caller
+        found, verdict = yield from detect(self._detector, gate, inputs, min_score, timed)
+        return self._select(found, prepared)._replace(verdict=verdict)
+
+    def detect_together(
+        self, images: Sequence[PreparedImage], times: StageTimes
+    ) -> Generator[None, None, list[Found]]:
+        """`detect` for several images: their inputs of one canvas in one run, at most
+        `images_per_run`. Pauses between two runs."""
+        inputs = [each for image in images for each in image.inputs]
+        scores = [image.options.min_score for image in images for _ in image.inputs]
+        found: dict[int, Detections] = {}
+        for run in self._detector.runs(inputs):
+            if found:
+                yield
             with times.measure("detect"):
-                passes.append(self._detector.candidates(each, options.min_score))
-            yield
+                candidates = self._detector.candidates_together(
+                    [inputs[n] for n in run], [scores[n] for n in run]
+                )
+            found.update(zip(run, candidates, strict=True))
+        passes = (found[n] for n in range(len(inputs)))
         with times.measure("detect"):
-            passes += [self._detector.candidates(each, options.min_score) for each in inputs[-1:]]
-            found = Found([], 0)
-            if passes:
-                found = select(suppress(merge(passes)), image, options, self.max_faces)
-            return found if known is None else Found(locate(known, image, found.faces), 0)
+            merged = (merge(list(islice(passes, len(image.inputs)))) for image in images)
+            return [
+                self._select(suppress(each), image)
+                for each, image in zip(merged, images, strict=True)
+            ]
+
+    def _select(self, detections: Detections, prepared: PreparedImage) -> Found:
+        image, _, options, known = prepared
+        smallest, wanted = options.min_face_size, options.max_faces
+        found = select(detections, image, smallest, wanted, self.max_faces)
+        return found if known is None else Found(locate(known, image, found.faces), 0)
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
@@ -219,7 +256,7 @@ class FaceEngine:
 
     def predict(self, prepared: PreparedImage, times: StageTimes) -> list[Face]:
         """`detect` and `describe` for one image, without a pause."""
-        faces, _ = finish(self.detect(prepared, times))
+        faces = finish(self.detect(prepared, times)).faces
         pieces = (faces[i : i + self.piece] for i in range(0, len(faces), self.piece))
         return [
             face
@@ -233,11 +270,15 @@ class FaceEngine:
         return self.predict(PreparedImage(image, inputs, options), StageTimes())
 
     def warm_up(self) -> None:
-        """Run every network on each canvas or batch, so that the first request is as fast
-        as the tenth, and memory is allocated at the start."""
+        """Run every network on every canvas and batch, or a little of it where threads are few, so
+        that the first request is as fast as the tenth, and memory is allocated at the start."""
+        for threads in sorted({n for network in self._networks for n in network.widths}):
+            self.limit_threads(threads)
+            self.self_test()
         for size in self.preprocessor.canvases:
-            self._warm_up_detector(size)
-        for faces in sorted({n for network in self._networks for n in network.warm_batches}):
+            for images in self._detector.network.policy.batches:
+                self._warm_up_detector(size, images)
+        for faces in sorted({n for network in self._networks[1:] for n in network.policy.batches}):
             self._warm_up_face_networks(faces)
 
     def self_test(self) -> None:
@@ -245,9 +286,10 @@ class FaceEngine:
         self._warm_up_detector(self.preprocessor.canvases[-1])
         self._warm_up_face_networks(1)
 
-    def _warm_up_detector(self, size: Size) -> None:
+    def _warm_up_detector(self, size: Size, images: int = 1) -> None:
         image = np.zeros((size.height, size.width, 3), np.uint8)
-        self._detector.detect(self._detector.preprocess(image))
+        for each in self._detector.preprocess(image):
+            self._detector.candidates_together([each] * images, [MIN_SCORE] * images)
 
     def _warm_up_face_networks(self, faces: int) -> None:
         crop = np.zeros((ARCFACE_SIZE, ARCFACE_SIZE, 3), np.uint8)
@@ -264,26 +306,3 @@ def finish(work: Generator[None, None, T]) -> T:
             next(work)
         except StopIteration as end:
             return cast(T, end.value)
-
-
-def select(found: Detections, image: Image, options: Options, max_faces: int) -> Found:
-    """The faces that pass the size filter, then the best `options.max_faces` of them, and at
-    most `max_faces`.
-
-    A box of which nothing lies inside the image passes none: the detector saw it on the black
-    of its canvas.
-    """
-    boxes = clip(found.bboxes, image.shape[1], image.shape[0])
-    sides = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    fitting = np.flatnonzero((sides > 0) & (sides >= options.min_face_size))
-    wanted = fitting[: options.max_faces]
-    faces = [
-        DetectedFace(image, found.bboxes[i], float(found.scores[i]), found.landmarks[i])
-        for i in wanted[:max_faces]
-    ]
-    return Found(faces, len(wanted) - len(faces))
-
-
-def clip(bboxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Boxes float32 [..., 4] cut off at the edges of an image of `width`×`height`."""
-    return np.clip(bboxes, 0, np.array([width, height, width, height], np.float32))

@@ -1,4 +1,4 @@
-"""Results as JSON responses, in the shapes of `schemas`."""
+"""Results as JSON, in the shapes of `schemas`. It knows no HTTP: the command line prints it too."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from typing import Any
 import numpy as np
 import orjson
 import pybase64
-from fastapi import Response
-from starlette.types import Receive, Scope, Send
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import RequestError
-from face_service.face_engine import Face, clip
+from face_service.face_engine import Face
 from face_service.schemas import DetectOptions, EmbeddingFormat, ThresholdOut
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Pair
-
-JOINED_BYTES = 1_000_000
-"""Bodies up to this size are sent in one piece."""
-UNSENT = "unsent"
-"""In `scope["state"]`: bytes of the response that are in memory and have yet to be sent."""
+from face_service.vision.filtering import clip
 
 
 def render(
@@ -29,8 +23,8 @@ def render(
     options: DetectOptions,
     elapsed_ms: float,
     request_id: str,
-) -> Response:
-    """A DetectResponse. `elapsed_ms`: processing time in milliseconds."""
+) -> list[bytes]:
+    """A DetectResponse, in chunks. `elapsed_ms`: processing time in milliseconds."""
     content = {
         "faces": render_faces(analysis, options),
         "faces_omitted": analysis.faces_omitted,
@@ -40,7 +34,7 @@ def render(
         "model": render_model(analysis.info),
         "request_id": request_id,
     }
-    return json_response(content)
+    return [to_json(content)]
 
 
 def render_batch(
@@ -50,8 +44,8 @@ def render_batch(
     options: DetectOptions,
     elapsed_ms: float,
     request_id: str,
-) -> Response:
-    """A BatchResponse: a result for each of `names`, in order, with its own status.
+) -> list[bytes]:
+    """A BatchResponse, in chunks: a result for each of `names`, in order, with its own status.
 
     Takes the faces out of `answers`: text and faces of 32 files at once are twice the memory.
     """
@@ -70,7 +64,7 @@ def render_batch(
         "model": render_model(info),
         "request_id": request_id,
     }
-    return ChunkedJson([*chunks, b"]," + to_json(content)[1:]])
+    return [*chunks, b"]," + to_json(content)[1:]]
 
 
 def render_comparison(
@@ -79,14 +73,14 @@ def render_comparison(
     options: DetectOptions,
     elapsed_ms: float,
     request_id: str,
-) -> Response:
-    """A CompareResponse of the images `a` and `b`."""
+) -> list[bytes]:
+    """A CompareResponse of the images `a` and `b`, in chunks."""
     content = {
         **comparison_fields(analyses, found, options),
         "processing_time_ms": round(elapsed_ms, 2),
         "request_id": request_id,
     }
-    return json_response(content)
+    return [to_json(content)]
 
 
 def comparison_fields(
@@ -143,35 +137,6 @@ def render_result(
         "image_height": answer.height,
         "error": None,
     }
-
-
-class ChunkedJson(Response):
-    """A response of JSON whose body is not copied into one piece, and has its length all the
-    same. What is short is."""
-
-    def __init__(self, chunks: list[bytes]) -> None:
-        size = sum(map(len, chunks))
-        headers = {"content-length": str(size)}
-        super().__init__(media_type="application/json", headers=headers)
-        self.chunks = chunks if size > JOINED_BYTES else [b"".join(chunks)]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the head, then a message for each chunk."""
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        self.chunks.reverse()
-        unsent = sum(map(len, self.chunks))
-        while self.chunks:
-            body = self.chunks.pop()  # what is sent is freed
-            scope["state"][UNSENT] = unsent = unsent - len(body)
-            more = bool(self.chunks)
-            await send({"type": "http.response.body", "body": body, "more_body": more})
-            del body
-
-
-def json_response(content: object) -> Response:
-    """A response of JSON."""
-    return Response(to_json(content), media_type="application/json")
 
 
 def to_json(content: object) -> bytes:

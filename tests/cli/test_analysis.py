@@ -27,6 +27,7 @@ from face_service.runtime import compiling
 from face_service.runtime.providers import CPU
 from face_service.schemas import DetectOptions
 from face_service.serving.answers import Answer, ImageAnalysis
+from face_service.serving.service import Limits
 from face_service.serving.threads import WORKER
 from tests import accelerated
 from tests.wire import settled
@@ -112,7 +113,7 @@ def test_only_so_many_are_under_way(watched: Watched, crops: Path) -> None:
             await answers.aclose()
         return len(watched.prepared)
 
-    limits = analysis.limits_of(SETTINGS)
+    limits = Limits.of(SETTINGS)
     assert asyncio.run(after_the_first()) <= limits.decoders + 2 * limits.workers
 
 

@@ -25,7 +25,7 @@ KEY = "key-of-these-tests"
 def locked(start_server: Callable[..., Server]) -> Iterator[Server]:
     """A server that wants the key KEY."""
     digest = hashlib.sha256(KEY.encode()).hexdigest()
-    server = start_server(API_KEYS=digest, DRAIN_GRACE_S="0")
+    server = start_server(lasting=True, API_KEYS=digest, DRAIN_GRACE_S="0")
     server.wait_until_ready()
     yield server
     server.stop()

@@ -54,9 +54,13 @@ def tiff(
 def png_bomb() -> bytes:
     """A whole PNG of 400 million pixels in 1.2 MB: every row is black."""
     header = struct.pack(">IIBBBBB", HUGE, HUGE, 8, 2, 0, 0, 0)
+    # Compressed once: after a full flush, the same rows are the same bytes again.
     packer = zlib.compressobj(9)
-    row = bytes(1 + 3 * HUGE)
-    rows = b"".join(packer.compress(row) for _ in range(HUGE)) + packer.flush()
+    many = packer.compress(bytes((1 + 3 * HUGE) * 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    again = packer.compress(bytes((1 + 3 * HUGE) * 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    last = zlib.compressobj(9, wbits=-15).flush()
+    checksum = ((1 + 3 * HUGE) * HUGE % 65_521) << 16 | 1  # Adler-32 of nothing but zeros
+    rows = many + again * (HUGE // 20 - 1) + last + struct.pack(">I", checksum)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import select
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cv2
 import httpx
 import numpy as np
 import pytest
 
+from face_service.http.transport import has_left
 from tests.hostile.sockets import answers, receive, talk
 from tests.images import encode
 from tests.server import Server
@@ -28,6 +32,16 @@ def target(start_server: Callable[..., Server]) -> Iterator[Server]:
     assert server.process.poll() is None, server.log()
     assert server.stop() == 0
     assert "Traceback" not in server.log(), "something came as a surprise"
+
+
+@pytest.fixture(scope="module")
+def stuck(start_server: Callable[..., Server]) -> Iterator[Server]:
+    """A server inside which requests stay: with an image that is decoded for longer than one may
+    take."""
+    server = slow_decoder(start_server, REQUEST_TIMEOUT_S="600")
+    yield server
+    assert server.stop() == 0
+    assert "Traceback" not in server.log()
 
 
 @pytest.fixture(scope="module")
@@ -75,25 +89,85 @@ def test_who_leaves_behind_two_requests_is_noticed_for_both(
 
 @pytest.mark.parametrize("leave", ["end", "reset"])
 def test_who_leaves_with_a_second_request_half_sent_is_noticed_for_both(
-    start_server: Callable[..., Server], leave: str
+    stuck: Server, leave: str
 ) -> None:
-    """It does not fit into what is read ahead; who resets may have sent any amount. An image that
-    is decoded for longer than a request may take keeps the first one inside."""
-    server = slow_decoder(start_server, REQUEST_TIMEOUT_S="600")
+    """It does not fit into what is read ahead; who resets may have sent any amount."""
+    before = left(stuck)
     beginning = post(b"a" * (80_000 if leave == "end" else 5_000_000), 10_000_000)
-    with connect(server) as connection:
+    with connect(stuck) as connection:
         connection.sendall(post(BMP))
-        settled(lambda: metric(server, "face_service_requests_inside") == 1)
+        settled(lambda: metric(stuck, "face_service_requests_inside") == 1)
         connection.settimeout(0.5)
         with contextlib.suppress(TimeoutError):
             connection.sendall(beginning)
         time.sleep(0.2)
-        assert metric(server, "face_service_requests_inside") == 1
+        assert metric(stuck, "face_service_requests_inside") == 1
         if leave == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    settled(lambda: metric(stuck, "face_service_requests_inside") == 0)
+    assert left(stuck) == before + 1
+
+
+def left(server: Server) -> float:
+    """Requests whose client has left."""
+    return metric(server, "face_service_requests_total", status="499")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are counted in /proc")
+def test_an_end_behind_more_than_the_kernel_takes_is_seen_by_the_deadline(
+    start_server: Callable[..., Server],
+) -> None:
+    """The end of the connection waits in the client's kernel, as nothing more is read before the
+    first request has its answer."""
+    server = slow_decoder(start_server, REQUEST_TIMEOUT_S="3")
+    files = Path(f"/proc/{server.process.pid}/fd")
+    before = len(list(files.iterdir()))
+    with connect(server) as connection:
+        connection.sendall(post(BMP))
+        settled(lambda: metric(server, "face_service_requests_inside") == 1)
+        connection.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            connection.sendall(post(b"a" * 20_000_000, 30_000_000))
     settled(lambda: metric(server, "face_service_requests_inside") == 0)
-    assert metric(server, "face_service_requests_total", status="499") == 1
+    settled(lambda: len(list(files.iterdir())) <= before)
+    assert metric(server, "face_service_requests_total", status="504") == 1
     assert server.stop() == 0
+    assert "Traceback" not in server.log()
+
+
+def test_who_ends_only_the_sending_side_is_taken_for_gone(stuck: Server) -> None:
+    """docs/decisions/0022-server-and-processes.md says why; `nc -N` does it."""
+    before = left(stuck)
+    with connect(stuck) as connection:
+        connection.sendall(post(BMP))
+        settled(lambda: metric(stuck, "face_service_requests_inside") == 1)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    settled(lambda: metric(stuck, "face_service_requests_inside") == 0)
+    assert left(stuck) == before + 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what Linux says of a connection")
+def test_the_kernel_tells_no_half_close_from_a_close_before_something_is_written() -> None:
+    """Else clients that end their sending side alone could be answered."""
+    seen = [told_of(lambda client: client.close()),
+            told_of(lambda client: client.shutdown(socket.SHUT_WR))]  # fmt: skip
+    assert seen[0] == seen[1]
+
+
+def told_of(leave: Callable[[socket.socket], None]) -> tuple[int, bytes, int, bytes]:
+    """Events, state and error of a connection whose other side has left, and what is read."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    with client, ours:
+        leave(client)
+        settled(lambda: has_left(ours))
+        events = select.poll()
+        events.register(ours.fileno(), select.POLLIN | select.POLLOUT | select.POLLRDHUP)
+        state = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        error = ours.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return events.poll(0)[0][1], state, error, ours.recv(1)
 
 
 def slow_decoder(start_server: Callable[..., Server], **variables: str) -> Server:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,17 @@ def home(tmp_path: Path) -> Path:
 def trace(tmp_path: Path) -> Path:
     """Where strace writes; skips where it cannot look on."""
     file = tmp_path / "trace"
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed (Debian package strace)")
-    if subprocess.run([*TRACE, file, "true"], capture_output=True).returncode:
-        pytest.skip("strace may not trace processes here")
+    if reason := why_not_traced(file):
+        pytest.skip(reason)
     return file
+
+
+def why_not_traced(file: Path) -> str | None:
+    if shutil.which("strace") is None:
+        return "strace is not installed (Debian package strace)"
+    if subprocess.run([*TRACE, file, "true"], capture_output=True).returncode:
+        return "strace may not trace processes here"
+    return None
 
 
 def files_in(*folders: Path) -> list[Path]:
@@ -58,33 +65,45 @@ def addresses_in(trace: Path) -> list[str]:
     return [line for line in trace.read_text().splitlines() if ELSEWHERE.search(line)]
 
 
-def analyse_and_end(server: Server, photo: Path) -> None:
+@dataclass
+class Served:
+    """What a service has done that has analysed a photo and ended: files in its home and beside
+    it; its trace, or why there is none."""
+
+    files: list[Path]
+    trace: Path
+    untraced: str | None
+
+
+@pytest.fixture(scope="module")
+def served(
+    start_server: Callable[..., Server], four_faces: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Served:
+    folder = tmp_path_factory.mktemp("served")
+    home, trace, python = folder / "home", folder / "trace", folder / "python"
+    home.mkdir()
+    untraced = why_not_traced(trace)
+    command = [sys.executable] if untraced else [*TRACE, str(trace), sys.executable]
+    python.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    python.chmod(0o755)
+    server = start_server(python=python, HOME=str(home))
     server.wait_until_ready()
-    assert server.client.post("/detect", content=photo.read_bytes(), headers=JPEG).json()["faces"]
+    jpeg = {"Content-Type": "image/jpeg"}
+    answer = server.client.post("/detect", content=four_faces.read_bytes(), headers=jpeg)
+    assert answer.json()["faces"]
     time.sleep(REPORTING_S)
     assert server.stop() == 0
+    return Served(files_in(home, server.folder), trace, untraced)
 
 
-JPEG = {"Content-Type": "image/jpeg"}
+def test_a_service_writes_nothing_to_the_home_or_beside_it(served: Served) -> None:
+    assert served.files == []
 
 
-def test_a_service_writes_nothing_to_the_home_or_beside_it(
-    start_server: Callable[..., Server], four_faces: Path, home: Path
-) -> None:
-    server = start_server(HOME=str(home))
-    analyse_and_end(server, four_faces)
-    assert files_in(home, server.folder) == []
-
-
-def test_a_service_looks_up_no_name_and_calls_nobody(
-    start_server: Callable[..., Server], four_faces: Path, home: Path, trace: Path, tmp_path: Path
-) -> None:
-    wrapper = tmp_path / "python"
-    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join([*TRACE, str(trace), sys.executable])} "$@"\n')
-    wrapper.chmod(0o755)
-    server = start_server(python=wrapper, HOME=str(home))
-    analyse_and_end(server, four_faces)
-    assert addresses_in(trace) == []
+def test_a_service_looks_up_no_name_and_calls_nobody(served: Served) -> None:
+    if served.untraced:
+        pytest.skip(served.untraced)
+    assert addresses_in(served.trace) == []
 
 
 @pytest.mark.parametrize(
@@ -95,7 +114,7 @@ def test_a_service_looks_up_no_name_and_calls_nobody(
         pytest.param("models list", id="models list"),
         pytest.param("models verify starter", id="models verify"),
         pytest.param("doctor", id="doctor"),
-        pytest.param("bench --seconds 1 --clients 1", id="bench"),
+        pytest.param("bench --seconds 1 --clients 1 --bare 0.2", id="bench"),
     ],
 )
 def test_a_command_writes_nothing_to_the_home_and_calls_nobody(

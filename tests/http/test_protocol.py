@@ -14,7 +14,7 @@ from face_service.http.protocol import (
     MAX_PIPELINED,
     BoundedProtocol,
 )
-from face_service.serialization import UNSENT
+from face_service.http.responses import UNSENT
 from face_service.serving.admission import Admission, Transfer
 from tests.http.connection import (
     GET,

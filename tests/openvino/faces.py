@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from face_service.config import Settings
-from face_service.engine_builder import Canvases, build_engine
 from face_service.engine_factory import detector_canvases, smoke_test
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.packs.local import load_folder
 from face_service.packs.store import resolve
 from face_service.runtime.providers import OPENVINO, RuntimeConfig

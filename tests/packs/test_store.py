@@ -24,7 +24,7 @@ from face_service.packs.store import ensure, locate, missing, pull, verify
 PULLER = """
 import base64, os, pickle, signal, sys
 from pathlib import Path
-from face_service.packs import store
+from face_service.packs import sources, store
 
 def die(*args, **options):
     os.kill(os.getpid(), signal.SIGKILL)

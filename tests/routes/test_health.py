@@ -11,6 +11,7 @@ import httpx
 from face_service.packs.pack import Pack
 from face_service.schemas import HealthResponse, ModelsResponse
 from tests.server import Server
+from tests.wire import settled
 
 from .conftest import assert_error, post
 
@@ -53,11 +54,12 @@ def test_models_lists_the_loaded_and_the_known_packs(server: Server, starter: Pa
 
 def test_the_log_has_the_lines_of_the_specification(server: Server, group: bytes) -> None:
     post(server, group)
+    # The log is written beside the answer.
+    settled(lambda: " - face_service.routes.detect - INFO - Detected 4 faces in " in server.log())
     log = server.log()
     assert " - INFO - Available ONNX providers: [" in log
     assert " - INFO - Using ONNX providers: ['CPUExecutionProvider']" in log
     assert " - face_service.face_engine - INFO - FaceEngine initialized with model: starter" in log
-    assert " - face_service.routes.detect - INFO - Detected 4 faces in " in log
 
 
 def test_not_ready_until_the_models_are_warm(

@@ -140,7 +140,7 @@ def test_only_providers_that_want_a_file_are_given_one(
     monkeypatch.setattr(
         network_module, "half_precision", lambda path, *_: asked.append(path) or path
     )
-    network_module._plan(
+    network_module.plan_network(
         recogniser, PROVIDERS[name], RuntimeConfig(precision="fp16", cache=tmp_path)
     )
     files = {"CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider"}

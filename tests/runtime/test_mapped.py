@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,8 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, sha256_of
-from face_service.runtime import mapped
-from face_service.runtime.mapped import GRAPH, SIZES, WEIGHTS, folder_of, is_complete
+from face_service.runtime import child_folder, mapped
+from face_service.runtime.child_folder import SIZES, is_complete
+from face_service.runtime.mapped import GRAPH, WEIGHTS, folder_of
 from face_service.runtime.network import Network, NetworkSpec, load_networks
 from face_service.runtime.providers import CPU, RuntimeConfig
 
@@ -154,7 +156,7 @@ def test_a_graph_that_does_not_open_is_replaced(
     ("command", "reason"),
     [
         ("raise SystemExit('no such kernel')", "no such kernel"),
-        ("import os; os.kill(os.getpid(), 9)", "the process that saves them has ended"),
+        ("import os; os.kill(os.getpid(), 9)", "the process that makes it has ended"),
     ],
     ids=["fails", "is killed"],
 )
@@ -201,14 +203,14 @@ def test_of_many_that_start_at_once_one_makes_it(
 ) -> None:
     path = starter.models[Role.RECOGNITION].path
     made: list[Path] = []
-    real = mapped.make
+    real = child_folder.fill
 
-    def counted(source: Path, folder: Path, config: RuntimeConfig) -> None:
+    def counted(folder: Path, *arguments: Any) -> None:
         made.append(folder)
-        real(source, folder, config)
+        real(folder, *arguments)
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
-        patch.setattr(mapped, "make", counted)
+        patch.setattr(child_folder, "fill", counted)
         list(pool.map(lambda _: load(path, config), range(4)))
     assert len(made) == 1
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -13,6 +13,7 @@ from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.network import NetworkSpec
 from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS
+from face_service.runtime.rewriting import rewritten
 from face_service.runtime.session import RECORD
 
 from .conftest import COREML, CUDA, DML, MIGRAPHX, ROCM, TENSORRT, Load, Ort
@@ -67,19 +68,23 @@ def test_tensorrt(
         "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": str(tmp_path / "tensorrt"),
         "trt_fp16_enable": fp16,
-        "trt_profile_min_shapes": "input.1:1x3x128x128",
-        "trt_profile_opt_shapes": "input.1:1x3x384x640",
-        "trt_profile_max_shapes": "input.1:1x3x640x640",
+        "trt_profile_min_shapes": "input.1:1x128x128x3",
+        "trt_profile_opt_shapes": "input.1:4x384x640x3",
+        "trt_profile_max_shapes": "input.1:8x640x640x3",
     }
     assert folder.is_dir()
-    assert folder.parent.name == "1x3x128x128-1x3x640x640"
+    assert folder.parent.name == "1x128x128x3-8x640x640x3"
     assert (tmp_path / "tensorrt").is_dir()
     assert ort.options(CUDA) == [{**CUDA_OPTIONS, "device_id": "1"}]
 
 
-def test_a_graph_without_a_free_axis_has_no_profile(load: Load, ort: Ort, starter: Pack) -> None:
-    model = starter.models[Role.RECOGNITION]
-    load(TENSORRT, task=NetworkSpec(model.path, model.sha256))
+def test_a_graph_without_a_free_axis_has_no_profile(
+    load: Load, ort: Ort, starter: Pack, tmp_path: Path
+) -> None:
+    """Its batch of one cannot be freed: it pads on its own (Pad)."""
+    model, path = starter.models[Role.AGE], tmp_path / "age.onnx"
+    path.write_bytes(rewritten(model.path, shape=(1, 3, 64, 64)))
+    load(TENSORRT, task=NetworkSpec(path, model.sha256))
     assert not [name for name in ort.options(TENSORRT)[0] if "profile" in name]
 
 
@@ -202,7 +207,8 @@ def test_the_cpu_is_told_nothing_and_the_session_what_decision_0012_says(
     assert given.options.get_session_config_entry(RECORD) == "1"
     assert not given.options.enable_profiling
     assert given.options.log_severity_level == 3
-    assert given.options.enable_mem_pattern is True
+    assert given.options.enable_cpu_mem_arena is False
+    assert given.options.enable_mem_pattern is False
     assert given.options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from face_service.runtime.policy import MAX_BATCH, MAX_BATCH_IMAGES, Run, ShapePolicy
+from face_service.runtime.policy import MAX_BATCH_IMAGES, Run, ShapePolicy
 from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS, max_batch_images
 
 POLICIES = st.sampled_from([provider.shapes for provider in PROVIDERS.values()])
@@ -39,10 +39,9 @@ def test_a_graph_with_a_fixed_batch_gets_that_and_nothing_else(
     assert len(runs) == -(-rows // batch)
 
 
-def test_the_cpu_takes_any_number_up_to_the_largest() -> None:
+def test_the_cpu_takes_one_face_a_run() -> None:
     policy = PROVIDERS[CPU].shapes
-    assert list(policy.runs(19)) == [Run(8, 8), Run(8, 8), Run(3, 3)]
-    assert policy.batches[-1] == MAX_BATCH
+    assert list(policy.runs(3)) == [Run(1, 1)] * 3
     assert policy.kind == "dynamic"
 
 

@@ -14,17 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from face_service.engine_builder import Canvases, attribute_roles, build_engine
+from face_service.engine_factory.builder import Canvases, attribute_roles, build_engine
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import Role
 from face_service.packs.local import INPUT_SIDE, load_folder
 from face_service.packs.pack import Pack, sha256_of
 from face_service.runtime import compiling
 from face_service.runtime import session as session_module
-from face_service.runtime.graph import read_input, with_input_shape
+from face_service.runtime.graph import read_input
 from face_service.runtime.network import Network, NetworkSpec, load_networks
-from face_service.runtime.policy import MAX_BATCH
 from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
+from face_service.runtime.rewriting import rewritten
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.scrfd import CLOSEUP
 
@@ -67,8 +67,21 @@ def engine(
         return build_engine(pack, canvases, (request.param,), config=config)
 
 
+def black(network: Network, rows: int, height: int, width: int) -> np.ndarray:
+    """Input for a network, as it takes it."""
+    if network.takes_pixels:
+        return np.zeros((rows, height, width, 3), np.uint8)
+    return np.zeros((rows, 3, height, width), np.float32)
+
+
+def sides(network: Network, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Height and width in the shape of an input."""
+    return shape[1:3] if network.takes_pixels else shape[2:]
+
+
 def sessions(network: Network) -> dict[tuple[int, ...] | None, Watched]:
-    return {key: opened.session for key, opened in network._sessions.items()}
+    (of_one_width,) = network._sessions.values()
+    return {key: opened.session for key, opened in of_one_width.items()}
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.lists(st.integers(0, 70), max_size=4))
@@ -80,17 +93,19 @@ def test_only_shapes_that_were_foreseen(
     canvases = {(size.height, size.width) for size in (*allowed_canvases(640), CLOSEUP)}
     for one in engine.preprocessor.preprocess(np.zeros((height, width, 3), np.uint8)):
         detector.run(one.blob)
+        for images in range(1, engine.images_per_run + 1):
+            detector.run_batched(np.concatenate([one.blob] * images))
     for count in filter(None, faces):
         for network in (recogniser, attributes):
             side = network.input_shape[2]
-            (rows,) = network.run_batched(np.zeros((count, 3, side, side), np.float32))
+            (rows,) = network.run_batched(black(network, count, side, side))
             assert len(rows) == count
     for network in engine._networks:
         for key, session in sessions(network).items():
             seen = session.seen
             assert {shape[0] for shape in seen} <= set(network.policy.batches)
             if network is detector:
-                assert {shape[2:] for shape in seen} <= canvases
+                assert {sides(network, shape) for shape in seen} <= canvases
             if network.policy.kind == "fixed":
                 assert seen <= {key}
                 assert session.input == key, "its graph has no free axis"
@@ -100,9 +115,25 @@ def test_only_shapes_that_were_foreseen(
 
 def test_what_is_compiled_is_all_there_is_to_compile(engine: FaceEngine) -> None:
     """Six canvases and a program for every batch size, or one session for all of them."""
-    counts = [len(network._sessions) for network in engine._networks]
-    fixed = engine._networks[0].policy.kind == "fixed"
-    assert counts == ([6, 4, 4] if fixed else [1, 1, 1])
+    counts = [len(sessions(network)) for network in engine._networks]
+    policy = engine._networks[0].policy
+    fixed = policy.kind == "fixed"
+    assert counts == ([6 * len(policy.batches), 4, 4] if fixed else [1, 1, 1])
+
+
+CARDS = {
+    "CUDAExecutionProvider": (1, 2, 4, 8),
+    "TensorrtExecutionProvider": (1, 2, 4, 8),
+    "ROCMExecutionProvider": (1, 2, 4, 8),
+    "MIGraphXExecutionProvider": (1, 4),
+}
+
+
+def test_a_card_is_given_pixels_and_several_images_at_once(engine: FaceEngine) -> None:
+    (provider,) = engine.info.providers
+    assert engine._networks[0].policy.batches == CARDS.get(provider, (1,))
+    assert all(network.takes_pixels == (provider in CARDS) for network in engine._networks)
+    assert engine.images_per_run == engine._networks[0].policy.batches[-1]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -129,19 +160,19 @@ def test_a_graph_that_leaves_every_axis_open_is_shown_what_its_role_says(
     canvases = Canvases(allowed_canvases(640), CLOSEUP)
     config = RuntimeConfig(cache=tmp_path / "cache")
     built = build_engine(load_folder(folder), canvases, (provider,), config=config)
-    sides = [112, *(INPUT_SIDE[role] for role in attribute_roles(load_folder(folder)))]
-    for network, side in zip(built._networks[1:], sides, strict=True):
-        (rows,) = network.run_batched(np.zeros((3, 3, side, side), np.float32))
+    lengths = [112, *(INPUT_SIDE[role] for role in attribute_roles(load_folder(folder)))]
+    for network, side in zip(built._networks[1:], lengths, strict=True):
+        (rows,) = network.run_batched(black(network, 3, side, side))
         assert len(rows) == 3
 
 
 def test_a_shape_that_was_not_foreseen_reaches_the_cpu_alone(engine: FaceEngine) -> None:
     detector = engine._networks[0]
-    odd = np.zeros((1, 3, 320, 320), np.float32)
+    odd = black(detector, 1, 320, 320)
     if detector.policy.kind == "dynamic":
         assert detector.run(odd)
         return
-    with pytest.raises(ValueError, match="1×3×320×320 is none of the shapes"):
+    with pytest.raises(ValueError, match=r"1×(3×320×320|320×320×3) is none of the shapes"):
         detector.run(odd)
 
 
@@ -151,11 +182,10 @@ def test_warming_up_shows_every_shape(engine: FaceEngine) -> None:
             session.seen.clear()
     for network in engine._networks[1:]:
         side = network.input_shape[2]
-        for rows in network.warm_batches:
-            network.run_batched(np.zeros((rows, 3, side, side), np.float32))
+        for rows in network.policy.batches:
+            network.run_batched(black(network, rows, side, side))
         seen = {shape[0] for session in sessions(network).values() for shape in session.seen}
-        expected = {MAX_BATCH} if network.policy.kind == "dynamic" else set(network.policy.batches)
-        assert seen == expected
+        assert seen == set(network.policy.batches)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +202,7 @@ def test_a_graph_of_fixed_shape_computes_the_same(
     file: str, shape: tuple[int, ...], shared: Path, tmp_path: Path
 ) -> None:
     path, fixed = shared / "models" / file, tmp_path / file
-    name = read_input(path).name
-    fixed.write_bytes(with_input_shape(path, name, shape))
+    fixed.write_bytes(rewritten(path, shape=shape))
     assert read_input(fixed).shape == shape
     free, bound = load_networks(
         [NetworkSpec(file, sha256_of(file)) for file in (path, fixed)], (CPU,), RuntimeConfig(2)

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from face_service.runtime.threads import NICENESS, available_cpus, cpu_quota, lower_thread_priority
+from face_service.runtime.threads import (
+    NICENESS,
+    available_cpus,
+    cpu_quota,
+    lower_thread_priority,
+    network_threads,
+)
 
 CPUS = len(os.sched_getaffinity(0))
 
@@ -36,6 +42,23 @@ def test_quota(files: dict[str, str], expected: int, tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(content + "\n")
     assert available_cpus(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("workers", "cpus", "expected"),
+    [
+        (1, 1, [(1,)]),
+        (1, 8, [(8, 1)]),
+        (2, 2, [(2, 1), (1,)]),
+        (4, 4, [(4, 2, 1), (2, 1), (1,), (1,)]),
+        (6, 6, [(6, 3, 1), (3, 1), (1,), (1,), (1,), (1,)]),
+        (2, 8, [(8, 4, 1), (4, 1)]),
+        (3, 8, [(8, 4, 2, 1), (4, 2, 1), (2, 1)]),
+        (4, 2, [(2, 1), (1,), (1,), (1,)]),
+    ],
+)
+def test_threads_of_the_workers(workers: int, cpus: int, expected: list[tuple[int, ...]]) -> None:
+    assert [network_threads(number, workers, cpus) for number in range(workers)] == expected
 
 
 V2 = "0::/system.slice/face.service\n"

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from face_service.face_engine import Face, Found, Options, PreparedImage
+from face_service.face_engine import Face, Options, PreparedImage
 from face_service.observability.timing import StageTimes
 from face_service.serving.queue import QueueEntry
 from face_service.vision.canvas import Size
+from face_service.vision.filtering import Found
 from face_service.vision.scrfd import DetectedFace, DetectorPreprocessor
 
 POISON = 123
@@ -42,9 +43,12 @@ class FakeEngine:
         precision="fp32",
         providers=("FakeProvider",),
         fallback=None,
+        threads=4,
     )
     preprocessor = DetectorPreprocessor((Size(32, 32),))
     max_batch_images = 1
+    maps_weights = True
+    images_per_run = 1
     piece = 8
 
     def __init__(self, faces_in: Callable[[Any], int] = lambda _: 0) -> None:
@@ -55,7 +59,11 @@ class FakeEngine:
         self.entered = threading.Event()
         self.after_run: Callable[[], object] = lambda: None
         self.inside = self.most_inside = 0
+        self.threads: list[int] = []
         self.released = 0
+
+    def limit_threads(self, most: int) -> None:
+        self.threads.append(most)
 
     @property
     def detected(self) -> list[Any]:
@@ -81,6 +89,20 @@ class FakeEngine:
         faces = [DetectedFace(name, BOX, 0.9, LANDMARKS)] * self.faces_in(name)
         return Found(faces, 0)
         yield
+
+    def detect_together(
+        self, images: Sequence[PreparedImage], times: StageTimes
+    ) -> Generator[None, None, list[Found]]:
+        names = [name_of(image.image) for image in images]
+        for start in range(0, len(names), self.images_per_run):
+            if start:
+                yield
+            with times.measure("detect"):
+                self.run("detect", names[start : start + self.images_per_run])
+        return [
+            Found([DetectedFace(name, BOX, 0.9, LANDMARKS)] * self.faces_in(name), 0)
+            for name in names
+        ]
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes

@@ -1,21 +1,18 @@
-"""Room for so many requests and so many bytes, given out fairly and given back always."""
+"""Room for so many requests and bytes; what clients send or take in slowly gives way."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from face_service.errors import Overloaded
 from face_service.serving.admission import SLOW_BYTES_PER_S, Admission, Transfer
-from face_service.serving.budget import Budget
 
 Moving = TypeVar("Moving", bound=Transfer)
 
@@ -69,87 +66,6 @@ def test_drained_means_nobody_is_inside() -> None:
         return events
 
     assert asyncio.run(run()) == ["answered", "answered", "emptied"]
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 12), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 4))),
-        max_size=25,
-    )
-)
-def test_the_budget_is_never_exceeded_and_always_returned(
-    holders: Sequence[tuple[int, int, int | None]],
-) -> None:
-    """Each holder: how much, for how many rounds of the loop, cancelled after how many."""
-
-    async def run() -> None:
-        budget, order = Budget(10), []
-
-        async def hold(number: int, amount: int, rounds: int) -> None:
-            await budget.acquire(amount)
-            try:
-                order.append(number)
-                assert budget.held <= max(budget.size, amount)
-                for _ in range(rounds):
-                    await asyncio.sleep(0)
-            finally:
-                budget.release(amount)
-
-        async def cancel(task: asyncio.Task[None], rounds: int) -> None:
-            for _ in range(rounds):
-                await asyncio.sleep(0)
-            task.cancel()
-
-        tasks = [
-            asyncio.create_task(hold(number, amount, rounds))
-            for number, (amount, rounds, _) in enumerate(holders)
-        ]
-        cancels = [
-            asyncio.create_task(cancel(tasks[number], after))
-            for number, (_, _, after) in enumerate(holders)
-            if after is not None
-        ]
-        await asyncio.wait_for(asyncio.gather(*tasks, *cancels, return_exceptions=True), 10)
-        assert order == sorted(order), "somebody was overtaken"
-        assert budget.held == 0
-        for task in tasks:
-            assert task.cancelled() or task.exception() is None
-
-    asyncio.run(run())
-
-
-def test_what_is_larger_than_the_budget_goes_alone() -> None:
-    async def run() -> list[int]:
-        budget, seen = Budget(10), []
-        await budget.acquire(3)
-        large, small = (asyncio.create_task(budget.acquire(amount)) for amount in (11, 1))
-        await asyncio.sleep(0)
-        seen.append(budget.held)
-        budget.release(3)
-        await large
-        await asyncio.sleep(0)
-        seen.append(budget.held)
-        budget.release(11)
-        await small
-        return [*seen, budget.held]
-
-    assert asyncio.run(asyncio.wait_for(run(), 10)) == [3, 11, 1]
-
-
-def test_a_budget_that_shrinks_keeps_nobody_waiting_for_ever() -> None:
-    """Where an accelerator's engine is replaced by one on the CPU, fewer images are decoded."""
-
-    async def run() -> None:
-        budget = Budget(40)
-        await budget.acquire(40)
-        waiting = asyncio.create_task(budget.acquire(16))
-        await asyncio.sleep(0)
-        budget.size = 4
-        budget.release(40)
-        assert await waiting
-
-    asyncio.run(asyncio.wait_for(run(), 10))
 
 
 def test_bodies_have_a_budget_and_give_back_what_they_did_not_need() -> None:
@@ -229,6 +145,26 @@ def test_uploads_that_begin_anew_before_they_are_slow_keep_nobody_out(
                 if now - since >= 1.9 or step % 5 == 0:
                     held[n] = stack.enter_context(silent())
         assert honest
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"), [(1, 1), (2, 1), (3, 1), (4, 1), (8, 2), (64, 16)], ids=str
+)
+def test_clients_that_send_nothing_and_connect_anew_keep_one_place_or_a_quarter(
+    monkeypatch: pytest.MonkeyPatch, limit: int, kept: int
+) -> None:
+    """Of a single place that is all; not for more than SLOW_AFTER_S without connecting anew."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    admission = Admission(limit)
+
+    with ExitStack() as stack:
+        silent = [stack.enter_context(admission.admit(1)) for _ in range(limit)]
+        for now, left in ((1.9, kept), (2.1, 0)):  # noqa: B007 the clock reads it
+            with suppress(Overloaded):
+                for _ in range(limit + 1):
+                    stack.enter_context(admission.admit()).body_read()
+            assert sum(not place.evicted for place in silent) == left
 
 
 def test_an_upload_that_begins_has_time_while_the_service_is_busy() -> None:

@@ -60,7 +60,7 @@ def test_of_twenty_that_wait_few_are_decoded() -> None:
     engine = Held()
 
     async def run() -> list[StageTimes]:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         times = [StageTimes() for _ in range(20)]
         requests = [
@@ -87,7 +87,7 @@ def test_who_leaves_while_waiting_is_never_decoded() -> None:
     engine = Held()
 
     async def run() -> float | None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         requests = [
             asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
@@ -133,7 +133,7 @@ def test_pixels_keep_their_room_while_an_engine_has_them_though_nobody_waits_for
     engine = Held()
 
     async def run() -> list[int]:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         request = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
         while service._gate.held == 0 or not engine.entered.is_set():  # noqa: ASYNC110
@@ -162,7 +162,7 @@ def test_what_fails_when_nobody_waits_for_it_any_more_is_no_news(
     engine = Failing()
 
     async def run() -> None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         request = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
         while not engine.prepared:  # noqa: ASYNC110
@@ -190,7 +190,7 @@ def test_decoded_images_hold_their_pixels_alone_and_others_may_decode() -> None:
     limits = replace(LIMITS, max_decoded_bytes=charge(10))
 
     async def run() -> int:
-        service = FaceService(lambda: engine, limits)
+        service = FaceService(lambda _: engine, limits)
         await service.start()
         first = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
         await until(lambda: engine.entered.is_set())

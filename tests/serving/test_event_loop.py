@@ -14,6 +14,7 @@ import pytest
 from blockbuster import BlockingError, blockbuster_ctx
 
 from face_service import serialization
+from face_service.http import responses
 from face_service.packs.pack import Pack
 from face_service.routes import detect
 from tests.images import encode
@@ -108,7 +109,7 @@ def test_the_json_of_many_faces_is_made_beside_the_event_loop(
         return to_json(content)
 
     monkeypatch.setattr(serialization, "to_json", noted)
-    monkeypatch.setattr(serialization, "JOINED_BYTES", 1_000)
+    monkeypatch.setattr(responses, "JOINED_BYTES", 1_000)
     monkeypatch.setattr(detect, "SERIALISED_AT_ONCE", 4)
     picture = encode(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), "PNG")
     part = ("noise.png", picture, "image/png")

@@ -7,11 +7,13 @@ import asyncio
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from face_service.face_engine import Options
 from face_service.observability.timing import StageTimes
 from face_service.serving.service import FaceService
+from face_service.vision.scrfd import DetectorInput
 
 from .engines import FakeEngine
 from .test_decode_gate import AHEAD, LIMITS, Held, charge, until
@@ -30,7 +32,7 @@ def test_what_takes_long_keeps_its_memory_and_gives_its_slot_back() -> None:
     engine = Long()
 
     async def run() -> None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         held = threading.Semaphore(0)
         engine.after_run = lambda: engine.runs[-1][1][0] == 40 and held.acquire(timeout=30)
@@ -65,7 +67,7 @@ def test_images_that_take_long_never_take_the_memory_of_new_requests(count: int)
     limit = 4 * (charge(40) + engine.preprocessor.max_bytes)
 
     async def run() -> None:
-        service = FaceService(lambda: engine, replace(LIMITS, max_decoded_bytes=limit))
+        service = FaceService(lambda _: engine, replace(LIMITS, max_decoded_bytes=limit))
         await service.start()
         held = threading.Semaphore(0)
         engine.after_run = lambda: engine.runs[-1][0] != "detect" and held.acquire(timeout=30)
@@ -107,13 +109,12 @@ def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_thei
     engine.faces_in = lambda width: 5 if width == 41 else 0
 
     async def run() -> None:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         batch = asyncio.create_task(service.analyse_many([image(41)] * 32, Options(), StageTimes()))
-        await until(lambda: engine.prepared == 16)
+        await until(lambda: service._gate.held == 16 * 10 * 41 * 3)
         await asyncio.sleep(0.1)
         assert engine.prepared == 16, "one part is computed, the next is decoded"
-        assert service._gate.held == 16 * 10 * 41 * 3
         arrived: list[int] = []
 
         def arrive() -> None:
@@ -141,15 +142,80 @@ def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_thei
     assert engine.most <= 16 + AHEAD
 
 
+class Slow(Held):
+    """Decodes one picture of 42 pixels' width in its own time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faces_in = lambda width: 5 if width != 7 else 0
+        self.last = threading.Event()
+
+    def preprocess(self, pixels: np.ndarray) -> list[DetectorInput]:  # type: ignore[override]
+        if pixels.shape[1] == 42:
+            assert self.last.wait(30)
+        return super().preprocess(pixels)
+
+
+def test_the_first_part_waits_for_no_later_one() -> None:
+    """It has the slots that new requests wait for. A decoder that is slow with one of its images
+    does not let the next part go first."""
+    engine = Slow()
+
+    async def run() -> None:
+        service = FaceService(lambda _: engine, LIMITS)
+        await service.start()
+        files = [image(41)] * 7 + [image(42)] + [image(41)] * 24
+        batch = asyncio.create_task(service.analyse_many(files, Options(), StageTimes()))
+        await until(lambda: engine.prepared >= 7)
+        await asyncio.sleep(0.1)  # for the next part, if it did
+        engine.last.set()
+        await until(lambda: engine.prepared == 16 and engine.entered.is_set())
+        newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
+        await asyncio.wait_for(until(lambda: service._workers.queue.requests == 1), 20)
+        engine.gate.set()
+        await newcomer
+        assert engine.runs[1] == ("detect", [7])
+        _, answers = await batch
+        assert [answer.width for answer in answers] == [41] * 7 + [42] + [41] * 24
+        service.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_later_parts_hold_nothing_until_the_first_is_let_in() -> None:
+    """Or two requests that wait would keep those that have begun from their next parts."""
+    engine = Held()
+
+    async def run() -> None:
+        service = FaceService(lambda _: engine, LIMITS)
+        await service.start()
+        single = [
+            asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
+            for _ in range(AHEAD)
+        ]
+        await until(lambda: engine.prepared == AHEAD)
+        batch = asyncio.create_task(service.analyse_many([image(41)] * 16, Options(), StageTimes()))
+        await until(lambda: service._gate.waiting == 1)
+        await asyncio.sleep(0.1)
+        assert engine.prepared == AHEAD
+        assert service._gate._continued.slots.held == 0
+        engine.gate.set()
+        await asyncio.gather(batch, *single)
+        assert service._gate.held == 0
+        service.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
 def test_of_a_batch_whose_client_has_gone_nothing_more_is_decoded_or_computed() -> None:
     engine = Held()
     engine.faces_in = lambda _: 20
 
     async def run() -> int:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         batch = asyncio.create_task(service.analyse_many([image(41)] * 32, Options(), StageTimes()))
-        await until(lambda: engine.prepared == 16 and engine.entered.is_set())
+        await until(lambda: service._gate.held == 16 * 10 * 41 * 3 and engine.entered.is_set())
         batch.cancel()
         await asyncio.gather(batch, return_exceptions=True)
         engine.gate.set()
@@ -173,16 +239,16 @@ def test_what_the_detector_is_shown_is_counted_too() -> None:
     engine.max_bytes = 5_000_000
 
     async def run() -> int:
-        service = FaceService(lambda: engine, LIMITS)
+        service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         batch = asyncio.create_task(service.analyse_many([image(7)] * 32, Options(), StageTimes()))
-        await until(lambda: engine.prepared == 12)
+        await until(lambda: service._gate.held == 12 * (5_000_000 + 10 * 7 * 3))
         await asyncio.sleep(0.1)
-        held = service._gate.held
+        prepared = engine.prepared
         engine.gate.set()
         await batch
         service.close()
-        return held
+        return prepared
 
-    assert asyncio.run(asyncio.wait_for(run(), 60)) == 12 * (5_000_000 + 10 * 7 * 3)
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == 12
     assert engine.prepared == 32

@@ -39,7 +39,7 @@ def image(width: int) -> bytes:
 
 def answers(files: list[bytes]) -> list[ImageAnalysis | RequestError]:
     async def run() -> list[ImageAnalysis | RequestError]:
-        service = FaceService(FakeEngine, Limits(max_pixels=10_000, decoders=2))
+        service = FaceService(lambda _: FakeEngine(), Limits(max_pixels=10_000, decoders=2))
         await service.start()
         _, results = await service.analyse_many(files, Options(), StageTimes())
         service.close()
@@ -67,7 +67,7 @@ def test_what_is_no_image_never_reaches_the_engine() -> None:
 
 def test_a_single_failure_is_raised() -> None:
     async def run() -> None:
-        service = FaceService(FakeEngine, Limits(max_pixels=10_000, decoders=1))
+        service = FaceService(lambda _: FakeEngine(), Limits(max_pixels=10_000, decoders=1))
         await service.start()
         with pytest.raises(InferenceFailed):
             await service.analyse(image(POISON), Options(), StageTimes())
@@ -78,7 +78,7 @@ def test_a_single_failure_is_raised() -> None:
 
 def test_before_the_start_and_after_the_end_it_is_not_ready() -> None:
     async def run() -> None:
-        service = FaceService(FakeEngine, Limits(max_pixels=10_000, decoders=1))
+        service = FaceService(lambda _: FakeEngine(), Limits(max_pixels=10_000, decoders=1))
         assert service.status == "starting"
         with pytest.raises(NotReady, match="starting"):
             await service.analyse(image(50), Options(), StageTimes())
@@ -93,7 +93,7 @@ def test_before_the_start_and_after_the_end_it_is_not_ready() -> None:
 
 @pytest.mark.parametrize("error", [StartupError("no such pack"), ValueError("odd file")])
 def test_a_start_that_fails_says_why(error: Exception) -> None:
-    def load() -> FakeEngine:
+    def load(_: int) -> FakeEngine:
         raise error
 
     async def run() -> FaceService:
@@ -114,7 +114,7 @@ def test_the_metrics_name_the_engine_that_computes_now() -> None:
     engines = [Unsound(), Another()]
 
     async def run() -> None:
-        service = FaceService(lambda: engines.pop(0), Limits(max_pixels=10_000, decoders=1))
+        service = FaceService(lambda _: engines.pop(0), Limits(max_pixels=10_000, decoders=1))
         assert computes(service) == []
         await service.start()
         assert computes(service) == ["FakeProvider"]
@@ -140,7 +140,7 @@ def computes(service: FaceService) -> list[str]:
 
 def test_what_is_logged_beside_the_event_loop_belongs_to_its_request() -> None:
     async def run() -> dict[str, object]:
-        service = FaceService(FakeEngine, Limits(decoders=1))
+        service = FaceService(lambda _: FakeEngine(), Limits(decoders=1))
         with bound_contextvars(request_id="frame-17"):
             seen = await service.run_in_pool(get_contextvars)
         service.close()
@@ -153,7 +153,7 @@ def test_what_is_logged_beside_the_event_loop_belongs_to_its_request() -> None:
 def test_a_failure_while_looking_after_the_engines_does_not_end_it(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service, looks = FaceService(FakeEngine, Limits()), []
+    service, looks = FaceService(lambda _: FakeEngine(), Limits()), []
 
     def no_thread_to_be_had(_: float) -> tuple[int, int]:
         looks.append(1)
@@ -179,7 +179,7 @@ def test_a_failure_while_looking_after_the_engines_does_not_end_it(
 def test_a_process_that_gets_no_new_engine_ends() -> None:
     loads: list[int] = []
 
-    def load() -> FakeEngine:
+    def load(_: int) -> FakeEngine:
         loads.append(1)
         if len(loads) > 1:
             raise RuntimeError("CUDA failure 700: an illegal memory access was encountered")
@@ -203,7 +203,7 @@ def test_a_process_that_gets_no_new_engine_ends() -> None:
 def test_an_engine_lost_while_another_is_replaced_is_not_overlooked() -> None:
     loads: list[int] = []
 
-    def load() -> FakeEngine:
+    def load(_: int) -> FakeEngine:
         loads.append(1)
         if len(loads) > 2:
             raise RuntimeError("CUDA failure 2: out of memory")
@@ -233,7 +233,7 @@ def test_an_engine_lost_while_another_is_replaced_is_not_overlooked() -> None:
 def test_every_worker_gets_an_engine_again() -> None:
 
     async def live() -> None:
-        service = FaceService(FakeEngine, Limits(workers=3))
+        service = FaceService(lambda _: FakeEngine(), Limits(workers=3))
         await service.start()
         watching = asyncio.create_task(service.watch())
         before = list(service._workers._workers)
@@ -247,3 +247,33 @@ def test_every_worker_gets_an_engine_again() -> None:
         service.close()
 
     asyncio.run(live())
+
+
+@pytest.mark.parametrize(
+    ("workers", "maps_weights", "fallback", "expected"),
+    [
+        pytest.param(0, True, None, 4, id="as many as there may be"),
+        pytest.param(0, False, None, 1, id="each would have weights of its own"),
+        pytest.param(0, True, "no card", 1, id="each would try the card in vain"),
+        pytest.param(3, False, "no card", 3, id="as it was asked"),
+    ],
+)
+def test_how_many_workers_there_are(
+    workers: int, maps_weights: bool, fallback: str | None, expected: int
+) -> None:
+    loaded = []
+
+    def load(number: int) -> FakeEngine:
+        engine = FakeEngine()
+        engine.maps_weights = maps_weights
+        engine.info = SimpleNamespace(**{**vars(FakeEngine.info), "fallback": fallback})
+        loaded.append(number)
+        return engine
+
+    async def run() -> None:
+        service = FaceService(load, Limits(workers=workers, workers_on_cpu=4))
+        await service.start()
+        service.close()
+
+    asyncio.run(run())
+    assert loaded == list(range(expected))

@@ -47,7 +47,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def supervised(
-    load: Callable[[], FakeEngine],
+    load: Callable[[int], FakeEngine],
     test: Callable[[EngineSupervisor, Pool], Awaitable[None]],
     wanted: int = 1,
     on_engine_ready: Callable[[FakeEngine], None] = lambda _: None,
@@ -56,7 +56,9 @@ def supervised(
 
     async def run() -> None:
         pool = Pool()
-        supervisor = EngineSupervisor(load, pool, wanted, 20.0, pool._metrics, on_engine_ready)
+        supervisor = EngineSupervisor(
+            load, pool, lambda _: wanted, 20.0, pool._metrics, on_engine_ready
+        )
         await supervisor.start()
         try:
             await test(supervisor, pool)
@@ -78,7 +80,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def test_pauses_between_attempts_grow_up_to_half_a_minute(pauses: list[float]) -> None:
     attempts: list[int] = []
 
-    def load() -> FakeEngine:
+    def load(_: int) -> FakeEngine:
         attempts.append(1)
         if len(attempts) in (1, 10):
             return FakeEngine()
@@ -99,7 +101,7 @@ def test_a_load_that_fails_once_is_tried_again(pauses: list[float]) -> None:
     engines = [FakeEngine(), FakeEngine()]
     faults = iter([False, True, False])
 
-    def load() -> FakeEngine:
+    def load(_: int) -> FakeEngine:
         if next(faults):
             raise StartupError("no such file, for the moment")
         return engines.pop(0)
@@ -126,7 +128,7 @@ def test_an_engine_that_fell_back_is_the_one_that_is_reported() -> None:
     async def test(*_: object) -> None:
         pass
 
-    supervised(lambda: engines.pop(0), test, wanted=3, on_engine_ready=ready.append)
+    supervised(lambda _: engines.pop(0), test, wanted=3, on_engine_ready=ready.append)
     assert [engine.info.fallback for engine in ready] == [None, *["no room on the card"] * 2]
 
 
@@ -163,14 +165,14 @@ def test_three_that_hang_within_an_hour_end_the_process(
             assert not watching.done()
             watching.cancel()
 
-    supervised(FakeEngine, test)
+    supervised(lambda _: FakeEngine(), test)
 
 
 @pytest.mark.usefixtures("pauses")
 def test_engines_that_break_never_end_the_process() -> None:
     loads: list[int] = []
 
-    def load() -> FakeEngine:
+    def load(_: int) -> FakeEngine:
         loads.append(1)
         return FakeEngine()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 
 import pytest
 
@@ -10,8 +12,10 @@ from face_service.face_engine import Options
 from face_service.observability.metrics import Metrics
 from face_service.serving.queue import QueueEntry, RequestQueue
 from face_service.serving.worker import EngineWorker
+from tests.wire import settled
 
 from .engines import FakeEngine, entry, prepared
+from .pools import ask, pool_of
 
 
 def beside(engine: FakeEngine, long: list[QueueEntry], start_at: int, newcomers: int) -> list[str]:
@@ -137,3 +141,20 @@ def test_a_suspended_entry_says_so_once() -> None:
     short = entry("new", on_suspended=lambda _: said.append("new"))
     beside(FakeEngine(long_or_short), [long, short], start_at=1, newcomers=0)
     assert said == ["long"]
+
+
+def test_new_work_goes_to_an_idle_worker_and_not_to_one_with_suspended_work() -> None:
+    first, second = FakeEngine(long_or_short), FakeEngine(long_or_short)
+    first.after_run = lambda: time.sleep(0.01)
+
+    async def run() -> None:
+        pool = pool_of(first, second)
+        long = asyncio.create_task(ask(pool, "long"))
+        await asyncio.to_thread(settled, lambda: len(first.runs) > 3)
+        for name in range(5):
+            await ask(pool, f"new {name}")
+            await asyncio.to_thread(settled, lambda: pool.queue.busy <= 1)
+        await long
+
+    asyncio.run(run())
+    assert second.detected == [f"new {name}" for name in range(5)]

@@ -101,6 +101,29 @@ def test_a_poisoned_image_costs_only_itself_and_only_its_run_is_repeated(batch: 
     assert len([kind for kind, _ in engine.runs if kind == "detect"]) == 8, "none twice"
 
 
+def test_images_are_looked_at_together_where_the_detector_takes_several() -> None:
+    engine = FakeEngine(lambda _: 1)
+    engine.images_per_run = 4
+
+    async def run() -> list[ImageResult]:
+        return await ask(pool_of(engine, batch=8), *range(1, 7))
+
+    assert ages(asyncio.run(run())) == [[n] for n in range(1, 7)]
+    assert [names for kind, names in engine.runs if kind == "detect"] == [[1, 2, 3, 4], [5, 6]]
+
+
+def test_where_a_run_of_several_images_fails_each_is_looked_at_alone() -> None:
+    engine = FakeEngine(lambda _: 1)
+    engine.images_per_run = 4
+
+    async def run() -> list[ImageResult]:
+        return await ask(pool_of(engine, batch=8), 1, POISON, 3)
+
+    assert ages(asyncio.run(run())) == [[1], RuntimeError, [3]]
+    detected = [names for kind, names in engine.runs if kind == "detect"]
+    assert detected == [[1, POISON, 3], [1], [POISON], [3]]
+
+
 def test_an_image_that_cannot_be_looked_at_costs_only_itself() -> None:
     engine = FakeEngine(lambda _: 1)
 
@@ -248,6 +271,53 @@ def test_two_workers_work_side_by_side_with_an_engine_each() -> None:
 
     asyncio.run(run())
     assert sorted(name for engine in engines for name in engine.detected) == [1, 2]
+
+
+def test_who_is_alone_has_every_core_and_who_is_not_an_equal_share() -> None:
+    first, second = FakeEngine(lambda _: 1), FakeEngine(lambda _: 1)
+    first.gate.clear()
+    second.gate.clear()
+
+    async def run() -> None:
+        pool = pool_of(first, second)
+        alone = asyncio.create_task(ask(pool, "alone"))
+        await asyncio.to_thread(settled, lambda: first.inside)
+        other = asyncio.create_task(ask(pool, "other"))
+        await asyncio.to_thread(settled, lambda: second.inside)
+        first.gate.set()
+        await alone
+        await asyncio.to_thread(settled, lambda: pool.queue.busy == 1)
+        second.gate.set()
+        await other
+
+    asyncio.run(run())
+    threads = FakeEngine.info.threads
+    assert first.threads == [threads, threads // 2, threads // 2]
+    assert second.threads == [threads // 2, threads, threads]
+
+
+def test_work_goes_to_the_first_worker_that_is_idle() -> None:
+    """The first is the one that may have every core."""
+    engines = [FakeEngine(lambda _: 1) for _ in range(3)]
+
+    async def run() -> None:
+        pool = pool_of(*engines)
+        for name in range(20):
+            await ask(pool, name)
+            await asyncio.to_thread(settled, lambda: not pool.queue.busy)
+
+    asyncio.run(run())
+    assert [len(engine.detected) for engine in engines] == [20, 0, 0]
+
+
+def test_a_worker_that_replaces_another_takes_its_number() -> None:
+    pool = pool_of(FakeEngine(), FakeEngine(), FakeEngine())
+    pool._workers[1].broken = True
+    assert pool.remove_failed(60) == (1, 0)
+    assert pool.next_number == 1
+    pool.add(FakeEngine())
+    assert [worker.number for worker in pool._workers] == [0, 2, 1]
+    assert pool.next_number == 3
 
 
 @pytest.mark.parametrize("batch", [1, 3])

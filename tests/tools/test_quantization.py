@@ -11,15 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
-from face_service.engine_builder import Canvases, build_engine
-from face_service.errors import FaceServiceError, InvalidRequest, PackError, StartupError
+from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.errors import FaceServiceError, InvalidRequest, PackError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import Role
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU
 from face_service.tools.evaluation import Pairs
-from face_service.tools.quantization import network
 from face_service.tools.quantization import pack as module
 from face_service.tools.quantization.calibration import (
     GRIDS,
@@ -29,6 +28,7 @@ from face_service.tools.quantization.calibration import (
     calibrate,
     grid,
     spread,
+    tile,
 )
 from face_service.tools.quantization.pack import Trial, covered, quantize_pack
 from face_service.vision.blob import Image
@@ -125,14 +125,6 @@ def test_many_faces_on_one_photo_are_too_few(starter: Pack, solvay: Path, tmp_pa
     shutil.copy(solvay, tmp_path)
     with pytest.raises(InvalidRequest, match=f"29 faces on 1 photos; .* on {MIN_PHOTOS} are"):
         calibrate(tmp_path, build_cpu_detector(starter, SQUARE, 2))
-
-
-def test_without_the_package_it_says_what_to_install(
-    starter: Pack, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(network, "PACKAGE", "no_such_package")
-    with pytest.raises(StartupError, match=r"package onnx.*\[quantize\]"):
-        quantize_pack(starter, photos, tmp_path / "out", SQUARE, 2, None)
 
 
 def test_calibration_sees_what_the_service_sees(starter: Pack, photos: Path) -> None:
@@ -234,7 +226,7 @@ def test_disputed_faces_are_the_clear_ones_of_either(six_faces_image: Image) -> 
 
 def test_a_grid_shows_every_photo_small() -> None:
     colours = [np.full((90, 90, 3), value, np.uint8) for value in (10, 20, 30, 40)]
-    made = grid(colours, 2)
+    made = grid([tile(colour, 2) for colour in colours], 2)
     assert made.shape == (640, 640, 3)
     assert [made[y, x, 0] for y in (100, 500) for x in (100, 500)] == [10, 20, 30, 40]
 

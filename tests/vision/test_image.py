@@ -32,9 +32,17 @@ def picture(solvay: Path) -> Image:
     return np.clip(image * np.array([0.6, 0.8, 1.0]), 0, 255).astype(np.uint8)
 
 
+@pytest.fixture(scope="module")
+def dresses(picture: Image) -> dict[str, bytes]:
+    """The picture in every format and colour model."""
+    return every_dress(picture)
+
+
 @pytest.mark.parametrize("dress", DRESSES)
-def test_every_format_shows_the_same_picture(dress: str, picture: Image) -> None:
-    image = decode(every_dress(picture)[dress], LIMIT)
+def test_every_format_shows_the_same_picture(
+    dress: str, dresses: dict[str, bytes], picture: Image
+) -> None:
+    image = decode(dresses[dress], LIMIT)
 
     expected = picture
     if "grey" in dress:
@@ -122,8 +130,8 @@ def test_odd_sizes_are_images(height: int, width: int) -> None:
 
 @pytest.mark.parametrize("dress", DRESSES)
 @pytest.mark.parametrize("part", [0.05, 0.5, 0.9])
-def test_truncated_images_are_refused(dress: str, part: float, picture: Image) -> None:
-    data = every_dress(picture)[dress]
+def test_truncated_images_are_refused(dress: str, part: float, dresses: dict[str, bytes]) -> None:
+    data = dresses[dress]
     with pytest.raises(InvalidImage):
         decode(data[: int(len(data) * part)], LIMIT)
 

@@ -532,6 +532,39 @@ export interface components {
             error: components["schemas"]["ErrorResponse"] | null;
         };
         /**
+         * GateOut
+         * @description The detector gate: the detector in int8, which says of most empty frames that they are.
+         */
+        GateOut: {
+            /**
+             * Mode
+             * @description DET_GATE.
+             * @enum {string}
+             */
+            mode: "auto" | "on" | "off";
+            /**
+             * State
+             * @description idle: there is one, and frames lately were such that it would not pay.
+             * @enum {string}
+             */
+            state: "running" | "idle" | "building" | "none";
+            /**
+             * Detail
+             * @description How it was judged, or why there is none.
+             */
+            detail: string | null;
+            /**
+             * Cost
+             * @description CPU time of a run as a share of the detector's; null where there is none.
+             */
+            cost: number | null;
+            /**
+             * Empty
+             * @description Share of images without a face lately; null where there is no gate.
+             */
+            empty: number | null;
+        };
+        /**
          * GroupOut
          * @description Tracks that are taken for one person's.
          */
@@ -649,6 +682,7 @@ export interface components {
              */
             fallback: string | null;
             runtime: components["schemas"]["RuntimeOut"] | null;
+            gate: components["schemas"]["GateOut"];
         };
         /**
          * IdentificationPoint

@@ -9,22 +9,20 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import cast
 
-from face_service.app import limits_of
 from face_service.cli.files import File, read_file
 from face_service.config import Settings
 from face_service.engine_factory import load_engine, runtime_config
 from face_service.errors import RequestError
 from face_service.face_engine import Options
-from face_service.observability.timing import StageTimes
 from face_service.serving.answers import Answer
-from face_service.serving.service import FaceService
+from face_service.serving.service import FaceService, Limits
 
 
 @asynccontextmanager
 async def started(settings: Settings) -> AsyncIterator[FaceService]:
     """A service that is ready, for the length of the block. Raises StartupError."""
     load = partial(load_engine, settings, runtime_config(settings))
-    service = FaceService(load, limits_of(settings))
+    service = FaceService(load, Limits.of(settings))
     block = cast("asyncio.Task[object]", asyncio.current_task())
 
     def end(watching: asyncio.Task[None]) -> None:
@@ -63,7 +61,7 @@ async def analyse_files(
     async def analyse(file: File) -> Answer | None:
         try:
             data = await service.run_in_pool(read_file, file, max_bytes)
-            return await service.analyse(data, options, StageTimes()) if data is not None else None
+            return await service.analyse(data, options) if data is not None else None
         except RequestError as error:
             return error
 

@@ -19,7 +19,6 @@ from face_service.schemas import CompareOptions
 from face_service.serialization import comparison_fields
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Verdict, compare
-from face_service.vision.image import set_up_opencv
 
 STATUSES: Mapping[Verdict, int] = MappingProxyType({"same_person": 0, "different_people": 1})
 """The exit status of a verdict; 2 for one that does not decide."""
@@ -31,7 +30,6 @@ def run(settings: Settings, paths: tuple[Path, Path], json: bool) -> int:
     Raises FaceServiceError if one of them cannot be read.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    set_up_opencv()
     options = CompareOptions.model_validate({})
     files = [File(path, True, Path(path.name)) for path in paths]
     a, b = asyncio.run(analyse(settings, files, options))

@@ -21,12 +21,12 @@ from face_service.cli.lines import Lines
 from face_service.config import Settings
 from face_service.engine_info import EngineInfo
 from face_service.errors import ImageTooLarge, InvalidImage, RequestError
-from face_service.face_engine import Face, clip
+from face_service.face_engine import Face
 from face_service.schemas import DetectOptions
 from face_service.serialization import render_faces, render_model
 from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.comparison import WORDS
-from face_service.vision.image import set_up_opencv
+from face_service.vision.filtering import clip
 
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ends: 128 + SIGINT."""
@@ -87,7 +87,6 @@ def counted(number: int, noun: str) -> str:
 def run(settings: Settings, paths: Sequence[Path], options: DetectOptions, output: Output) -> int:
     """Find every face of files, and of the images in folders. Returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    set_up_opencv()
     files, tally = find_files(paths), Tally()
     status = None
     try:

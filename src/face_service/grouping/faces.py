@@ -33,7 +33,7 @@ class Faces:
 def mean_of(vectors: Vectors) -> Vectors:
     """The mean of some rows, of norm 1; the first row where they cancel out."""
     if len(vectors) == 1:
-        return vectors[0]
+        return np.asarray(vectors[0])
     mean = vectors.mean(axis=0)
     norm = np.linalg.norm(mean)
     return np.asarray(mean / norm if norm > 0 else vectors[0], np.float32)

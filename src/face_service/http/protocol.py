@@ -16,9 +16,9 @@ from face_service.errors import HttpError
 from face_service.http.answer import Answer
 from face_service.http.connection_state import State, StateTimer, Timeouts
 from face_service.http.errors import raw_error_response
+from face_service.http.responses import UNSENT
 from face_service.http.transport import ResponseTransport
 from face_service.http.upgrade import head_without_offer
-from face_service.serialization import UNSENT
 from face_service.serving.admission import Transfer
 
 logger = logging.getLogger(__name__)

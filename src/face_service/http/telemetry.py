@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastapi.telemetry import TelemetryConfig
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from face_service.observability.request_record import UNKNOWN_ENDPOINT, RequestRecord
+from face_service.observability.request_record import PROBES, UNKNOWN_ENDPOINT, RequestRecord
 from face_service.observability.timing import StageTimes
+
+TRACES: TelemetryConfig = {
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": True,
+    "exclude": lambda scope: scope["path"] in PROBES,
+}
+"""FastAPI's telemetry: traces alone, without a span for every dependency, because metrics and log
+are this service's. Active where OTEL_EXPORTER_OTLP_ENDPOINT is set."""
 
 
 class RequestTelemetry:

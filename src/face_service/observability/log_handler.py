@@ -14,10 +14,11 @@ MAX_QUEUED = 10_000
 MAX_PER_SECOND = 10
 """Most lines of one kind a second; further ones are counted."""
 MAX_KINDS = 1000
-"""Most kinds that are counted at once; lines of further ones are queued like any other. Usual are
-a few: it bounds what is held while the file is not read, and nothing is written or reset."""
+"""Most kinds that are counted at once, where a few are usual; lines of further kinds are not
+limited. The thread that writes also resets the counters: without this bound they would grow while
+the reader of the file has stopped."""
 FLUSH_TIMEOUT_S = 2.0
-"""For lines in the queue when the process ends."""
+"""Seconds that `close` waits for the lines in the queue to be written."""
 
 
 class RateLimitedLogHandler(logging.Handler):
@@ -25,7 +26,9 @@ class RateLimitedLogHandler(logging.Handler):
 
     If the reader of `file` is slow or has stopped, lines above MAX_QUEUED are dropped, and one line
     says how many. Records with a `kind` (`extra={"kind": {…}}`), and those of other packages, are
-    limited to MAX_PER_SECOND of a kind; a summary line with the fields of `kind` counts the rest.
+    limited to MAX_PER_SECOND for each logger, message (before its arguments are filled in) and
+    values of `kind`; a summary line with the fields of `kind` counts the rest. The handler's thread
+    starts with it and ends with `close`.
     """
 
     def __init__(self, file: int) -> None:
@@ -40,7 +43,7 @@ class RateLimitedLogHandler(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue a record, or count it."""
+        """Queue a record as text, or count it where its kind or the queue is at its limit."""
         if self._is_one_too_many(record):
             return
         if self._lines.qsize() >= MAX_QUEUED:
@@ -52,7 +55,8 @@ class RateLimitedLogHandler(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Write the queue, for FLUSH_TIMEOUT_S at most."""
+        """Write what is queued and the last summaries; lines that are not written within
+        FLUSH_TIMEOUT_S are lost."""
         self._lines.put(None)
         self._thread.join(FLUSH_TIMEOUT_S)
         super().close()

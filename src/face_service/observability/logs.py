@@ -11,14 +11,13 @@ import logging
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
-from face_service.config import LogFormat
 from face_service.observability.log_handler import RateLimitedLogHandler
 from face_service.observability.stderr import STDERR
 from face_service.observability.tracing import add_trace_id
@@ -29,11 +28,12 @@ INDENT = "\n    "
 """Begins a continuation line; all other lines begin with their time."""
 
 
-def configure_logging(level: str, form: LogFormat, file: int = STDERR) -> None:
-    """Log to the file descriptor `file`, warnings and uncaught exceptions included.
+def configure_logging(level: str, form: Literal["console", "json"], file: int = STDERR) -> None:
+    """Log to the file descriptor `file`, warnings and uncaught exceptions included. To be called
+    once: every call starts a thread that writes (RateLimitedLogHandler).
 
-    `level` is that of this service. Libraries log at INFO or above: at DEBUG they would log data
-    that callers sent.
+    `level`: name of the least level that this service logs. Libraries log at that level, at INFO
+    at least: at DEBUG they would log data that callers sent.
     """
     handler = RateLimitedLogHandler(file)
     handler.setFormatter(formatter(form))
@@ -58,7 +58,7 @@ def is_not_logged_elsewhere(record: logging.LogRecord) -> bool:
     return record.msg != "Invalid HTTP request received."
 
 
-def formatter(form: LogFormat) -> ProcessorFormatter:
+def formatter(form: Literal["console", "json"]) -> ProcessorFormatter:
     """The formatter of log records for a LOG_FORMAT."""
     common: list[Processor] = [
         add_fields,
@@ -82,7 +82,7 @@ def formatter(form: LogFormat) -> ProcessorFormatter:
 
 
 def add_fields(_: Any, __: str, event: EventDict) -> EventDict:
-    """A processor of structlog: add the `fields` of a log record."""
+    """A processor of structlog: add the `fields` of a log record, if it has any, to its line."""
     event.update(getattr(event["_record"], "fields", {}))
     return event
 
@@ -111,7 +111,7 @@ def escaped(text: str) -> str:
 
 
 def printable(character: str) -> str:
-    """A printable character, or its escape sequence."""
+    """A character as it is if it is printable, else as Python's escape sequence."""
     if character.isprintable():
         return character
     return character.encode("unicode_escape").decode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,10 +23,14 @@ SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75,
     1, 1.5, 2.5, 5, 10, 30,
 )  # fmt: skip
-"""Buckets, close together where requests usually fall: a quantile is as exact as its bucket."""
+"""Buckets of durations, close together where requests usually fall: a quantile is as exact as its
+bucket."""
 FACES = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55)
+"""Buckets of numbers of faces."""
 IMAGES = (1, 2, 4, 8, 16, 32)
+"""Buckets of numbers of images."""
 WHY_REJECTED = ("overloaded", "starting", "recovering", "failed", "draining")
+"""Values of the label `why` of requests that were rejected."""
 
 
 class Metrics:
@@ -78,6 +82,11 @@ class Metrics:
         self.out_of_memory = self._counter(
             "out_of_memory", "Images that memory did not suffice for, in halves neither."
         )
+        self.gate_verdicts = self._counter(
+            "gate_verdicts",
+            "Images by what the detector gate said: empty, perhaps a face, or not asked.",
+            "verdict",
+        )
         self.connections_refused = self._counter(
             "connections_refused", "Connections closed at once: MAX_CONNECTIONS were open."
         )
@@ -95,6 +104,7 @@ class Metrics:
             (self.rejected, WHY_REJECTED),
             (self.engines_lost, ("broken", "stalled")),
             (self.decoders_lost, ("ended", "stalled")),
+            (self.gate_verdicts, ("empty", "perhaps", "skipped")),
         ):
             for value in values:
                 counter.labels(value)
@@ -116,28 +126,25 @@ class Metrics:
         )
 
     def watch(self, **values: Callable[[], float]) -> None:
-        """Export functions as gauges, by their names in GAUGES; called at every scrape."""
+        """Export functions as gauges, by their names in GAUGES. Each is called at every scrape, on
+        the thread that scrapes. Raises ValueError for one that is exported already."""
         for name, value in values.items():
             self._gauge(*GAUGES[name]).set_function(value)
 
     def describe(self, **labels: str) -> None:
-        """Set the labels of `face_service_model_info`, in place of earlier ones."""
+        """Set all labels of `face_service_model_info` (`self.info`), in place of earlier ones."""
         self.info.clear()
         self.info.labels(**labels).set(1)
 
     def count(self, record: RequestRecord) -> None:
-        """Count a completed request."""
+        """Count a request whose record has ended: status, seconds, stages and faces by image."""
         self.requests.labels(record.endpoint, record.status).inc()
         kind = f"{record.status // 100}xx"
         self.duration.labels(record.endpoint, kind).observe(record.seconds)
-        self.observe(record.times, record.faces)
-
-    def observe(self, stages: Mapping[str, float], faces: Iterable[int]) -> None:
-        """Observe stages, in milliseconds, and numbers of faces, by image."""
-        for stage, milliseconds in stages.items():
+        for stage, milliseconds in record.times.items():
             self.stages.labels(stage).observe(milliseconds / 1e3)
-        for count in faces:
-            self.faces.observe(count)
+        for faces in record.faces:
+            self.faces.observe(faces)
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -145,7 +152,10 @@ class Metrics:
 
 
 class FormerName(Collector):
-    """A metric once more under its former name, read until version 0.2."""
+    """A metric once more under its former name, until version 0.2.
+
+    name: the former one, without `face_service_`.
+    """
 
     def __init__(self, name: str, metric: Histogram) -> None:
         self._name = f"face_service_{name}"
@@ -178,3 +188,4 @@ GAUGES = {
     ),
     "ready": ("ready", "1 where a request sent now is answered."),
 }
+"""Gauges of `Metrics.watch`: by argument, the name without `face_service_` and the help text."""

@@ -27,11 +27,12 @@ LOGGER = "face_service.request"
 class RequestRecord:
     """One request; middleware and handlers fill it in.
 
-    `started`: time.perf_counter(). `times`: milliseconds by stage. `code`: of its error, if it
+    `started`: seconds on time.perf_counter(). `times`: milliseconds by stage. `endpoint`: path of
+    the route (`/detect`). `status`: the HTTP status, or CLIENT_GONE. `code`: of its error, if it
     failed. `error`: an exception that nothing handled. `bytes_in`, `bytes_out`: of the bodies.
-    `seconds`: until the last chunk of the response. `pack`: model pack that answered. `faces`,
-    `sizes`: number of faces, and (width, height) in pixels, by image. `logger`, `message`: of the
-    log line, where a handler has set them.
+    `seconds`: from `started` to the last chunk of the response. `ended`: whether `end` was called.
+    `pack`: model pack that answered. `faces`, `sizes`: number of faces, and (width, height) in
+    pixels, by image. `logger`, `message`: of the log line, where a handler has set them.
     """
 
     request_id: str
@@ -65,7 +66,11 @@ class RequestRecord:
         return True
 
     def log(self) -> None:
-        """Write the log line, at a level by status and endpoint."""
+        """Write the log line of a record that has ended.
+
+        Its level is DEBUG for PROBES that succeed, INFO for others below 500 and for a probe's
+        503, ERROR for a 500, WARNING for a 503 or 504.
+        """
         succeeded = self.status < 400
         logger, level = logging.getLogger(self.logger if succeeded else LOGGER), self._level()
         if not logger.isEnabledFor(level):
@@ -80,8 +85,8 @@ class RequestRecord:
     def _level(self) -> int:
         if self.endpoint in PROBES and self.status < 400:
             return logging.DEBUG
-        if self.endpoint in PROBES or self.status < 500:  # 503 is what a probe asks for
-            return logging.INFO
+        if self.status < 500 or (self.endpoint in PROBES and self.status == 503):
+            return logging.INFO  # a probe asks whether it is a 503
         return logging.ERROR if self.status == 500 else logging.WARNING
 
     def fields(self) -> dict[str, Any]:

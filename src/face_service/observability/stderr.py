@@ -16,7 +16,7 @@ STDERR = 2
 MAX_LINE = 2000
 """Bytes of a line that are logged."""
 LAST_LINES_S = 1.0
-"""For lines in the pipe when it is closed."""
+"""Seconds to wait, at the end of the block, until the lines in the pipe are logged."""
 
 
 @contextmanager
@@ -48,7 +48,8 @@ def captured_stderr() -> Iterator[int]:
 
 
 def real_stderr() -> int:
-    """A new descriptor of stderr, above 2; of the null device if stderr is closed."""
+    """A new descriptor of stderr, above 2 and not inherited by child processes; of the null device
+    if stderr is closed."""
     import fcntl
 
     # Fill closed standard descriptors, whose numbers the pipe would get.

@@ -28,7 +28,7 @@ class StageTimes(dict[str, float]):
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Add the duration of the block to `stage`."""
+        """Add the duration of the block to `stage`, also where the block raises."""
         started = time.perf_counter()
         try:
             yield

@@ -19,7 +19,8 @@ from face_service.observability.request_record import RequestRecord
 def trace_request(record: RequestRecord) -> None:
     """Set the attributes of the current span, and add a child span for every run of a stage.
 
-    Query and path, which a caller chose, are overwritten: by nothing, and by the endpoint.
+    record: one that has ended. Does nothing where the request is not traced. Query and path, which
+    a caller chose, are overwritten: by nothing, and by the endpoint.
     """
     span = trace.get_current_span()
     if not span.is_recording():
@@ -37,7 +38,8 @@ def trace_request(record: RequestRecord) -> None:
 
 
 def attributes_of(record: RequestRecord) -> dict[str, Any]:
-    """Number of images and faces, pack if known, and the size in pixels of a single image."""
+    """Attributes of a request's spans: number of images and of faces, pack if known, and the size
+    in pixels of a single image. Empty where no image was analysed."""
     if not record.faces:
         return {}
     seen: dict[str, Any] = {

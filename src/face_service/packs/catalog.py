@@ -14,12 +14,12 @@ from types import MappingProxyType
 
 from face_service.errors import PackError
 from face_service.packs.measured import STARTER
+from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import OperatingPoints, Threshold
 from face_service.vision.blob import (
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
     SCRFD_NORMALIZATION,
-    Normalization,
 )
 
 INSIGHTFACE_RELEASE = "https://github.com/deepinsight/insightface/releases/download/v0.7"

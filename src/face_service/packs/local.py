@@ -22,12 +22,12 @@ from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, read_
 from face_service.packs.pack import QUANTIZATION, Pack, PackModel, by_role, sha256_of
 from face_service.runtime import graph
 from face_service.runtime.graph import OnnxHeader
+from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import Threshold
 from face_service.vision.blob import (
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
     SCRFD_NORMALIZATION,
-    Normalization,
 )
 
 logger = logging.getLogger(__name__)

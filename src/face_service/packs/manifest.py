@@ -25,8 +25,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from face_service.errors import PackError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import PackPrecision
+from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import OperatingPoints
-from face_service.vision.blob import Normalization
 
 MANIFEST = "manifest.json"
 

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from face_service.packs.catalog import Role
+from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import OperatingPoints, Threshold
-from face_service.vision.blob import Normalization
 
 PackPrecision = Literal["fp32", "int8"]
 """The precision of a pack's weights."""

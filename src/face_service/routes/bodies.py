@@ -34,8 +34,8 @@ BASE64_PIECE = 65_536
 LONGEST_NAME = 100
 """Characters of a field's name that are repeated in an error."""
 MAX_COMMAS = 100
-"""In a JSON body, which needs at most eight. Refusing millions of unknown names one by one would
-take a hundred times the memory of their text."""
+"""Most commas of a JSON body, which needs at most eight. Refusing millions of unknown names one by
+one would take a hundred times the memory of their text."""
 
 
 class InMemoryParser(MultiPartParser):
@@ -205,7 +205,7 @@ def parse_embedding_request(body: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def decode_base64(text: str, name: str = "image_base64") -> bytes:
-    """Decode base64, plain or in a `data:` URL, without its white space. Raises InvalidRequest,
+    """Decode base64, plain or in a `data:` URL; white space is ignored. Raises InvalidRequest,
     which calls it `name`.
 
     Piece by piece: a copy without white space would take as much as the text once more.
@@ -234,7 +234,8 @@ def decode_base64(text: str, name: str = "image_base64") -> bytes:
 
 
 def buffer_of(size: int) -> BytesIO:
-    """A buffer that has its size at once: one that grows is copied, and exists twice."""
+    """A buffer of `size` bytes, all 0, to be written from its beginning: one that grows is copied,
+    and exists twice."""
     buffer = BytesIO()
     buffer.seek(max(0, size - 1))
     buffer.write(bytes(min(size, 1)))

@@ -22,7 +22,8 @@ BODY = form_body(dict.fromkeys(FIELDS, FILE), CompareOptions)
 
 
 async def get_two_files(request: Request) -> Upload:
-    """The multipart fields `file_a` and `file_b`. Raises InvalidRequest if one is missing."""
+    """The multipart fields `file_a` and `file_b`, in this order, and the options. Raises
+    InvalidRequest if one is missing."""
     if media_type(request) != "multipart/form-data":
         raise InvalidRequest("Send the images as the multipart/form-data fields file_a and file_b")
     return await read_one_of_each(request, FIELDS)

@@ -8,6 +8,7 @@ from typing import Any, ParamSpec
 
 from fastapi import APIRouter, Request, Response
 
+from face_service.http.responses import ChunkedJson
 from face_service.observability.request_record import RequestRecord
 from face_service.routes.admitted_route import AdmittedRoute
 from face_service.routes.bodies import parse_embedding_request, read_body, with_fields
@@ -24,6 +25,7 @@ from face_service.serving.answers import ImageAnalysis
 from face_service.serving.service import FaceService
 
 P = ParamSpec("P")
+
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {
         "model": ErrorResponse,
@@ -50,6 +52,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "description": "No answer within REQUEST_TIMEOUT_S: retry",
     },
 }
+"""Errors of the endpoints that compute, by status, for the OpenAPI document."""
 SERIALISED_AT_ONCE = 64
 """Faces whose JSON is made on the event loop: 3 ms on one core of class avx512-vnni-bf16-amx, of
 512 faces 24."""
@@ -134,7 +137,8 @@ async def extract_embedding(
 async def answer(
     service: FaceService, image: bytes, options: DetectOptions, record: RequestRecord
 ) -> Response:
-    """Analyse one image and render the response. Fills in `record`."""
+    """The response with the faces of one image, an image file. Fills in `record`. Raises
+    RequestError, of which errors.py has every kind."""
     started = time.perf_counter()
     analysis = await service.analyse(image, options.for_engine(), record.times)
     elapsed_ms = (time.perf_counter() - started) * 1e3
@@ -148,15 +152,17 @@ async def answer(
 async def serialise(
     service: FaceService,
     record: RequestRecord,
-    call: Callable[P, Response],
+    render_json: Callable[P, list[bytes]],
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Response:
-    """Call what makes the response: on the event loop, or with many faces on another thread."""
+    """The response with the JSON that `render_json(*args, **kwargs)` returns in chunks, timed as
+    the stage `serialise`: on the event loop up to SERIALISED_AT_ONCE faces in the record, above
+    that in the decode pool."""
 
     def measured() -> Response:
         with record.times.measure("serialise"):
-            return call(*args, **kwargs)
+            return ChunkedJson(render_json(*args, **kwargs))
 
     if sum(record.faces) <= SERIALISED_AT_ONCE:
         return measured()

@@ -29,7 +29,7 @@ from face_service.schemas.embedding import (
     KnownFaceIn,
 )
 from face_service.schemas.inline import inline_schema
-from face_service.serialization import json_response, render_embedding, render_model
+from face_service.serialization import render_embedding, render_model, to_json
 from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.pipeline import Known
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE
@@ -124,17 +124,16 @@ async def embed_faces(
     record.set_message(__name__, f"Embedded {sum(record.faces)} faces in {elapsed_ms:.2f}ms")
     results = list(each_face(answers, names, faces))
 
-    def response() -> Response:
-        return json_response(
-            {
-                "results": [render(*one, wanted, record.request_id) for one in results],
-                "processing_time_ms": round(elapsed_ms, 2),
-                "model": render_model(info),
-                "request_id": record.request_id,
-            }
-        )
+    def render_all() -> list[bytes]:
+        content = {
+            "results": [render(*one, wanted, record.request_id) for one in results],
+            "processing_time_ms": round(elapsed_ms, 2),
+            "model": render_model(info),
+            "request_id": record.request_id,
+        }
+        return [to_json(content)]
 
-    return await serialise(service, record, response)
+    return await serialise(service, record, render_all)
 
 
 async def read_given(request: Request, most: int) -> tuple[Callable[[], Given], dict[str, str]]:

@@ -15,6 +15,7 @@ from face_service.engine_info import EngineInfo
 from face_service.errors import InvalidRequest
 from face_service.grouping.faces import Faces, Vectors
 from face_service.grouping.grouping import Grouping, GroupOptions
+from face_service.http.responses import ChunkedJson
 from face_service.routes.admitted_route import AdmittedRoute
 from face_service.routes.bodies import read_body, with_fields
 from face_service.routes.deps import Configured, Record, Service, media_type
@@ -23,7 +24,7 @@ from face_service.routes.forms import read_form_with_json
 from face_service.routes.group_bodies import Described, faces_of_bytes, faces_of_json
 from face_service.schemas.grouping import GroupingOptions, GroupRequest, GroupResponse, SeenFace
 from face_service.schemas.inline import inline_schema
-from face_service.serialization import json_response, render_model
+from face_service.serialization import render_model, to_json
 
 GROUP_RATE, TRACK_RATE = 0.0001, 0.01
 """False-match rates at which the pack's similarities are the defaults. Two groups of many are
@@ -92,19 +93,17 @@ async def group_faces(
 
     def response() -> Response:
         with record.times.measure("serialise"):
-            content = render(found, faces, seen, wanted)
-            return json_response(
-                {
-                    **content,
-                    "thresholds": {
-                        "group_similarity": applied.group_similarity,
-                        "track_similarity": applied.track_similarity,
-                    },
-                    "processing_time_ms": round(elapsed_ms, 2),
-                    "model": render_model(info),
-                    "request_id": record.request_id,
-                }
-            )
+            content = {
+                **render(found, faces, seen, wanted),
+                "thresholds": {
+                    "group_similarity": applied.group_similarity,
+                    "track_similarity": applied.track_similarity,
+                },
+                "processing_time_ms": round(elapsed_ms, 2),
+                "model": render_model(info),
+                "request_id": record.request_id,
+            }
+            return ChunkedJson([to_json(content)])
 
     return await service.run_in_pool(response)
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from face_service import __version__
 from face_service.routes.deps import Configured, Service
 from face_service.routes.models import runtime_of
-from face_service.schemas import HealthResponse, StatusResponse
+from face_service.schemas import GateOut, HealthResponse, StatusResponse
 
 router = APIRouter(tags=["health"])
 UNWELL = "Starting, recovering, draining, or failed"
@@ -40,6 +40,7 @@ async def health(service: Service, settings: Configured, response: Response) -> 
         progress=service.progress if service.status == "starting" else None,
         fallback=service.fallback if info else None,
         runtime=runtime_of(info) if info else None,
+        gate=GateOut.model_validate(service.gate),
     )
 
 

@@ -32,7 +32,8 @@ async def models(service: Service, request: Request) -> ModelsResponse:
 
 
 def loaded_pack(info: EngineInfo, fallback: str | None) -> LoadedPackOut:
-    """The loaded pack for GET /models. `fallback`: of all workers, see WorkerPool.fallback."""
+    """The loaded pack for GET /models. `fallback`: why another provider computes than the one that
+    was asked for, in any worker (`WorkerPool.fallback`); None where that is not so."""
     return LoadedPackOut(
         name=info.pack,
         licence=info.licence,

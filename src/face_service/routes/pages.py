@@ -40,14 +40,15 @@ class Assets(StaticFiles):
     unchanged), so that after an upgrade no page mixes two versions."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """The response with a file, to be revalidated."""
+        """Starlette's response with a file, and `Cache-Control: no-cache`."""
         response = super().file_response(*args, **kwargs)
         response.headers["Cache-Control"] = "no-cache"
         return response
 
     async def whole(self, name: str, request: Request) -> Response:
-        """The file `name`. A Range header is ignored (RFC 9110, 14.2): Starlette would answer an
-        invalid one in plain text."""
+        """The response with all of the file `name`, a path in the folder. Raises HTTPException
+        (404) where there is none. A Range header is ignored (RFC 9110, 14.2): Starlette would
+        answer an invalid one in plain text."""
         request.scope["headers"] = [
             item for item in request.scope["headers"] if item[0] != b"range"
         ]

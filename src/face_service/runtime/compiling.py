@@ -99,6 +99,7 @@ def as_json(
         "input_name": spec.program.input_name,
         "shapes": spec.program.shapes,
         "folder": str(spec.program.folder),
+        "dtype": spec.program.dtype,
     }
 
 
@@ -109,12 +110,13 @@ def compile_here(content: dict[str, Any]) -> None:
     """
     config = RuntimeConfig(**{**content["config"], "cache": Path(content["config"]["cache"])})
     shapes = tuple(tuple(shape) for shape in content["shapes"])
-    program = ProgramSpec(content["input_name"], shapes, Path(content["folder"]))
+    folder, dtype = Path(content["folder"]), content["dtype"]
+    program = ProgramSpec(content["input_name"], shapes, folder, dtype)
     providers = content["providers"]
     PROVIDERS[providers[0]].prepare()
     opened = open_session(Path(content["path"]), providers, config, program)
     for shape in shapes:
-        opened.session.run(None, {program.input_name: np.zeros(shape, np.float32)})
+        opened.session.run(None, {program.input_name: np.zeros(shape, dtype)})
 
 
 def main() -> int:

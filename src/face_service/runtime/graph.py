@@ -1,4 +1,4 @@
-"""The header of an ONNX file, read, and its input's shape, changed, without the package `onnx`.
+"""The header of an ONNX file, and its weights, read without the package `onnx`.
 
 An ONNX file is one Protocol Buffers message. The few fields that are needed are read from the wire
 format in a memory map; everything else, the weights above all, is stepped over. Field numbers:
@@ -145,38 +145,18 @@ def _float_weights(content: bytearray) -> Iterator[NDArray[np.float32]]:
                     yield np.frombuffer(data[field.start : field.end], np.dtype("<f4"))
 
 
-def with_input_shape(path: Path, name: str, shape: Shape) -> bytes:
-    """The network in the file `path` with its input `name` fixed to `shape`, float32.
-
-    The declared sizes of outputs and intermediate values are removed: official SCRFD exports
-    declare the outputs of a 640×640 canvas, whatever the canvas.
-    """
-    with mapped(path) as data:
-        graph = graph_of(data)
-        kept = bytearray()
-        for value in message(data, graph):
-            whole = data[value.first : value.last]
-            if value.number == INPUT and text(data, value, VALUE_NAME) == name:
-                kept += as_field(INPUT, _value(name, FLOAT, shape))
-            elif value.number == OUTPUT:
-                kept += as_field(OUTPUT, _of_any_size(data, value))
-            elif value.number != VALUE_INFO:
-                kept += whole
-        return data[: graph.first] + as_field(GRAPH, bytes(kept)) + data[graph.last :]
+def element_type(data: Buffer, value: Field) -> int:
+    """The TensorProto.DataType in a ValueInfoProto; FLOAT where it has none."""
+    found: Field | None = value
+    for number in (VALUE_TYPE, TENSOR_TYPE, ELEMENT_TYPE):
+        found = found and find(data, found, number)
+    return found.start if found else FLOAT
 
 
-def _value(name: str, element_type: int, shape: Sequence[int | None] | None) -> bytes:
-    tensor = as_field(ELEMENT_TYPE, element_type)
+def value_info(name: str, kind: int, shape: Sequence[int | None] | None) -> bytes:
+    """A ValueInfoProto of the TensorProto.DataType `kind`; None in `shape` is a free axis."""
+    tensor = as_field(ELEMENT_TYPE, kind)
     if shape is not None:
         axes = (b"" if side is None else as_field(DIM_VALUE, side) for side in shape)
         tensor += as_field(SHAPE, b"".join(as_field(DIM, axis) for axis in axes))
     return as_field(VALUE_NAME, name.encode()) + as_field(VALUE_TYPE, as_field(TENSOR_TYPE, tensor))
-
-
-def _of_any_size(data: Buffer, value: Field) -> bytes:
-    found: Field | None = value
-    for number in (VALUE_TYPE, TENSOR_TYPE, ELEMENT_TYPE):
-        found = found and find(data, found, number)
-    info = tensor_info(data, value)
-    axes = None if info.shape is None else [None] * len(info.shape)
-    return _value(info.name, found.start if found else FLOAT, axes)

@@ -15,18 +15,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
 import sys
-import tempfile
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
-from filelock import FileLock
 
-from .child_process import end_with_parent, python_module, requests, run
-from .files import publish_file, sync_folder
+from .child_folder import fill_as_asked, fill_once
+from .child_process import python_module
 from .graph import without_denormals
 from .processor import fingerprint
 from .providers import CPU, RuntimeConfig
@@ -35,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 COMMAND = python_module("face_service.runtime.mapped")
 GRAPH, WEIGHTS = "network.onnx", "weights.bin"
-SIZES = "sizes.json"
-"""Written last: the size in bytes of every other file. Where they differ, all is made again."""
 
 EXTERNAL = {
     "session.optimized_model_external_initializers_file_name": WEIGHTS,
@@ -55,11 +50,7 @@ def mapped_network(path: Path, sha256: str, config: RuntimeConfig) -> Path | Non
     """
     folder = folder_of(sha256, config)
     try:
-        if not is_complete(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder.parent / "lock"):
-                if not is_complete(folder):  # another process may have made it meanwhile
-                    make(path, folder, config)
+        fill_once(folder, COMMAND, {"path": str(path.resolve())}, config.compile_timeout)
     except (OSError, RuntimeError) as error:
         logger.warning("The weights of %s are copied into memory, not mapped: %s", path.name, error)
         return None
@@ -69,79 +60,26 @@ def mapped_network(path: Path, sha256: str, config: RuntimeConfig) -> Path | Non
 def folder_of(sha256: str, config: RuntimeConfig) -> Path:
     """The folder of a saved network: graph and weights depend on the network, on the build of ONNX
     Runtime, and on the instructions for which its kernels arrange weights."""
-    facts = [onnxruntime.get_build_info(), fingerprint()]
-    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    return config.cache / "cpu" / sha256[:16] / "any" / f"{onnxruntime.__version__}-{digest}"
+    return config.cache / "cpu" / sha256[:16] / "any" / build_key()
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether all files of a saved network are there, whole."""
-    try:
-        sizes = json.loads((folder / SIZES).read_bytes())
-        return bool(sizes) and sizes == sizes_of(folder)
-    except (OSError, ValueError):
-        return False
+def build_key(*facts: object) -> str:
+    """A name for what these facts, this build of ONNX Runtime and this processor are together."""
+    content = [onnxruntime.get_build_info(), fingerprint(), *facts]
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    return f"{onnxruntime.__version__}-{digest}"
 
 
-def discard(saved: Path) -> None:
-    """Have the network of the graph `saved`, which does not open, made again at the next start."""
-    with suppress(OSError):
-        (saved.parent / SIZES).unlink()
-
-
-def sizes_of(folder: Path) -> dict[str, int]:
-    """Bytes by name of the files of a saved network that are there."""
-    paths = [folder / name for name in (GRAPH, WEIGHTS)]
-    return {path.name: path.stat().st_size for path in paths if path.exists()}
-
-
-def make(path: Path, folder: Path, config: RuntimeConfig) -> None:
-    """Save a network in `folder`, whole or not at all, by a child process, whose memory is gone
-    with it. Raises OSError, and RuntimeError where the child fails."""
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
-    try:
-        line = json.dumps({"path": str(path.resolve()), "folder": str(scratch)})
-        ended = run(COMMAND, config.compile_timeout, line)
-        if ended is None or ended.status != 0:
-            said = ended.err.strip().splitlines()[-1:] if ended else []
-            raise RuntimeError(said[0] if said else "the process that saves them has ended")
-        publish_file(scratch / SIZES, json.dumps(sizes_of(scratch)).encode())
-        scratch.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)  # what is there is not complete
-        scratch.replace(folder)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    sync_folder(folder.parent)
-
-
-def save(path: Path, folder: Path) -> None:
+def save(request: Mapping[str, Any], folder: Path) -> None:
     """In the child: load the network, and write graph and weights into `folder`."""
+    path = Path(request["path"])
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.optimized_model_filepath = str(folder / GRAPH)
     for key, value in EXTERNAL.items():
         options.add_session_config_entry(key, value)
     onnxruntime.InferenceSession(without_denormals(path) or path, options, providers=[CPU])
-    for name in sizes_of(folder):
-        descriptor = os.open(folder / name, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-        (folder / name).chmod(0o644)
-
-
-def main() -> int:
-    """Save what the request on stdin names. Returns the exit status; where it is not 0, the last
-    line on stderr is the reason."""
-    content = next(requests())
-    end_with_parent()
-    try:
-        save(Path(content["path"]), Path(content["folder"]))
-    except Exception as error:
-        sys.stderr.write(f"{error}".strip().replace("\n", " ") + "\n")
-        return 1
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fill_as_asked(save))

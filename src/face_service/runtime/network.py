@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,15 +24,19 @@ from .graph import Shape, TensorInfo, read_input
 from .half import half_precision
 from .mapped import mapped_network
 from .memory import is_out_of_memory
+from .parallel import in_parallel
+from .pixel_input import Normalization
 from .placement import Placement
-from .policy import MAX_BATCH, ShapePolicy
+from .policy import ShapePolicy
 from .programs import SessionSpec, in_words, specs_for
 from .providers import PROVIDERS, Provider, RuntimeConfig
+from .rewriting import NO_EDITS, Edits, why_not_batched
 from .session import OpenSession, open_spec
 
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
+Input = NDArray[np.float32] | NDArray[np.uint8]
 
 EXCLUSIVE_TIMEOUT_S = 60.0
 """Longer than any healthy run: the one that holds the lock has hung."""
@@ -45,75 +51,103 @@ class NetworkSpec:
 
     path: the ONNX file, of SHA-256 `sha256`. sizes: every (height, width) in pixels that its input
     will have; empty for the one that the graph fixes. single: one image a run, whatever the graph
-    allows.
+    says, except on a card for which it can be rewritten. normalization: of its input, which a card
+    computes by itself; None where the network is always given floats.
     """
 
     path: Path
     sha256: str
     sizes: tuple[tuple[int, int], ...] = ()
     single: bool = False
+    normalization: Normalization | None = None
+
+
+class Plan(NamedTuple):
+    """How a network is computed: its graph's own input, the shapes it is given, the sessions, what
+    is changed in its graph, and warnings about it."""
+
+    graph_input: TensorInfo
+    policy: ShapePolicy
+    sessions: list[SessionSpec]
+    edits: Edits
+    warnings: tuple[str, ...]
+
+    @property
+    def maps_weights(self) -> bool:
+        """Whether all sessions open a saved network."""
+        return all(session.saved for session in self.sessions)
 
 
 class Network:
-    """A network with one input, float32 [n, 3, height, width].
+    """A network with one input: where it `takes_pixels` uint8 [n, height, width, 3], channels in
+    OpenCV's order, else float32 [n, 3, height, width], normalised.
 
-    name: its file's. input_shape: the graph's own, None where an axis is free. placement: nodes by
-    provider, known after the first run. last_run: when a run last ended, on time.monotonic().
-    observer: called with the input of each run before it; None but in the bench. `run` may be
-    called from one thread at a time.
+    sessions: by number of intra-op threads, the most first; of each number, by shape, None for a
+    session that takes any. name: its file's. input_shape: the graph's own, None where an axis is
+    free. placement: nodes by provider, known after the first run. last_run: when a run last ended,
+    on time.monotonic(). warnings: what is slower than it could be, and why. observer: called with
+    the input of each run before it; None but in the bench. To be used by one thread at a time.
     """
 
     def __init__(
         self,
         name: str,
-        graph_input: TensorInfo,
-        policy: ShapePolicy,
-        sessions: Mapping[Shape | None, OpenSession],
+        plan: Plan,
+        sessions: Mapping[int, Mapping[Shape | None, OpenSession]],
         provider: Provider,
         config: RuntimeConfig,
     ) -> None:
         self.name = name
-        self.input_shape = graph_input.shape or ()
-        self.policy = policy
+        self.input_shape = plan.graph_input.shape or ()
+        self.policy = plan.policy
+        self.takes_pixels = plan.edits.normalization is not None
+        self.warnings = plan.warnings
         self.placement: Placement = Counter()
         self.last_run = 0.0
-        self.observer: Callable[[Floats], object] | None = None
-        self._input_name = graph_input.name
+        self.observer: Callable[[Input], object] | None = None
         self._provider = provider
         self._config = config
         self._runs = 0
         self._shrink_next = False
         self._sessions = dict(sessions)
+        self.threads = next(iter(self._sessions))
 
     @property
-    def warm_batches(self) -> tuple[int, ...]:
-        """Sizes of the batches that must have run before the first request, ascending."""
-        return (MAX_BATCH,) if self.policy.kind == "dynamic" else self.policy.batches
+    def widths(self) -> tuple[int, ...]:
+        """Numbers of threads on which it can run, descending."""
+        return tuple(self._sessions)
+
+    @property
+    def maps_weights(self) -> bool:
+        """Whether the weights are in memory once for all sessions of this network."""
+        sessions = [opened for each in self._sessions.values() for opened in each.values()]
+        return all(opened.mapped for opened in sessions)
+
+    def limit_threads(self, most: int) -> None:
+        """Run on at most so many threads from now on, or on the fewest there are."""
+        self.threads = next((width for width in self.widths if width <= most), self.widths[-1])
 
     def release(self) -> None:
         """Free the sessions and their memory. No run may follow."""
         self._sessions.clear()
 
-    def run(self, blob: Floats) -> list[Floats]:
-        """One run.
+    def run(self, blob: Input, threads: int | None = None) -> list[Floats]:
+        """One run, on `threads` threads, one of `widths`; on as many as it may by default.
 
-        blob: float32 [n, 3, height, width], of a shape that was announced (`NetworkSpec.sizes`,
-        `ShapePolicy.batches`) unless the policy is "dynamic". Returns every output, float32, in the
-        order of the graph.
+        blob: of a shape that was announced (`NetworkSpec.sizes`, `ShapePolicy.batches`) unless the
+        policy is "dynamic". Returns every output, float32, in the order of the graph.
 
         Raises InferenceFailed for NaN and infinity, which comparisons would take for "no face", and
         where the run before it has hung; OutOfMemory where ONNX Runtime reports it; ValueError for
         a shape that was not announced.
         """
-        opened = self._session_for(blob.shape)
+        opened = self._session_for(blob.shape, threads or self.threads)
         if self.observer is not None:
             self.observer(blob)
         self._runs += 1
         try:
             with self._exclusive():
-                outputs: list[Floats] = opened.session.run(
-                    None, {self._input_name: blob}, *self._run_options()
-                )
+                outputs = opened.run(blob, *self._run_options())
         except Exception as error:
             if is_out_of_memory(error):
                 logger.warning("%s ran out of memory: %s", self.name, error)
@@ -126,39 +160,48 @@ class Network:
             raise InferenceFailed("A network gave numbers that are not finite")
         return outputs
 
-    def run_batched(self, blob: Floats) -> list[Floats]:
+    def run_batched(self, blob: Input) -> list[Floats]:
         """`run` for any number of rows, in runs that the policy and the graph allow.
 
-        blob: float32 [n, 3, height, width], n at least 1. Where a run is filled up it is with
+        blob: n at least 1. Where a run is filled up it is with
         zeros, whose outputs are dropped. A run for which memory does not suffice is repeated once
         in halves; OutOfMemory if that fails, too.
-        """
-        parts = [
-            outputs
-            for part, size in split_batches(blob, self.policy)
-            for outputs in self._run_or_halve(part, size)
-        ]
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
-    def _run_or_halve(self, rows: Floats, batch: int) -> list[list[Floats]]:
+        On a CPU, runs that are enough for most of its threads are made at once, each on one: two
+        threads need more than half the time of one.
+        """
+        runs = list(split_batches(blob, self.policy))
+        parts: list[list[list[Floats]]] = []
+        for start in range(0, len(runs), self.threads):
+            group = runs[start : start + self.threads]
+            if 1 in self._sessions and 2 * len(group) > self.threads:
+                parts += in_parallel([partial(self._run_or_halve, *run, 1) for run in group])
+            else:
+                parts += [self._run_or_halve(*run, self.threads) for run in group]
+        outputs = zip(*chain.from_iterable(parts), strict=True)
+        return [np.concatenate(rows) for rows in outputs]
+
+    def _run_or_halve(self, rows: Input, batch: int, threads: int) -> list[list[Floats]]:
         try:
-            return [self._run_padded(rows, batch)]
+            return [self._run_padded(rows, batch, threads)]
         except OutOfMemory:
             smaller = self.policy.with_max_batch(batch // 2)
             if smaller is None:
                 raise
             logger.warning("%s: a batch of %d is tried in halves", self.name, batch)
-            return [self._run_padded(part, size) for part, size in split_batches(rows, smaller)]
+            parts = split_batches(rows, smaller)
+            return [self._run_padded(part, size, threads) for part, size in parts]
 
-    def _run_padded(self, rows: Floats, batch: int) -> list[Floats]:
+    def _run_padded(self, rows: Input, batch: int, threads: int) -> list[Floats]:
         wanted = len(rows)
         if wanted < batch:
-            zeros = np.zeros((batch - wanted, *rows.shape[1:]), np.float32)
+            zeros = np.zeros((batch - wanted, *rows.shape[1:]), rows.dtype)
             rows = np.concatenate((rows, zeros))
-        return [output[:wanted] for output in self.run(rows)]
+        return [output[:wanted] for output in self.run(rows, threads)]
 
-    def _session_for(self, shape: Shape) -> OpenSession:
-        opened = self._sessions.get(None) or self._sessions.get(shape)
+    def _session_for(self, shape: Shape, threads: int) -> OpenSession:
+        sessions = self._sessions.get(threads, {})
+        opened = sessions.get(None) or sessions.get(shape)
         if opened is None or (self.policy.kind == "bounded" and shape not in opened.shapes):
             raise ValueError(f"{in_words(shape)} is none of the shapes that were foreseen")
         return opened
@@ -187,7 +230,7 @@ class Network:
         return (options,)
 
 
-def split_batches(blob: Floats, policy: ShapePolicy) -> Iterator[tuple[Floats, int]]:
+def split_batches(blob: Input, policy: ShapePolicy) -> Iterator[tuple[Input, int]]:
     """The rows of each run, and the size of the batch that they are to be filled up to."""
     start = 0
     for run in policy.runs(len(blob)):
@@ -206,15 +249,20 @@ def load_networks(
     """
     provider = PROVIDERS[providers[0]]
     provider.prepare()
-    plans = [_plan(spec, provider, config) for spec in specs]
+    plans = [plan_network(spec, provider, config) for spec in specs]
     if provider.compiles:
         compile_missing([session for plan in plans for session in plan.sessions], providers, config)
     return [
         Network(
             spec.path.name,
-            plan.graph_input,
-            plan.policy,
-            {session.key: open_spec(session, providers, config) for session in plan.sessions},
+            plan,
+            {
+                width: {
+                    spec.key: open_spec(spec, providers, replace(config, threads=width))
+                    for spec in plan.sessions
+                }
+                for width in (config.threads, *(config.narrower if plan.maps_weights else ()))
+            },
             provider,
             config,
         )
@@ -222,25 +270,45 @@ def load_networks(
     ]
 
 
-class _Plan(NamedTuple):
-    graph_input: TensorInfo
-    policy: ShapePolicy
-    sessions: list[SessionSpec]
-
-
-def _plan(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -> _Plan:
+def plan_network(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -> Plan:
+    """How `provider` computes a network; raises as `load_networks`."""
     graph_input = read_input(spec.path)
     if graph_input.shape is None or len(graph_input.shape) != 4:
         raise ValueError(f"{spec.path.name}: its input is not [n, 3, height, width]")
     batch, channels, height, width = graph_input.shape
-    policy = provider.shapes_for(config).for_fixed_batch(1 if spec.single else batch)
-    sizes = spec.sizes or ((height or 0, width or 0),)
-    shapes = [(rows, channels or 3, *size) for rows in policy.batches for size in sizes]
-    source, sha256 = spec.path, spec.sha256
+    source = spec.path
     if config.precision == "fp16" and provider.halves_file:
-        source = half_precision(source, sha256, config)
-    specs = specs_for(source, sha256, graph_input, shapes, provider, config)
+        source = half_precision(source, spec.sha256, config)
+    edits, warnings = edits_for(spec, source, batch, provider)
+    policy = provider.shapes_for(config)
+    if not edits.free_batch:
+        policy = policy.for_fixed_batch(1 if spec.single else batch)
+    elif spec.single:
+        policy = replace(policy, batches=provider.image_batches)
+    sizes = spec.sizes or ((height or 0, width or 0),)
+    shapes = [
+        edits.input_shape(rows, channels or 3, *size) for rows in policy.batches for size in sizes
+    ]
+    specs = specs_for(source, spec.sha256, graph_input, shapes, provider, config, edits)
     if provider.maps_weights:
-        saved = mapped_network(source, sha256, config)
-        specs = [replace(spec, saved=saved) for spec in specs]
-    return _Plan(graph_input, policy, specs)
+        saved = mapped_network(source, spec.sha256, config)
+        specs = [replace(one, saved=saved) for one in specs]
+    return Plan(graph_input, policy, specs, edits, warnings)
+
+
+def edits_for(
+    spec: NetworkSpec, source: Path, batch: int | None, provider: Provider
+) -> tuple[Edits, tuple[str, ...]]:
+    """What is changed in the network in the file `source`, made of `spec`, before `provider` loads
+    it; and warnings. batch: the rows that its graph takes, None for any."""
+    if provider.device_memory is None:
+        return NO_EDITS, ()
+    edits = Edits(normalization=spec.normalization)
+    if batch != 1 and not spec.single:
+        return edits, ()
+    reason = why_not_batched(source)
+    if reason is None:
+        return replace(edits, free_batch=True), ()
+    warning = f"{spec.path.name} takes one image a run: {reason}"
+    logger.warning("%s", warning)
+    return edits, (warning,)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 MAX_BATCH = 8
-"""Most faces in one run on a CPU. A batch saves a fifth of the time of a face and costs about 20 MB
-of activations a face, which stay allocated: 8 at once through a ResNet-50 hold 160 MB."""
+"""Most faces that are described at once on a CPU, before something else may run."""
 
 MAX_FACES = 512
 """Default of the setting of that name. A crowd has tens of faces; a `min_score` of 0 finds a
@@ -67,7 +66,7 @@ class ShapePolicy:
         return replace(self, batches=smaller) if smaller else None
 
 
-DYNAMIC = ShapePolicy("dynamic", tuple(range(1, MAX_BATCH + 1)))
+DYNAMIC = ShapePolicy("dynamic", (1,))
 BOUNDED = ShapePolicy("bounded", (1, 2, 4, 8, 16), pads=True)
 FIXED = ShapePolicy("fixed", (1, 2, 4, 8), pads=True)
 BOUNDED_ON_CPU = ShapePolicy("bounded", (1, 2, 4, 8))

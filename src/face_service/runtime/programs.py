@@ -13,15 +13,17 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import onnxruntime
 
 from face_service.errors import ProviderError
 
-from .graph import Shape, TensorInfo, with_input_shape
+from .graph import Shape, TensorInfo
 from .providers import ProgramSpec, Provider, RuntimeConfig
+from .rewriting import EDITION, NO_EDITS, Edits, rewritten
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +32,18 @@ logger = logging.getLogger(__name__)
 class SessionSpec:
     """One ONNX Runtime session to open.
 
-    source: the network's file. fix: the shape to which its input must be fixed before; None to load
-    the file as it is. key: the one shape the session is for; None where it takes all of the
-    program's. program: input, shapes and cache folder. saved: the network as it was
-    saved for this processor (`mapped`), which is opened instead of the source where it can be.
+    source: the network's file. fix: the shape to which its input must be fixed before; None to
+    leave it as it is. key: the one shape the session is for; None where it takes all of the
+    program's. program: input, shapes and cache folder. edits: what else is to be changed before.
+    saved: the network as it was saved for this processor (`mapped`), which is opened instead of the
+    source where it can be.
     """
 
     source: Path
     fix: Shape | None
     key: Shape | None
     program: ProgramSpec
+    edits: Edits = NO_EDITS
     saved: Path | None = None
 
     @property
@@ -51,14 +55,15 @@ class SessionSpec:
 
     @contextmanager
     def file(self) -> Iterator[Path]:
-        """The ONNX file to load: the source, or a temporary copy with its input fixed, whose name
-        is always the same, because providers find what they have compiled by it."""
-        if self.fix is None:
+        """The ONNX file to load: the source, or a temporary copy with what is to be changed, whose
+        name is always the same, because providers find what they have compiled by it."""
+        if self.fix is None and not self.edits:
             yield self.source
             return
         with tempfile.TemporaryDirectory(prefix="face-service-") as folder:
-            path = Path(folder) / f"{self.source.stem}-{in_words(self.fix, 'x')}.onnx"
-            path.write_bytes(with_input_shape(self.source, self.program.input_name, self.fix))
+            shape = f"-{in_words(self.fix, 'x')}" if self.fix else ""
+            path = Path(folder) / f"{self.source.stem}{shape}.onnx"
+            path.write_bytes(rewritten(self.source, self.edits, self.fix))
             yield path
 
 
@@ -74,37 +79,46 @@ def specs_for(
     shapes: Sequence[Shape],
     provider: Provider,
     config: RuntimeConfig,
+    edits: Edits = NO_EDITS,
 ) -> list[SessionSpec]:
     """The sessions a network needs: one for each of `shapes` where the provider's policy is
     "fixed", else one for all.
 
-    sha256: of the network before `source` was made of it. The folders of programs exist afterwards.
-    Raises ProviderError where one cannot be made and the provider cannot do without.
+    sha256: of the network before `source` was made of it. shapes: of the input, `edits` made. The
+    folders of programs exist afterwards. Raises ProviderError where one cannot be made and the
+    provider cannot do without.
     """
+
+    def program(shapes: tuple[Shape, ...]) -> ProgramSpec:
+        folder = _folder(sha256, shapes, provider, config, edits)
+        dtype: Literal["float32", "uint8"] = "uint8" if edits.normalization else "float32"
+        return ProgramSpec(graph_input.name, shapes, folder, dtype)
+
     if provider.shapes_for(config).kind != "fixed":
-        program = _program(sha256, graph_input.name, tuple(shapes), provider, config)
-        return [SessionSpec(source, None, None, program)]
+        return [SessionSpec(source, None, None, program(tuple(shapes)), edits)]
     return [
         SessionSpec(
             source,
             None if graph_input.shape == shape else shape,
             shape,
-            _program(sha256, graph_input.name, (shape,), provider, config),
+            program((shape,)),
+            edits,
         )
         for shape in shapes
     ]
 
 
-def _program(
+def _folder(
     sha256: str,
-    input_name: str,
     shapes: tuple[Shape, ...],
     provider: Provider,
     config: RuntimeConfig,
-) -> ProgramSpec:
+    edits: Edits,
+) -> Path | None:
+    """`folder_of`, made; None where the provider keeps nothing."""
     if not provider.keeps_programs(config):
-        return ProgramSpec(input_name, shapes, None)
-    folder = folder_of(sha256, shapes, provider, config)
+        return None
+    folder = folder_of(sha256, shapes, provider, config, edits)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -114,20 +128,32 @@ def _program(
                 f"written: {error.strerror}. Set MODEL_CACHE_DIR to a folder that can"
             ) from error
         logger.warning("%s compiles at every start: %s", provider.name, error)
-        return ProgramSpec(input_name, shapes, None)
-    return ProgramSpec(input_name, shapes, folder)
+        return None
+    return folder
 
 
 def folder_of(
-    sha256: str, shapes: Sequence[Shape], provider: Provider, config: RuntimeConfig
+    sha256: str,
+    shapes: Sequence[Shape],
+    provider: Provider,
+    config: RuntimeConfig,
+    edits: Edits = NO_EDITS,
 ) -> Path:
     """The folder of a program. Whatever would make it another program is part of the path: the
-    network, the shapes, ONNX Runtime's version, driver and card, precision and options."""
+    network, what is changed in it, the shapes, ONNX Runtime's version, driver and card, precision
+    and options."""
     first, last = min(shapes), max(shapes)
     size = (
         in_words(first, "x") if first == last else f"{in_words(first, 'x')}-{in_words(last, 'x')}"
     )
-    facts = [shapes, config.precision, config.device, dict(config.overrides.get(provider.name, {}))]
+    facts: list[Any] = [
+        shapes,
+        config.precision,
+        config.device,
+        dict(config.overrides.get(provider.name, {})),
+    ]
+    if edits:
+        facts.append([EDITION, asdict(edits)])
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
     architecture = "".join(c if c.isalnum() or c in ".-+" else "_" for c in provider.architecture())
     return (

@@ -68,6 +68,21 @@ def text(data: Buffer, parent: Field, number: int) -> str:
     return bytes(data[field.start : field.end]).decode() if field else ""
 
 
+def numbers(data: Buffer, parent: Field, number: int) -> tuple[int, ...]:
+    """The values of a field of type int32 or int64, repeated or not, packed or not."""
+    found: list[int] = []
+    for field in message(data, parent):
+        if field.number != number:
+            continue
+        if field.end < 0:
+            found.append(field.start)
+        position = field.start
+        while position < field.end:
+            value, position = varint(data, position)
+            found.append(value)
+    return tuple(value - 2**64 if value >= 2**63 else value for value in found)
+
+
 def varint(data: Buffer, position: int) -> tuple[int, int]:
     """The number at `position`, seven bits a byte, and the position after it."""
     value = 0

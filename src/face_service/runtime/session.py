@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from face_service.errors import ProviderError
 
-from .graph import Shape
-from .mapped import discard
+from .binding import FixedBuffers, why_no_buffers
+from .child_folder import discard
 from .placement import Placement, PlacementProbe, Profile, graph_assignment
 from .programs import SessionSpec
 from .providers import CPU, PROVIDERS, ProgramSpec, Provider, RuntimeConfig
@@ -27,13 +29,33 @@ RECORD = "session.record_ep_graph_assignment_info"
 
 
 class OpenSession:
-    """An onnxruntime.InferenceSession, the input shapes it is for, and the probe of where its nodes
-    run, which is used once."""
+    """An onnxruntime.InferenceSession, the program it computes, and the probe of where its nodes
+    run, which is used once. buffers: on the card, if it has such. mapped: whether its weights are.
+    """
 
-    def __init__(self, session: Any, shapes: Sequence[Shape], probe: PlacementProbe) -> None:
+    def __init__(
+        self,
+        session: Any,
+        program: ProgramSpec,
+        probe: PlacementProbe,
+        buffers: FixedBuffers | None = None,
+        mapped: bool = False,
+    ) -> None:
         self.session = session
-        self.shapes = frozenset(shapes)
+        self.mapped = mapped
+        self.shapes = frozenset(program.shapes)
+        self.buffers = buffers
+        self._input_name = program.input_name
         self._probe: PlacementProbe | None = probe
+
+    def run(self, blob: NDArray[Any], *options: Any) -> list[NDArray[np.float32]]:
+        """All outputs for an input. options: onnxruntime.RunOptions, or none."""
+        if self.buffers is not None:
+            return self.buffers.run(blob, *options)
+        outputs: list[NDArray[np.float32]] = self.session.run(
+            None, {self._input_name: blob}, *options
+        )
+        return outputs
 
     def placement_added_to(self, placement: Placement) -> Placement:
         """`placement` plus this session's own after its first run, and unchanged after later
@@ -51,7 +73,7 @@ def open_spec(spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig
             return open_session(spec.saved, providers, config, spec.program, optimized=True)
         except Exception as error:
             logger.warning("%s is saved again at the next start: %s", spec.label, error)
-            discard(spec.saved)
+            discard(spec.saved.parent)
     with spec.file() as path:
         return open_session(path, providers, config, spec.program)
 
@@ -76,6 +98,11 @@ def open_session(
     probe = enable_placement_probe(options, providers)
     for name in providers:
         PROVIDERS[name].adjust(options)
+    if tuple(providers) == (CPU,):
+        # An arena for each session keeps what its largest run ever needed; the heap of the C
+        # library is shared, and takes no longer: docs/decisions/0012.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(
             path,
@@ -101,7 +128,28 @@ def open_session(
                 f"{path.name}: ONNX Runtime could not load {name} and would compute on "
                 f"{', '.join(taken)} instead: {why_not_loaded(PROVIDERS[name])}"
             )
-    return OpenSession(session, program.shapes, probe)
+    buffers = fixed_buffers(session, providers, config, program)
+    return OpenSession(session, program, probe, buffers, mapped=optimized)
+
+
+def fixed_buffers(
+    session: Any, providers: Sequence[str], config: RuntimeConfig, program: ProgramSpec
+) -> FixedBuffers | None:
+    """Buffers on the card of the first provider; None where it has none, or gives none."""
+    provider = PROVIDERS[providers[0]]
+    if provider.device_memory is None or no_buffers(provider, config) is not None:
+        return None
+    card = int(provider.card(config) or 0)
+    return FixedBuffers(session, program.input_name, provider.device_memory, card)
+
+
+def no_buffers(provider: Provider, config: RuntimeConfig) -> str | None:
+    """The warning that ONNX Runtime gives no memory on a provider's card; None where it does, and
+    for a provider that has no card's memory."""
+    if provider.device_memory is None:
+        return None
+    why = why_no_buffers(provider.device_memory, int(provider.card(config) or 0))
+    return why and f"{provider.name} is given its input anew in every run: {why}"
 
 
 def in_public(error: Exception) -> str:

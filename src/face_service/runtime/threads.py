@@ -16,6 +16,9 @@ THREADS = Path("/proc/self/task")
 MEMBERSHIP = Path("/proc/self/cgroup")
 """The groups of this process, a line each: `number:controllers:/path` (cgroups(7))."""
 
+MOST_WORKERS = 16
+"""More than anybody has measured."""
+
 NICENESS = 10
 """A thread of this niceness gets a tenth of the share of one of niceness 0 where both want the same
 processor (sched(7)): docs/decisions/0012."""
@@ -32,13 +35,32 @@ def available_cpus(cgroup: Path = CGROUP) -> int:
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
-def network_threads(configured: int | None, workers: int, cgroup: Path = CGROUP) -> int:
-    """Intra-op threads of each network on the CPU, at least 1.
+def cpu_threads(intra_op_threads: int) -> int:
+    """Threads that the networks have together where INTRA_OP_THREADS is `intra_op_threads`: 0 for
+    one a processor."""
+    return intra_op_threads or available_cpus()
 
-    configured: INTRA_OP_THREADS, which decides where it is set. workers: engines that compute at
-    the same time; they share `available_cpus`.
+
+def most_workers(workers: int, threads: int) -> int:
+    """Workers there may be on a CPU where WORKERS is `workers`: 0 for one for each of `threads`."""
+    return workers or min(threads, MOST_WORKERS)
+
+
+def network_threads(worker: int, workers: int, cpus: int) -> tuple[int, ...]:
+    """Intra-op threads of each network of a worker on the CPU, descending: a session for each.
+
+    worker: its number, from 0. workers: how many may compute side by side, on `cpus` processors.
+    The first worker has them all while it is alone; the first two have a half each, the first four
+    a quarter, down to the share of each when all compute. Work goes to the first worker that is
+    idle, so no other needs as many. Each has one of a single thread, for faces side by side.
     """
-    return configured or max(1, available_cpus(cgroup) // workers)
+    shares, sharing = [], 1
+    while True:
+        if worker < sharing:
+            shares.append(max(1, cpus // sharing))
+        if sharing >= workers or (worker < sharing and shares[-1] == 1):
+            return tuple(dict.fromkeys((*shares, 1)))
+        sharing = min(2 * sharing, workers)
 
 
 def allowed_cpus() -> int:

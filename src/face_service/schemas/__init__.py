@@ -1,4 +1,4 @@
-"""JSON of requests and responses, as pydantic models."""
+"""Requests and responses in JSON, as pydantic models: the OpenAPI document is made of them."""
 
 from face_service.schemas.errors import (
     MAX_ERRORS,
@@ -27,6 +27,7 @@ from face_service.schemas.results import (
     QualityOut,
 )
 from face_service.schemas.status import (
+    GateOut,
     HealthResponse,
     LoadedPackOut,
     ModelFileOut,
@@ -54,6 +55,7 @@ __all__ = [
     "FaceOut",
     "FacesOmitted",
     "FileResult",
+    "GateOut",
     "HealthResponse",
     "LoadedPackOut",
     "ModelFileOut",

@@ -1,4 +1,4 @@
-"""Errors: their JSON, and pydantic's as sentences."""
+"""The JSON of every error, and the sentences made of pydantic's errors of validation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 MAX_ERRORS = 10
+"""Most errors of a request that are listed."""
 MAX_NAME = 100
-"""Most characters of a name that are repeated."""
+"""Most characters of a field's name that are repeated."""
 
 
 class ErrorResponse(BaseModel):
@@ -21,7 +22,7 @@ class ErrorResponse(BaseModel):
 
 
 def explain(errors: Sequence[Any], skip: int = 0) -> str:
-    """Errors of pydantic as `NAME: MESSAGE; NAME: MESSAGE`.
+    """Errors of pydantic (`ValidationError.errors()`) as `NAME: MESSAGE; NAME: MESSAGE`.
 
     `skip`: number of leading parts of each location to leave out, such as `query` or `body`. Names
     are cut at MAX_NAME characters, the list at MAX_ERRORS.

@@ -11,6 +11,7 @@ from face_service.face_engine import Options
 from face_service.vision.scrfd import MIN_SCORE
 
 EmbeddingFormat = Literal["float", "base64", "none"]
+"""How embeddings are written in a response; see DetectOptions.embedding_format."""
 
 
 class DetectOptions(BaseModel):
@@ -61,7 +62,8 @@ class CompareOptions(DetectOptions):
     )
 
     def for_engine(self) -> Options:
-        """Embeddings and quality are always computed: the comparison needs them."""
+        """The options that affect inference. Embeddings and quality are always computed, because
+        the comparison needs them."""
         return replace(super().for_engine(), embeddings=True, quality=True)
 
 

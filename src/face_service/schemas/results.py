@@ -34,6 +34,7 @@ class QualityOut(BaseModel):
 
 
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+"""x and y, in pixels of the image after its EXIF rotation."""
 
 
 class FaceOut(BaseModel):

@@ -46,6 +46,24 @@ class RuntimeOut(BaseModel):
     processor: ProcessorOut
 
 
+class GateOut(BaseModel):
+    """The detector gate: the detector in int8, which says of most empty frames that they are."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    mode: Literal["auto", "on", "off"] = Field(description="DET_GATE.")
+    state: Literal["running", "idle", "building", "none"] = Field(
+        description="idle: there is one, and frames lately were such that it would not pay."
+    )
+    detail: str | None = Field(description="How it was judged, or why there is none.")
+    cost: float | None = Field(
+        description="CPU time of a run as a share of the detector's; null where there is none."
+    )
+    empty: float | None = Field(
+        description="Share of images without a face lately; null where there is no gate."
+    )
+
+
 class StatusResponse(BaseModel):
     """The state of the service, for probes of orchestrators."""
 
@@ -73,6 +91,7 @@ class HealthResponse(BaseModel):
         description="Why providers ahead of the one in use are not; null if none is ahead."
     )
     runtime: RuntimeOut | None
+    gate: GateOut
 
 
 class ModelFileOut(BaseModel):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from math import ceil
 
 from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
 from face_service.observability.timing import StageTimes
+from face_service.vision.gate import Verdict
 from face_service.vision.scrfd import DetectedFace
 
 from .queue import ImageResult, Predicted, Prediction, QueueEntry
@@ -49,13 +50,15 @@ class Batch:
 
     An image that fails costs only itself: a run that held faces of several is repeated for each.
     Every entry is answered as soon as all its images are. failed: whether an image failed during
-    the last call of `advance`. faces: how many have been described.
+    the last call of `advance`. faces: how many have been described. verdicts: of
+    the gate, about the images so far.
     """
 
     def __init__(self, engine: FaceEngine, entries: Sequence[QueueEntry]) -> None:
         self.entries = entries
         self.failed = False
         self.faces = 0
+        self.verdicts: Counter[Verdict] = Counter()
         self._engine = engine
         self._times = StageTimes()
         self._seconds = 0.0
@@ -88,32 +91,47 @@ class Batch:
     def _exceeds_allowance(self, entry: QueueEntry) -> bool:
         """Known are the passes of the detector, and the pieces of the faces found so far."""
         tasks = [task for task in self._tasks if task.entry is entry]
-        passes = sum(task.passes for task in tasks)
+        passes = ceil(sum(task.passes for task in tasks) / self._engine.images_per_run)
         pieces = ceil(sum(task.found for task in tasks) / self._engine.piece)
         runs = passes + pieces * self._engine.runs_per_piece(tasks[0].options)
         return runs > entry.allowance
 
     def _run(self) -> Generator[None, None, None]:
-        for task in self._tasks:
-            if task.wanted:
-                yield from self._detect(task)
+        together = len(self._tasks) if self._engine.images_per_run > 1 else 1
+        waiting = deque(self._tasks)
+        while waiting:
+            group = [waiting.popleft() for _ in range(together)]
+            if wanted := [task for task in group if task.wanted]:
+                yield from self._detect(wanted)
                 yield
         while piece := self._next_piece():
             yield from self._describe(piece)
             yield
 
-    def _detect(self, task: ImageTask) -> Iterator[None]:
+    def _detect(self, tasks: Sequence[ImageTask]) -> Iterator[None]:
         try:
-            faces, omitted = yield from self._engine.detect(task.image, self._times)
+            if len(tasks) == 1:
+                found = [(yield from self._engine.detect(tasks[0].image, self._times))]
+            else:
+                images = [task.image for task in tasks]
+                found = yield from self._engine.detect_together(images, self._times)
         except Exception as error:
-            self._fail(task, error)
+            if len(tasks) == 1:
+                self._fail(tasks[0], error)
+                return
+            for task in tasks:
+                yield
+                yield from self._detect([task])
         else:
-            task.found = len(faces)
-            task.pending.extend(faces)
-            task.omitted = omitted
-            self._finish(task)
+            for task, each in zip(tasks, found, strict=True):
+                self.verdicts[each.verdict] += 1
+                task.found = len(each.faces)
+                task.pending.extend(each.faces)
+                task.omitted = each.omitted
+                self._finish(task)
         finally:
-            task.image.inputs.clear()  # 5 MB that are needed no more, whoever else has the image
+            for task in tasks:  # 5 MB that are needed no more, whoever else has the image
+                task.image.inputs.clear()
 
     def _next_piece(self) -> list[tuple[ImageTask, DetectedFace]]:
         """The next faces that may be described together, of one image or several; those of

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from face_service.errors import DecodingStalled, NotReady, StartupError
 from face_service.observability.metrics import Metrics
 from face_service.runtime.threads import lower_thread_priority
+from face_service.vision.image import set_up_opencv
 
 from .stall_clock import StallClock
 
@@ -141,6 +142,7 @@ class DecodePool:
         self._decoders: list[Decoder] = []
         self._stalled: deque[float] = deque(maxlen=MAX_STALLED)
         self._closed = False
+        set_up_opencv()
         self._fill()
 
     def __len__(self) -> int:

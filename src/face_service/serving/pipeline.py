@@ -106,6 +106,8 @@ class ImagePipeline:
         # One after the other, on each worker: side by side they would all end at the same time,
         # and nothing would be decoded meanwhile.
         computed = asyncio.Semaphore(max(1, len(self._workers)))
+        # New requests wait for the slots of the first part: it may wait for none of the later ones.
+        first_begun = asyncio.Event()
 
         async def compute(
             part: Part, reserved: AbstractAsyncContextManager[Reservation], allowance: int
@@ -115,6 +117,7 @@ class ImagePipeline:
                 decoded = await self._decode(images, options, known, overhead, reservation, times)
                 with count_cancellation(self._metrics, "waiting"):
                     await computed.acquire()
+                first_begun.set()
                 try:
                     return await self._predict(decoded, allowance, reservation, times)
                 finally:
@@ -128,6 +131,7 @@ class ImagePipeline:
                     allowance = max(1, UNINTERRUPTED - len(fitting) + images)
                     reserved = self._gate.reserve(images, part.size, times)
                     found = await compute(part, reserved, allowance)
+                await first_begun.wait()
                 while found is None:  # a later part, or one that takes long and had to go
                     # What the later parts wait for is the earlier ones: no time in a queue.
                     waiting = StageTimes() if number else times
@@ -138,7 +142,12 @@ class ImagePipeline:
             return seconds
 
         divided = parts(fitting, overhead, self._max_images, self._max_part)
-        seconds = await asyncio.gather(*(analyse(n, part) for n, part in enumerate(divided)))
+        tasks = [asyncio.create_task(analyse(n, part)) for n, part in enumerate(divided)]
+        try:
+            seconds = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:  # where one has failed, nobody waits for the others
+                task.cancel()
         return [answer for answer in answers if not isinstance(answer, Checked)], sum(seconds)
 
     async def _check(self, data: bytes, side: int | None) -> Checked | RequestError:

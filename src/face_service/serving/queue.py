@@ -83,9 +83,10 @@ class QueueEntry:
 
 class Consumer:
     """The entries that one worker has taken and not answered yet. A closed consumer is given no
-    more; `closed` is set under the queue's lock."""
+    more; `closed` is set under the queue's lock. number: of the worker, from 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
         self.entries: list[QueueEntry] = []
         self.closed = False
 
@@ -100,6 +101,8 @@ class RequestQueue:
     def __init__(self) -> None:
         self._waiting: deque[QueueEntry] = deque()
         self._changed = threading.Condition()
+        self._idle: set[Consumer] = set()
+        self._busy: set[Consumer] = set()
         self._closed = False
 
     def __len__(self) -> int:
@@ -111,11 +114,16 @@ class RequestQueue:
         with self._changed:
             return sum(entry.allowance > 0 for entry in self._waiting)
 
+    @property
+    def busy(self) -> int:
+        """How many consumers compute."""
+        return len(self._busy)
+
     def append(self, entry: QueueEntry) -> None:
         """Join the end of the queue."""
         with self._changed:
             self._waiting.append(entry)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def cancel(self, entry: QueueEntry) -> Literal["waiting", "computing"]:
         """Cancel an entry. Returns its state: one that was waiting leaves the queue and never
@@ -129,19 +137,32 @@ class RequestQueue:
 
     def next_batch(self, images: int, consumer: Consumer, wait: bool) -> list[QueueEntry]:
         """Take the first entry, and those behind it that may be computed with it, as long as they
-        hold no more than `images` together.
+        hold no more than `images` together. They go to the idle consumer of the lowest number, and
+        to one that does not `wait` only where none is idle.
 
         Without `wait`, empty where there is none; else empty once the queue is closed and served.
         Always empty for a consumer that is closed. What was cancelled meanwhile is left out.
         """
         with self._changed:
-            while not consumer.closed:
-                if batch := self._take(images, consumer):
-                    return batch
-                if self._closed or not wait:
-                    break
-                self._changed.wait()
-            return []
+            if wait:
+                self._busy.discard(consumer)
+                self._idle.add(consumer)
+            try:
+                while not consumer.closed:
+                    if self._is_next(consumer) and (batch := self._take(images, consumer)):
+                        self._busy.add(consumer)
+                        return batch
+                    if self._closed or not wait:
+                        break
+                    self._changed.wait()
+                return []
+            finally:
+                self._idle.discard(consumer)
+                if self._waiting:
+                    self._changed.notify_all()
+
+    def _is_next(self, consumer: Consumer) -> bool:
+        return min(self._idle, key=lambda idle: idle.number, default=consumer) is consumer
 
     def _take(self, images: int, consumer: Consumer) -> list[QueueEntry]:
         """An entry is the consumer's before it leaves the queue: should its thread end anywhere
@@ -166,6 +187,7 @@ class RequestQueue:
         """Give a consumer nothing more. Returns what it has taken and not answered."""
         with self._changed:
             consumer.closed = True
+            self._busy.discard(consumer)
             self._changed.notify_all()
             return list(consumer.entries)
 

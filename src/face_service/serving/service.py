@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
 
 from face_service import __version__
+from face_service.config import Settings
 from face_service.engine_info import EngineInfo
 from face_service.errors import (
     NotReady,
@@ -22,6 +23,8 @@ from face_service.grouping.faces import Faces
 from face_service.grouping.grouping import Grouping, GroupOptions
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
+from face_service.runtime.threads import available_cpus, cpu_threads, most_workers
+from face_service.vision.gate import GateStatus
 
 from .admission import Admission
 from .answers import Answer, ImageAnalysis
@@ -41,9 +44,12 @@ Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be held and how long, by the settings of the same names."""
+    """What may be held, in requests, bytes and pixels, and for how many seconds; `decoders` is the
+    number of threads that decode. workers: 0 for `workers_on_cpu` where engines share their
+    weights, else one."""
 
     workers: int = 1
+    workers_on_cpu: int = 1
     decoders: int = 1
     max_queue: int = 64
     max_bytes_held: int = 512_000_000
@@ -51,18 +57,34 @@ class Limits:
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
 
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """The limits that the settings say, and a decoder for every processor."""
+        return cls(
+            workers=settings.workers,
+            workers_on_cpu=most_workers(settings.workers, cpu_threads(settings.intra_op_threads)),
+            decoders=available_cpus(),
+            max_queue=settings.max_queue,
+            max_bytes_held=int(settings.max_bodies_mb * 1e6),
+            max_pixels=settings.max_image_pixels,
+            max_decoded_bytes=int(settings.max_decoded_mb * 1e6),
+            stall_timeout=settings.stall_timeout_s,
+        )
+
 
 class FaceService:
     """Answers images with faces once `load` has returned an engine for every worker."""
 
     def __init__(
         self,
-        load: Callable[[], FaceEngine],
+        load: Callable[[int], FaceEngine],
         limits: Limits,
         metrics: Metrics | None = None,
         progress: Callable[[], str] = str,
+        gate: Callable[[], GateStatus] = GateStatus,
     ) -> None:
         self._progress = progress
+        self._gate_status = gate
         self._limits = limits
         self._started = time.monotonic()
         self.admission = Admission(limits.max_queue, limits.max_bytes_held)
@@ -72,7 +94,7 @@ class FaceService:
         self._supervisor = EngineSupervisor(
             load,
             self._workers,
-            limits.workers,
+            self._workers_for,
             limits.stall_timeout,
             self.metrics,
             self._on_engine_ready,
@@ -128,6 +150,16 @@ class FaceService:
         """Why the provider that was asked for does not compute, where a worker's does not."""
         return self._workers.fallback
 
+    @property
+    def gate(self) -> GateStatus:
+        """What the detector gate does."""
+        return self._gate_status()
+
+    @property
+    def engines(self) -> list[FaceEngine]:
+        """Those that work."""
+        return self._workers.engines
+
     def require_ready(self) -> EngineInfo:
         """What the engine is made of. Raises NotReady unless the service is healthy."""
         if self.info is None or self.status != "healthy":
@@ -152,11 +184,20 @@ class FaceService:
         """
         await asyncio.gather(self._supervisor.watch(), self._decoders.watch())
 
+    def _workers_for(self, engine: FaceEngine) -> int:
+        """How many workers there should be, by the engine of the first. Where that fell back, the
+        others would try in vain, one after the other, what it tried."""
+        if self._limits.workers:
+            return self._limits.workers
+        shared = engine.maps_weights and engine.info.fallback is None
+        return self._limits.workers_on_cpu if shared else 1
+
     def _on_engine_ready(self, engine: FaceEngine) -> None:
         info = self.info = engine.info
+        workers = self._workers_for(engine)
         # A batch of every worker, the next one of each, and what is being decoded.
-        self.ahead = self._limits.decoders + 2 * self._limits.workers * engine.max_batch_images
-        self._gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * self._limits.workers)
+        self.ahead = self._limits.decoders + 2 * workers * engine.max_batch_images
+        self._gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * workers)
         self._pipeline.configure(engine)
         self.metrics.describe(
             pack=info.pack,
@@ -170,8 +211,12 @@ class FaceService:
         """Run a call that takes milliseconds on a thread of the decode pool."""
         return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 
-    async def analyse(self, data: bytes, options: Options, times: StageTimes) -> ImageAnalysis:
-        """Decode an image and find its faces. Raises RequestError."""
+    async def analyse(
+        self, data: bytes, options: Options, times: StageTimes | None = None
+    ) -> ImageAnalysis:
+        """Decode an image and find its faces; the stages are added to `times`. Raises
+        RequestError."""
+        times = StageTimes() if times is None else times
         _, (answer,) = await self.analyse_many([data], options, times)
         if isinstance(answer, RequestError):
             raise answer
@@ -195,7 +240,7 @@ class FaceService:
         info = self.require_info()
         answers, seconds = await self._pipeline.analyse(files, options, times, known)
         if seconds:
-            self.admission.record_service_time(seconds / self._limits.workers)
+            self.admission.record_service_time(seconds / max(1, len(self._workers)))
         return info, answers
 
     async def group(self, faces: Faces, options: GroupOptions, times: StageTimes) -> Grouping:

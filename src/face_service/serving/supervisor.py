@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from face_service.errors import StartupError
 from face_service.face_engine import FaceEngine
@@ -34,18 +35,20 @@ memory cannot be had back, and a driver that hung so often is not cured by anoth
 
 
 class EngineSupervisor:
-    """Loads `wanted` engines, adds a worker for each, and looks after them.
+    """Loads engines, adds a worker for each, and looks after them.
 
-    An engine has hung when none of its networks has finished for `stall_timeout` seconds.
+    load: given the number of the worker. workers_for: how many workers there should be, by the
+    first engine. An engine has hung when none of its networks has finished for `stall_timeout`
+    seconds.
     `on_engine_ready` is called with the engine that /health reports whenever that changes: the
     newest, or any that fell back. `failure`: why there will be none.
     """
 
     def __init__(
         self,
-        load: Callable[[], FaceEngine],
+        load: Callable[[int], FaceEngine],
         workers: WorkerPool,
-        wanted: int,
+        workers_for: Callable[[FaceEngine], int],
         stall_timeout: float,
         metrics: Metrics,
         on_engine_ready: Callable[[FaceEngine], None],
@@ -53,7 +56,8 @@ class EngineSupervisor:
         self.failure: StartupError | None = None
         self._load = load
         self._workers = workers
-        self._wanted = wanted
+        self._workers_for = workers_for
+        self._wanted = 1
         self._stall_timeout = stall_timeout
         self._metrics = metrics
         self._on_engine_ready = on_engine_ready
@@ -62,7 +66,10 @@ class EngineSupervisor:
     async def start(self) -> None:
         """Load the engines. What stops that ends up in `failure` and is raised."""
         try:
-            engines = [await run_in_daemon_thread(self._load) for _ in range(self._wanted)]
+            engines = [await run_in_daemon_thread(partial(self._load, 0))]
+            self._wanted = self._workers_for(engines[0])
+            for number in range(1, self._wanted):
+                engines.append(await run_in_daemon_thread(partial(self._load, number)))
             for engine in engines:
                 self._add_worker(engine)
         except StartupError as error:
@@ -128,7 +135,8 @@ class EngineSupervisor:
         pause = FIRST_PAUSE_S
         for attempt in itertools.count(1):
             try:
-                engine = await run_in_daemon_thread(self._load)
+                load = partial(self._load, self._workers.next_number)
+                engine = await run_in_daemon_thread(load)
             except Exception as error:
                 if attempt >= MAX_ATTEMPTS and not len(self._workers):
                     self.failure = StartupError(

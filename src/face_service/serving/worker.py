@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections import deque
+from itertools import count
 
 from face_service.errors import EngineLost
 from face_service.face_engine import FaceEngine
@@ -31,16 +32,28 @@ class EngineWorker:
     batch follows, round robin. So a new entry waits for one such run, and every suspended batch
     goes on: at most MAX_QUEUE requests can be new before it.
 
+    Each run has an equal share of `threads`, those of all workers together, among the workers that
+    compute at the time: alone, a request gets every core.
+
     broken: the engine fails on an image that is known to be good. The threads are daemons: an
     inference that hangs does not keep alive a process that was told to stop.
     """
 
-    def __init__(self, engine: FaceEngine, queue: RequestQueue, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        engine: FaceEngine,
+        queue: RequestQueue,
+        metrics: Metrics,
+        number: int = 0,
+        threads: int | None = None,
+    ) -> None:
         self.engine = engine
+        self.number = number
         self.broken = False
         self._queue = queue
         self._metrics = metrics
-        self._consumer = Consumer()
+        self._threads = threads or engine.info.threads
+        self._consumer = Consumer(number)
         self._suspended: deque[Batch] = deque()
         self._runs = 0
         self._stall = StallClock()
@@ -123,6 +136,7 @@ class EngineWorker:
 
     def _advance(self, batch: Batch) -> bool:
         """One run of a network. False if nothing must follow."""
+        self.engine.limit_threads(self._threads // max(1, self._queue.busy))
         more = batch.advance()
         self._runs += 1
         if batch.failed and not is_sound(self.engine):
@@ -130,6 +144,8 @@ class EngineWorker:
         if more and self._may_go_on:
             return True
         self._metrics.batch_faces.observe(batch.faces)
+        for verdict, images in batch.verdicts.items():
+            self._metrics.gate_verdicts.labels(verdict).inc(images)
         self._consumer.forget_answered()
         return False
 
@@ -137,11 +153,12 @@ class EngineWorker:
 class WorkerPool:
     """Runs entries on engines, first come, first served.
 
-    One worker is right on a CPU: its networks use every core, and two runs at once on one
-    session are slower than one after the other (14 → 11 faces/s on 2 cores).
+    On a CPU a network on one thread computes more in a second of a core than one on all of them, so
+    requests that come together are computed side by side (docs/decisions/0012).
     """
 
     def __init__(self, metrics: Metrics) -> None:
+        self._threads: int | None = None
         self.queue = RequestQueue()
         self._metrics = metrics
         self._workers: list[EngineWorker] = []
@@ -165,9 +182,18 @@ class WorkerPool:
             return f"{len(fallen)} of {len(self)} workers: {fallen[0]}"
         return fallen[0] if fallen else None
 
+    @property
+    def next_number(self) -> int:
+        """The lowest number that no worker has."""
+        taken = {worker.number for worker in self._workers}
+        return next(number for number in count() if number not in taken)
+
     def add(self, engine: FaceEngine) -> None:
-        """Add a worker that owns `engine`."""
-        worker = EngineWorker(engine, self.queue, self._metrics)
+        """Add a worker that owns `engine`, loaded for `next_number`."""
+        number = self.next_number
+        if number == 0:
+            self._threads = engine.info.threads
+        worker = EngineWorker(engine, self.queue, self._metrics, number, self._threads)
         self._workers.append(worker)
         worker.start()
 

@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from face_service.runtime.network import Network
+from face_service.runtime.pixel_input import Normalization
 
-from .blob import Image, Normalization, to_blob
+from .blob import Image, to_blob
 
 
 @dataclass(frozen=True, slots=True)
 class ArcFace:
-    """A recogniser of aligned crops."""
+    """A recogniser of aligned crops. normalization: of its input; None for a network that takes
+    pixels."""
 
     network: Network
-    normalization: Normalization
+    normalization: Normalization | None
 
     def embed(self, crops: Sequence[Image]) -> NDArray[np.float32]:
         """Embed aligned crops (uint8 [112, 112, 3]): float32 [n, dimension], rows of norm 1."""

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from face_service.runtime.network import Network
+from face_service.runtime.pixel_input import Normalization
 
 from .alignment import Affine, crop
-from .blob import Image, Normalization, to_blob
+from .blob import Image, to_blob
 from .scrfd import DetectedFace
 
 Gender = Literal["M", "F"]
@@ -46,7 +47,7 @@ class GenderAge:
     """InsightFace's genderage.onnx: 96×96 around the box → (female, male, age / 100)."""
 
     network: Network
-    normalization: Normalization
+    normalization: Normalization | None
     size: int = 96
 
     def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
@@ -65,7 +66,7 @@ class AgeAndGender:
 
     age: Network
     gender: Network
-    normalization: Normalization
+    normalization: Normalization | None
     age_size: int = 64
     gender_size: int = 32
 

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from face_service.runtime.pixel_input import Normalization
+
 Image = NDArray[np.uint8]
 """uint8 [height, width, 3], channels in OpenCV's order (blue, green, red)."""
 
-Blob = NDArray[np.float32]
-"""float32 [n, 3, height, width], what a network takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Normalization:
-    """`(x − mean) / std` on channels in `order`; `mean` is given in that order."""
-
-    mean: tuple[float, float, float]
-    std: float
-    order: Literal["rgb", "bgr"] = "rgb"
+Blob = NDArray[np.float32] | NDArray[np.uint8]
+"""What a network takes: float32 [n, 3, height, width], normalised, or uint8 [n, height, width, 3],
+channels in OpenCV's order."""
 
 
 # The constants of insightface 2.1: model_zoo/scrfd.py and model_zoo/arcface_onnx.py.
@@ -33,12 +26,15 @@ ARCFACE_NORMALIZATION = Normalization((127.5, 127.5, 127.5), 127.5)
 EMBEDDED_NORMALIZATION = Normalization((0.0, 0.0, 0.0), 1.0)
 
 
-def to_blob(images: Sequence[Image], normalization: Normalization) -> Blob:
-    """Stack images of one size into a network's input.
+def to_blob(images: Sequence[Image], normalization: Normalization | None) -> Blob:
+    """Stack images of one size into a network's input: float32, or without `normalization` the
+    pixels, for a network that normalises them itself.
 
     The arithmetic is OpenCV's `blobFromImages`, the function InsightFace calls, so that
     the floats are the same to the bit. `images` must not be empty.
     """
+    if normalization is None:
+        return np.stack(images)
     height, width = images[0].shape[:2]
     blob = cv2.dnn.blobFromImages(
         images,

@@ -9,8 +9,8 @@ from .blob import Image
 
 CROP_QUALITY = 98
 """Of the JPEG, 1 to 100, without subsampling of colour. The embedding of the decoded crop has a
-cosine of 0.9997 to that of the face (median; 0.9991 at least), at 95 0.9986 (0.9955), for 8.5 and
-6.3 kB: benchmarks/studies/crops.py."""
+cosine of 0.9997 to that of the face (median; 0.9990 at least), at 95 0.9986 (0.9955), for 8.6 and
+6.4 kB: benchmarks/studies/crops.py."""
 
 
 def encode_crop(crop: Image) -> bytes:

@@ -6,7 +6,7 @@ float32 throughout, so that boxes, scores and landmarks equal its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from face_service.runtime.network import Network
+from face_service.runtime.pixel_input import Normalization
 
-from .blob import SCRFD_NORMALIZATION, Blob, Image, Normalization, to_blob
+from .blob import SCRFD_NORMALIZATION, Blob, Image, to_blob
 from .canvas import Size, letterbox, smallest
 
 STRIDES = (8, 16, 32)
@@ -76,7 +77,7 @@ class DetectedFace(NamedTuple):
 
 
 class DetectorInput(NamedTuple):
-    """The input of one pass of the detector. blob: float32 [1, 3, height, width]. size: of its
+    """The input of one pass of the detector. blob: of one image, made by `to_blob`. size: of its
     canvas. scale: pixels of the canvas for a pixel of the image."""
 
     blob: Blob
@@ -92,18 +93,22 @@ class DetectorPreprocessor:
     An image goes on the smallest of `canvases` on which it is as large as on the first, and before
     that, for close faces, on `closeup`. On a canvas of 640 a face that fills
     the picture is larger than any anchor: where its box is 1.8 times as high as the frame, 0 to
-    2.5 % are found, on one of 128 all of them (docs/decisions/0009-canvases.md).
+    2.5 % are found, on one of 128 all of them (docs/decisions/0009-canvases.md). normalization: of
+    the network's input; None for one that takes pixels.
     """
 
     canvases: tuple[Size, ...]
     closeup: Size | None = None
-    normalization: Normalization = SCRFD_NORMALIZATION
+    normalization: Normalization | None = SCRFD_NORMALIZATION
 
     @property
     def max_bytes(self) -> int:
-        """Bytes that the inputs made of one image take at most: float32, three channels."""
+        """Bytes that the inputs made of one image take at most: three channels, of float32 or of
+        pixels."""
         sizes = (self.canvases[0], *([self.closeup] if self.closeup else []))
-        return sum(size.width * size.height * 3 * 4 for size in sizes)
+        return sum(
+            size.width * size.height * 3 * (4 if self.normalization else 1) for size in sizes
+        )
 
     def preprocess(self, image: Image) -> list[DetectorInput]:
         """The inputs for an image, the close-up's first; none where a side of it would vanish."""
@@ -132,6 +137,28 @@ class Scrfd:
         """One run of the network: boxes by descending score, none suppressed yet."""
         blob, size, scale = detector_input
         return decode_scrfd(self.network.run(blob), size, min_score, scale)
+
+    def runs(self, inputs: Sequence[DetectorInput]) -> Iterator[list[int]]:
+        """The indices of the inputs that one run takes: of one canvas, as many as the network
+        takes at once."""
+        most = self.network.policy.batches[-1]
+        by_canvas: dict[Size, list[int]] = {}
+        for number, each in enumerate(inputs):
+            by_canvas.setdefault(each.size, []).append(number)
+        for numbers in by_canvas.values():
+            yield from (numbers[i : i + most] for i in range(0, len(numbers), most))
+
+    def candidates_together(
+        self, inputs: Sequence[DetectorInput], min_scores: Sequence[float]
+    ) -> list[Detections]:
+        """`candidates` of each of the inputs of one of `runs`."""
+        if len(inputs) == 1:
+            return [self.candidates(inputs[0], min_scores[0])]
+        outputs = self.network.run_batched(np.concatenate([each.blob for each in inputs]))
+        return [
+            decode_scrfd([output[row] for output in outputs], each.size, min_score, each.scale)
+            for row, (each, min_score) in enumerate(zip(inputs, min_scores, strict=True))
+        ]
 
     def detect(self, inputs: Sequence[DetectorInput], min_score: float = MIN_SCORE) -> Detections:
         """Every face of a preprocessed image whose score is at least `min_score`."""
@@ -218,3 +245,8 @@ def suppress(candidates: Detections) -> Detections:
         overlap = np.maximum(0.0, width) * np.maximum(0.0, height)
         order = rest[overlap / (areas[best] + areas[rest] - overlap) <= IOU_THRESHOLD]
     return candidates.take(np.array(keep, np.intp))
+
+
+def clip(bboxes: Floats, width: int, height: int) -> Floats:
+    """Boxes float32 [..., 4] cut off at the edges of an image of `width`×`height`."""
+    return np.clip(bboxes, 0, np.array([width, height, width, height], np.float32))

@@ -2,7 +2,7 @@ import java.net.URI;
 import java.net.http.*;
 import java.nio.file.*;
 
-/** java Ask.java HTTP_2|HTTP_1_1 METHOD URL KEY [FILE]: the status, three times on one client. */
+/** java Ask HTTP_2|HTTP_1_1 METHOD URL KEY [FILE]: the status, three times on one client. */
 class Ask {
     public static void main(String[] args) throws Exception {
         HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.valueOf(args[0])).build();

@@ -62,6 +62,29 @@ def test_cpu_time_of_a_process_counts_every_thread() -> None:
     assert peak_rss_mb(2**22 + 1) is None
 
 
+MAPPED = """
+import mmap, sys, time
+with open(sys.argv[1], "rb") as file:
+    maps = [mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) for _ in range(4)]
+    assert all(sum(each[::4096]) == 0 for each in maps)
+    print("mapped", flush=True)
+    input()
+"""
+
+
+def test_what_is_mapped_several_times_is_in_memory_once(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(bytes(100_000_000))
+    with subprocess.Popen(
+        [sys.executable, "-c", MAPPED, tmp_path / "weights"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "mapped\n"
+        assert 100 < peak_rss_mb(process.pid) < 150
+        process.communicate("\n")
+
+
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     with (
         pytest.raises(StartupError, match="DET_SIZE=641 is not allowed"),

@@ -9,10 +9,12 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from face_service.runtime.processor import Processor
+from face_service.tools.doctor import trials
 from face_service.tools.doctor.examination import Examination, Request, examine
 from face_service.tools.doctor.hardware import Cpu
 from face_service.tools.doctor.probing import Failed, ask
@@ -156,9 +158,28 @@ def test_a_bad_setting_is_the_first_thing_to_do(doctor: Run, tmp_path: Path) -> 
     assert result.stdout.splitlines()[-1].startswith("to do: DET_SIZE=641 is not allowed: a whole")
 
 
+@pytest.fixture(scope="module")
+def of_the_cpu() -> dict[str, Any]:
+    """Answers of real trials of the CPU, with which the others are compared, by request."""
+    return {}
+
+
 @pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch, home: Path) -> Callable[[str, str], None]:
-    """Give the children of this process a provider more, one that is asked for and has a fault."""
+def pretend(
+    monkeypatch: pytest.MonkeyPatch, home: Path, of_the_cpu: dict[str, Any]
+) -> Callable[[str, str], None]:
+    """Give the children of this process a provider more, one that is asked for and has a fault.
+    The CPU, which has none, is tried once for all tests."""
+
+    def ask_once(order: dict[str, Any], seconds: float) -> Any:
+        if tuple(order.get("providers", ())) != (CPU,):
+            return ask(order, seconds)
+        key = json.dumps(order)
+        if key not in of_the_cpu:
+            of_the_cpu[key] = ask(order, seconds)
+        return of_the_cpu[key]
+
+    monkeypatch.setattr(trials, "ask", ask_once)
 
     def pretend_it(asked: str, fault: str) -> None:
         for name, value in {
@@ -181,7 +202,8 @@ def test_a_provider_that_computes(pretend: Callable[[str, str], None]) -> None:
     cpu, measured = (trial.outcome for trial in found.trials)
     assert isinstance(cpu, Measured) and cpu.agreement is None
     assert isinstance(measured, Measured) and measured.agreement
-    assert measured.agreement.within and measured.agreement.box == 0
+    # Its graphs are written anew: not to the bit.
+    assert measured.agreement.within and measured.agreement.box < 0.001
     assert measured.placement["scrfd.onnx"].keys() == {CUDA}
     assert list(to_do(found)) == []
 

@@ -299,7 +299,7 @@ def test_more_threads_than_processors_are_noted() -> None:
     settings = Configuration((CPU,), "fp32", "starter", Path("models"), 4, 2, {})
     cpu = Cpu(HASWELL, 64, 64, 2.0)
     assert list(notes(machine(settings=settings, cpu=cpu))) == [
-        "8 threads compute at once, and 2 processors may be used"
+        "4 threads compute at once, and 2 processors may be used"
     ]
     assert list(notes(machine(cpu=cpu))) == []
 

@@ -26,15 +26,17 @@ COMPILED = ".compiled"
 class RuntimeConfig:
     """The settings of computing, the same for every network of this process.
 
-    threads: intra-op threads of each network on the CPU. device: number of the card, from 0.
-    memory_limit: bytes of the card's memory that ONNX Runtime's arena may hold, 0 for no limit.
-    shrink_every: runs of a network after which the arena is shrunk, 0 for never. compile_timeout:
-    seconds for one program. overrides: ONNX_PROVIDER_OPTIONS, options by provider. cache: the
-    folder of compiled programs. progress: of compilation. one_at_a_time: held during each run of a
-    provider that is not safe in parallel.
+    threads: intra-op threads of each network on the CPU. narrower: of further sessions of the same
+    networks, descending, for when others compute beside them; read where `maps_weights`. device:
+    number of the card, from 0. memory_limit: bytes of the card's memory that ONNX Runtime's arena
+    may hold, 0 for no limit. shrink_every: runs of a network after which the arena is shrunk, 0 for
+    never. compile_timeout: seconds for one program. overrides: ONNX_PROVIDER_OPTIONS, options by
+    provider. cache: the folder of compiled programs. progress: of compilation. one_at_a_time: held
+    during each run of a provider that is not safe in parallel.
     """
 
     threads: int = 1
+    narrower: tuple[int, ...] = ()
     precision: Precision = "fp32"
     device: int = 0
     memory_limit: int = 0
@@ -48,12 +50,14 @@ class RuntimeConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProgramSpec:
-    """A network as one session computes it: its input's name, every shape of its input, and the
-    folder in which the provider keeps what it compiles; None where it keeps nothing."""
+    """A network as one session computes it: its input's name, every shape of its input, the folder
+    in which the provider keeps what it compiles, None where it keeps nothing; and the type of its
+    input, as numpy names it."""
 
     input_name: str
     shapes: tuple[Shape, ...]
     folder: Path | None
+    dtype: Literal["float32", "uint8"] = "float32"
 
 
 class Provider:
@@ -90,6 +94,13 @@ class Provider:
     """Its sessions share the weights of a network that is saved as they compute it (`mapped`)."""
     shrinks: ClassVar[bool] = False
     """Its memory is an arena of ONNX Runtime's, which grows until a run option shrinks it."""
+    device_memory: ClassVar[str | None] = None
+    """What onnxruntime.OrtValue calls the memory of its card. Its networks are then given pixels
+    rather than floats (`pixel_input`), and run on buffers that stay (`binding`). None for a
+    provider that computes in the processor's memory, and where it was not tried."""
+    image_batches: ClassVar[tuple[int, ...]] = (1,)
+    """Rows that a run of the detector may have, ascending, from 1 on, where its graph can be made
+    to take them (`free_batch`)."""
     one_at_a_time: ClassVar[bool] = False
     """Two runs at once are not safe, not even on two sessions: the provider names the issues that
     would end that."""
@@ -135,6 +146,8 @@ class ArenaGpu(Provider):
     precisions = frozenset({"fp32", "fp16", "int8"})
     halves_file = True
     shrinks = True
+    device_memory = "cuda"  # ROCm's too: ONNX Runtime has one name for both
+    image_batches = (1, 2, 4, 8)
 
     def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
         """arena_extend_strategy: only blocks that were taken as requested can be given back

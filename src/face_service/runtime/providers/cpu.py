@@ -7,8 +7,9 @@ from .base import Provider, RuntimeConfig
 
 
 class Cpu(Provider):
-    """Any shape; batches of one image: faces in a batch are hardly faster (72 → 67 ms a face), and
-    the first image would wait for the last."""
+    """Any shape; one image or face a run: a batch is no faster on one thread, on several its faces
+    are computed side by side, and so an embedding has the same bits whoever else is in the picture.
+    """
 
     name = "CPUExecutionProvider"
     experimental = False

@@ -44,6 +44,8 @@ class MiGraphX(Provider):
     precisions = frozenset({"fp32", "fp16", "bf16", "int8"})
     compiles = True
     one_at_a_time = True
+    device_memory = "cuda"  # ONNX Runtime's name for it
+    image_batches = (1, 4)  # each costs a program of every canvas
 
     def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
         """migraphx_model_cache_dir keeps programs; without migraphx_fp16_enable or

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from importlib import metadata
+from math import prod
 from pathlib import Path
 
 from ..graph import Shape
@@ -124,5 +125,8 @@ def profile(program: ProgramSpec) -> dict[str, str]:
 
 
 def usual(shapes: tuple[Shape, ...]) -> Shape:
-    """The shape an engine is tuned for: the median by rows, then by pixels."""
-    return sorted(shapes, key=lambda shape: (shape[0], shape[2] * shape[3]))[len(shapes) // 2]
+    """The shape an engine is tuned for: the median of the rows, of the size that is the median by
+    pixels."""
+    rows = sorted({shape[0] for shape in shapes})
+    sizes = sorted({shape[1:] for shape in shapes}, key=prod)
+    return (rows[len(rows) // 2], *sizes[len(sizes) // 2])

@@ -27,7 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from face_service.config import load_settings
-from face_service.engine_factory import load_engine, runtime_config
+from face_service.engine_factory import (
+    load_engine,
+    runtime_config,
+)
 from face_service.errors import FaceServiceError, StartupError
 from face_service.face_engine import FaceEngine
 from face_service.runtime.child_process import (
@@ -37,6 +40,7 @@ from face_service.runtime.child_process import (
     write_answer,
 )
 from face_service.runtime.network import Network
+from face_service.runtime.threads import most_workers
 from face_service.vision.image import decode
 
 from .server import environment, stop
@@ -199,8 +203,9 @@ def serve() -> None:
     images = [base64.b64decode(image) for image in next(incoming)["images"]]
     config = runtime_config(settings)
     workers = []
-    for _ in range(settings.workers):
-        engine = load_engine(settings, config)
+    for number in range(count := most_workers(settings.workers, config.threads)):
+        engine = load_engine(settings, config, worker=number)
+        engine.limit_threads(config.threads // count)
         recorded, run_counts = record(engine, images, settings.max_image_pixels)
         workers.append(recorded)
     write_answer(answers, asdict(run_counts))

@@ -154,11 +154,30 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def peak_rss_mb(pid: int) -> float | None:
-    """The peak of a process's resident memory (VmHWM) in 10^6 bytes; None where there is no
-    /proc."""
+    """The peak of a process's resident memory in 10^6 bytes; None where there is no /proc.
+
+    VmHWM, less what it counts more than once: weights that several sessions map are in memory once.
+    """
+    process = Path(f"/proc/{pid}")
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        peak = int((process / "status").read_text().partition("VmHWM:")[2].split()[0])
+        maps = (process / "smaps").read_text()
     except OSError:
         return None
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024 / 1e6
+    return (peak - mapped_again(maps)) * 1024 / 1e6
+
+
+def mapped_again(smaps: str) -> int:
+    """Resident kilobytes of places in files that a process has mapped before; proc_pid_smaps(5)."""
+    seen: set[tuple[str, str, str]] = set()
+    again = False
+    kilobytes = 0
+    for line in smaps.splitlines():
+        name, *values = line.split()
+        if name == "Rss:":
+            kilobytes += int(values[0]) if again else 0
+        elif not name.endswith(":"):  # address perms offset dev inode pathname
+            _, offset, device, inode, *_ = values
+            again = inode != "0" and (offset, device, inode) in seen
+            seen.add((offset, device, inode))
+    return kilobytes

@@ -29,8 +29,9 @@ HALF = Tolerance(box=5.0, score=0.05, cosine=0.98)
 (docs/decisions/0011-precision.md); fp16 is more precise than that."""
 
 GAP = 0.2
-"""Least difference of `SanityCheck`. On PICTURE three packs have 0.58 to 0.68; one of them whose
-pixels were normalised wrongly has 0.003 (docs/decisions/0021-the-doctor.md)."""
+"""Least difference of the two cosines of a `SanityCheck` that tells faces apart. On PICTURE three
+packs have 0.58 to 0.68; one of them whose pixels were normalised wrongly has 0.003
+(docs/decisions/0021-the-doctor.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class SanityCheck:
 def compare(faces: Sequence[Face], reference: Sequence[Face], precision: str) -> Agreement:
     """Compare the faces that a provider found with those of the CPU, the reference.
 
-    precision: of the provider; in 16 bits larger differences are allowed.
+    precision: of the provider, which decides the tolerance: FULL for fp32 and int8, else HALF.
     """
     allowed = FULL if precision in ("fp32", "int8") else HALF
     pairs = matched(faces, reference)
@@ -129,7 +130,7 @@ def max_box_difference(one: Face, other: Face) -> float:
 
 
 def shorter_side(face: Face) -> float:
-    """Of the face's box, in pixels."""
+    """The shorter side of a face's box, in pixels."""
     x1, y1, x2, y2 = face["bbox"]
     return float(min(x2 - x1, y2 - y1))
 

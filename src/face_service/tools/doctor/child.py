@@ -32,7 +32,9 @@ PICTURE_PIXELS = 795 * 368
 MOST_FACES = 32
 """Faces of a picture that are compared, by descending score; bounds the size of the answer."""
 BATCHES = (1, 8)
+"""Numbers of faces with which the recogniser is timed."""
 MOST_RUNS = 7
+"""Runs that are timed for each of BATCHES."""
 RUNS_S = 5.0
 """Seconds after which no further run is timed."""
 
@@ -88,8 +90,8 @@ def offers(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def selected(asked: Sequence[str], precision: Any, offered: Sequence[str]) -> dict[str, Any]:
-    """The lists of providers that a start would try, the reasons against others, and the error
-    where there is no list."""
+    """`attempts`, the lists of providers that a start would try; `reasons` why others would not be
+    tried; `refusal`, the error where there is no list."""
     from face_service.errors import ProviderError
     from face_service.runtime.selection import choose_providers
 
@@ -111,8 +113,8 @@ def trial(request: dict[str, Any]) -> dict[str, Any]:
     the first provider does not compute, PackError where the pack is not here.
     """
     from face_service.config import load_settings
-    from face_service.engine_builder import build_engine
     from face_service.engine_factory import detector_canvases, runtime_config, smoke_test
+    from face_service.engine_factory.builder import build_engine
     from face_service.face_engine import Options
     from face_service.runtime.precision import require_precision
     from face_service.tools.doctor.storage import verify_local_pack
@@ -161,8 +163,8 @@ def as_json(face: Face) -> dict[str, Any]:
 
 
 def milliseconds(engine: FaceEngine, image: Image) -> dict[str, Any]:
-    """Medians of MOST_RUNS runs: of the detector, and of the recogniser by faces in a batch; only
-    for those of BATCHES that the image has faces for."""
+    """Medians in milliseconds of up to MOST_RUNS runs: `detector`, a number, and `recogniser`, by
+    faces in a batch, without those of BATCHES for which the image has too few faces."""
     from face_service.face_engine import Options, PreparedImage
     from face_service.observability.timing import StageTimes
 

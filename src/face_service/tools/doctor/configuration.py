@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from face_service.runtime.threads import CGROUP, network_threads
+from face_service.runtime.threads import CGROUP, available_cpus
 
 if TYPE_CHECKING:
     from face_service.config import Settings
@@ -18,9 +18,9 @@ USER_IN_URL = re.compile(r"(?<=//)[^/@\s]+@")
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings that the report shows. asked: ONNX_PROVIDERS. threads: of each network on the
-    CPU. differing: the settings that differ from their defaults, as they would be written; of
-    API_KEYS only their number."""
+    """The settings that the report shows. asked: ONNX_PROVIDERS. threads: of all networks on the
+    CPU together, which at most `workers` requests share. differing: the settings that differ from
+    their defaults, as they would be written; of API_KEYS only their number."""
 
     asked: tuple[str, ...]
     precision: str
@@ -38,15 +38,17 @@ def configuration(model: str | None, cgroup: Path = CGROUP) -> Configuration:
     Raises StartupError where one is not allowed, ImportError where a package is missing.
     """
     from face_service.config import load_settings
+    from face_service.runtime.threads import most_workers
 
     settings = load_settings(insightface_model=model)
+    threads = settings.intra_op_threads or available_cpus(cgroup)
     return Configuration(
         asked=settings.onnx_providers,
         precision=settings.precision,
         model=settings.insightface_model,
         cache_dir=settings.model_cache_dir,
-        threads=network_threads(settings.intra_op_threads, settings.workers, cgroup),
-        workers=settings.workers,
+        threads=threads,
+        workers=most_workers(settings.workers, threads),
         differing=dict(differing(settings)),
     )
 

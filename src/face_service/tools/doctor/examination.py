@@ -15,13 +15,14 @@ from .storage import CacheState, PackState, stored
 from .trials import Offers, Trial, offers, try_providers
 
 NO_SETTINGS = Failed("the settings do not say")
+"""For what the settings name, where they cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to examine. model: instead of INSIGHTFACE_MODEL. image: a file that providers analyse
     instead of `child.PICTURE`. seconds: the time limit of each provider instead of the usual one.
-    root: the folder of the system's files."""
+    root: the folder that has /proc, /sys, /dev and /etc."""
 
     model: str | None = None
     image: Path | None = None
@@ -31,8 +32,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """The result of every probe. own_picture: providers have analysed the caller's picture, of
-    which it is not known how many faces it has."""
+    """The result of every probe, or Failed with the reason why there is none.
+
+    libraries, packages: version by name. python: implementation and version. trials: the CPU's
+    first; empty where the pack is not whole or no provider could be listed. own_picture: providers
+    have analysed the caller's picture, of which it is not known how many faces it has.
+    """
 
     system: System | Failed
     cpu: Cpu | Failed
@@ -53,7 +58,7 @@ class Examination:
 def examine(request: Request, say: Callable[[str], None] = lambda _: None) -> Examination:
     """Run every probe. Takes seconds, minutes where programs must be compiled. Raises nothing.
 
-    say: called with a line of text before each step that takes long.
+    say: called with what is done, before each step that takes long.
     """
     root = request.root
     settings = attempt(configuration, request.model, root / "sys/fs/cgroup")

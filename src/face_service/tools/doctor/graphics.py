@@ -25,11 +25,14 @@ DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia[0-9]*", "kfd", "dri/renderD*", "dx
 """Files under /dev that a driver opens to compute. dxg: of any card, in WSL."""
 
 NOT_PERMITTED = "not permitted"
+"""`Device.trouble` where rights are missing."""
 
 TOOL_SECONDS = 10.0
+"""Time limit of one run of a driver's tool."""
 SEEING_S = 60.0
 """Time limit of all of it: three runs of a tool, and some more."""
 QUERY = "--query-gpu=name,memory.total,compute_cap,driver_version"
+"""What nvidia-smi is asked for: one line a card, its memory in MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,9 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Graphics:
-    """on_bus: vendors of the cards on the PCI bus, with a driver or without. drivers: version by
-    name. troubles: first line of the error by tool. user: uid and groups of this process."""
+    """Cards, drivers and devices. cards: those that a driver shows. on_bus: vendors of the cards on
+    the PCI bus, with a driver or without. drivers: version by name. troubles: first line of the
+    error by tool. user: uid and groups of this process."""
 
     cards: tuple[Card, ...] = ()
     on_bus: tuple[str, ...] = ()
@@ -176,7 +180,7 @@ def trouble_opening(path: Path) -> str | None:
 
 
 def tool(name: str, *arguments: str) -> Ended | None:
-    """Run a driver's tool, where it is installed."""
+    """Run a driver's tool for TOOL_SECONDS at most; None where it is not installed."""
     path = shutil.which(name)
     return None if path is None else run([path, *arguments], TOOL_SECONDS)
 
@@ -192,7 +196,8 @@ def from_nvidia_smi(out: str) -> tuple[list[Card], str]:
 
 
 def cuda_of_driver(ended: Ended | None) -> dict[str, str]:
-    """The newest CUDA the driver can serve, from the head of nvidia-smi's table."""
+    """The newest CUDA that the driver serves, from the head of nvidia-smi's table; empty where that
+    does not say."""
     found = re.search(r"CUDA Version:\s*(\d+\.\d+)", ended.out if ended else "")
     return {"CUDA of the driver": found[1]} if found else {}
 

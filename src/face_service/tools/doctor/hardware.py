@@ -1,6 +1,6 @@
 """System, processor and memory, and how much of them a container may use.
 
-`root` is where the system's files are: "/", or a folder that looks like it.
+`root` is the folder that has /proc, /sys and /etc: "/", or a copy of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ CONTAINER_MARKS = (".dockerenv", "run/.containerenv")
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """The operating system, its name and kernel."""
+    """The operating system. kernel: system, release and architecture. name: of the distribution.
+    container: whether this process is in one."""
 
     kernel: str
     name: str
@@ -29,8 +30,8 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """The processor. cores: of the host; allowed: in the affinity mask; quota: of the container,
-    None where there is none."""
+    """The processor. cores: logical processors of the host; allowed: those in the affinity mask;
+    quota: processors that the container's CPU quota is worth, None where there is none."""
 
     processor: Processor
     cores: int
@@ -40,7 +41,7 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes. limit: of the container, None where there is none."""
+    """Memory in bytes. limit: of the container, None where there is none below `total`."""
 
     total: int
     available: int
@@ -59,7 +60,7 @@ def system(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) 
 
 
 def cpu(root: Path = Path("/")) -> Cpu:
-    """The first processor of /proc/cpuinfo, and how many there are."""
+    """The first processor of /proc/cpuinfo, how many there are, and how many may be used."""
     path = root / "proc/cpuinfo"
     return Cpu(
         processor=processor(path),
@@ -107,6 +108,6 @@ def fields(path: Path, separator: str) -> dict[str, str]:
 
 
 def count(path: Path, name: str) -> int:
-    """How many lines of a file of names and values, separated by a colon, have this name."""
+    """Number of lines `NAME: VALUE` of a file that have this name."""
     lines = content(path).splitlines()
     return sum(line.partition(":")[0].strip() == name for line in lines)

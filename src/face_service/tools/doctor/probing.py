@@ -17,8 +17,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST_OUTPUT = 8_000_000
-"""Bytes of a program's output that are read."""
+"""Bytes of a program's stdout, and of its stderr, that are read."""
 NO_ANSWER = "no answer within"
+"""Begins the reason of a probe that was killed because its time was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def run(command: Sequence[str], seconds: float, line: str = "") -> Ended | None:
 def ask(request: Mapping[str, Any], seconds: float) -> dict[str, Any] | Failed:
     """Send a request to `child.py`, in a process of its own, and return its answer.
 
+    request: `task`, the name of one of the child's tasks, and what it needs, in types of JSON.
     seconds: after which the process is killed. Failed where it is, or crashes, or the probe fails.
     """
     command = python_module("face_service.tools.doctor.child")

@@ -31,8 +31,8 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f]")
 
 
 def as_text(found: Examination, home: Path) -> str:
-    """The report as text. The last line is `ready` or what is to be done first. home: shown as
-    ~."""
+    """The report as text. The last line is `ready` or what is to be done first. home: the user's
+    folder, shown as ~."""
     lines = [f"{'doctor':<13}face-service {__version__}"]
     for title, section in sections(found):
         # Scrubbed before it is wrapped: half of a secret or of a path would not be recognised.
@@ -50,7 +50,8 @@ def as_text(found: Examination, home: Path) -> str:
 
 
 def as_json(found: Examination, home: Path) -> str:
-    """The report as JSON. `to_do` has everything that is to be done, most urgent first."""
+    """The report as one JSON object: the fields of Examination, `version`, `ready`, `notes`, and
+    `to_do`, everything that is to be done, most urgent first. home: as in `as_text`."""
     todo = list(to_do(found))
     content = {
         "version": __version__,
@@ -158,7 +159,7 @@ def setting_lines(settings: Configuration) -> Sequence[str]:
     return [
         " ".join(differing) or "all as by default",
         f"asks for {', '.join(settings.asked)} in {settings.precision}; "
-        f"{settings.threads} threads a network, {settings.workers} at a time",
+        f"{settings.threads} threads for at most {settings.workers} requests side by side",
     ]
 
 

@@ -33,6 +33,7 @@ LIBRARY = re.compile(
 WHEELS = re.compile(r"nvidia-(cuda-runtime|cublas|cudnn)(-cu\d+)?|tensorrt(-cu\d+)?")
 """Packages that hold such libraries where CUDA comes from pip."""
 LDCONFIG_SECONDS = 10.0
+"""Time limit of ldconfig."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +87,21 @@ def build() -> Build:
 
 
 def repair(build: Build, asked: Sequence[str], why: str) -> str:
-    """What to do where the module cannot be imported. why: the error."""
+    """What to do where the module onnxruntime cannot be imported. asked: ONNX_PROVIDERS. why: the
+    error of the import."""
     if build.hidden:
         own = " and ".join(f"{name} {version}" for name, version in build.installed.items())
         return (
             f"remove {build.folder} from where Python looks (PYTHONPATH): it hides {own}, and "
             f"cannot be loaded: {why}"
         )
-    command = reinstall_command(everything_named_so(), package_for(build, asked))
+    command = reinstall_command(installed_packages(), package_for(build, asked))
     return f"{command} (onnxruntime cannot be loaded: {why})"
 
 
 def clashing(build: Build, asked: Sequence[str]) -> str | None:
-    """What to do where several builds are installed; None where there is one or none."""
+    """What to do where several builds are installed; None where there is one or none. asked:
+    ONNX_PROVIDERS, which decides the build that is kept."""
     return conflicting_builds(build.installed, package_for(build, asked))
 
 
@@ -113,9 +116,9 @@ def package_for(build: Build, asked: Sequence[str]) -> str:
     return next(iter(build.installed)) if len(build.installed) == 1 else PROVIDERS[CPU].package
 
 
-def everything_named_so() -> tuple[str, ...]:
-    """Every installed package of BUILDS, empty stand-ins included, which pip does not tell from the
-    real one."""
+def installed_packages() -> tuple[str, ...]:
+    """Names of the installed packages of ONNX Runtime, of those in BUILDS. The empty stand-ins
+    (wheels/) are among them: pip does not tell them from the real ones."""
     return tuple(versions(BUILDS))
 
 
@@ -139,7 +142,7 @@ def libraries(
 
 
 def linker_cache() -> Iterator[str]:
-    """File names in the linker's cache."""
+    """File names of the libraries in the linker's cache; none where ldconfig cannot be run."""
     for program in ("/sbin/ldconfig", "ldconfig"):
         if ended := run([program, "-p"], LDCONFIG_SECONDS):
             yield from re.findall(r"^\s+(\S+) \(", ended.out, re.M)
@@ -147,6 +150,7 @@ def linker_cache() -> Iterator[str]:
 
 
 def in_search_path(path: str) -> Iterator[str]:
-    """File names in the folders of LD_LIBRARY_PATH."""
+    """File names of the shared libraries in the folders of `path`, separated by colons as in
+    LD_LIBRARY_PATH."""
     for folder in filter(None, path.split(":")):
         yield from (file.name for file in Path(folder).glob("lib*.so.*"))

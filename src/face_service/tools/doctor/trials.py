@@ -23,7 +23,8 @@ to compile first."""
 class Offers:
     """What ONNX Runtime reports once it is loaded. offered: the providers it was built with.
     made_for: versions of CUDA and the like that it was built for. attempts: the lists of providers
-    that a start would try; reasons: against others; refusal: the error where there is no list."""
+    that a start would try; reasons: why others would not be tried; refusal: the error where there
+    is no list."""
 
     version: str
     offered: Sequence[str]
@@ -35,10 +36,10 @@ class Offers:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The results of a provider that computes. precision: it computes in. warm_s: seconds to load
-    and to run every network once. placement: nodes by provider, by network. *_ms: median
-    milliseconds, of the recogniser by faces in a batch. agreement: with the CPU; None for the CPU
-    itself."""
+    """The results of a provider that computes. precision: what it computes in. warm_s: seconds to
+    load and to run every network once. faces: how many it found. placement: nodes by provider, by
+    network. *_ms: median milliseconds, of the recogniser by faces in a batch. sense: of its
+    embeddings. agreement: with the CPU; None for the CPU itself."""
 
     precision: str
     warm_s: float
@@ -52,7 +53,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A provider that was tried. asked: ONNX_PROVIDERS names it, or it is one of `auto`."""
+    """A provider that was tried. asked: ONNX_PROVIDERS names it, or is `auto`, which may take
+    it."""
 
     provider: str
     asked: bool

@@ -122,7 +122,7 @@ def notes(found: Examination) -> Iterator[str]:
     if isinstance(found.cache, CacheState) and found.cache.trouble and not any(storage(found)):
         yield f"nothing can be written to MODEL_CACHE_DIR ({found.cache.trouble}), and need not be"
     if not isinstance(found.cpu, Failed):
-        threads, usable = settings.threads * settings.workers, processors(found.cpu)
+        threads, usable = settings.threads, processors(found.cpu)
         if threads > usable:
             yield f"{threads} threads compute at once, and {usable} processors may be used"
     if isinstance(found.offers, Offers):
@@ -135,14 +135,14 @@ def notes(found: Examination) -> Iterator[str]:
 
 
 def second_best(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
-    """A note where a provider computes and a preferred one does not."""
+    """A note where a provider computes and one before it does not. names: preferred first."""
     computing = [name for name in names if computes(trials, name)]
     if computing and computing[0] != names[0]:
         yield f"{computing[0]} computes, and {names[0]} is asked for before it"
 
 
 def unproven(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
-    """A note where a provider computes that this service was never run on the hardware of."""
+    """A note for each provider that computes and is experimental (`Provider.experimental`)."""
     from face_service.runtime.providers import PROVIDERS
 
     for name in names:
@@ -154,12 +154,12 @@ def unproven(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
 
 
 def processors(cpu: Cpu) -> int:
-    """The processors that may be used, counted as `available_cpus` does."""
+    """Number of processors that may be used, counted as `runtime.threads.available_cpus` does."""
     return cpu.allowed if cpu.quota is None else min(cpu.allowed, max(1, math.ceil(cpu.quota)))
 
 
 def idle_card(vendor: str, asked: Sequence[str], offered: Offers) -> Iterator[str]:
-    """A note where there is a card of `vendor` and no provider for it is asked for."""
+    """A note that a card of `vendor` is not used, where no provider for it is asked for."""
     from face_service.runtime.providers import AUTO, PROVIDERS
 
     able = [name for name, whose in VENDORS.items() if whose == vendor]
@@ -189,7 +189,8 @@ def pack_fails(cpu: Measured) -> str:
 
 
 def differences(agreement: Agreement) -> str:
-    """`the same 11 faces, boxes within 0.002 px, scores within 1e-06, cosine 0.99999 or more`."""
+    """An agreement in words: `the same 11 faces, boxes within 0.002 px, scores within 1e-06, cosine
+    0.99999 or more`."""
     parts = [f"{agreement.found} faces, the CPU {agreement.expected}"]
     if agreement.found == agreement.expected:
         parts = [f"the same {agreement.found} faces"]
@@ -202,7 +203,7 @@ def differences(agreement: Agreement) -> str:
 
 
 def floored(cosine: float) -> str:
-    """Six digits, rounded down: 0.99999995 is not 1."""
+    """A cosine with six decimals, rounded towards 0, so that only 1 is shown as 1."""
     return f"{int(cosine * 1e6) / 1e6:.6f}"
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from face_service.engine_builder import Canvases, detector_spec
+from face_service.engine_factory.builder import Canvases, detector_spec
 from face_service.errors import InvalidRequest, RequestError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel
@@ -110,15 +110,23 @@ def scenes(photos: Sequence[Path]) -> Iterator[Image]:
         yield read_photo(path)
     endless = cycle(photos)
     for side in GRID_SIDES:
+        tiles: dict[Path, Image] = {}  # a photo is read once for the grids of a size
         for _ in range(GRIDS):
-            yield grid([read_photo(path) for path in islice(endless, side * side)], side)
+            chosen = list(islice(endless, side * side))
+            tiles.update({path: tile(read_photo(path), side) for path in {*chosen} - {*tiles}})
+            yield grid([tiles[path] for path in chosen], side)
 
 
-def grid(images: Sequence[Image], side: int) -> Image:
-    """`side` × `side` images, each scaled to its tile: uint8 [GRID_PIXELS, GRID_PIXELS, 3]."""
-    tile = Size(GRID_PIXELS // side, GRID_PIXELS // side)
-    blank = np.zeros((tile.height, tile.width, 3), np.uint8)
-    tiles = [canvas.pixels if (canvas := letterbox(image, tile)) else blank for image in images]
+def tile(image: Image, side: int) -> Image:
+    """An image scaled to its place in a grid of `side` × `side`: uint8 [n, n, 3], n pixels being
+    GRID_PIXELS / side."""
+    size = Size(GRID_PIXELS // side, GRID_PIXELS // side)
+    canvas = letterbox(image, size)
+    return canvas.pixels if canvas else np.zeros((size.height, size.width, 3), np.uint8)
+
+
+def grid(tiles: Sequence[Image], side: int) -> Image:
+    """`side` × `side` tiles: uint8 [GRID_PIXELS, GRID_PIXELS, 3]."""
     return np.vstack([np.hstack(tiles[row : row + side]) for row in range(0, len(tiles), side)])
 
 

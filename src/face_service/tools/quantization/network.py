@@ -6,38 +6,21 @@ them; every execution provider fuses those that it has int8 kernels for.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from numpy.typing import NDArray
-
-from face_service.errors import StartupError
+from face_service.vision.blob import Blob
 
 logger = logging.getLogger(__name__)
-
-Floats = NDArray[np.float32]
 
 PER_CHANNEL_OPSET = 13
 """The first opset whose DequantizeLinear has an axis."""
 
-PACKAGE = "onnx"
-
-
-def require_onnx() -> None:
-    """Raise StartupError, with the command that installs it, where the package onnx is missing."""
-    if importlib.util.find_spec(PACKAGE) is None:
-        raise StartupError(
-            "Quantising needs the package onnx, which serving does not: "
-            "pip install -e '.[quantize]' (or uv pip install -e '.[quantize]')"
-        )
-
 
 def quantize_network(
-    source: Path, target: Path, samples: Iterable[Floats], operators: tuple[str, ...] | None
+    source: Path, target: Path, samples: Iterable[Blob], operators: tuple[str, ...] | None
 ) -> None:
     """Write the int8 form of the network in `source` to `target`.
 
@@ -46,7 +29,6 @@ def quantize_network(
     for all that have an int8 form. Activations are uint8; weights are int8 of 7 bits, -64
     to 64, one scale for each output channel (`packs.pack.QUANTIZATION`).
     """
-    require_onnx()
     import onnx
     from onnx import version_converter
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -81,11 +63,11 @@ def quantize_network(
 class Samples:
     """Calibration inputs in the shape of `onnxruntime.quantization.CalibrationDataReader`."""
 
-    def __init__(self, name: str, samples: Iterable[Floats]) -> None:
+    def __init__(self, name: str, samples: Iterable[Blob]) -> None:
         self._name = name
-        self._samples: Iterator[Floats] = iter(samples)
+        self._samples: Iterator[Blob] = iter(samples)
 
-    def get_next(self) -> dict[str, Floats] | None:
+    def get_next(self) -> dict[str, Blob] | None:
         """The next input by name; None after the last."""
         sample = next(self._samples, None)
         return None if sample is None else {self._name: sample}

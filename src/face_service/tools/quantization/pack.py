@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.errors import PackError
 from face_service.packs.catalog import Role
 from face_service.packs.local import load_folder
@@ -20,7 +20,7 @@ from face_service.packs.pack import QUANTIZATION, Pack, PackModel, sha256_of
 from face_service.runtime.providers import CPU
 from face_service.tools.evaluation import Pairs, measure_pairs, read_pairs
 from face_service.tools.quantization.calibration import build_cpu_detector, calibrate
-from face_service.tools.quantization.network import quantize_network, require_onnx
+from face_service.tools.quantization.network import quantize_network
 from face_service.vision.blob import Image
 from face_service.vision.scrfd import Detections, Scrfd
 
@@ -77,7 +77,6 @@ def quantize_pack(
     Raises PackError where `out` exists, `pack` is quantised already, or the trial shows a
     loss of more than MAX_LOSS; InvalidRequest for photos that show too few faces.
     """
-    require_onnx()
     if out.exists():
         raise PackError(f"{out} is there already: remove it, or name another folder with --out")
     if pack.precision == "int8":

@@ -7,7 +7,8 @@ import time
 from dataclasses import replace
 
 from face_service.config import Settings
-from face_service.engine_builder import Canvases, build_engine
+from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.engine_factory.gates import GateSupply
 from face_service.errors import ProviderError
 from face_service.face_engine import FaceEngine
 from face_service.packs.pack import Pack
@@ -15,8 +16,8 @@ from face_service.packs.store import resolve
 from face_service.runtime.placement import in_words
 from face_service.runtime.providers import COMPILED, CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.selection import Selection, choose_providers, log_selection, startup_error
-from face_service.runtime.session import in_public
-from face_service.runtime.threads import network_threads
+from face_service.runtime.session import in_public, no_buffers
+from face_service.runtime.threads import cpu_threads, most_workers, network_threads
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.quality import QualityLimits
 from face_service.vision.scrfd import CLOSEUP
@@ -31,7 +32,7 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
     the progress of compilation.
     """
     return RuntimeConfig(
-        threads=network_threads(settings.intra_op_threads, settings.workers),
+        threads=cpu_threads(settings.intra_op_threads),
         precision=settings.precision,
         device=settings.device_id,
         memory_limit=int(settings.gpu_mem_limit_mb * 1e6),
@@ -42,25 +43,35 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
     )
 
 
-def load_engine(settings: Settings, config: RuntimeConfig) -> FaceEngine:
+def load_engine(
+    settings: Settings,
+    config: RuntimeConfig,
+    gates: GateSupply | None = None,
+    worker: int = 0,
+) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once on every shape.
 
-    config: of `runtime_config`, the same one for every engine of a process. Takes seconds, minutes
-    where the pack must be downloaded or programs compiled. Raises StartupError.
+    config: of `runtime_config`, the same one for every engine of a process, as is `gates`; None for
+    an engine without a gate. worker: the number of the worker that the engine is for, from 0. Takes
+    seconds, minutes where the pack must be downloaded or programs compiled. Raises StartupError.
     """
     started = time.perf_counter()
     # First, because a provider that is not there should not be found out after a long download.
     selection = choose_providers(settings.onnx_providers, settings.precision)
     mirror = str(settings.model_mirror) if settings.model_mirror else None
     pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
+    workers = most_workers(settings.workers, config.threads)
+    threads, *narrower = network_threads(worker, workers, config.threads)
     engine = load_with_fallback(
         pack,
         detector_canvases(settings),
         selection,
-        config,
+        replace(config, threads=threads, narrower=tuple(narrower)),
         quality_limits(settings),
     )
     engine.max_faces = settings.max_faces
+    if gates:
+        gates.equip(engine, pack)
     logger.info(
         "FaceEngine initialized with model: %s (%d threads, warm after %.1f s)",
         pack.name,
@@ -100,7 +111,11 @@ def load_with_fallback(
         asked=selection.asked,
         offered=selection.offered,
         fallback=log_selection(computing, selection.ahead_of(computing[0], reasons)),
-        warnings=(*selection.warnings, *no_card_to_choose(computing, config)),
+        warnings=(
+            *selection.warnings,
+            *no_card_to_choose(computing, config),
+            *unused_means(engine, config),
+        ),
         placement=engine.placement(),
     )
     return engine
@@ -117,6 +132,16 @@ def no_card_to_choose(providers: tuple[str, ...], config: RuntimeConfig) -> tupl
     )
     logger.warning("%s", warning)
     return (warning,)
+
+
+def unused_means(engine: FaceEngine, config: RuntimeConfig) -> tuple[str, ...]:
+    """Warnings for /health that a card could compute faster, which are also logged: by a network
+    that takes one image a run, or a build that gives no memory on the card."""
+    warning = no_buffers(PROVIDERS[engine.info.providers[0]], config)
+    if warning:
+        logger.warning("%s", warning)
+    by_network = dict.fromkeys(each for one in engine.networks for each in one.warnings)
+    return (*by_network, *([warning] if warning else []))
 
 
 def smoke_test(engine: FaceEngine) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from face_service import serialization
-from face_service.serialization import UNSENT, ChunkedJson
+from face_service.http import responses
+from face_service.http.responses import UNSENT, ChunkedJson
 
 
 class Chunk(bytes):
@@ -23,7 +23,7 @@ class Chunk(bytes):
 def test_what_is_left_of_a_long_answer_is_told_and_what_is_sent_is_free(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(serialization, "JOINED_BYTES", 5)
+    monkeypatch.setattr(responses, "JOINED_BYTES", 5)
     monkeypatch.setattr(Chunk, "freed", 0)
     response = ChunkedJson([Chunk(b"[1"), Chunk(b",23"), Chunk(b",456]")])
     scope: dict[str, Any] = {"type": "http", "state": {}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from face_service.packs.local import INPUT_SIDE
 from face_service.packs.pack import Pack
 from face_service.runtime.graph import read_input
 from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.pixel_input import Normalization
 from face_service.runtime.providers import Precision, RuntimeConfig
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
@@ -59,13 +60,16 @@ def build_engine(
     roles = (Role.RECOGNITION, *attribute_roles(pack))
     specs = [detector, *(face_network_spec(pack, role) for role in roles)]
     networks = load_networks(specs, providers, config)
-    by_role = dict(zip(roles, networks[1:], strict=True))
-    normalization = pack.models[Role.DETECTION].normalization
+    by_role = dict(zip((Role.DETECTION, *roles), networks, strict=True))
+
+    def normalization(role: Role) -> Normalization | None:
+        return None if by_role[role].takes_pixels else pack.models[role].normalization
+
     return FaceEngine(
         describe(pack, providers, config.threads, config.precision),
-        Scrfd(networks[0], DetectorPreprocessor(*passes, normalization)),
-        ArcFace(by_role[Role.RECOGNITION], pack.models[Role.RECOGNITION].normalization),
-        attribute_reader(pack, by_role),
+        Scrfd(networks[0], DetectorPreprocessor(*passes, normalization(Role.DETECTION))),
+        ArcFace(by_role[Role.RECOGNITION], normalization(Role.RECOGNITION)),
+        attribute_reader(by_role, normalization),
         networks,
         limits or QualityLimits(),
     )
@@ -137,14 +141,15 @@ def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases
         canvases = Canvases((fixed,), None)
     sizes = (*canvases.allowed, *([canvases.closeup] if canvases.closeup else []))
     shapes = tuple((size.height, size.width) for size in sizes)
-    return NetworkSpec(model.path, model.sha256, shapes, single=True), canvases
+    return NetworkSpec(model.path, model.sha256, shapes, True, model.normalization), canvases
 
 
 def face_network_spec(pack: Pack, role: Role) -> NetworkSpec:
     """A network whose input is an aligned face. Where its graph leaves height and width free, the
     role decides them."""
-    side = INPUT_SIDE[role]
-    return NetworkSpec(pack.models[role].path, pack.models[role].sha256, ((side, side),))
+    side, model = INPUT_SIDE[role], pack.models[role]
+    sizes = ((side, side),)
+    return NetworkSpec(model.path, model.sha256, sizes, normalization=model.normalization)
 
 
 def attribute_roles(pack: Pack) -> tuple[Role, ...]:
@@ -155,11 +160,13 @@ def attribute_roles(pack: Pack) -> tuple[Role, ...]:
     return pair if all(role in pack.models for role in pair) else ()
 
 
-def attribute_reader(pack: Pack, networks: Mapping[Role, Network]) -> AttributeReader | None:
-    """A reader on the networks of `attribute_roles`; None where there are none."""
+def attribute_reader(
+    networks: Mapping[Role, Network], normalization: Callable[[Role], Normalization | None]
+) -> AttributeReader | None:
+    """A reader on the networks of `attribute_roles`, which are given inputs of this
+    `normalization`; None where there are none."""
     if Role.GENDERAGE in networks:
-        return GenderAge(networks[Role.GENDERAGE], pack.models[Role.GENDERAGE].normalization)
+        return GenderAge(networks[Role.GENDERAGE], normalization(Role.GENDERAGE))
     if Role.AGE in networks:
-        normalization = pack.models[Role.AGE].normalization
-        return AgeAndGender(networks[Role.AGE], networks[Role.GENDER], normalization)
+        return AgeAndGender(networks[Role.AGE], networks[Role.GENDER], normalization(Role.AGE))
     return None

@@ -1,0 +1,61 @@
+"""How a network is changed before it is loaded, for providers that want it otherwise than it was
+exported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .editing import EditableGraph
+from .free_batch import MixesImages, free_batch
+from .graph import Shape
+from .pixel_input import Normalization, take_pixels
+
+EDITION = 1
+"""Of what this package makes of a graph: to be raised with every change of the nodes it writes, so
+that programs compiled of the old ones are not taken for those of the new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Changes of a network: `free_batch`, and `take_pixels` with this normalization."""
+
+    free_batch: bool = False
+    normalization: Normalization | None = None
+
+    def __bool__(self) -> bool:
+        return self.free_batch or self.normalization is not None
+
+    def input_shape(self, rows: int, channels: int, height: int, width: int) -> Shape:
+        """The shape of the input afterwards, where it was [rows, channels, height, width]."""
+        if self.normalization is None:
+            return (rows, channels, height, width)
+        return (rows, height, width, channels)
+
+
+NO_EDITS = Edits()
+
+
+def rewritten(path: Path, edits: Edits = NO_EDITS, shape: Shape | None = None) -> bytes:
+    """The network in the file `path` with `edits`.
+
+    shape: to which its input is fixed afterwards; None leaves it as it is. Raises MixesImages, and
+    ValueError for what is no network of one input.
+    """
+    graph = EditableGraph(path.read_bytes())
+    if edits.free_batch:
+        free_batch(graph)
+    if edits.normalization:
+        take_pixels(graph, edits.normalization)
+    if shape:
+        graph.set_input(shape)
+    return graph.to_bytes()
+
+
+def why_not_batched(path: Path) -> str | None:
+    """Why `free_batch` cannot be done to the network in the file `path`; None where it can."""
+    try:
+        free_batch(EditableGraph(path.read_bytes()))
+    except MixesImages as error:
+        return str(error)
+    return None

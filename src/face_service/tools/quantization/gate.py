@@ -1,0 +1,162 @@
+"""The process that makes a detector gate: quantise, find the limit, judge, measure.
+
+The limit of a gate is MARGIN of the least score that it gives to any face which the detector finds
+at InsightFace's threshold, on frames that it was not calibrated on. On further frames it is
+judged: which of the clear faces would be lost if each were alone on its frame.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from face_service.engine_factory.gates import FACTS, NETWORK, GateFacts
+from face_service.errors import InvalidRequest
+from face_service.packs.pack import sha256_of
+from face_service.runtime.child_folder import fill_as_asked
+from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.pixel_input import Normalization
+from face_service.runtime.providers import CPU, RuntimeConfig
+from face_service.tools.photos import photos_in, read_photo
+from face_service.tools.quantization.calibration import MIN_CROPS, spread
+from face_service.tools.quantization.frames import Head, frames, heads_of
+from face_service.tools.quantization.network import quantize_network
+from face_service.vision.blob import Image
+from face_service.vision.canvas import Size
+from face_service.vision.image import set_up_opencv
+from face_service.vision.scrfd import MIN_SCORE, DetectorInput, DetectorPreprocessor, Scrfd, merge
+
+logger = logging.getLogger(__name__)
+
+PHOTOS = ("solvay.jpg", "astronaut.jpg")
+"""Beside this file: the Solvay conference of 1927 (Benjamin Couprie) at 0.6 of its size, and the
+astronaut Eileen Collins (NASA, in colour); both in the public domain. What they lack in number and
+colour, `frames` adds."""
+MOST_PHOTOS = 64
+
+CALIBRATION, LIMIT, TRIAL = (24, 1), (60, 2), (120, 3)
+"""How many frames, and their seed: for the ranges, for the limit, for the judgement."""
+
+CLEAR_SCORE = 0.55
+MAX_LOST = 0.003
+"""Share of the faces that the detector scores CLEAR_SCORE or more which a gate may lose."""
+MARGIN = 0.6
+LIMITS = (0.1, 0.3)
+"""The limit is at least that: below, most empty frames reach it; and at most that: above, it saves
+hardly more of them."""
+FLOOR = 0.02
+"""Least score of the gate's candidates that is looked at."""
+SAME = 0.4
+"""Overlap from which the gate sees the same face as the detector."""
+ROUNDS = 5
+
+
+def make(request: Mapping[str, Any], folder: Path) -> None:
+    """Write a gate for the detector of the request into `folder`: see gates.make_gate."""
+    with suppress(OSError):
+        os.nice(19)
+        # Where memory is short the kernel ends this process, and not the service that it is for.
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    set_up_opencv()
+    config = RuntimeConfig(cache=Path(request["cache"]))
+    detector = _open(request, Path(request["path"]), request["sha256"], config)
+    photos = _photos(request["photos"])
+    heads = [head for photo in photos for head in heads_of(photo, detector)]
+    if len(heads) < MIN_CROPS:
+        raise InvalidRequest(f"{len(heads)} faces on {len(photos)} photos; {MIN_CROPS} are needed")
+    network = folder / NETWORK
+    scenes = (*photos, *frames(heads, *CALIBRATION))
+    blobs = (each.blob for scene in scenes for each in detector.preprocess(scene))
+    quantize_network(Path(request["path"]), network, blobs, None)
+    sha256 = sha256_of(network)
+    gate = _open(request, network, sha256, config)
+    facts = judge(detector, gate, heads, sha256)
+    (folder / FACTS).write_text(json.dumps(asdict(facts)))
+
+
+def _open(request: Mapping[str, Any], path: Path, sha256: str, config: RuntimeConfig) -> Scrfd:
+    (network,) = load_networks([NetworkSpec(path, sha256, single=True)], (CPU,), config)
+    said = request["normalization"]
+    preprocessor = DetectorPreprocessor(
+        tuple(Size(*size) for size in request["canvases"]),
+        Size(*request["closeup"]) if request["closeup"] else None,
+        Normalization(tuple(said["mean"]), said["std"], said["order"]),
+    )
+    return Scrfd(network, preprocessor)
+
+
+def _photos(folder: str | None) -> list[Image]:
+    if folder is None:
+        return [read_photo(Path(__file__).with_name(name)) for name in PHOTOS]
+    return [read_photo(path) for path in spread(photos_in(Path(folder)), MOST_PHOTOS)]
+
+
+def judge(detector: Scrfd, gate: Scrfd, heads: Sequence[Head], sha256: str) -> GateFacts:
+    """The limit of a gate, what it loses at that, and what it costs; refused where it loses too
+    much."""
+    seen = [score for _, score in pairs_of_scores(detector, gate, frames(heads, *LIMIT))]
+    limit = float(np.clip(MARGIN * min(seen, default=0.0), *LIMITS))
+    trial = pairs_of_scores(detector, gate, frames(heads, *TRIAL))
+    clear = [score for expected, score in trial if expected >= CLEAR_SCORE]
+    lost = sum(score < limit for score in clear)
+    refused = None
+    if lost > MAX_LOST * len(clear):
+        refused = f"it would lose {lost} of {len(clear)} faces; {MAX_LOST:.1%} are allowed"
+    elif not clear:
+        refused = "the detector finds no face to judge it by"
+    cost = relative_cost(detector, gate, next(frames(heads, 1, 0)))
+    return GateFacts(sha256, limit, MIN_SCORE, cost, len(clear), lost, refused)
+
+
+def pairs_of_scores(
+    detector: Scrfd, gate: Scrfd, images: Iterable[Image]
+) -> Iterator[tuple[float, float]]:
+    """For every face that the detector finds: its score, and the best that the gate gives to a box
+    of the same face, 0 where it is below FLOOR."""
+    for image in images:
+        inputs = detector.preprocess(image)
+        found = detector.detect(inputs)
+        seen = merge([gate.candidates(each, FLOOR) for each in inputs])
+        for box, score in zip(found.bboxes, found.scores, strict=True):
+            same = overlaps(box, seen.bboxes) >= SAME
+            yield float(score), float(seen.scores[same].max(initial=0.0))
+
+
+def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Intersection over union of `box` (x1, y1, x2, y2) with each of `boxes` [n, 4]."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    common = np.prod(np.clip(high - low, 0, None), axis=1)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(box[2:] - box[:2])
+    return np.asarray(common / (areas - common))
+
+
+def relative_cost(detector: Scrfd, gate: Scrfd, image: Image) -> float:
+    """CPU time of the gate on an empty frame as a share of the detector's: medians, in turn."""
+    inputs = detector.preprocess(image)
+    seconds: dict[Scrfd, list[float]] = {detector: [], gate: []}
+    for _ in range(ROUNDS):
+        for one, measured in seconds.items():
+            measured.append(_cpu_seconds(one, inputs))
+    return statistics.median(seconds[gate]) / statistics.median(seconds[detector])
+
+
+def _cpu_seconds(detector: Scrfd, inputs: Sequence[DetectorInput]) -> float:
+    before = time.process_time()
+    for each in inputs:
+        detector.network.run(each.blob)
+    return time.process_time() - before
+
+
+if __name__ == "__main__":
+    sys.exit(fill_as_asked(make))

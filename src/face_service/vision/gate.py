@@ -1,0 +1,160 @@
+"""The detector gate: the detector in int8, which says of most empty frames that they are.
+
+Where it sees nothing, the detector itself need not run; where there may be a face, the detector
+decides as if there were no gate. `tools/quantization/gate.py` makes one and finds its limit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from face_service.runtime.network import Network
+
+from .canvas import Size
+from .scrfd import STRIDES, Detections, DetectorInput, Scrfd, merge, suppress
+
+logger = logging.getLogger(__name__)
+
+GateMode = Literal["auto", "on", "off"]
+Verdict = Literal["empty", "perhaps", "skipped"]
+"""Of the gate about an image: no face, so the detector did not run; perhaps one, so it did; not
+asked."""
+SKIPPED: Verdict = "skipped"
+Timed = Callable[[], AbstractContextManager[None]]
+"""Makes what measures a block."""
+
+RATE = 1 / 32
+"""Weight of a frame in the averages: they follow the last second or two of a video."""
+FORGETTING = 1 / 1024
+"""The same for what is assumed while the gate does not run: that it would do its work."""
+MARGIN = 0.05
+"""Share of a detection that the gate must save to be switched on; it stays on while it saves any.
+"""
+
+
+class GatePolicy:
+    """Whether the gate runs: always, or while it saves more than it costs.
+
+    A run costs `cost` of a detection, and saves one where a frame is empty and the gate says so.
+    empty: share of frames without a face lately, 0..1. caught: share of these of which the gate
+    said so. One for all engines of a process, whose threads may lose an update to each other.
+    """
+
+    def __init__(self, mode: GateMode, cost: float) -> None:
+        self.cost = cost
+        self.empty = 0.0
+        self.caught = 1.0
+        self._always = mode == "on"
+        self._pays = False
+
+    @property
+    def running(self) -> bool:
+        """Whether the gate looks at the next frame."""
+        return self._always or self._pays
+
+    def record(self, verdict: Verdict, empty: bool) -> None:
+        """Learn from a frame: what the gate said, and whether it was without a face."""
+        self.empty += RATE * (empty - self.empty)
+        if verdict == "skipped":
+            self.caught += FORGETTING * (1 - self.caught)
+        elif empty:
+            self.caught += RATE * ((verdict == "empty") - self.caught)
+        saved = self.empty * self.caught - self.cost
+        self._pays = saved > (0 if self._pays else MARGIN)
+
+
+@dataclass(slots=True)
+class Gate:
+    """The gate of one engine. To be used by one thread at a time, the engine's.
+
+    limit: score, 0..1, from which on there may be a face. min_score: least `min_score` of a request
+    that it can serve: fainter faces than that may be below the limit. failed: it is not used any
+    more.
+    """
+
+    network: Network
+    limit: float
+    min_score: float
+    policy: GatePolicy
+    failed: bool = False
+
+    def look(
+        self, inputs: Sequence[DetectorInput], min_score: float, timed: Timed
+    ) -> Generator[None, None, Verdict]:
+        """The verdict on an image, given what the detector would be; see `detect`."""
+        if self.failed or min_score < self.min_score or not self.policy.running:
+            return "skipped"
+        try:
+            # The largest canvas first, where most faces are: the first that shows one decides.
+            for number, each in enumerate(reversed(inputs)):
+                if number:
+                    yield
+                with timed():
+                    if self._best_score(each) >= self.limit:
+                        return "perhaps"
+        except Exception:
+            logger.exception("The detector gate has failed and is not used any more")
+            self.failed = True
+            return "skipped"
+        return "empty"
+
+    def _best_score(self, detector_input: DetectorInput) -> float:
+        outputs = self.network.run(detector_input.blob)
+        return max(float(scores.max()) for scores in outputs[: len(STRIDES)])
+
+    def record(self, verdict: Verdict, min_score: float, empty: bool) -> None:
+        """Tell the policy about an image that has been looked at. One whose request also wants
+        faces fainter than others do says nothing about the next."""
+        if min_score >= self.min_score:
+            self.policy.record(verdict, empty)
+
+    def warm_up(self, sizes: Iterable[Size]) -> None:
+        """Run once on each canvas."""
+        for size in sizes:
+            self.network.run(np.zeros((1, 3, size.height, size.width), np.float32))
+
+
+def detect(
+    detector: Scrfd,
+    gate: Gate | None,
+    inputs: Sequence[DetectorInput],
+    min_score: float,
+    timed: Timed,
+) -> Generator[None, None, tuple[Detections, Verdict]]:
+    """Every face of a preprocessed image whose score is at least `min_score`, unless the gate says
+    that there is none, and what it said. Pauses between two runs, each of which is inside `timed`.
+    """
+    verdict = SKIPPED
+    if gate and inputs:
+        verdict = yield from gate.look(inputs, min_score, timed)
+        if verdict == "perhaps":
+            yield
+    passes = []
+    seen = inputs if verdict != "empty" else ()
+    for each in seen[:-1]:
+        with timed():
+            passes.append(detector.candidates(each, min_score))
+        yield
+    with timed():
+        passes += [detector.candidates(each, min_score) for each in seen[-1:]]
+        found = suppress(merge(passes))
+    if gate and inputs:
+        gate.record(verdict, min_score, empty=not len(found))
+    return found, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatus:
+    """What /health says: see schemas/status.py."""
+
+    mode: GateMode = "off"
+    state: Literal["running", "idle", "building", "none"] = "none"
+    detail: str | None = None
+    cost: float | None = None
+    empty: float | None = None

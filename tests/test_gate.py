@@ -1,0 +1,377 @@
+"""The detector gate: what it spares, what it must never change, and how it comes to an engine."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from face_service.engine_factory import gates
+from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.engine_factory.gates import (
+    FACTS,
+    NETWORK,
+    GateFacts,
+    GateSupply,
+    gate_folder,
+    make_gate,
+)
+from face_service.face_engine import Face, FaceEngine, Options, PreparedImage, finish
+from face_service.observability.timing import StageTimes
+from face_service.packs.catalog import Role
+from face_service.packs.pack import Pack
+from face_service.runtime import mapped
+from face_service.runtime.child_folder import SIZES
+from face_service.runtime.providers import CPU, OPENVINO, RuntimeConfig
+from face_service.tools.bench.frames import background
+from face_service.vision.blob import Image
+from face_service.vision.canvas import Size
+from face_service.vision.gate import GateMode, GatePolicy, Verdict
+
+from .server import Server
+from .small_gate import COMMAND
+
+SQUARE = Canvases((Size(640, 640),), None)
+EMPTY = background(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Gates are made from few frames."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gates, "COMMAND", COMMAND)
+        yield
+
+
+@pytest.fixture(scope="module")
+def config(starter: Pack, tmp_path_factory: pytest.TempPathFactory) -> RuntimeConfig:
+    """A cache that holds the gate of the starter pack."""
+    made = RuntimeConfig(threads=2, cache=tmp_path_factory.mktemp("cache") / "compiled")
+    assert make_gate(starter, SQUARE, made).refused is None
+    return made
+
+
+@pytest.fixture
+def plain(starter: Pack, config: RuntimeConfig) -> FaceEngine:
+    return build_engine(starter, SQUARE, (CPU,), config=config)
+
+
+@pytest.fixture
+def gated(plain: FaceEngine, starter: Pack, config: RuntimeConfig) -> FaceEngine:
+    """An engine whose gate always runs."""
+    supply = GateSupply("on", SQUARE, config)
+    supply.equip(plain, starter)
+    assert (supply.status.mode, supply.status.state) == ("on", "running")
+    return plain
+
+
+@pytest.fixture(scope="module")
+def picture(four_faces: Path) -> Image:
+    return cv2.imread(str(four_faces))
+
+
+def verdict(engine: FaceEngine, image: Image, options: Options | None = None) -> Verdict:
+    prepared = PreparedImage(image, engine.preprocessor.preprocess(image), options or Options())
+    return finish(engine.detect(prepared, StageTimes())).verdict
+
+
+def contents(faces: list[Face]) -> list[dict[str, object]]:
+    """Faces as what can be compared with ==."""
+    return [
+        {name: v.tobytes() if isinstance(v, np.ndarray) else v for name, v in asdict(face).items()}
+        for face in faces
+    ]
+
+
+def test_of_an_empty_image_the_detector_does_not_run(gated: FaceEngine) -> None:
+    runs: list[object] = []
+    gated.networks[0].observer = runs.append
+    assert verdict(gated, EMPTY) == "empty"
+    assert gated.analyse_image(EMPTY) == []
+    assert not runs
+
+
+def test_faces_are_the_same_bit_by_bit(
+    gated: FaceEngine, starter: Pack, config: RuntimeConfig, picture: Image
+) -> None:
+    assert verdict(gated, picture) == "perhaps"
+    expected = build_engine(starter, SQUARE, (CPU,), config=config).analyse_image(picture)
+    assert len(expected) == 4
+    assert contents(gated.analyse_image(picture)) == contents(expected)
+
+
+def test_whoever_wants_fainter_faces_is_not_served_by_it(gated: FaceEngine, picture: Image) -> None:
+    assert verdict(gated, EMPTY, Options(min_score=0.49)) == "skipped"
+    assert verdict(gated, EMPTY, Options(min_score=0.5)) == "empty"
+    assert verdict(gated, picture, Options(min_score=0.9)) == "perhaps"
+
+
+def test_between_two_canvases_others_may_run(gated: FaceEngine) -> None:
+    inputs = gated.preprocessor.preprocess(EMPTY) * 2
+    work = gated.detect(PreparedImage(EMPTY, inputs, Options()), StageTimes())
+    assert next(work) is None
+    with pytest.raises(StopIteration) as end:
+        next(work)
+    assert end.value.value.verdict == "empty"
+
+
+def test_a_gate_that_fails_is_not_asked_again(
+    gated: FaceEngine,
+    picture: Image,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert gated.gate
+
+    def fail(_: object) -> None:
+        raise RuntimeError("no kernel")
+
+    monkeypatch.setattr(gated.gate.network, "run", fail)
+    assert len(gated.analyse_image(picture)) == 4
+    assert "The detector gate has failed and is not used any more" in caplog.text
+    monkeypatch.undo()
+    assert verdict(gated, EMPTY) == "skipped"
+
+
+def test_it_is_released_and_watched_with_the_engine(gated: FaceEngine) -> None:
+    assert gated.gate
+    before = gated.last_progress()
+    assert verdict(gated, EMPTY) == "empty"
+    assert gated.last_progress() > before, "a worker that only asks the gate has not stalled"
+    gated.release()
+    with pytest.raises(ValueError, match="foreseen"):
+        gated.gate.network.run(np.zeros((1, 3, 640, 640), np.float32))
+
+
+def feed(policy: GatePolicy, frames: int, empty: bool, right: bool = True) -> None:
+    """So many frames, which the gate sees for what they are, or not, while it runs."""
+    for _ in range(frames):
+        seen: Verdict = "empty" if empty and right else "perhaps"
+        policy.record(seen if policy.running else "skipped", empty)
+
+
+def test_auto_runs_while_it_pays() -> None:
+    policy = GatePolicy("auto", cost=0.4)
+    assert not policy.running, "nothing is known yet"
+    feed(policy, 100, empty=False)
+    assert not policy.running
+    feed(policy, 100, empty=True)
+    assert policy.running
+    feed(policy, 100, empty=False)
+    assert not policy.running
+
+
+@pytest.mark.parametrize(("share", "cost", "runs"), [(0.6, 0.4, True), (0.2, 0.4, False),
+                                                    (0.6, 0.8, False)])  # fmt: skip
+def test_auto_weighs_what_it_saves_against_its_cost(share: float, cost: float, runs: bool) -> None:
+    policy = GatePolicy("auto", cost)
+    for number in range(400):
+        feed(policy, 1, empty=number % 10 < share * 10)
+        if number > 200:
+            assert policy.running == runs, number
+
+
+def test_near_the_balance_it_does_not_go_back_and_forth() -> None:
+    policy, switches = GatePolicy("auto", cost=0.5), 0
+    random = np.random.default_rng(0)
+    for empty in random.random(4000) < 0.5 + 0.02:
+        before = policy.running
+        feed(policy, 1, bool(empty))
+        switches += policy.running != before
+    assert switches < 4000 / 32, "fewer than there are lengths of the average"
+
+
+def test_auto_learns_that_it_recognises_no_empty_frame() -> None:
+    policy = GatePolicy("auto", cost=0.4)
+    feed(policy, 40, empty=True)
+    assert policy.running
+    running = 0
+    for _ in range(2000):
+        feed(policy, 1, empty=True, right=False)
+        running += policy.running
+    assert running < 200
+
+
+def test_on_runs_always() -> None:
+    policy = GatePolicy("on", cost=2)
+    feed(policy, 100, empty=False)
+    assert policy.running
+
+
+def test_one_that_is_there_is_not_made_again(
+    starter: Pack, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "COMMAND", (sys.executable, "-c", "raise SystemExit(1)"))
+    assert make_gate(starter, SQUARE, config).faces > 0
+
+
+def test_another_detector_canvas_version_build_or_processor_has_another(
+    starter: Pack, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "detector_spec", lambda _, canvases: (None, canvases))
+    folders = {gate_folder(starter, SQUARE, config)}
+    detector = replace(starter.models[Role.DETECTION], sha256="0" * 64)
+    models = {**starter.models, Role.DETECTION: detector}
+    folders.add(gate_folder(replace(starter, models=models), SQUARE, config))
+    folders.add(gate_folder(starter, Canvases((Size(320, 320),), None), config))
+    folders.add(gate_folder(starter, Canvases(SQUARE.allowed, Size(128, 128)), config))
+    for module, name, value in (
+        (gates, "VERSION", 999),
+        (mapped, "fingerprint", lambda: "x86_64 avx2 fma"),
+        (mapped.onnxruntime, "get_build_info", lambda: "another"),
+    ):
+        with monkeypatch.context() as other:
+            other.setattr(module, name, value)
+            folders.add(gate_folder(starter, SQUARE, config))
+    assert len(folders) == 7
+
+
+def supplied(engine: FaceEngine, pack: Pack, config: RuntimeConfig, mode: GateMode) -> GateSupply:
+    supply = GateSupply(mode, SQUARE, config)
+    supply.equip(engine, pack)
+    return supply
+
+
+def test_off_has_none(plain: FaceEngine, starter: Pack, config: RuntimeConfig) -> None:
+    status = supplied(plain, starter, config, "off").status
+    assert (status.state, status.detail, plain.gate) == ("none", "DET_GATE=off", None)
+
+
+@pytest.mark.parametrize("change", [{"precision": "int8"}, {"providers": (OPENVINO, CPU)}])
+def test_it_is_for_fp32_on_the_cpu(
+    change: dict[str, object], plain: FaceEngine, starter: Pack, config: RuntimeConfig
+) -> None:
+    plain.info = replace(plain.info, **change)  # type: ignore[arg-type]
+    status = supplied(plain, starter, config, "on").status
+    assert (status.state, plain.gate) == ("none", None)
+    assert "needs none" in str(status.detail)
+
+
+def test_a_detector_that_nobody_has_calibrated_has_none(
+    plain: FaceEngine, starter: Pack, config: RuntimeConfig, tmp_path: Path
+) -> None:
+    detector = replace(starter.models[Role.DETECTION], sha256="0" * 64)
+    pack = replace(starter, models={**starter.models, Role.DETECTION: detector})
+    supply = supplied(plain, pack, replace(config, cache=tmp_path), "auto")
+    assert supply.status.state == "none"
+    assert "face-service models quantize PACK --calibrate PHOTOS --gate" in str(
+        supply.status.detail
+    )
+    supply.make(lambda: [plain])
+    assert plain.gate is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_that_was_refused_is_not_used(
+    plain: FaceEngine, starter: Pack, config: RuntimeConfig, tmp_path: Path
+) -> None:
+    elsewhere = replace(config, cache=tmp_path)
+    folder = gate_folder(starter, SQUARE, elsewhere)
+    folder.mkdir(parents=True)
+    facts = GateFacts("0" * 64, 0.4, 0.5, 0.4, 300, 7, "it would lose 7 of 300 faces")
+    (folder / FACTS).write_text(json.dumps(asdict(facts)))
+    (folder / SIZES).write_text(json.dumps({FACTS: (folder / FACTS).stat().st_size}))
+    status = supplied(plain, starter, elsewhere, "on").status
+    assert (status.state, plain.gate) == ("none", None)
+    assert status.detail == "it would lose 7 of 300 faces"
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[1]", b"no JSON", b"\xff"])
+def test_facts_that_cannot_be_read_are_made_again(
+    content: bytes, plain: FaceEngine, starter: Pack, config: RuntimeConfig, tmp_path: Path
+) -> None:
+    elsewhere = replace(config, cache=tmp_path)
+    folder = gate_folder(starter, SQUARE, elsewhere)
+    folder.mkdir(parents=True)
+    (folder / FACTS).write_bytes(content)
+    (folder / SIZES).write_text(json.dumps({FACTS: len(content)}))
+    assert supplied(plain, starter, elsewhere, "auto").status.state == "building"
+
+
+def test_where_it_does_not_load_the_engine_computes_without(
+    plain: FaceEngine, starter: Pack, config: RuntimeConfig, tmp_path: Path, picture: Image
+) -> None:
+    elsewhere = replace(config, cache=tmp_path)
+    folder = gate_folder(starter, SQUARE, elsewhere)
+    folder.mkdir(parents=True)
+    (folder / NETWORK).write_bytes(b"\xff" * 100)
+    facts = GateFacts("0" * 64, 0.4, 0.5, 0.4, 300, 0)
+    (folder / FACTS).write_text(json.dumps(asdict(facts)))
+    sizes = {name: (folder / name).stat().st_size for name in (FACTS, NETWORK)}
+    (folder / SIZES).write_text(json.dumps(sizes))
+    status = supplied(plain, starter, elsewhere, "on").status
+    assert status.state == "none"
+    assert "it does not load" in str(status.detail)
+    assert supplied(plain, starter, elsewhere, "on").status.state == "building", "the next start"
+    assert len(plain.analyse_image(picture)) == 4
+
+
+def test_where_it_cannot_be_made_the_reason_is_said(
+    plain: FaceEngine,
+    starter: Pack,
+    config: RuntimeConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(gates, "COMMAND", (sys.executable, "-c", "raise SystemExit('oh')"))
+    supply = supplied(plain, starter, replace(config, cache=tmp_path / "here"), "auto")
+    assert supply.status.state == "building"
+    with caplog.at_level("INFO"):
+        supply.make(lambda: [plain])
+    assert (supply.status.state, plain.gate) == ("none", None)
+    assert supply.status.detail == "it could not be made: oh"
+    assert "No detector gate: it could not be made: oh" in caplog.text
+
+
+def wait_for(running: Server, state: str) -> dict[str, object]:
+    """The gate in /health once it is in this state."""
+    until = time.monotonic() + 120
+    while (gate := running.client.get("/health").json()["gate"])["state"] != state:
+        assert time.monotonic() < until, gate
+        time.sleep(0.2)
+    return dict(gate)
+
+
+def test_a_first_start_makes_it_behind_the_answers(
+    start_server: Callable[..., Server], starter: Pack, four_faces: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "starter").symlink_to(starter.directory.absolute())
+    variables = {"MODEL_CACHE_DIR": str(tmp_path), "DET_GATE": "auto", "INTRA_OP_THREADS": "1"}
+    running = start_server("tests.gated", **variables)
+    running.wait_until_ready()
+    assert running.client.get("/health").json()["gate"]["state"] == "building"
+
+    def faces(photo: bytes) -> list[dict[str, object]]:
+        answer = running.client.post("/detect", files={"file": photo})
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["faces"])
+
+    expected = faces(four_faces.read_bytes())
+    assert len(expected) == 4
+    assert wait_for(running, "idle")["mode"] == "auto"
+    small = cv2.imencode(".jpg", cv2.resize(EMPTY, (320, 180)))[1].tobytes()
+    for _ in range(60):
+        assert faces(small) == []
+        if running.client.get("/health").json()["gate"]["state"] == "running":
+            break
+    assert faces(small) == []
+    assert faces(four_faces.read_bytes()) == expected
+    lines = running.client.get("/metrics").text.splitlines()
+    counted = {line.split()[0]: float(line.split()[1]) for line in lines if "gate_verdicts" in line
+               and not line.startswith("#")}  # fmt: skip
+    assert counted['face_service_gate_verdicts_total{verdict="empty"}'] >= 1
+    assert counted['face_service_gate_verdicts_total{verdict="perhaps"}'] >= 1
+    assert counted['face_service_gate_verdicts_total{verdict="skipped"}'] >= 1
+    assert "Detector gate, DET_GATE=auto: " in running.log()
+
+    again = start_server("tests.gated", **variables | {"DET_GATE": "on"})
+    again.wait_until_ready()
+    assert again.client.get("/health").json()["gate"]["state"] == "running", "from the start"
