@@ -18,7 +18,7 @@ from face_service.settings.env_file import misspelt, values_in_env_file
 from face_service.settings.errors import sentence
 from face_service.settings.provider_options import parse_options
 from face_service.settings.renamed import FormerNames, former_names
-from face_service.vision.gate import GateMode
+from face_service.vision.gate_policy import GateMode
 from face_service.vision.quality import QualityLimits
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")

@@ -18,7 +18,8 @@ from face_service.runtime.child_process import python_module
 from face_service.runtime.mapped import build_key
 from face_service.runtime.network import NetworkSpec, load_networks
 from face_service.runtime.providers import CPU, RuntimeConfig
-from face_service.vision.gate import Gate, GateMode, GatePolicy, GateStatus
+from face_service.vision.gate import Gate
+from face_service.vision.gate_policy import GateMode, GatePolicy, GateStatus
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from face_service.grouping.grouping import Grouping, GroupOptions
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 from face_service.runtime.threads import available_cpus, cpu_threads, most_workers
-from face_service.vision.gate import GateStatus
+from face_service.vision.gate_policy import GateStatus
 
 from .admission import Admission
 from .answers import Answer, ImageAnalysis

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blob import Image
-from .gate import SKIPPED, Verdict
+from .gate_policy import SKIPPED, Verdict
 from .scrfd import DetectedFace, Detections
 
 
