@@ -59,7 +59,7 @@ def create_app(
     config = runtime_config(settings)
     gates = GateSupply(settings.det_gate, detector_canvases(settings), config)
     service = FaceService(
-        lambda worker: load_engine(settings, config, gates, worker),
+        lambda worker: load_engine(settings, config, worker, gates),
         Limits.of(settings),
         progress=lambda: str(config.progress),
         gate=lambda: gates.status,

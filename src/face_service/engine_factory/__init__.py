@@ -46,8 +46,8 @@ def runtime_config(settings: Settings) -> RuntimeConfig:
 def load_engine(
     settings: Settings,
     config: RuntimeConfig,
-    gates: GateSupply | None = None,
     worker: int = 0,
+    gates: GateSupply | None = None,
 ) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once on every shape.
 
