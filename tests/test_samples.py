@@ -40,6 +40,7 @@ NOT_RUN = {
     r"models (pull|verify) buffalo_l|buffalo_l\.zip": "InsightFace's files are 300 MB on a site "
     "that cannot be reached from everywhere: tests/packs/test_download.py",
     r"face-service evaluate": "720 photos: tests/tools/test_evaluation.py has some of them",
+    r"face-service tune": "two minutes of load: tests/cli/test_tune.py",
     r"face-service bench": "many seconds of load: tests/cli/test_bench.py",
     r"(python -m |^)benchmarks[./]": "minutes; figures in the page: tests/tools/bench/test_load.py",
     r"python -m tests\.(openapi|examples)": "writes into the checkout: tests/http/test_openapi.py",

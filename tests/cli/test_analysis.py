@@ -114,7 +114,7 @@ def test_only_so_many_are_under_way(watched: Watched, crops: Path) -> None:
         return len(watched.prepared)
 
     limits = Limits.of(SETTINGS)
-    assert asyncio.run(after_the_first()) <= limits.decoders + 2 * limits.workers
+    assert asyncio.run(after_the_first()) <= limits.decoders + 2 * limits.workers_on_cpu
 
 
 def test_engines_that_may_not_run_side_by_side_do_not(
@@ -169,7 +169,7 @@ def test_a_pack_that_cannot_be_loaded_ends_it(monkeypatch: pytest.MonkeyPatch) -
 def test_engines_that_hang_again_and_again_end_it(watched: Watched, crops: Path) -> None:
     never = threading.Event()
     watched.before_analysis = lambda: never.wait(600)
-    settings = SETTINGS.model_copy(update={"stall_timeout_s": 0.01})
+    settings = SETTINGS.model_copy(update={"stall_timeout_s": 0.01, "workers": 1})
     with pytest.raises(StartupError, match="3 engines have hung"):
         asyncio.run(read(find_files([crops]), settings))
     never.set()
