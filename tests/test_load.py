@@ -98,7 +98,7 @@ def test_the_queue_is_asked_before_the_body_is_read(
 def test_a_client_that_has_gone_never_reaches_the_engine(
     start_server: Callable[..., Server], crowd: bytes
 ) -> None:
-    server = start_server()
+    server = start_server(WORKERS="1")
     server.wait_until_ready()
     batches = metric(server, "face_service_batch_images_count")
     with ThreadPoolExecutor(2) as clients:
