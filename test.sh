@@ -20,7 +20,7 @@ check ruff check
 check ruff format --check
 check mypy
 check lint-imports
-check shellcheck --external-sources run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
+check shellcheck --external-sources platform.sh run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
 check hadolint Dockerfile Dockerfile.*
 check scripts/audit.sh
 # Two processes: half of what tests do is to wait. A file is run by one of them, in order, and

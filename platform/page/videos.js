@@ -1,0 +1,165 @@
+import { filesOf, get, post, put, remove } from './api.js';
+import { button, clock, count, faces, form, h } from './elements.js';
+
+const STATES = {
+  queued: 'waits for its turn',
+  analysing: 'is being looked through',
+  waiting: 'waits',
+  failed: 'failed',
+};
+
+/** All videos, and where to hand in more. */
+export async function videos(_id, show) {
+  const all = await get('/videos');
+  const input = h('input', {
+    type: 'file',
+    name: 'files',
+    multiple: true,
+    required: true,
+    accept: 'video/*,image/*',
+  });
+  const content = [
+    h('h1', {}, 'Videos'),
+    form(
+      async () => {
+        await post('/videos', filesOf(input));
+        await show();
+      },
+      h('label', {}, 'Videos or pictures', input),
+      h('button', { class: 'main' }, 'Hand in'),
+    ),
+    all.length > 0 ? null : h('p', {}, 'None yet.'),
+    h('ul', { class: 'cards' }, all.map(card)),
+  ];
+  return { content: content.filter(Boolean), again: all.some(unfinished) };
+}
+
+const unfinished = ({ state }) => state !== 'done' && state !== 'failed';
+
+const card = (each) =>
+  h('li', {}, h('a', { href: `#/videos/${each.id}` }, each.name), progress(each));
+
+function progress({ state, error, analysed_ms, duration_ms, frames, frames_skipped }) {
+  if (state === 'done') {
+    const skipped = frames_skipped > 0 ? `, ${frames_skipped} of them unreadable` : '';
+    return h('p', { class: 'quiet' }, `${count(frames, 'frame', 'frames')} looked at${skipped}`);
+  }
+  const bar =
+    state === 'analysing' && duration_ms
+      ? h('progress', { max: duration_ms, value: analysed_ms ?? 0, 'aria-label': 'Looked through' })
+      : null;
+  return h(
+    'div',
+    {},
+    bar ?? '',
+    h('p', { class: 'quiet' }, [STATES[state], error].filter(Boolean).join(': ')),
+  );
+}
+
+/** One video: who is seen when. */
+export async function video(id, show) {
+  const [found, creators] = await Promise.all([get(`/videos/${id}`), get('/creators')]);
+  const player = h('video', { src: `/api/videos/${id}/file`, controls: true, preload: 'metadata' });
+  const moving = found.duration_ms !== null;
+  const length = Math.max(found.duration_ms ?? 0, 1);
+  const content = [
+    h('h1', {}, found.name),
+    moving
+      ? player
+      : h('img', { src: `/api/videos/${id}/file`, alt: '', style: 'max-width: 100%' }),
+    progress(found),
+    h(
+      'datalist',
+      { id: 'names' },
+      creators.map(({ name }) => h('option', { value: name })),
+    ),
+    h(
+      'ul',
+      { class: 'cards' },
+      found.people.map((person) => row(found, person, player, length, show)),
+    ),
+    button('Delete this video', async () => {
+      if (!confirm(`Delete ${found.name}, and all that is known of it?`)) return;
+      await remove(`/videos/${id}`);
+      location.hash = '#/videos';
+    }),
+  ];
+  return { content, again: unfinished(found) };
+}
+
+function row(video, person, player, length, show) {
+  const known = person.tags.find(({ state }) => state !== 'rejected');
+  const who = known?.name ?? 'Somebody unknown';
+  const seek = (ms) => {
+    player.currentTime = ms / 1000;
+    player.focus();
+  };
+  const spans = person.tracks.map(({ first_ms, last_ms }) =>
+    button('', () => seek(first_ms), {
+      'aria-label': `${who}, from ${clock(first_ms)} to ${clock(last_ms)}`,
+      title: `${clock(first_ms)} to ${clock(last_ms)}`,
+      style: `left: ${(100 * first_ms) / length}%; width: ${(100 * (last_ms - first_ms)) / length}%`,
+    }),
+  );
+  return h(
+    'li',
+    {},
+    h('h2', {}, who),
+    faces('faces', person.pictures, `Faces of ${who}`),
+    video.duration_ms === null ? null : h('div', { class: 'timeline' }, spans),
+    person.tags.map((tag) => explained(video, person, tag, show)),
+    naming(`/appearances/${person.appearance_id}/name`, known ? 'Somebody else' : 'Name', show),
+  );
+}
+
+const WORDS = {
+  automatic: 'recognised',
+  confirmed: 'confirmed',
+  suggested: 'perhaps',
+  rejected: 'not',
+};
+
+/** A tag, why, and what can be done about it. */
+function explained(video, person, tag, show) {
+  const decide = (state) => async () => {
+    await put(`/videos/${video.id}/tags/${tag.creator_id}`, { state });
+    await show();
+  };
+  const undecided = tag.state === 'automatic' || tag.state === 'suggested';
+  return h(
+    'div',
+    { class: 'row' },
+    h('span', { class: tag.state }, WORDS[tag.state]),
+    h('a', { href: `#/people/${tag.creator_id}` }, tag.name),
+    tag.state === 'confirmed'
+      ? null
+      : button('Confirm', decide('confirmed'), { 'aria-label': `Confirm ${tag.name}` }),
+    undecided ? button('Reject', decide('rejected'), { 'aria-label': `Reject ${tag.name}` }) : null,
+    tag.similarity === null ? null : h('p', { class: 'quiet' }, why(person, tag)),
+  );
+}
+
+export function why({ faces, frames }, { similarity, threshold, second }) {
+  const next = second?.name ? `; next is ${second.name} with ${second.similarity.toFixed(2)}` : '';
+  return (
+    `Similarity ${similarity.toFixed(2)}, at least ${threshold.toFixed(2)} is wanted${next}. ` +
+    `${count(faces, 'face', 'faces')} in ${count(frames, 'frame', 'frames')}.`
+  );
+}
+
+/** A form that gives somebody a name; known names are offered. */
+export function naming(path, label, show) {
+  return form(
+    async ({ name }) => {
+      await post(path, { name: name.value });
+      await show();
+    },
+    h(
+      'label',
+      {},
+      label,
+      h('input', { name: 'name', list: 'names', required: true, autocomplete: 'off' }),
+    ),
+    h('button', {}, 'Save'),
+  );
+}

@@ -1,0 +1,40 @@
+import type { FastifyError, FastifyInstance } from 'fastify';
+
+/** An error with a status and a stable word, shown to the caller as it is. */
+export class ApiError extends Error {
+  constructor(
+    readonly statusCode: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export const notFound = (what: string) => new ApiError(404, 'not_found', `No such ${what}`);
+export const invalid = (why: string) => new ApiError(400, 'invalid_request', why);
+
+const CODES: Record<number, string> = {
+  400: 'invalid_request',
+  404: 'not_found',
+  413: 'too_large',
+  415: 'invalid_request',
+  429: 'too_many_attempts',
+};
+
+/** Every error in the face service's shape: `{ detail, code, request_id }`. */
+export function answerErrors(app: FastifyInstance): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const status = error.statusCode ?? 500;
+    const meant = error instanceof ApiError;
+    if (status >= 500 && !meant) request.log.error(error);
+    const code = meant ? error.code : (CODES[status] ?? 'internal_error');
+    const detail = meant || status < 500 ? error.message : 'The server failed; its log says why';
+    return reply.code(status).send({ detail, code, request_id: request.id });
+  });
+  app.setNotFoundHandler((request, reply) =>
+    reply
+      .code(404)
+      .send({ detail: `No ${request.url}`, code: 'not_found', request_id: request.id }),
+  );
+}

@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyBaseLogger } from 'fastify';
+import { type Job, type Kind, LeaseLost, type Queue } from './queue.ts';
+
+/** Wrong with the job itself: another attempt would not help. Its message is for people. */
+export class JobFailed extends Error {}
+
+/** Does a job; `signal` ends it when the backend stops or the lease is lost. */
+export type Handler = (job: Job, signal: AbortSignal) => Promise<void>;
+
+/** Attempts at a job that fails for an unknown reason. */
+const ATTEMPTS = 5;
+
+/** Takes jobs from the queue and runs them, until it is stopped. */
+export class Worker {
+  private readonly stopping = new AbortController();
+  private readonly loops: Promise<void>[] = [];
+
+  constructor(
+    private readonly queue: Queue,
+    private readonly handlers: Record<Kind, Handler>,
+    private readonly isTemporary: (error: unknown) => boolean,
+    private readonly leaseSeconds: number,
+    private readonly log: FastifyBaseLogger,
+  ) {}
+
+  start(jobs: number): void {
+    for (let n = 0; n < jobs; n++) this.loops.push(this.loop());
+  }
+
+  /** Ends what runs; its jobs are back in the queue at once. */
+  async stop(): Promise<void> {
+    this.stopping.abort(new Error('the backend stops'));
+    await Promise.all(this.loops);
+  }
+
+  private async loop(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      try {
+        const job = await this.queue.claim();
+        if (job) await this.run(job);
+        else await sleep(500, undefined, { signal });
+      } catch (error) {
+        if (signal.aborted) return;
+        this.log.error(error, 'the queue cannot be read');
+        await sleep(1_000, undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  private async run(job: Job): Promise<void> {
+    const lost = new AbortController();
+    const signal = AbortSignal.any([this.stopping.signal, lost.signal]);
+    const renewal = setInterval(() => {
+      // A database that is away for a moment is no lost lease; who has taken over, has changed it.
+      this.queue.renew(job).catch((error) => error instanceof LeaseLost && lost.abort(error));
+    }, this.leaseSeconds * 250);
+    const log = this.log.child({ job: job.id, kind: job.kind, subject: job.subject });
+    try {
+      // One that fails is counted where it fails; one that ends the process, only here.
+      if (job.attempts > 2 * ATTEMPTS)
+        throw new JobFailed(`Given up after ${job.attempts} attempts`);
+      await this.handlers[job.kind](job, signal);
+      await this.queue.finish(job);
+      log.info('job done');
+    } catch (error) {
+      await this.settle(job, error, log);
+    } finally {
+      clearInterval(renewal);
+    }
+  }
+
+  private async settle(job: Job, error: unknown, log: FastifyBaseLogger): Promise<void> {
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof LeaseLost) return log.warn('job taken over or deleted');
+    if (this.stopping.signal.aborted) return this.queue.release(job, 0, null, false);
+    if (this.isTemporary(error)) {
+      log.warn(`job waits: ${message}`);
+      return this.queue.release(job, 3, message, false);
+    }
+    log.error(error);
+    if (error instanceof JobFailed || job.attempts >= ATTEMPTS)
+      return this.queue.fail(job, message);
+    return this.queue.release(job, 2 ** job.attempts, message, true);
+  }
+}

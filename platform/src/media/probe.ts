@@ -1,0 +1,72 @@
+import { JobFailed } from '../jobs/worker.ts';
+
+/** What FFmpeg says of a file's picture. */
+export interface Source {
+  /** A still picture, which goes to the face service as it is. */
+  still: boolean;
+  durationMs: number | null;
+  width: number;
+  height: number;
+  /** FFmpeg's names; null where the file does not say. */
+  matrix: string | null;
+  transfer: string | null;
+  rgb: boolean;
+  interlaced: boolean;
+}
+
+/**
+ * Containers that are opened. Playlists are none of them: they name further files, on this machine
+ * and elsewhere.
+ */
+const VIDEOS = 'mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,ivf,gif';
+const STILLS = ['jpeg_pipe', 'png_pipe', 'webp_pipe', 'bmp_pipe', 'tiff_pipe'];
+
+/** The arguments with which FFmpeg reads an upload, of which nothing is trusted. */
+export function input(file: string): string[] {
+  const formats = [VIDEOS, ...STILLS].join(',');
+  return ['-protocol_whitelist', 'file', '-format_whitelist', formats, '-i', `file:${file}`];
+}
+
+/** Looks at a file's header. Not ffprobe: some packages of FFmpeg do not have it. */
+export async function probe(ffmpeg: string, file: string): Promise<Source> {
+  const process = Bun.spawn([ffmpeg, '-hide_banner', '-nostdin', ...input(file)], {
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: 'pipe',
+  });
+  return parse(await new Response(process.stderr).text());
+}
+
+/** Reads the lines that FFmpeg prints of its input. */
+export function parse(text: string): Source {
+  const stream = /Stream #0:\d+.*?: Video: (.*)/.exec(text)?.[1];
+  const size = stream && /, (\d{2,5})x(\d{2,5})/.exec(stream);
+  if (!size) throw new JobFailed('This file is no video or picture that FFmpeg can read');
+  // yuv420p10le(tv, bt2020nc/bt2020/smpte2084, top first); one word where all three are the same.
+  const format = /, ((?:yuv|gbr|rgb|bgr|gray|nv|p0|pal|mono|argb|abgr)\w*)(?:\(([^)]*)\))?/.exec(
+    stream,
+  );
+  const notes = (format?.[2] ?? '').split(', ');
+  const colours = notes.find((note) =>
+    /^(bt|smpte|arib|unknown|gbr|fcc|ycgco|iec|film)/.test(note),
+  );
+  const [matrix, primaries = matrix, transfer = primaries] = colours?.split('/') ?? [];
+  return {
+    still: STILLS.some((name) => text.includes(`Input #0, ${name}`)),
+    durationMs: duration(text),
+    width: Number(size[1]),
+    height: Number(size[2]),
+    matrix: known(matrix),
+    transfer: known(transfer),
+    rgb: /^(gbr|rgb|bgr|pal|argb|abgr)/.test(format?.[1] ?? ''),
+    interlaced: notes.some((note) => /(top|bottom) (first|coded)/.test(note)),
+  };
+}
+
+const known = (name: string | undefined) => (name && name !== 'unknown' ? name : null);
+
+function duration(text: string): number | null {
+  const found = /Duration: (\d+):(\d+):([\d.]+)/.exec(text);
+  if (!found) return null;
+  return Math.round((Number(found[1]) * 3600 + Number(found[2]) * 60 + Number(found[3])) * 1000);
+}

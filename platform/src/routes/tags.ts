@@ -1,0 +1,136 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { Context } from '../context.ts';
+import { type Queries, row, rows } from '../database/connect.ts';
+import { ApiError, notFound } from '../http/errors.ts';
+import { userOf } from '../http/sessions.ts';
+import { enqueue } from '../jobs/queue.ts';
+import { confirm, decide } from '../recognition/decide.ts';
+import { currentModel, lockDecisions, type Model } from '../recognition/models.ts';
+import { learn, unlearn } from '../recognition/references.ts';
+import { thresholds } from '../recognition/thresholds.ts';
+import { Decision, Group, Id, Naming } from './schemas.ts';
+
+const VideoAndCreator = Type.Object({ id: Type.Integer(), creator: Type.Integer() });
+const Done = { 204: Type.Null() };
+
+/** What people decide: who is who, and who is not. */
+export const tags: FastifyPluginAsyncTypebox<Context> = async (app, { sql, config }) => {
+  app.put(
+    '/videos/:id/tags/:creator',
+    {
+      schema: {
+        params: VideoAndCreator,
+        body: Decision,
+        response: Done,
+        summary: 'Confirm or reject a tag',
+      },
+    },
+    async (request, reply) => {
+      const { id, creator } = request.params;
+      await sql.begin(async (tx) => {
+        const model = await beginDecision(tx);
+        const tagged = await rows<{ id: number }>(tx`
+          SELECT a.id FROM appearances a JOIN video_tags t ON t.appearance_id = a.id
+          WHERE a.video_id = ${id} AND t.creator_id = ${creator}`);
+        if (tagged.length === 0) throw notFound('tag');
+        for (const appearance of tagged) {
+          if (request.body.state === 'confirmed') {
+            await confirm(tx, appearance.id, creator, userOf(request));
+            await learn(tx, model, creator, appearance.id);
+          } else {
+            await reject(tx, appearance.id, creator, userOf(request));
+          }
+        }
+        const limits = await thresholds(tx, model, config);
+        for (const appearance of tagged) await decide(tx, model, limits, appearance.id);
+        await enqueue(tx, 'decide', creator);
+      });
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.get(
+    '/groups',
+    {
+      schema: { response: { 200: Type.Array(Group) }, summary: 'Unknown people, most seen first' },
+    },
+    async () => groups(sql),
+  );
+
+  for (const [path, condition] of [
+    ['/groups/:id/name', 'group_id'],
+    ['/appearances/:id/name', 'id'],
+  ] as const) {
+    app.post(
+      path,
+      {
+        schema: {
+          params: Id,
+          body: Naming,
+          response: { 200: Id },
+          summary: condition === 'id' ? 'Name somebody in a video' : 'Name an unknown person',
+        },
+      },
+      async (request) =>
+        sql.begin(async (tx) => {
+          const model = await beginDecision(tx);
+          const named = await rows<{ id: number }>(
+            tx`SELECT id FROM appearances WHERE ${tx(condition)} = ${request.params.id} ORDER BY id`,
+          );
+          if (named.length === 0) throw notFound(condition === 'id' ? 'person' : 'group');
+          const creator = await creatorNamed(tx, request.body.name);
+          for (const { id } of named) await confirm(tx, id, creator.id, userOf(request));
+          for (const { id } of named) await learn(tx, model, creator.id, id);
+          await enqueue(tx, 'decide', creator.id);
+          return creator;
+        }),
+    );
+  }
+};
+
+async function beginDecision(sql: Queries): Promise<Model> {
+  await lockDecisions(sql);
+  const model = await currentModel(sql);
+  if (!model) throw new ApiError(503, 'not_ready', 'No face service has been reached yet');
+  return model;
+}
+
+async function reject(sql: Queries, appearance: number, creator: number, user: number) {
+  await sql`
+    UPDATE video_tags SET state = 'rejected', decided_by = ${user}, decided_at = now()
+    WHERE appearance_id = ${appearance} AND creator_id = ${creator}`;
+  await unlearn(sql, creator, appearance);
+}
+
+/** The creator of a name; a new one if nobody has it. */
+export async function creatorNamed(sql: Queries, name: string): Promise<{ id: number }> {
+  await sql`INSERT INTO creators (name) VALUES (${name.trim()}) ON CONFLICT DO NOTHING`;
+  return (await row<{ id: number }>(
+    sql`SELECT id FROM creators WHERE lower(name) = lower(${name.trim()})`,
+  ))!;
+}
+
+function groups(sql: Queries): Promise<Type.Static<typeof Group>[]> {
+  return rows(sql`
+    SELECT g.group_id AS id, sum(g.faces)::integer AS faces,
+      (SELECT json_agg(d.id ORDER BY d.usable DESC, d.quality DESC)
+        FROM appearances a JOIN video_tracks t ON t.appearance_id = a.id
+        JOIN video_face_detections d ON d.track_id = t.id
+        WHERE a.group_id = g.group_id AND d.picture IS NOT NULL) AS pictures,
+      json_agg(json_build_object('appearance_id', g.id, 'video_id', g.video_id, 'video', g.video,
+        'first_ms', g.first_ms, 'suggestion', g.suggestion) ORDER BY g.video_id, g.first_ms) AS appearances
+    FROM (
+      SELECT a.id, a.group_id, a.video_id, v.name AS video, min(t.first_ms) AS first_ms,
+        sum((SELECT count(*) FROM video_face_detections d WHERE d.track_id = t.id)) AS faces,
+        (SELECT tag_json(s) FROM video_tags s
+          WHERE s.appearance_id = a.id AND s.state = 'suggested') AS suggestion
+      FROM appearances a
+      JOIN videos v ON v.id = a.video_id
+      JOIN video_tracks t ON t.appearance_id = a.id
+      WHERE a.group_id IS NOT NULL
+      GROUP BY a.id, v.name
+    ) AS g
+    GROUP BY g.group_id
+    ORDER BY faces DESC, id`);
+}

@@ -1,0 +1,136 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { Context } from '../context.ts';
+import { type Queries, row, rows } from '../database/connect.ts';
+import { notFound } from '../http/errors.ts';
+import { enqueue } from '../jobs/queue.ts';
+import { dropEmptyGroups } from '../recognition/groups.ts';
+import { type PersonRow, peopleOf } from './people.ts';
+import { Id, Video, VideoFaces, VideoWithPeople } from './schemas.ts';
+
+type VideoRow = Type.Static<typeof Video>;
+
+export const videos: FastifyPluginAsyncTypebox<Context> = async (app, { sql, uploads }) => {
+  app.post(
+    '/videos',
+    {
+      schema: {
+        response: { 202: Type.Array(Id) },
+        consumes: ['multipart/form-data'],
+        summary: 'Videos and pictures, to be looked through',
+      },
+    },
+    async (request, reply) => {
+      const received = await uploads.receive(request);
+      const made = await sql.begin(async (tx) => {
+        const ids: { id: number }[] = [];
+        for (const { file, name, bytes } of received) {
+          const video = (await row<{ id: number }>(tx`
+            INSERT INTO videos (file, name, bytes) VALUES (${file}, ${name}, ${bytes}) RETURNING id`))!;
+          await enqueue(tx, 'analyse', video.id);
+          ids.push(video);
+        }
+        return ids;
+      });
+      return reply.code(202).send(made);
+    },
+  );
+
+  app.get(
+    '/videos',
+    { schema: { response: { 200: Type.Array(Video) }, summary: 'All, newest first' } },
+    async () => list(sql),
+  );
+
+  app.get(
+    '/videos/:id',
+    {
+      schema: {
+        params: Id,
+        response: { 200: VideoWithPeople },
+        summary: 'How far it is, and who is seen when',
+      },
+    },
+    async (request) => {
+      const [video] = await list(sql, request.params.id);
+      if (!video) throw notFound('video');
+      const people: PersonRow[] = await peopleOf(sql, video.id);
+      return { ...video, people };
+    },
+  );
+
+  app.get(
+    '/videos/:id/faces',
+    {
+      schema: { params: Id, response: { 200: VideoFaces }, summary: 'Every face: where and when' },
+    },
+    async (request) => {
+      const found = await rows<Type.Static<typeof VideoFaces>[number]>(sql`
+        SELECT d.id, d.frame_ms, d.bbox, t.appearance_id
+        FROM video_face_detections d LEFT JOIN video_tracks t ON t.id = d.track_id
+        WHERE d.video_id = ${request.params.id} ORDER BY d.frame_ms, d.id`);
+      return found.map((face) => ({ ...face, bbox: [...face.bbox] }));
+    },
+  );
+
+  app.get(
+    '/videos/:id/file',
+    { schema: { params: Id, summary: 'The file, by ranges where asked' } },
+    async (request, reply) => {
+      const video = await row<{ file: string; name: string }>(
+        sql`SELECT file, name FROM videos WHERE id = ${request.params.id}`,
+      );
+      if (!video) throw notFound('video');
+      // Never shown as a page of this site, whatever it says it is.
+      reply
+        .header('content-security-policy', 'sandbox')
+        .header('x-content-type-options', 'nosniff');
+      return reply.type(Bun.file(video.name).type).sendFile(video.file, { contentType: false });
+    },
+  );
+
+  app.delete(
+    '/videos/:id',
+    {
+      schema: {
+        params: Id,
+        response: { 204: Type.Null() },
+        summary: 'Delete it and all that is known of it',
+      },
+    },
+    async (request, reply) => {
+      const file = await sql.begin((tx) => remove(tx, request.params.id));
+      if (file === undefined) throw notFound('video');
+      await uploads.remove([file]);
+      return reply.code(204).send(null);
+    },
+  );
+};
+
+/** One video, or all. */
+function list(sql: Queries, id: number | null = null): Promise<VideoRow[]> {
+  return rows<VideoRow>(sql`
+    SELECT v.id, v.name, v.bytes::float8 AS bytes, v.duration_ms, v.analysed_ms, v.frames,
+      v.frames_skipped, v.created_at, j.error,
+      CASE
+        WHEN v.done_at IS NOT NULL THEN 'done'
+        WHEN j.state = 'failed' THEN 'failed'
+        WHEN j.state = 'running' THEN 'analysing'
+        WHEN j.error IS NOT NULL THEN 'waiting'
+        ELSE 'queued'
+      END AS state
+    FROM videos v LEFT JOIN jobs j ON j.kind = 'analyse' AND j.subject = v.id
+    WHERE ${id}::integer IS NULL OR v.id = ${id}
+    ORDER BY v.id DESC`);
+}
+
+async function remove(sql: Queries, id: number): Promise<string | undefined> {
+  await sql`DELETE FROM jobs WHERE kind = 'analyse' AND subject = ${id}`;
+  const video = await row<{ file: string }>(
+    sql`DELETE FROM videos WHERE id = ${id} RETURNING file`,
+  );
+  if (!video) return undefined;
+  await dropEmptyGroups(sql);
+  await enqueue(sql, 'vacuum');
+  return video.file;
+}

@@ -1,0 +1,1 @@
+"""`face-service tune`: the settings that serve most on this machine, by measuring them."""

@@ -1,0 +1,123 @@
+"""The API as a stranger, a clumsy client and a generated one find it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import httpx
+
+from .backend import PASSWORD, Backend
+
+OPEN = {("post", "/api/login"), ("get", "/api/health")}
+
+
+def test_everything_but_login_and_health_wants_a_session(backend: Backend) -> None:
+    document = backend.get("/api/openapi.json")
+    assert document["paths"]
+    with httpx.Client(base_url=backend.http.base_url, timeout=60) as stranger:
+        for path, methods in document["paths"].items():
+            for method in methods:
+                if (method, path) in OPEN:
+                    continue
+                answer = stranger.request(method, re.sub(r"\{\w+\}", "1", path), json={})
+                assert answer.status_code == 401, f"{method} {path}"
+                assert answer.json()["code"] == "unauthorized"
+
+
+def test_a_session_ends(backend: Backend) -> None:
+    with httpx.Client(base_url=backend.http.base_url, timeout=60) as client:
+        login = client.post("/api/login", json={"name": "admin", "password": PASSWORD})
+        assert login.status_code == 200
+        cookie = login.headers["set-cookie"]
+        assert "HttpOnly" in cookie and "SameSite" in cookie
+        assert client.get("/api/session").json() == {"name": "admin"}
+        stolen = {"Cookie": f"session={client.cookies['session']}"}
+        assert client.post("/api/logout").status_code == 204
+        assert client.get("/api/session", headers=stolen).status_code == 401
+
+
+def test_passwords_cannot_be_tried_for_long(backend: Backend) -> None:
+    with httpx.Client(base_url=backend.http.base_url, timeout=60) as client:
+        wrong = {"name": "admin", "password": "wrong"}
+        statuses = [client.post("/api/login", json=wrong).status_code for _ in range(12)]
+    assert statuses[0] == 401 and statuses[-1] == 429
+
+
+def test_errors_have_one_shape(backend: Backend) -> None:
+    post, get = backend.http.post, backend.http.get
+    for answer, status, code in (
+        (get("/api/nothing"), 404, "not_found"),
+        (get("/api/videos/7"), 404, "not_found"),
+        (get("/api/videos/seven"), 400, "invalid_request"),
+        (get("/api/videos/99999999999"), 400, "invalid_request"),
+        (post("/api/creators", json={"name": " "}), 400, "invalid_request"),
+        (post("/api/creators", content=b"{"), 415, "invalid_request"),
+        (post("/api/videos", json={}), 400, "invalid_request"),
+        (post("/api/videos", files={"files": ("empty.mp4", b"")}), 400, "invalid_request"),
+        (post("/api/groups/7/name", json={"name": "x"}), 503, "not_ready"),
+        (post("/api/models/change"), 409, "no_other_model"),
+    ):
+        found = answer.json()
+        assert (answer.status_code, found["code"]) == (status, code), found
+        assert set(found) == {"detail", "code", "request_id"} and len(found["detail"]) > 5
+    assert not any(backend.uploads.iterdir()), "a refused upload is kept"
+
+
+def test_a_name_is_given_once(backend: Backend) -> None:
+    backend.post("/api/creators", json={"name": "Somebody"})
+    again = backend.http.post("/api/creators", json={"name": "somebody "})
+    assert (again.status_code, again.json()["code"]) == (409, "exists")
+    other = backend.post("/api/creators", json={"name": "Somebody else"})["id"]
+    path = f"/api/creators/{other}"
+    assert backend.http.patch(path, json={"name": "SOMEBODY"}).status_code == 409
+    assert backend.http.patch(path, json={"name": "somebody Else"}).status_code == 204
+    assert backend.get(path)["name"] == "somebody Else"
+
+
+def test_a_file_comes_back_by_ranges_and_never_as_a_page(backend: Backend) -> None:
+    page = b"<script>alert(1)</script>"
+    video = backend.post("/api/videos", files={"files": ("page.html", page)})[0]["id"]
+    whole = backend.http.get(f"/api/videos/{video}/file")
+    assert whole.content == page
+    assert whole.headers["content-security-policy"] == "sandbox"
+    part = backend.http.get(f"/api/videos/{video}/file", headers={"Range": "bytes=0-6"})
+    assert (part.status_code, part.content) == (206, b"<script")
+    backend.delete(f"/api/videos/{video}")
+    assert not any(backend.uploads.iterdir())
+
+
+def test_the_database_itself_refuses_zero_vectors_and_rows_of_no_model(backend: Backend) -> None:
+    [[creator]] = backend.query("INSERT INTO creators (name) VALUES ('Nobody') RETURNING id")
+    [[reference]] = backend.query(
+        "INSERT INTO creator_references (creator_id, picture, quality) "
+        f"VALUES ({creator}, '', 1) RETURNING id"
+    )
+    [[model]] = backend.query("""
+        INSERT INTO models (pack, recogniser, precision, state)
+        VALUES ('a', 'b', 'c', 'retired') RETURNING id""")
+    insert = "INSERT INTO creator_face_embeddings VALUES ({0}, {1}, {2}, '[{3}]')"
+    unit, zero = ",".join(["1", *["0"] * 511]), ",".join(["0"] * 512)
+    no_space = backend.refusal(insert.format(model, reference, creator, unit))
+    assert "no partition" in no_space
+    backend.query(f"SELECT create_space({model})")
+    assert "check constraint" in backend.refusal(insert.format(model, reference, creator, zero))
+    backend.query(insert.format(model, reference, creator, unit))
+    [[nearest]] = backend.query(f"SELECT creator_id FROM nearest_creators({model}, '[{unit}]', 2)")
+    assert nearest == creator
+
+
+def test_what_a_killed_backend_left_is_swept_away(backend: Backend) -> None:
+    video = backend.upload(Path(__file__))
+    [kept] = backend.uploads.iterdir()
+    old, young = backend.uploads / "old", backend.uploads / "young"
+    for file in (old, young):
+        file.write_text("a part of an upload")
+    for file in (old, kept):
+        os.utime(file, (0, 0))
+    backend.stop()
+    backend.start()
+    assert {file.name for file in backend.uploads.iterdir()} == {kept.name, "young"}
+    young.unlink()
+    backend.delete(f"/api/videos/{video}")

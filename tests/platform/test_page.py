@@ -1,0 +1,111 @@
+"""The page, in Debian's Chromium, as a person uses it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser.tab import FLAGS
+
+from .backend import PASSWORD, Backend
+from .clips import Scene, write_clip
+from .conftest import Photos
+
+KNOWN, UNKNOWN = "Charlton_Heston", "Christine_Todd_Whitman"
+
+
+@pytest.fixture(scope="module")
+def page(backend: Backend) -> Iterator[Page]:
+    """A tab, logged in; what goes wrong in it fails the test."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no Chromium on this machine: Debian's package is called chromium")
+    expect.set_options(timeout=30_000)
+    wrong: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        tab = browser.new_page(base_url=str(backend.http.base_url))
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("dialog", lambda dialog: dialog.accept())
+        tab.goto("/")
+        tab.get_by_label("Password").fill(PASSWORD)
+        tab.get_by_role("button", name="Log in").press("Enter")
+        expect(tab.get_by_role("heading", name="Videos")).to_be_visible()
+        yield tab
+        browser.close()
+    assert wrong == []
+
+
+def assert_accessible(page: Page) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        result = Axe().run(page)
+        assert result.violations_count == 0, f"{scheme}: {result.generate_report()}"
+
+
+def open_page(page: Page, name: str) -> None:
+    page.get_by_role("link", name=name, exact=True).click()
+
+
+def test_a_new_person_gets_photos(page: Page, photos: Photos) -> None:
+    open_page(page, "People")
+    page.get_by_label("Somebody new").fill(KNOWN)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=KNOWN)).to_be_visible()
+    page.get_by_label("Photos").set_input_files([photos(KNOWN, 0), photos(KNOWN, 1)])
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("img", name=f"{KNOWN}, from a photo")).to_have_count(2)
+    assert_accessible(page)
+
+
+def test_a_video_shows_who_is_seen_when_and_why(page: Page, photos: Photos, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path, [Scene(2, (photos(KNOWN, 2),)), Scene(2, (photos(UNKNOWN, 0),))])
+    open_page(page, "Videos")
+    page.get_by_label("Videos or pictures").set_input_files(clip)
+    page.get_by_role("button", name="Hand in").click()
+    page.get_by_role("link", name=clip.name).click()
+    expect(page.get_by_role("heading", name=KNOWN)).to_be_visible()
+    expect(page.get_by_text("recognised", exact=True)).to_be_visible()
+    expect(page.get_by_text("2 faces in 2 frames.").first).to_be_visible()
+    expect(page.get_by_role("button", name=f"{KNOWN}, from 0:00 to 0:01")).to_be_visible()
+    page.get_by_role("button", name="Somebody unknown, from 0:02 to 0:03").click()
+    assert page.evaluate("document.querySelector('video').currentTime") == pytest.approx(2)
+    page.get_by_role("button", name=f"Confirm {KNOWN}").click()
+    expect(page.get_by_text("confirmed", exact=True)).to_be_visible()
+    assert_accessible(page)
+
+
+def test_somebody_unknown_gets_a_name(page: Page) -> None:
+    open_page(page, "Unknown")
+    expect(page.locator("main li img")).not_to_have_count(0)
+    assert_accessible(page)
+    page.get_by_label("Name").fill(UNKNOWN)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("everybody who was seen has a name")).to_be_visible()
+    open_page(page, "People")
+    page.get_by_role("link", name=UNKNOWN).click()
+    expect(page.get_by_role("img", name=f"{UNKNOWN}, from a video").first).to_be_visible()
+
+
+def test_it_fits_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 700})
+    for name in ("Videos", "Unknown", "People"):
+        open_page(page, name)
+        page.wait_for_function("document.querySelector('[aria-current]')")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 360, f"{name} is {wide} pixels wide"
+
+
+def test_a_person_is_forgotten(page: Page, backend: Backend) -> None:
+    page.set_viewport_size({"width": 1000, "height": 700})
+    open_page(page, "People")
+    page.get_by_role("link", name=KNOWN).click()
+    page.get_by_role("button", name="Forget this person").click()
+    expect(page.get_by_role("heading", name="People")).to_be_visible()
+    expect(page.get_by_role("link", name=KNOWN)).to_have_count(0)
+    assert [creator["name"] for creator in backend.get("/api/creators")] == [UNKNOWN]
