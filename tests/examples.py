@@ -133,6 +133,7 @@ def served(folder: Path, module: str = "face_service.main", **variables: str) ->
         "PYTHONPATH": str(ROOT),
         "INSIGHTFACE_MODEL": "starter",
         "MODEL_CACHE_DIR": str(ROOT / "models"),
+        "DET_GATE": "off",  # or each server would begin to make one
         **variables,
     }
     server = Server(environment, Path(tempfile.mkdtemp(dir=folder)), module)

@@ -33,7 +33,12 @@ from face_service.runtime.providers import CPU, OPENVINO, RuntimeConfig
 from face_service.tools.bench.frames import background
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
+<<<<<<< HEAD
 from face_service.vision.gate_policy import GateMode, GatePolicy, Verdict
+=======
+from face_service.vision.gate import GateMode, GatePolicy, Verdict
+from face_service.vision.known import KnownFace
+>>>>>>> z-serving
 
 from .server import Server
 from .small_gate import COMMAND
@@ -111,6 +116,15 @@ def test_whoever_wants_fainter_faces_is_not_served_by_it(gated: FaceEngine, pict
     assert verdict(gated, EMPTY, Options(min_score=0.49)) == "skipped"
     assert verdict(gated, EMPTY, Options(min_score=0.5)) == "empty"
     assert verdict(gated, picture, Options(min_score=0.9)) == "perhaps"
+
+
+def test_where_a_face_is_known_to_be_the_detector_decides(gated: FaceEngine) -> None:
+    runs: list[object] = []
+    gated.networks[0].observer = runs.append
+    inputs = gated.preprocessor.preprocess(EMPTY)
+    known = [KnownFace(bbox=np.array([0, 0, 99, 99], np.float32))]
+    found = finish(gated.detect(PreparedImage(EMPTY, inputs, Options(), known), StageTimes()))
+    assert (found.verdict, len(runs), len(found.faces)) == ("skipped", len(inputs), 1)
 
 
 def test_between_two_canvases_others_may_run(gated: FaceEngine) -> None:

@@ -18,6 +18,7 @@ from face_service.packs.local import load_folder
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.blob import Image
 from face_service.vision.canvas import allowed_canvases
+from face_service.vision.known import KnownFace
 from face_service.vision.scrfd import CLOSEUP
 from tests import accelerated
 
@@ -81,6 +82,27 @@ def test_the_faces_of_each_image_are_those_it_has_alone(
             assert face.score == pytest.approx(right.score, abs=1e-4)
     assert [len(found.faces) for found in together][4:6] == [0, 0]
     assert sum(len(found.faces) for found in together) > 8
+
+
+def test_known_faces_are_found_among_images_that_are_given_together(
+    engines: tuple[FaceEngine, FaceEngine], images: list[Image]
+) -> None:
+    processor, card = engines
+    photo = images[0]
+    inputs = card.preprocessor.preprocess
+    first, *_, last = processor.analyse_image(photo)
+    at, within = KnownFace(landmarks=first.landmarks), KnownFace(bbox=last.bbox)
+    prepared = [
+        PreparedImage(photo, [], Options(), [at]),
+        PreparedImage(photo, inputs(photo), Options(), [within, at]),
+        PreparedImage(photo, inputs(photo), Options()),
+    ]
+    together = finish(card.detect_together(prepared, StageTimes()))
+    assert [len(found.faces) for found in together] == [1, 2, 4]
+    np.testing.assert_array_equal(together[0].faces[0].landmarks, first.landmarks)
+    boxed, placed = together[1].faces
+    np.testing.assert_allclose(boxed.landmarks, last.landmarks, atol=0.01)
+    np.testing.assert_array_equal(placed.landmarks, first.landmarks)
 
 
 def test_faces_are_described_as_on_the_processor(

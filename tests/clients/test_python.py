@@ -25,6 +25,7 @@ from face_service_client import (
     EmbeddedFace,
     Face,
     FileResult,
+    Gate,
     Group,
     Grouping,
     GroupThresholds,
@@ -163,6 +164,8 @@ def test_models_and_health(connect: Connect, server: Server) -> None:
     assert "buffalo_l" in {pack.name for pack in client.models().known}
     health = client.health()
     assert (health.status, health.model, health.detail) == ("healthy", "starter", None)
+    assert health.gate is not None
+    assert asdict(health.gate) == server.client.get("/health").json()["gate"]
     assert health.recogniser in {file.sha256 for file in loaded.files}
     assert client.ready() is True
 
@@ -197,6 +200,7 @@ def test_many_at_once(server: Server, six_faces: Path) -> None:
 RESULTS = {
     "EmbedResponse": Embedded,
     "EmbeddedFace": EmbeddedFace,
+    "GateOut": Gate,
     "GroupOut": Group,
     "GroupResponse": Grouping,
     "GroupThresholds": GroupThresholds,

@@ -94,6 +94,8 @@ def test_the_schema_names_every_endpoint(server: Server) -> None:
         "/detect/batch",
         "/compare",
         "/extract-embedding",
+        "/embed",
+        "/group",
         "/models",
     } <= set(schema["paths"])
     options = {parameter["name"] for parameter in schema["paths"]["/detect"]["post"]["parameters"]}
@@ -105,5 +107,6 @@ def test_the_schema_names_every_endpoint(server: Server) -> None:
         "attributes",
         "landmarks",
         "quality",
+        "crops",
     }
     assert "422" not in json.dumps(list(schema["paths"]["/detect"]["post"]["responses"]))

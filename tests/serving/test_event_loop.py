@@ -37,9 +37,13 @@ def large_image(request: pytest.FixtureRequest) -> bytes:
 def test_bodies_of_8_mb_do_not_block_the_event_loop(starter: Pack, large_image: bytes) -> None:
     vectors = np.random.default_rng(0).standard_normal((4000, 512), np.float32).tobytes()
     text = base64.b64encode(vectors[:2048]).decode()
+    # With their types, or the client looks for mime.types.
+    part = ("large.png", large_image, "image/png")
+    embeddings = ("embeddings", vectors, "application/octet-stream")
+    described = ("faces", b"[" + b"{}," * 3999 + b"{}]", "application/json")
+    known = ("faces", b'[{"bbox": [0, 0, 300, 300]}]', "application/json")
 
     async def run() -> list[httpx.Response]:
-        part = ("large.png", large_image, "image/png")  # or the client looks for mime.types
         async with in_this_loop(starter) as http:
             with blockbuster_ctx():
                 return [
@@ -52,15 +56,9 @@ def test_bodies_of_8_mb_do_not_block_the_event_loop(starter: Pack, large_image: 
                         "/extract-embedding",
                         json={"image_base64": base64.b64encode(large_image).decode()},
                     ),
-                    await http.post(
-                        "/group",
-                        files={"embeddings": vectors, "faces": b"[" + b"{}," * 3999 + b"{}]"},
-                    ),
+                    await http.post("/group", files={"embeddings": embeddings, "faces": described}),
                     await http.post("/group", json={"faces": [{"embedding": text}] * 2000}),
-                    await http.post(
-                        "/embed",
-                        files={"file": part, "faces": b'[{"bbox": [0, 0, 300, 300]}]'},
-                    ),
+                    await http.post("/embed", files={"file": part, "faces": known}),
                     await http.get("/health"),
                     await http.get("/models"),
                 ]

@@ -181,7 +181,8 @@ class ImagePipeline:
 
         def prepare(image: Checked) -> PreparedImage:
             pixels = decode_checked(image)
-            inputs = preprocessor.preprocess(pixels) if overhead else []
+            detected = known is None or known.detected
+            inputs = preprocessor.preprocess(pixels) if detected else []
             return PreparedImage(pixels, inputs, options, known.faces if known else None)
 
         futures = [self._submit(prepare, image) for image in images]

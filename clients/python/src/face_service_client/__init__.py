@@ -50,6 +50,7 @@ from .results import (
 )
 from .retry import Retry
 from .status import (
+    Gate,
     Health,
     IdentificationPoint,
     Models,
@@ -79,6 +80,7 @@ __all__ = [
     "Face",
     "FaceServiceError",
     "FileResult",
+    "Gate",
     "Group",
     "GroupOptions",
     "GroupThresholds",

@@ -35,6 +35,20 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """The detector gate, which says of most images without a face that they are. mode: DET_GATE.
+    state: `running`, `idle` (it would not pay), `building` or `none`. detail: how it was judged, or
+    why there is none. cost: CPU time of a run as a share of the detector's. empty: share of images
+    without a face lately."""
+
+    mode: str
+    state: str
+    detail: str | None
+    cost: float | None
+    empty: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class PackFile:
     """One network of a pack."""
 
@@ -111,7 +125,8 @@ class Health:
     """Whether faces can be had, and what would compute them.
 
     status: `healthy`, or why not. detail: what went wrong. progress: what is done while it
-    starts. fallback: why the provider that was asked for does not compute.
+    starts. fallback: why the provider that was asked for does not compute. gate: None from a
+    service that has none.
     """
 
     status: str
@@ -127,3 +142,4 @@ class Health:
     progress: str | None = None
     fallback: str | None = None
     runtime: Runtime | None = None
+    gate: Gate | None = None

@@ -28,6 +28,7 @@ from .results import (
     Threshold,
 )
 from .status import (
+    Gate,
     Health,
     IdentificationPoint,
     Models,
@@ -139,7 +140,8 @@ def health(answer: Answer) -> Health:
     """A HealthResponse."""
     raw = answer.json()
     providers, runtime = tuple(raw["onnx_providers"]), _runtime(raw.get("runtime"))
-    return _make(Health, raw, onnx_providers=providers, runtime=runtime)
+    gate = _make(Gate, raw["gate"]) if raw.get("gate") else None
+    return _make(Health, raw, onnx_providers=providers, runtime=runtime, gate=gate)
 
 
 def _common(answer: Answer, raw: Any) -> dict[str, Any]:
