@@ -33,12 +33,8 @@ from face_service.runtime.providers import CPU, OPENVINO, RuntimeConfig
 from face_service.tools.bench.frames import background
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
-<<<<<<< HEAD
 from face_service.vision.gate_policy import GateMode, GatePolicy, Verdict
-=======
-from face_service.vision.gate import GateMode, GatePolicy, Verdict
 from face_service.vision.known import KnownFace
->>>>>>> z-serving
 
 from .server import Server
 from .small_gate import COMMAND
