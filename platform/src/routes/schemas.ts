@@ -8,6 +8,14 @@ const similarity = Type.Number({ description: 'Cosine, -1 to 1' });
 const time = Type.String({ format: 'date-time' });
 
 export const Id = Type.Object({ id });
+/** A part of a list that is ordered by falling ids. */
+export const Page = Type.Object({
+  limit: Type.Integer({ minimum: 1, maximum: 500, default: 50, description: 'Most of them' }),
+  before: Type.Integer({
+    ...{ minimum: 1, maximum: 2 ** 31 - 1, default: 2 ** 31 - 1 },
+    description: 'Only those of smaller ids',
+  }),
+});
 export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' });
 
 export const Login = Type.Object({
