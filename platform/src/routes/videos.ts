@@ -6,7 +6,7 @@ import { notFound } from '../http/errors.ts';
 import { enqueue } from '../jobs/queue.ts';
 import { dropEmptyGroups } from '../recognition/groups.ts';
 import { type PersonRow, peopleOf } from './people.ts';
-import { Id, Page, Video, VideoFaces, VideoWithPeople } from './schemas.ts';
+import { Id, MOST, Page, Video, VideoFaces, VideoWithPeople } from './schemas.ts';
 
 type VideoRow = Type.Static<typeof Video>;
 
@@ -45,7 +45,7 @@ export const videos: FastifyPluginAsyncTypebox<Context> = async (app, { sql, upl
         summary: 'Newest first, in pages: `before` is the last id of the page before',
       },
     },
-    async ({ query: { before, limit } }) => list(sql, 1, before - 1, limit),
+    async ({ query: { before, limit = 50 } }) => list(sql, 1, before ? before - 1 : MOST, limit),
   );
 
   app.get(
