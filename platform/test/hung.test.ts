@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import type { Ffmpeg } from '../src/media/ffmpeg.ts';
 import { frames } from '../src/media/frames.ts';
 import { parse, probe } from '../src/media/probe.ts';
 
+setDefaultTimeout(60_000); // a busy machine starts programs slowly
 const sampling = { intervalMs: 1000, maxSide: 1920, first: 0 };
 const source = parse('Input #0, mov, from x\n Stream #0:0: Video: h264, yuv420p, 640x360, 25 fps');
 let folder: string;
@@ -44,14 +45,14 @@ async function take(ffmpeg: Ffmpeg): Promise<number[]> {
   const times: number[] = [];
   for await (const { ms } of frames(ffmpeg, 'video', source, sampling)) {
     times.push(ms);
-    await sleep(1500); // longer than a frame may take
+    await sleep(1500 * ffmpeg.timeoutSeconds); // longer than a frame may take
   }
   return times;
 }
 
 test('who takes frames slowly is waited for', async () => {
   const program = await standIn(`${showinfo(0)}; ${picture}; ${showinfo(1000)}; ${picture}`);
-  expect(await take({ program, timeoutSeconds: 1 })).toEqual([0, 1000]);
+  expect(await take({ program, timeoutSeconds: 2 })).toEqual([0, 1000]);
 });
 
 test.each([
