@@ -136,5 +136,5 @@ def test_light_and_dark(pages: dict[str, Page], site: Path) -> None:
 
 def test_search_knows_the_pages(site: Path) -> None:
     index = (site / "search" / "search_index.json").read_text()
-    for words in ("Troubleshooting", "Going on", "vector_cosine_ops"):
+    for words in ("Troubleshooting", "Going on", "halfvec_cosine_ops"):
         assert words in index
