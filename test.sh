@@ -21,7 +21,7 @@ check ruff format --check
 check mypy
 check lint-imports
 check shellcheck --external-sources platform.sh run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
-check hadolint Dockerfile Dockerfile.*
+check hadolint Dockerfile Dockerfile.* platform/Dockerfile
 check scripts/audit.sh
 # Two processes: half of what tests do is to wait. A file is run by one of them, in order, and
 # the longest files first, as tests/conftest.py sorts them.

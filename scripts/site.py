@@ -22,6 +22,7 @@ BESIDE = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
+    "platform/README.md": "platform.md",
 }
 """Pages from outside docs/, by their place on the site."""
 DECISIONS = "decisions/index.md"
@@ -54,8 +55,8 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 def move_links(markdown: str, place: str) -> str:
     """Links relative to the file in the repository become relative to its place on the site."""
-    generated = place in {*BESIDE.values(), DECISIONS}
-    here = PurePosixPath() if generated else PurePosixPath("docs", place).parent
+    beside = {DECISIONS: "", **{there: name for name, there in BESIDE.items()}}
+    here = PurePosixPath(beside.get(place, f"docs/{place}")).parent
 
     def moved(link: re.Match[str]) -> str:
         target = posixpath.normpath(here / link[1])

@@ -1,9 +1,12 @@
 """What docker-compose.yml hands to the images, without a Docker engine."""
 
+import re
+import subprocess
 from typing import Any
 
 import pytest
 import yaml
+from scripts.postgres import installation
 
 from face_service.config import Settings
 from face_service.main import SEND_TIMEOUT_S
@@ -14,6 +17,7 @@ from .test_containers import (
     ROOT,
     instructions,
     last,
+    variables,
 )
 
 PACK = "INSIGHTFACE_MODEL=${INSIGHTFACE_MODEL:-buffalo_l}"
@@ -25,7 +29,9 @@ def compose() -> dict[str, Any]:
     return services
 
 
-SERVICES = sorted(compose())
+SERVICES = sorted(name for name in compose() if name.startswith("face-service"))
+PLATFORM = ("platform", "postgres")
+"""The profile of that name, beside the service for the CPU."""
 
 
 def test_compose_says_what_original_md_says() -> None:
@@ -51,7 +57,7 @@ def test_compose_says_what_original_md_says() -> None:
 
 
 def test_every_image_has_a_service_and_a_profile_of_its_name() -> None:
-    found = {service["build"]["dockerfile"]: name for name, service in compose().items()}
+    found = {compose()[name]["build"]["dockerfile"]: name for name in SERVICES}
     assert set(found) == set(DOCKERFILES)
     for dockerfile, name in found.items():
         _, _, accelerator = dockerfile.partition(".")
@@ -89,7 +95,7 @@ def test_compose_hands_over_the_cards() -> None:
         assert any("groupadd --system --gid 992 render" in rest for rest in created)
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, "platform"])
 def test_compose_leaves_the_service_nothing_it_does_not_need(name: str) -> None:
     service = compose()[name]
     assert service["read_only"] is True
@@ -98,6 +104,42 @@ def test_compose_leaves_the_service_nothing_it_does_not_need(name: str) -> None:
     assert service["tmpfs"] == ["/tmp"]
     assert not {"privileged", "cap_add", "user"} & set(service)
     assert 0 < service["pids_limit"] <= 4096
+
+
+def test_the_platform_is_a_profile_beside_the_service() -> None:
+    services = compose()
+    assert set(services) == {*SERVICES, *PLATFORM}
+    for name in PLATFORM:
+        assert services[name]["profiles"] == ["platform"], "`docker compose up` does not start it"
+    volumes = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["volumes"]
+    used = [services[name]["volumes"][0].partition(":")[0] for name in PLATFORM]
+    assert used == list(volumes)
+
+
+def test_compose_gives_the_platform_what_it_expects() -> None:
+    platform = compose()["platform"]
+    dockerfile = platform["build"]["dockerfile"]
+    assert platform["ports"] == [f"3000:{last(dockerfile, 'EXPOSE')}"]
+    assert platform["volumes"] == [f"uploads:{last(dockerfile, 'VOLUME')}"]
+    assert variables(dockerfile)["DATA_DIR"] == last(dockerfile, "VOLUME")
+    assert platform["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    given = dict(setting.split("=", 1) for setting in platform["environment"])
+    assert given["FACE_SERVICE_URL"] == f"http://{SERVICES[0]}:8100"
+    assert given["DATABASE_URL"].endswith("@postgres/postgres")
+    table = (ROOT / "platform" / "README.md").read_text()
+    assert [name for name in given if f"`{name}`" not in table] == []
+
+
+def test_postgres_is_the_one_of_the_tests_and_has_no_port_outside() -> None:
+    postgres = compose()["postgres"]
+    assert "ports" not in postgres
+    installed = installation()
+    control = (installed / "share/postgresql/extension/vector.control").read_text()
+    found = re.search(r"default_version = '([\d.]+)'", control)
+    told = subprocess.run([installed / "bin/postgres", "--version"], capture_output=True, text=True)
+    major = re.search(r"\) (\d+)", told.stdout)
+    assert found and major
+    assert postgres["image"] == f"pgvector/pgvector:{found[1]}-pg{major[1]}-trixie"
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -20,6 +20,7 @@ from tests.wire import settled
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILES = sorted(path.name for path in ROOT.glob("Dockerfile*"))
+PLATFORM = "platform/Dockerfile"
 COMPUTES = {
     "Dockerfile": ("onnxruntime", "CPUExecutionProvider"),
     "Dockerfile.cuda": ("onnxruntime-gpu", "CUDAExecutionProvider"),
@@ -69,7 +70,7 @@ def test_every_image_is_known_here() -> None:
     assert set(DOCKERFILES) == set(COMPUTES)
 
 
-@pytest.mark.parametrize("name", DOCKERFILES)
+@pytest.mark.parametrize("name", [*DOCKERFILES, PLATFORM])
 def test_base_images_are_pinned_by_a_full_tag(name: str) -> None:
     arguments = {}
     for word, rest in instructions(name):
@@ -122,11 +123,11 @@ def test_what_is_written_lies_in_the_volume_and_belongs_to_the_user(name: str) -
     assert made[1] == uid or f"useradd --uid {uid} --create-home {made[1]} " in runs
 
 
-@pytest.mark.parametrize("name", DOCKERFILES)
+@pytest.mark.parametrize("name", [*DOCKERFILES, PLATFORM])
 def test_everything_copied_exists_and_is_sent_to_the_builder(name: str) -> None:
-    sent = {
-        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
-    }
+    ignored = ROOT / f"{name}.dockerignore"
+    ignored = ignored if ignored.is_file() else ROOT / ".dockerignore"
+    sent = {line[1:] for line in ignored.read_text().splitlines() if line[:1] == "!"}
     for word, rest in instructions(name):
         if word == "COPY" and not rest.startswith("--from"):
             *sources, _target = rest.split()
@@ -140,7 +141,7 @@ def test_the_service_is_process_one_and_gets_the_signal(name: str) -> None:
     assert last(name, "STOPSIGNAL") == "SIGTERM"
 
 
-@pytest.mark.parametrize("name", DOCKERFILES)
+@pytest.mark.parametrize("name", [*DOCKERFILES, PLATFORM])
 def test_the_service_is_not_root(name: str) -> None:
     user, _, group = last(name, "USER").partition(":")
     assert int(user) > 0

@@ -17,6 +17,15 @@ FETCHED = {"src", "srcset", "data", "poster", "action", "formaction", "backgroun
 """Attributes that make a browser ask for something, and `href` of a link (not of an anchor)."""
 ELSEWHERE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 IN_STYLE = re.compile(r"(?:url\(|@import)\s*['\"]?\s*(?:[a-z]+:)?//", re.IGNORECASE)
+BESIDE = [
+    "readme",
+    "architecture",
+    "changelog",
+    "contributing",
+    "security",
+    "platform",
+    "decisions",
+]
 NOT_PROSE = {"code", "pre", "script", "style"}
 
 
@@ -75,10 +84,7 @@ def test_every_page_of_the_repository_is_there(pages: dict[str, Page]) -> None:
         str(path.relative_to(ROOT / "docs").with_suffix("") / "index.html")
         for path in (ROOT / "docs").rglob("*.md")
     }
-    beside = {
-        f"{name}/index.html"
-        for name in ("readme", "architecture", "changelog", "contributing", "security", "decisions")
-    }
+    beside = {f"{name}/index.html" for name in BESIDE}
     assert set(pages) == (expected | beside | {"index.html", "404.html"}) - {"index/index.html"}
 
 
@@ -130,5 +136,5 @@ def test_light_and_dark(pages: dict[str, Page], site: Path) -> None:
 
 def test_search_knows_the_pages(site: Path) -> None:
     index = (site / "search" / "search_index.json").read_text()
-    for words in ("Troubleshooting", "Going on", "vector_cosine_ops"):
+    for words in ("Troubleshooting", "Going on", "halfvec_cosine_ops"):
         assert words in index

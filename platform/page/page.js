@@ -5,7 +5,7 @@ import { unknown } from './unknown.js';
 import { video, videos } from './videos.js';
 
 const PAGES = [
-  [/^\/videos$/, videos],
+  [/^\/videos(?:\?before=(\d+))?$/, videos],
   [/^\/videos\/(\d+)$/, video],
   [/^\/unknown$/, unknown],
   [/^\/people$/, people],

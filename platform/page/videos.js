@@ -8,9 +8,14 @@ const STATES = {
   failed: 'failed',
 };
 
-/** All videos, and where to hand in more. */
-export async function videos(_id, show) {
-  const all = await get('/videos');
+/** Videos of one page. */
+const PAGE = 50;
+
+/** Videos, newest first, and where to hand in more. */
+export async function videos(before, show) {
+  // One more says that there are older ones.
+  const found = await get(`/videos?limit=${PAGE + 1}${before ? `&before=${before}` : ''}`);
+  const all = found.slice(0, PAGE);
   const input = h('input', {
     type: 'file',
     name: 'files',
@@ -30,6 +35,10 @@ export async function videos(_id, show) {
     ),
     all.length > 0 ? null : h('p', {}, 'None yet.'),
     h('ul', { class: 'cards' }, all.map(card)),
+    before ? h('p', {}, h('a', { href: '#/videos' }, 'Newest')) : null,
+    found.length > PAGE
+      ? h('p', {}, h('a', { href: `#/videos?before=${all.at(-1).id}` }, 'Older'))
+      : null,
   ];
   return { content: content.filter(Boolean), again: all.some(unfinished) };
 }

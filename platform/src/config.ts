@@ -15,6 +15,8 @@ const Settings = Type.Object({
   /** Where uploads lie. */
   DATA_DIR: Type.String({ default: './data' }),
   FFMPEG: Type.String({ default: 'ffmpeg' }),
+  /** Seconds without a frame after which FFmpeg has hung, and is killed. */
+  FFMPEG_TIMEOUT_S: Type.Number({ default: 120, minimum: 1, maximum: 86_400 }),
   MAX_UPLOAD_MB: Type.Integer({ default: 4096, minimum: 1 }),
   /** One frame of each interval is looked at. */
   FRAME_INTERVAL_MS: Type.Integer({ default: 1000, minimum: 20, maximum: 3_600_000 }),

@@ -20,7 +20,6 @@ from tests.conftest import SHARED
 from tests.samples import BLOCK, ROOT
 from tests.server import Server
 
-from .misbehaving import Misbehaving
 from .workshop import PROJECT, Workshop
 
 RUNTIMES = ("node", "bun")
@@ -50,7 +49,7 @@ def blocks(page: Path, language: str) -> list[tuple[str, str]]:
 PART = (780, 1080)
 """Where other.jpg, 250 pixels wide and high and then made smaller, lies in frame.jpg."""
 CLIENTS = ROOT / "docs" / "clients.md"
-BACKEND = ROOT / "docs" / "backend.md"
+MIGRATION = ROOT / "platform" / "migrations" / "001.do.sql"
 README = ROOT / "README.md"
 SPECIFICATION = SHARED / "spec" / "original.md"
 SCRIPTS = [
@@ -114,14 +113,10 @@ def installed(workshop: Workshop, address: str, tmp_path_factory: pytest.TempPat
     for name in ("@types", "@electric-sql", "undici-types"):
         (folder / "node_modules" / name).symlink_to(PROJECT / "node_modules" / name)
 
-    ((backend, _),) = blocks(BACKEND, "typescript")
     (stored,) = [code for code, output in blocks(CLIENTS, "typescript") if not output]
     files = {
         **{f"script{number}.ts": code for number, (code, _) in enumerate(SCRIPTS)},
-        "backend.ts": f"{backend}export {{ detect }};\n",
         "stored.ts": stored,
-        "uses_backend.ts": USES_BACKEND,
-        "uses_backend_troubled.ts": USES_BACKEND_TROUBLED,
         "uses_stored.ts": USES_STORED,
         "uses_readme.ts": USES_SNIPPET.replace("SNIPPET", snippet(README)),
     }
@@ -175,87 +170,33 @@ def test_the_integration_of_the_first_specification(
     assert run(workshop, runtime, installed, f"uses_{page}", photos) == "29 true\n"
 
 
-USES_BACKEND = """
-import { readFile } from 'node:fs/promises';
-import { detect } from './backend.ts';
-const frame = await detect(new Blob([await readFile('frame.jpg')]));
-const spoilt = await detect(new Blob(['no image']));
-console.log(frame.length, frame[0]?.embedding?.length, spoilt.length);
-"""
-
-
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_the_function_of_the_backends_page(
-    workshop: Workshop, installed: Path, photos: Path, runtime: str
-) -> None:
-    assert run(workshop, runtime, installed, "uses_backend", photos) == "29 512 0\n"
-
-
-USES_BACKEND_TROUBLED = """
-import { detect } from './backend.ts';
-const [address, deadlineMs] = process.argv.slice(2);
-const real = globalThis.fetch;
-globalThis.fetch = (url, init) =>
-  real(String(url).replace('http://localhost:8100', address!), init);
-const found = await detect(new Blob(['frame']), Number(deadlineMs))
-  .then((faces) => `${faces.length} faces`)
-  .catch((error) => error.message);
-console.log(found);
-"""
-
-
-@pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize(
-    ("script", "deadline_ms", "said", "requests"),
-    [
-        pytest.param("busy-again-and-again", 60_000, r"1 faces", 7, id="until it is answered"),
-        pytest.param("always-busy", 4000, r"face service unavailable", 3, id="until a deadline"),
-        pytest.param("busy-for-an-hour", 60_000, r"face service unavailable", 1, id="not longer"),
-        pytest.param("no-key", 60_000, r"face service: .*unauthorized.*", 1, id="no such key"),
-        pytest.param("too-large", 60_000, r"0 faces", 1, id="a frame that never will do"),
-    ],
-)
-def test_the_function_of_the_backends_page_loses_no_frame_to_a_busy_service(
-    workshop: Workshop,
-    installed: Path,
-    photos: Path,
-    misbehaving: Misbehaving,
-    runtime: str,
-    script: str,
-    deadline_ms: int,
-    said: str,
-    requests: int,
-) -> None:
-    url, seen = misbehaving.script(script)
-    program = "uses_backend_troubled"
-    told = run(workshop, runtime, installed, program, photos, url, str(deadline_ms))
-    assert re.fullmatch(said, told.splitlines()[-1]), told
-    if script == "always-busy":  # how often it is asked before a deadline depends on the machine
-        assert len(seen) >= requests
-    else:
-        assert len(seen) == requests
-
-
 USES_STORED = """
 import { readFile } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { FaceServiceClient } from 'face-service-client';
-import { store, whoIs } from './stored.ts';
+import { addReference, whoIs } from './stored.ts';
 
 const client = new FaceServiceClient('http://localhost:8100');
 const db = new PGlite({ extensions: { vector } });
-await db.exec(process.argv[2]!);
-const known = await client.detect(await readFile('frame.jpg'));
-for (const [creator, face] of known.faces.entries()) {
-  await store(db, creator, { ...known, faces: [face] });
+await db.exec(await readFile(process.argv[2]!, 'utf8'));
+const known = await client.detect(await readFile('frame.jpg'), { crops: true });
+const { pack, recogniser, precision } = known.model;
+await db.query(
+  `INSERT INTO models (pack, recogniser, precision, state) VALUES ($1, $2, $3, 'current')`,
+  [pack, recogniser, precision],
+);
+await db.query('SELECT create_space(1)');
+for (const [n, face] of known.faces.entries()) {
+  await db.query('INSERT INTO creators (name) VALUES ($1)', [`face ${n}`]);
+  await addReference(db, 1, n + 1, face);
 }
 const { faces } = await client.detect(await readFile('other.jpg'));
 console.log(JSON.stringify({
   known: known.faces.map(({ bbox }) => bbox),
   bbox: faces[0]!.bbox,
-  found: await whoIs(db, faces[0]!, 0.6),
-  row: (await db.query('SELECT model FROM creator_face_embeddings')).rows[0],
+  found: await whoIs(db, 1, faces[0]!, 0.6),
+  pictures: (await db.query('SELECT picture FROM creator_references')).rows.length,
 }));
 """
 
@@ -263,15 +204,14 @@ console.log(JSON.stringify({
 def test_faces_are_stored_in_a_real_pgvector_and_found_again(
     workshop: Workshop, installed: Path, photos: Path
 ) -> None:
-    """By the functions of the page; the statements alone are run by tests/test_samples.py."""
-    tables, *_ = (code for code, _ in blocks(BACKEND, "sql"))
-    told = json.loads(run(workshop, "bun", installed, "uses_stored", photos, tables))
+    """By the functions of the page, in the schema of the platform."""
+    told = json.loads(run(workshop, "bun", installed, "uses_stored", photos, str(MIGRATION)))
     corner = np.array(told["bbox"][:2]) / 0.9 + PART
     distances = [np.abs(corner - bbox[:2]).max() for bbox in told["known"]]
     ((creator, similarity),) = [row.values() for row in told["found"]]
-    assert creator == int(np.argmin(distances))
+    assert creator == int(np.argmin(distances)) + 1
     assert 0.6 < similarity <= 1
-    assert told["row"]["model"]["pack"] == "starter"
+    assert told["pictures"] == len(told["known"])
 
 
 def test_the_package_holds_the_client_and_nothing_else(installed: Path) -> None:

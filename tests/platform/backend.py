@@ -77,8 +77,6 @@ class Backend:
         """SIGTERM, then the exit status."""
         self.process.terminate()
         return self.process.wait(30)
-        self.process.terminate()
-        return self.process.wait(30)
 
     def close(self) -> None:
         """It is over."""

@@ -52,6 +52,9 @@ def test_errors_have_one_shape(backend: Backend) -> None:
         (get("/api/videos/7"), 404, "not_found"),
         (get("/api/videos/seven"), 400, "invalid_request"),
         (get("/api/videos/99999999999"), 400, "invalid_request"),
+        (get("/api/videos?limit=0"), 400, "invalid_request"),
+        (get("/api/videos?limit=501"), 400, "invalid_request"),
+        (get("/api/videos?before=0"), 400, "invalid_request"),
         (post("/api/creators", json={"name": " "}), 400, "invalid_request"),
         (post("/api/creators", content=b"{"), 415, "invalid_request"),
         (post("/api/videos", json={}), 400, "invalid_request"),
@@ -74,6 +77,28 @@ def test_a_name_is_given_once(backend: Backend) -> None:
     assert backend.http.patch(path, json={"name": "SOMEBODY"}).status_code == 409
     assert backend.http.patch(path, json={"name": "somebody Else"}).status_code == 204
     assert backend.get(path)["name"] == "somebody Else"
+
+
+def test_videos_come_in_pages(backend: Backend) -> None:
+    made = [
+        int(row[0])
+        for row in backend.query("""
+            INSERT INTO videos (name, file, bytes, done_at)
+            SELECT n, 'none', 1, now() FROM generate_series(1, 60) n RETURNING id""")
+    ]
+    newest = made[::-1]
+
+    def ids(**query: int) -> list[int]:
+        return [each["id"] for each in backend.http.get("/api/videos", params=query).json()]
+
+    assert ids() == newest[:50]
+    assert ids(before=newest[49]) == newest[50:60]
+    assert ids(limit=2, before=newest[0]) == newest[1:3]
+    assert ids(limit=500) == newest
+    assert ids(before=newest[-1]) == []
+    document = backend.get("/api/openapi.json")["paths"]["/api/videos"]["get"]
+    assert {each["name"] for each in document["parameters"]} == {"limit", "before"}
+    backend.query("DELETE FROM videos")
 
 
 def test_a_file_comes_back_by_ranges_and_never_as_a_page(backend: Backend) -> None:

@@ -92,6 +92,21 @@ def test_somebody_unknown_gets_a_name(page: Page) -> None:
     expect(page.get_by_role("img", name=f"{UNKNOWN}, from a video").first).to_be_visible()
 
 
+def test_older_videos_are_on_further_pages(page: Page, backend: Backend) -> None:
+    backend.query("""
+        INSERT INTO videos (name, file, bytes, done_at)
+        SELECT 'clip ' || n, 'none', 1, now() FROM generate_series(1, 51) n""")
+    open_page(page, "Videos")
+    expect(page.get_by_role("link", name="clip 51", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="clip 1", exact=True)).to_have_count(0)
+    page.get_by_role("link", name="Older").click()
+    expect(page.get_by_role("link", name="clip 1", exact=True)).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("link", name="Newest").click()
+    expect(page.get_by_role("link", name="clip 51", exact=True)).to_be_visible()
+    backend.query("DELETE FROM videos WHERE file = 'none'")
+
+
 def test_it_fits_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 700})
     for name in ("Videos", "Unknown", "People"):

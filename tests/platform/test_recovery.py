@@ -142,3 +142,36 @@ def test_a_job_is_one_run_s_at_a_time(bun: Path, database_url: str) -> None:
         "before": 0,
         "after": {"n": 1, "jobs": 0},
     }
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_an_ffmpeg_that_hangs_is_killed_and_the_video_tried_again(
+    start_backend: Callable[..., Backend], ffmpeg: str, clip: Path, tmp_path: Path
+) -> None:
+    """The first time that frames are asked of it, a stand-in sleeps; then it is FFmpeg."""
+    stand_in, pid = tmp_path / "ffmpeg", tmp_path / "pid"
+    stand_in.write_text(f"""#!/bin/sh
+        case "$*" in *image2pipe*)
+          [ -e {pid} ] || {{ echo $$ >{pid}; exec sleep 600; }}
+        esac
+        exec {ffmpeg} "$@"
+        """)
+    stand_in.chmod(0o755)
+    backend = start_backend(
+        FRAME_INTERVAL_MS="200", FFMPEG=str(stand_in), FFMPEG_TIMEOUT_S="10", LOG_LEVEL="info"
+    )
+    video = backend.upload(clip)
+    found = backend.until(
+        lambda: (found := backend.get(f"/api/videos/{video}"))["error"] is not None and found
+    )
+    assert (found["state"], found["frames"]) == ("waiting", 0)
+    assert found["error"] == "FFmpeg has hung: it gave nothing for 10 s"
+    backend.until(lambda: has_ended(int(pid.read_text())), 10)
+    assert_whole(backend, video)

@@ -30,12 +30,13 @@ export function analyse(context: Context): Handler {
       SELECT id, file, analysed_ms, done_at IS NOT NULL AS done FROM videos WHERE id = ${job.subject}`);
     if (!video || video.done) return;
     const path = uploads.path(video.file);
-    const source = await probe(config.FFMPEG, path);
+    const ffmpeg = { program: config.FFMPEG, timeoutSeconds: config.FFMPEG_TIMEOUT_S, signal };
+    const source = await probe(ffmpeg, path);
     await sql`UPDATE videos SET duration_ms = ${source.durationMs} WHERE id = ${video.id}`;
     const serving = await useCurrent(sql, services);
     const intervalMs = config.FRAME_INTERVAL_MS;
     const first = video.analysed_ms === null ? 0 : Math.floor(video.analysed_ms / intervalMs) + 1;
-    const taken = frames(config.FFMPEG, path, source, {
+    const taken = frames(ffmpeg, path, source, {
       intervalMs,
       maxSide: config.MAX_FRAME_SIDE,
       first,

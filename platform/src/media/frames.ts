@@ -1,4 +1,5 @@
 import { JobFailed } from '../jobs/worker.ts';
+import { type Ffmpeg, inTime, start } from './ffmpeg.ts';
 import { filters, type Sampling, seekMs } from './filters.ts';
 import { splitJpegs } from './jpegs.ts';
 import { input, type Source } from './probe.ts';
@@ -12,10 +13,11 @@ export interface Frame {
 /**
  * The frames of a file, one an interval, with their true times.
  *
- * FFmpeg decodes no faster than they are taken: its pipe is full. Ending the loop ends FFmpeg.
+ * FFmpeg decodes no faster than they are taken: its pipe is full. Ending the loop ends FFmpeg, and so
+ * does a frame that does not come in time; the time until one is taken does not count.
  */
 export async function* frames(
-  ffmpeg: string,
+  ffmpeg: Ffmpeg,
   file: string,
   source: Source,
   sampling: Sampling,
@@ -24,19 +26,24 @@ export async function* frames(
     if (sampling.first === 0) yield { ms: 0, jpeg: await Bun.file(file).bytes() };
     return;
   }
-  const process = Bun.spawn([ffmpeg, ...command(file, source, sampling)], {
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
+  const process = start(ffmpeg, command(file, source, sampling));
   const report = new Report(process.stderr);
-  try {
-    for await (const jpeg of splitJpegs(process.stdout))
-      yield { ms: await report.nextTime(), jpeg };
+  const pictures = splitJpegs(process.stdout);
+  const next = async (): Promise<Frame | undefined> => {
+    const { value: jpeg } = await pictures.next();
+    if (jpeg) return { ms: await report.nextTime(), jpeg };
     if ((await process.exited) !== 0) throw new JobFailed(`FFmpeg: ${await report.lastWords()}`);
+    return undefined;
+  };
+  try {
+    for (;;) {
+      const frame = await inTime(ffmpeg, next());
+      if (!frame) return;
+      yield frame;
+    }
   } finally {
+    // Its end is not waited for: one that waits for a disk cannot be killed before the disk answers.
     process.kill('SIGKILL');
-    await process.exited;
   }
 }
 

@@ -1,4 +1,5 @@
 import { JobFailed } from '../jobs/worker.ts';
+import { type Ffmpeg, inTime, start } from './ffmpeg.ts';
 
 /** What FFmpeg says of a file's picture. */
 export interface Source {
@@ -28,13 +29,15 @@ export function input(file: string): string[] {
 }
 
 /** Looks at a file's header. Not ffprobe: some packages of FFmpeg do not have it. */
-export async function probe(ffmpeg: string, file: string): Promise<Source> {
-  const process = Bun.spawn([ffmpeg, '-hide_banner', '-nostdin', ...input(file)], {
-    stdin: 'ignore',
-    stdout: 'ignore',
-    stderr: 'pipe',
-  });
-  return parse(await new Response(process.stderr).text());
+export async function probe(ffmpeg: Ffmpeg, file: string): Promise<Source> {
+  const process = start(ffmpeg, ['-hide_banner', '-nostdin', ...input(file)]);
+  try {
+    const said = await inTime(ffmpeg, new Response(process.stderr).text());
+    ffmpeg.signal?.throwIfAborted();
+    return parse(said);
+  } finally {
+    process.kill('SIGKILL');
+  }
 }
 
 /** Reads the lines that FFmpeg prints of its input. */

@@ -3,11 +3,22 @@ import { Type } from 'typebox';
 /** What requests and answers look like; the OpenAPI document is made of them. */
 
 export const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-const id = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
+/** Of PostgreSQL's integer. */
+export const MOST = 2 ** 31 - 1;
+const id = Type.Integer({ minimum: 1, maximum: MOST });
 const similarity = Type.Number({ description: 'Cosine, -1 to 1' });
 const time = Type.String({ format: 'date-time' });
 
 export const Id = Type.Object({ id });
+/** A part of a list that is ordered by falling ids. */
+export const Page = Type.Object({
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 500, description: 'Most of them; 50 if not given' }),
+  ),
+  before: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: MOST, description: 'Only those of smaller ids' }),
+  ),
+});
 export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' });
 
 export const Login = Type.Object({

@@ -6,7 +6,7 @@ import { notFound } from '../http/errors.ts';
 import { enqueue } from '../jobs/queue.ts';
 import { dropEmptyGroups } from '../recognition/groups.ts';
 import { type PersonRow, peopleOf } from './people.ts';
-import { Id, Video, VideoFaces, VideoWithPeople } from './schemas.ts';
+import { Id, MOST, Page, Video, VideoFaces, VideoWithPeople } from './schemas.ts';
 
 type VideoRow = Type.Static<typeof Video>;
 
@@ -38,8 +38,14 @@ export const videos: FastifyPluginAsyncTypebox<Context> = async (app, { sql, upl
 
   app.get(
     '/videos',
-    { schema: { response: { 200: Type.Array(Video) }, summary: 'All, newest first' } },
-    async () => list(sql),
+    {
+      schema: {
+        querystring: Page,
+        response: { 200: Type.Array(Video) },
+        summary: 'Newest first, in pages: `before` is the last id of the page before',
+      },
+    },
+    async ({ query: { before, limit = 50 } }) => list(sql, 1, before ? before - 1 : MOST, limit),
   );
 
   app.get(
@@ -52,7 +58,7 @@ export const videos: FastifyPluginAsyncTypebox<Context> = async (app, { sql, upl
       },
     },
     async (request) => {
-      const [video] = await list(sql, request.params.id);
+      const [video] = await list(sql, request.params.id, request.params.id, 1);
       if (!video) throw notFound('video');
       const people: PersonRow[] = await peopleOf(sql, video.id);
       return { ...video, people };
@@ -107,8 +113,8 @@ export const videos: FastifyPluginAsyncTypebox<Context> = async (app, { sql, upl
   );
 };
 
-/** One video, or all. */
-function list(sql: Queries, id: number | null = null): Promise<VideoRow[]> {
+/** Those from a first to a last id, newest first. */
+function list(sql: Queries, first: number, last: number, limit: number): Promise<VideoRow[]> {
   return rows<VideoRow>(sql`
     SELECT v.id, v.name, v.bytes::float8 AS bytes, v.duration_ms, v.analysed_ms, v.frames,
       v.frames_skipped, v.created_at, j.error,
@@ -120,8 +126,9 @@ function list(sql: Queries, id: number | null = null): Promise<VideoRow[]> {
         ELSE 'queued'
       END AS state
     FROM videos v LEFT JOIN jobs j ON j.kind = 'analyse' AND j.subject = v.id
-    WHERE ${id}::integer IS NULL OR v.id = ${id}
-    ORDER BY v.id DESC`);
+    WHERE v.id BETWEEN ${first} AND ${last}
+    ORDER BY v.id DESC
+    LIMIT ${limit}`);
 }
 
 async function remove(sql: Queries, id: number): Promise<string | undefined> {
