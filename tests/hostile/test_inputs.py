@@ -305,7 +305,8 @@ def test_mutated_images_never_hurt(target: Server) -> None:
             refused(response, 400, 413)
     assert statuses <= {200, 400, 413}
     assert {200, 400} <= statuses, "the mutations are too mild or too wild"
-    assert resident(target, peak=False) - before < 60
+    # What has been freed goes back to the system every ten seconds.
+    settled(lambda: resident(target, peak=False) - before < 60)
 
 
 def test_after_all_that_a_photo_has_its_faces(target: Server, four_faces: Path) -> None:

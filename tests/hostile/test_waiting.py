@@ -166,7 +166,13 @@ def test_of_json_that_waits_the_image_alone_is_in_memory(
     start_server: Callable[..., Server],
 ) -> None:
     """Neither its body nor its text, which are a third larger each."""
-    server = faulty(start_server, STALL_TIMEOUT_S="60", REQUEST_TIMEOUT_S="120", DRAIN_GRACE_S="0")
+    server = faulty(
+        start_server,
+        STALL_TIMEOUT_S="60",
+        REQUEST_TIMEOUT_S="120",
+        DRAIN_GRACE_S="0",
+        WORKERS="1",  # the more there are, the more images are prepared for them
+    )
     size, number = 12_000_000, 8
     image = SMALL + bytes(size - len(SMALL))
     body = json.dumps({"image_base64": base64.b64encode(image).decode()}).encode()
