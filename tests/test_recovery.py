@@ -21,7 +21,11 @@ def faulty(start_server: Callable[..., Server]) -> Iterator[Server]:
     """Its limits leave room for a busy machine: a run of a network takes far less than
     STALL_TIMEOUT_S, a new engine and what waits for it less than REQUEST_TIMEOUT_S."""
     server = start_server(
-        "tests.faulty", STALL_TIMEOUT_S="4", REQUEST_TIMEOUT_S="55", DRAIN_GRACE_S="0"
+        "tests.faulty",
+        STALL_TIMEOUT_S="4",
+        REQUEST_TIMEOUT_S="55",
+        DRAIN_GRACE_S="0",
+        WORKERS="1",  # another would go on meanwhile
     )
     server.wait_until_ready()
     yield server
