@@ -26,6 +26,7 @@ SETTINGS = {
     "STALL_TIMEOUT_S": "600",
     "DRAIN_GRACE_S": "0",
     "MAX_QUEUE": "8",
+    "WORKERS": "1",  # another would answer while an engine hangs
 }
 
 

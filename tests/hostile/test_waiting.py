@@ -48,8 +48,8 @@ def inside(server: Server) -> float:
 
 
 def faulty(start_server: Callable[..., Server], **variables: str) -> Server:
-    """A server whose engine fails as the file `fault` says."""
-    server = start_server("tests.faulty", **variables)
+    """A server whose one engine fails as the file `fault` says."""
+    server = start_server("tests.faulty", **{"WORKERS": "1", **variables})
     server.wait_until_ready()
     return server
 

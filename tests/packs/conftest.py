@@ -152,8 +152,8 @@ class ArchiveServer:
         content = content[: self.breaks.pop(0) if self.breaks else None]
         for position in range(0, len(content), 1 << 14):
             piece = content[position : position + (1 << 14)]
+            request.sent += len(piece)  # before the client has it
             handler.wfile.write(piece)
-            request.sent += len(piece)
             time.sleep(self.chunk_pause)
 
 

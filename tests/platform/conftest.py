@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from face_service.packs.pack import Pack
-from tests.clients.workshop import certificates
+from tests import npm
 from tests.conftest import ROOT
 from tests.server import Server, free_port
 
@@ -28,22 +28,10 @@ PLATFORM = ROOT / "platform"
 @pytest.fixture(scope="session")
 def bun() -> Path:
     """Bun, and what platform/package-lock.json pins beside it."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not on the PATH (Debian package npm)")
-    stamp = PLATFORM / "node_modules" / ".stamp-of-tests"
-    wanted = hashlib.sha256((PLATFORM / "package-lock.json").read_bytes()).hexdigest()
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        command = [npm, "ci", "--no-audit", "--no-fund"]
-        environment = {**os.environ, **certificates()}
-        done = subprocess.run(
-            command, cwd=PLATFORM, env=environment, capture_output=True, text=True
-        )
-        if done.returncode:
-            pytest.skip(f"npm ci in {PLATFORM} failed:\n{done.stderr[-800:]}")
-        stamp.write_text(wanted)
-        # platform.sh has nothing to install either.
-        stamp.with_name(".stamp").write_text(f"{wanted}  -\n")
+    stamp = npm.install(PLATFORM)
+    # platform.sh has nothing to install either.
+    lock = hashlib.sha256((PLATFORM / "package-lock.json").read_bytes()).hexdigest()
+    stamp.with_name(".stamp").write_text(f"{lock}  -\n")
     return PLATFORM / "node_modules" / ".bin" / "bun"
 
 
