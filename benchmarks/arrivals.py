@@ -4,20 +4,19 @@
 
 Both servers get the same frames with one face at the same rates, one after the other. A
 request is timed from the moment it was due, so a server that falls behind shows it.
-Writes benchmarks/results/arrivals.json.
+Writes benchmarks/results/CLASS/arrivals.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import opponents
+from benchmarks import kept, opponents
 from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, HttpServer
 from face_service.runtime.processor import in_words, processor
@@ -73,9 +72,7 @@ def main() -> None:
         for server in servers.values():
             opponents.first_answer(server, images[0], time.monotonic())
         rows = measure(servers, images, arguments.rates, arguments.seconds)
-    out = ROOT / "benchmarks/results/arrivals.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({"faces": 1, "rows": rows}, indent=1) + "\n")
+    kept.write("arrivals", {"faces": 1, "rows": rows})
     by = {(row["subject"], row["rate"]): row for row in rows}
     print(
         "| requests/s arriving | naive, p50 ms | ours | naive, p99 ms | ours "

@@ -4,7 +4,7 @@
         [--clients 1 4 32] [--set PRECISION=bf16] [--python OTHER/bin/python] [--name NAME]
 
 Starts all of them, lets each answer the same frames for some seconds, one after the other,
-round by round, and prints medians and ratios as Markdown; benchmarks/results/NAME.json
+round by round, and prints medians and ratios as Markdown; benchmarks/results/CLASS/NAME.json
 holds every round. The obvious service is ../shared/tools/naive_service.py, the loop
 benchmarks/insightface_loop.py; both run in the environment that scripts/oracle.sh makes,
 and neither can run the starter pack, whose recogniser takes BGR and one face a run.
@@ -13,7 +13,6 @@ and neither can run the starter pack, whose recogniser takes BGR and one face a 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,14 +20,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import opponents, tables
+from benchmarks import kept, opponents, tables
 from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, HttpServer, Round, Subject, median_round
 from face_service.runtime.processor import in_words, processor
 from face_service.tools.bench.load import Plan
 
 FRAMES = 4
-RESULTS = ROOT / "benchmarks/results"
 FEW_ROUNDS = 2
 """Rounds of the cells that only draw a curve."""
 
@@ -72,8 +70,7 @@ class Results:
 
     def write(self, name: str) -> None:
         """To benchmarks/results."""
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{name}.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
+        kept.write(name, asdict(self))
 
 
 class Comparison:

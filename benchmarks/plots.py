@@ -2,13 +2,12 @@
 
     python -m benchmarks.plots      # needs matplotlib, the dependency group `bench`
 
-Imports nothing of the service, so that it runs in an environment of its own;
-benchmarks/run_all.sh makes one.
+Draws those of this class of processors, and imports nothing of the service that needs a package,
+so that it runs in an environment of its own; benchmarks/run_all.sh makes one.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
+from benchmarks.kept import read
+
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks/results"
 IMAGES = ROOT / "docs/images"
 NAMES = {"ours": "this service", "naive": "the obvious service", "loop": "insightface in a loop"}
 STYLES = {
@@ -27,12 +27,6 @@ STYLES = {
     "loop": {"color": "#6b7280", "marker": "^", "linewidth": 1.5, "linestyle": "--"},
 }
 Row = dict[str, Any]
-
-
-def read(name: str) -> dict[str, Any]:
-    """A file of results."""
-    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
-    return content
 
 
 def figure(title: str, x: str, y: str) -> tuple[Any, Any]:

@@ -1,14 +1,17 @@
-"""Puts benchmarks/results/NAME.md between `<!-- NAME -->` and `<!-- /NAME -->` of the docs.
+"""Puts benchmarks/results/CLASS/NAME.md between `<!-- NAME -->` and `<!-- /NAME -->` of the docs.
 
     .venv/bin/python -m benchmarks.publish
 
-So no figure is typed: what the commands printed is what the pages say.
+So no figure is typed: what the commands printed is what the pages say, on each class of processors
+one after the other.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+from benchmarks.kept import printed
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -19,10 +22,8 @@ PLACE = re.compile(r"(<!-- (?P<name>[\w-]+) -->\n).*?(<!-- /(?P=name) -->)", re.
 
 def fill(place: re.Match[str]) -> str:
     """The place with the newest results in it; as it was if there are none."""
-    results = ROOT / "benchmarks/results" / f"{place['name']}.md"
-    if not results.exists():
-        return place[0]
-    return f"{place[1]}{results.read_text().strip()}\n{place[3]}"
+    results = "\n\n".join(printed(place["name"]))
+    return f"{place[1]}{results}\n{place[3]}" if results else place[0]
 
 
 def main() -> None:

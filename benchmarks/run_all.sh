@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every table and plot of docs/performance-measured.md and docs/quality-measured.md, in order: benchmarks/run_all.sh
-# It takes the better part of an hour on two cores; the last line says how long it took.
+# It takes the better part of an hour on two cores; the last line says how long it took. Some only, by the names below:
+# benchmarks/run_all.sh limit arrivals. What was printed lies in benchmarks/results/CLASS, CLASS being the processor's.
 # Needs ./test.sh to have run once (.venv, .oracle, the stand-in pack), scripts/openvino.sh for the
 # tables of OpenVINO, and a machine that does nothing else.
 set -euo pipefail
@@ -10,14 +11,17 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 runner=${BENCH_PYTHON:-.venv/bin/python}
 export PYTHONPATH=src:.
 
+wanted=" $* "
+commit=$(git rev-parse --short HEAD)
 # step NAME MODULE [ARGUMENT...]: what the module prints goes to the screen and to NAME.md.
 step() {
   local name=$1
   shift
+  [[ $wanted == "  " || $wanted == *" $name "* ]] || return 0
   printf '\n## python -m %s\n\n' "$*"
-  "$runner" -m "$@" | tee "$results/$name.md"
+  "$runner" -m "$@" | sed "1s/\.\$/, commit $commit./" | tee "$results/$name.md"
 }
-results=benchmarks/results
+results=$("$runner" -c 'from benchmarks import kept; print(kept.HERE)')
 mkdir -p "$results"
 started=$SECONDS
 step compare-standin benchmarks.compare --seconds 2
@@ -37,6 +41,10 @@ step mixed benchmarks.mixed
 step canvas_agreement benchmarks.studies.canvas_agreement --frames 500
 step closeup benchmarks.studies.closeup --photos 60
 step quality benchmarks.studies.quality
+if (($#)); then
+  "$runner" -m benchmarks.publish
+  exit
+fi
 
 # matplotlib, in a folder that is gone afterwards.
 find_python
@@ -48,8 +56,8 @@ mapfile -t needs < <("$python" -c 'import tomllib; print(*tomllib.load(open("pyp
 "$uv" run --quiet --no-project --python "$python" --with mediapipe==0.10.21 \
   python benchmarks/studies/mediapipe_meshes.py "$scratch/meshes.npz"
 step pose benchmarks.studies.pose --meshes "$scratch/meshes.npz"
-PYTHONPATH=$scratch:. "$python" -m benchmarks.plots
-PYTHONPATH=$scratch:. "$python" -m benchmarks.studies.quality_plots
+PYTHONPATH=$scratch:src:. "$python" -m benchmarks.plots
+PYTHONPATH=$scratch:src:. "$python" -m benchmarks.studies.quality_plots
 
 "$python" -m benchmarks.publish
 echo "All done in $(((SECONDS - started) / 60)) minutes; docs/performance-measured.md and docs/quality-measured.md have the tables."

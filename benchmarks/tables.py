@@ -1,6 +1,6 @@
 """The results of benchmarks.compare as Markdown.
 
-.venv/bin/python -m benchmarks.tables benchmarks/results/compare-standin.json
+.venv/bin/python -m benchmarks.tables benchmarks/results/CLASS/compare-standin.json
 """
 
 from __future__ import annotations

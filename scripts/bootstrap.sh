@@ -5,6 +5,9 @@
 # uv brings certificates of its own; behind a company's proxy only the machine's are right. pip and
 # curl use those.
 export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
+# Before any import of ONNX Runtime, insightface's and the tools' too: nothing leaves the machine, nothing is
+# written to the home (SECURITY.md).
+export ORT_DISABLE_TELEMETRY=1
 
 # find_python: sets $python, a Python 3.11 or newer. $PYTHON decides where it is set; else an
 # environment that stands keeps the Python it has.

@@ -29,10 +29,14 @@ def test_a_table_of_figures_names_the_processor(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "results", sorted(ROOT.glob("benchmarks/results/*.md")), ids=lambda f: f.name
+    "results",
+    sorted(ROOT.glob("benchmarks/results/*/*.md")),
+    ids=lambda f: f"{f.parent.name}-{f.stem}",
 )
 def test_results_name_it_first(results: Path) -> None:
-    assert NAMED.match(results.read_text())
+    line = results.read_text().partition("\n")[0]
+    assert NAMED.match(line)
+    assert f"`{results.parent.name}`" in line
 
 
 @pytest.mark.parametrize("page", publish.PAGES, ids=lambda page: page.stem)

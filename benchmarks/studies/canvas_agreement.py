@@ -11,16 +11,14 @@ same every time.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.frames import ROOT
+from benchmarks import kept
 from benchmarks.studies.scenes import (
     DETECTORS,
     SQUARE,
@@ -245,18 +243,13 @@ def main() -> None:
             f"middle, {np.percentile(shifts, 99):.3f} at the 99th percentile; median time on a "
             f"frame {square:.0f} ms square, {rectangle:.0f} ms rectangle"
         )
-    out = ROOT / "benchmarks/results" / f"canvas_agreement{'_closeup' * bool(closeup)}.json"
-    write(out, tallies)
-
-
-def write(path: Path, tallies: dict[str, Tally]) -> None:
-    """The counts and differences as JSON."""
-    path.parent.mkdir(exist_ok=True)
-    content = {
-        name: {"counts": dict(tally.counts), "differences": tally.differences}
-        for name, tally in tallies.items()
-    }
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    kept.write(
+        f"canvas_agreement{'_closeup' * bool(closeup)}",
+        {
+            name: {"counts": dict(tally.counts), "differences": tally.differences}
+            for name, tally in tallies.items()
+        },
+    )
 
 
 if __name__ == "__main__":

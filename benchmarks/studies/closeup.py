@@ -10,7 +10,6 @@ Photos of ../shared/faces are grown until the face has a given share of the heig
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import defaultdict
 from dataclasses import replace
@@ -18,7 +17,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from benchmarks.frames import ROOT
+from benchmarks import kept
 from benchmarks.studies.scenes import (
     DETECTORS,
     SQUARE,
@@ -100,9 +99,7 @@ def main() -> None:
             f"\n{name}: {full:.1f} ms on the canvas, {small:.1f} ms on the close-up, median: "
             f"{small / full:.0%} more"
         )
-    out = ROOT / "benchmarks/results/closeup.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({"photos": len(heads), "rows": table}, indent=1) + "\n")
+    kept.write("closeup", {"photos": len(heads), "rows": table})
 
 
 if __name__ == "__main__":

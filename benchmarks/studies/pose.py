@@ -8,7 +8,7 @@ Four measures: the method alone on projected model heads whose landmarks are jit
 shape is not the mean; photos of ../shared/faces rotated in the plane, and mirrored, which needs no
 reference; the same photos against MediaPipe's Face Mesh; and photos draped over that mesh and
 turned (turn.py), which are compared with the unturned as well. Writes
-benchmarks/results/pose.json.
+benchmarks/results/CLASS/pose.json.
 """
 
 from __future__ import annotations

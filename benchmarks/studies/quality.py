@@ -5,7 +5,7 @@
 Two recognisers, EdgeFace of ../shared/models and that of the starter pack, look at the faces that
 det_2.5g finds on photos of ../shared/faces spoilt by degrade.py. First the curves: the similarity
 of a spoilt photo to the same photo as it was, against each signal. Then what refusing the unusable
-does to verification, refusal.py. Writes benchmarks/results/quality.json.
+does to verification, refusal.py. Writes benchmarks/results/CLASS/quality.json.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.frames import ROOT
+from benchmarks import kept
 from benchmarks.studies.degrade import WAYS
 from benchmarks.studies.eyes import PHOTOS, THRESHOLDS, Eyes, Seen
 from benchmarks.studies.refusal import print_refusal, refusal
@@ -208,7 +208,7 @@ def main() -> None:
 def write(name: str, content: dict[str, Any]) -> None:
     """A file of results, its numbers to four places."""
     rounded = json.loads(json.dumps(content), parse_float=lambda text: round(float(text), 4))
-    (ROOT / f"benchmarks/results/{name}.json").write_text(json.dumps(rounded) + "\n")
+    kept.write(name, rounded, indent=None)
 
 
 if __name__ == "__main__":

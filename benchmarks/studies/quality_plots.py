@@ -1,4 +1,4 @@
-"""docs/images/quality-*.svg from benchmarks/results/quality.json and pose.json.
+"""docs/images/quality-*.svg from benchmarks/results/CLASS/quality.json and pose.json.
 
     python -m benchmarks.studies.quality_plots      # needs matplotlib, the dependency group `bench`
 
@@ -13,7 +13,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from benchmarks.plots import IMAGES, read
+from benchmarks.kept import read
+from benchmarks.plots import IMAGES
 
 COLORS = {"edgeface": "#0b6e4f", "starter": "#c2410c"}
 UNITS = {"size": "size, pixels", "roll": "roll either way, degrees"}
