@@ -123,7 +123,9 @@ def test_the_service_still_answers_as_the_examples_say(server: Server, tmp_path:
 
 def assert_alike(answer: Any, recorded: Any, where: str) -> None:
     """Equal but for times, ids, and the digits in which processors differ."""
-    if isinstance(recorded, dict):
+    if " processor " in where:  # of the machine that it runs on
+        assert isinstance(answer, type(recorded)), where
+    elif isinstance(recorded, dict):
         assert set(answer) == set(recorded), where
         for name in set(recorded) - CHANGING:
             assert_alike(answer[name], recorded[name], f"{where} {name}")

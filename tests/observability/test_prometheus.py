@@ -238,12 +238,14 @@ def wait_for_scrapes(client: httpx.Client, service: Server, photo: bytes) -> Non
         service.client.post("/detect", files={"file": photo}, headers=headers)
         try:
             seen = query(client, 'rate(face_service_requests_total{endpoint="/detect"}[10s])')
-        except httpx.TransportError:
+        except httpx.HTTPError:  # not there yet, or not ready
             time.sleep(0.2)
 
 
 def query(client: httpx.Client, expression: str) -> list[Any]:
-    answer = client.get("/query", params={"query": expression}).json()
+    answered = client.get("/query", params={"query": expression})
+    answered.raise_for_status()
+    answer = answered.json()
     assert answer["status"] == "success", f"{expression}: {answer}"
     result: list[Any] = answer["data"]["result"]
     return result
