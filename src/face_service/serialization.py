@@ -11,11 +11,11 @@ import pybase64
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import RequestError
-from face_service.face_engine import Face
+from face_service.face_engine import Embedding, Face
 from face_service.schemas import DetectOptions, EmbeddingFormat, ThresholdOut
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Pair
-from face_service.vision.filtering import clip
+from face_service.vision.boxes import clip
 
 
 def render(
@@ -203,4 +203,9 @@ def render_embedding(face: Face, form: EmbeddingFormat) -> object:
         return None
     if form == "float":
         return face.embedding
-    return pybase64.b64encode_as_string(face.embedding.astype(np.dtype("<f4")).tobytes())
+    return as_base64(face.embedding)
+
+
+def as_base64(vector: Embedding) -> str:
+    """Base64 of little-endian float32."""
+    return pybase64.b64encode_as_string(vector.astype(np.dtype("<f4")).tobytes())

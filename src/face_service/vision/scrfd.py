@@ -245,8 +245,3 @@ def suppress(candidates: Detections) -> Detections:
         overlap = np.maximum(0.0, width) * np.maximum(0.0, height)
         order = rest[overlap / (areas[best] + areas[rest] - overlap) <= IOU_THRESHOLD]
     return candidates.take(np.array(keep, np.intp))
-
-
-def clip(bboxes: Floats, width: int, height: int) -> Floats:
-    """Boxes float32 [..., 4] cut off at the edges of an image of `width`×`height`."""
-    return np.clip(bboxes, 0, np.array([width, height, width, height], np.float32))
