@@ -268,7 +268,18 @@ def test_where_it_does_not_load_the_engine_computes_without(
     assert len(plain.analyse_image(picture)) == 4
 
 
+WRITES_NO_FACTS = (
+    "import json, pathlib, sys; request = json.loads(sys.stdin.readline()); "
+    "pathlib.Path(request['folder'], 'gate.json').write_text('{}')"
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"), [("raise SystemExit('oh')", "oh"), (WRITES_NO_FACTS, "GateFacts")]
+)
 def test_where_it_cannot_be_made_the_reason_is_said(
+    program: str,
+    reason: str,
     plain: FaceEngine,
     starter: Pack,
     config: RuntimeConfig,
@@ -276,14 +287,14 @@ def test_where_it_cannot_be_made_the_reason_is_said(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(gates, "COMMAND", (sys.executable, "-c", "raise SystemExit('oh')"))
+    monkeypatch.setattr(gates, "COMMAND", (sys.executable, "-c", program))
     supply = supplied(plain, starter, replace(config, cache=tmp_path / "here"), "auto")
     assert supply.status.state == "building"
     with caplog.at_level("INFO"):
         supply.make(lambda: [plain])
     assert (supply.status.state, plain.gate) == ("none", None)
-    assert supply.status.detail == "it could not be made: oh"
-    assert "No detector gate: it could not be made: oh" in caplog.text
+    assert str(supply.status.detail).startswith(f"it could not be made: {reason}")
+    assert f"No detector gate: it could not be made: {reason}" in caplog.text
 
 
 def wait_for(running: Server, state: str) -> dict[str, object]:

@@ -155,12 +155,12 @@ class GateSupply:
             return
         try:
             facts = make_gate(pack, self._canvases, self._config)
-        except (OSError, RuntimeError) as error:
-            self._wanted = None
+        except Exception as error:  # whatever it is: the engines compute without
             self._say_none(f"it could not be made: {error}")
-            return
-        self._wanted = None
-        self._try_attach(engines(), pack, facts)
+        else:
+            self._try_attach(engines(), pack, facts)
+        finally:
+            self._wanted = None
 
     def _say_none(self, why: str) -> None:
         self._detail = why
