@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import pybase64
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from face_service.errors import InvalidRequest, RequestError
 from face_service.face_engine import Face, Options
@@ -20,14 +20,8 @@ from face_service.routes.bodies import decode_base64, read_body, with_fields
 from face_service.routes.deps import Configured, Record, Service, media_type
 from face_service.routes.detect import ERRORS, FILE, record_results, serialise
 from face_service.routes.forms import read_form_with_json
-from face_service.routes.json_bodies import parsed, refuse_excess
-from face_service.schemas import explain
-from face_service.schemas.embedding import (
-    EmbedOptions,
-    EmbedRequest,
-    EmbedResponse,
-    KnownFaceIn,
-)
+from face_service.routes.json_bodies import parsed, refuse_excess, validated
+from face_service.schemas.embedding import EmbedOptions, EmbedRequest, EmbedResponse, KnownFaceIn
 from face_service.schemas.inline import inline_schema
 from face_service.serialization import render_embedding, render_model, to_json
 from face_service.serving.answers import Answer, ImageAnalysis
@@ -41,6 +35,7 @@ NUMBERS = 20
 """Commas, and brackets, that a known face needs at most."""
 ALIGNED = Known((KnownFace(ARCFACE_TEMPLATE),), side=ARCFACE_SIZE)
 """The face of an aligned crop is where alignment puts it: it is embedded as it is."""
+REQUEST = TypeAdapter(EmbedRequest)
 FACES = TypeAdapter(list[KnownFaceIn])
 
 BODY: dict[str, Any] = {
@@ -163,10 +158,7 @@ async def read_given(request: Request, most: int) -> tuple[Callable[[], Given], 
 def given_as_file(name: str | None, image: bytes, text: bytes, most: int) -> Given:
     """An image and the JSON of its faces. Raises InvalidRequest."""
     refuse_excess(text, NUMBERS * most, most)
-    try:
-        faces = FACES.validate_python(parsed(text))
-    except ValidationError as error:
-        raise InvalidRequest(f"faces: {explain(error.errors(include_input=False))}") from error
+    faces = validated(FACES, parsed(text), "faces: ")
     refuse_count(len(faces), most)
     return Given([image], [name], faces)
 
@@ -174,10 +166,7 @@ def given_as_file(name: str | None, image: bytes, text: bytes, most: int) -> Giv
 def given_as_json(body: bytes, most: int) -> Given:
     """Crops, or an image and its faces. Raises InvalidRequest."""
     refuse_excess(body, NUMBERS * most, most)
-    try:
-        request = EmbedRequest.model_validate(parsed(body))
-    except ValidationError as error:
-        raise InvalidRequest(explain(error.errors(include_input=False))) from error
+    request = validated(REQUEST, parsed(body))
     options = request.model_dump(include=set(EmbedOptions.model_fields), exclude_unset=True)
     refuse_count(len(request.crops_base64 or request.faces or ()), most)
     if request.crops_base64 is not None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from face_service.errors import InvalidRequest
+from face_service.schemas import explain
+
+T = TypeVar("T")
 
 BRACKETS = 8
 """Arrays that a face needs at most: its landmarks are six."""
@@ -28,3 +34,12 @@ def parsed(body: bytes) -> object:
         return from_json(body)
     except ValueError as error:
         raise InvalidRequest(f"Invalid JSON: {error}") from error
+
+
+def validated(kind: TypeAdapter[T], value: object, prefix: str = "") -> T:
+    """A value of JSON as what `kind` describes. Raises InvalidRequest, whose sentence begins with
+    `prefix`."""
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        raise InvalidRequest(prefix + explain(error.errors(include_input=False))) from error

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from face_service.schemas.errors import ErrorResponse
-from face_service.schemas.results import ModelUsed
+from face_service.schemas.results import Box, Coordinate, ModelUsed
 
-FAR = 1e6
-"""Most pixels that a coordinate may be from the origin."""
-Coordinate = Annotated[float, Field(ge=-FAR, le=FAR)]
 XY = tuple[Coordinate, Coordinate]
 
 
@@ -36,7 +33,7 @@ class KnownFaceIn(BaseModel):
     landmarks: tuple[XY, XY, XY, XY, XY] | None = Field(
         None, description="Left eye, right eye, nose, mouth left, mouth right, as /detect has them."
     )
-    bbox: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = Field(
+    bbox: Box | None = Field(
         None, description="[x1, y1, x2, y2]: the detector finds the landmarks."
     )
 

@@ -211,7 +211,6 @@ class ImagePipeline:
             allowance,
             on_suspended=partial(call_on_loop, loop, partial(self._suspend, reservation)),
         )
-
         if not entry.images:
             return [as_request_error(error) for error in decoded], 0.0
         reservation.keep_until(entry.future)
