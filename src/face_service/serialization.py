@@ -90,12 +90,7 @@ def comparison_fields(
     info = analyses[0].info
     return {
         **{
-            name: {
-                "faces": render_faces(analysis, options),
-                "faces_omitted": analysis.faces_omitted,
-                "image_width": analysis.width,
-                "image_height": analysis.height,
-            }
+            name: render_image(analysis, options)
             for name, analysis in zip("ab", analyses, strict=True)
         },
         "pairs": [render_pair(pair) for pair in found.pairs],
@@ -130,12 +125,16 @@ def render_result(
             "image_height": None,
             "error": answer.body(request_id),
         }
+    return {**render_image(answer, options), "error": None}
+
+
+def render_image(analysis: ImageAnalysis, options: DetectOptions) -> dict[str, Any]:
+    """A ComparedImage: the faces of an image, and its size."""
     return {
-        "faces": render_faces(answer, options),
-        "faces_omitted": answer.faces_omitted,
-        "image_width": answer.width,
-        "image_height": answer.height,
-        "error": None,
+        "faces": render_faces(analysis, options),
+        "faces_omitted": analysis.faces_omitted,
+        "image_width": analysis.width,
+        "image_height": analysis.height,
     }
 
 
