@@ -21,7 +21,8 @@ import simplejpeg
 
 from benchmarks.frames import SHARED, frame
 from face_service.packs.pack import sha256_of
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.alignment import align_face

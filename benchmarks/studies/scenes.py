@@ -10,7 +10,8 @@ import cv2
 
 from benchmarks.frames import SHARED
 from face_service.packs.pack import sha256_of
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.evaluation import main_face
 from face_service.tools.quantization.frames import Box, Head, head_at

@@ -16,7 +16,8 @@ from face_service.packs.pack import Pack
 from face_service.runtime.child_folder import discard, fill_once, is_complete
 from face_service.runtime.child_process import python_module
 from face_service.runtime.mapped import build_key
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.gate import Gate
 from face_service.vision.gate_policy import GateMode, GatePolicy, GateStatus

@@ -25,8 +25,9 @@ from face_service.engine_factory.gates import FACTS, NETWORK, GateFacts
 from face_service.errors import InvalidRequest
 from face_service.packs.pack import sha256_of
 from face_service.runtime.child_folder import fill_as_asked
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
 from face_service.runtime.pixel_input import Normalization
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.photos import photos_in, read_photo
 from face_service.tools.quantization.calibration import MIN_CROPS, spread
