@@ -53,7 +53,11 @@ class Plan(NamedTuple):
 
 
 def plan_network(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -> Plan:
-    """How `provider` computes a network; raises as `load_networks`."""
+    """How `provider` computes a network.
+
+    Raises ProviderError where its file in fp16 cannot be made, ValueError where its input is not
+    [n, 3, height, width].
+    """
     graph_input = read_input(spec.path)
     if graph_input.shape is None or len(graph_input.shape) != 4:
         raise ValueError(f"{spec.path.name}: its input is not [n, 3, height, width]")
