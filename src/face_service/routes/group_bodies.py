@@ -53,7 +53,7 @@ def faces_of_bytes(
         )
     refuse_many(count, limit)
     vectors = np.frombuffer(embeddings, np.dtype("<f4")).reshape(count, dimension)
-    seen: Sequence[SeenFace] = [NOTHING_KNOWN] * count
+    seen = [NOTHING_KNOWN] * count
     if described is not None:
         refuse_excess(described, FIELDS * limit, limit)
         seen = validated(SEEN, parsed(described), "faces: ")

@@ -19,7 +19,10 @@ def iou(box: Boxes, others: Boxes) -> NDArray[np.float32]:
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     shared = area(np.concatenate([low, high], axis=1))
     union = area(box) + area(others) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    ratio: NDArray[np.float32] = np.divide(
+        shared, union, out=np.zeros_like(shared), where=union > 0
+    )
+    return ratio
 
 
 def area(boxes: Boxes) -> NDArray[np.float32]:
