@@ -126,9 +126,8 @@ class Network:
     def run_batched(self, blob: Input) -> list[Floats]:
         """`run` for any number of rows, in runs that the policy and the graph allow.
 
-        blob: n at least 1. Where a run is filled up it is with
-        zeros, whose outputs are dropped. A run for which memory does not suffice is repeated once
-        in halves; OutOfMemory if that fails, too.
+        blob: at least one row. A run is filled up with zeros, whose outputs are dropped. One for
+        which memory does not suffice is repeated once in halves; OutOfMemory if that fails, too.
 
         On a CPU, runs that are enough for most of its threads are made at once, each on one: two
         threads need more than half the time of one.
