@@ -324,7 +324,7 @@ def test_a_first_start_makes_it_behind_the_answers(
     assert len(expected) == 4
     assert wait_for(running, "idle")["mode"] == "auto"
     small = cv2.imencode(".jpg", cv2.resize(EMPTY, (320, 180)))[1].tobytes()
-    for _ in range(60):
+    for _ in range(200):  # 74 where a run costs 0.85 of a detection, as on avx2
         assert faces(small) == []
         if running.client.get("/health").json()["gate"]["state"] == "running":
             break
