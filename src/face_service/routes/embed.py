@@ -150,7 +150,7 @@ async def read_given(request: Request, most: int) -> tuple[Callable[[], Given], 
 def given_as_file(name: str | None, image: bytes, text: bytes, most: int) -> Given:
     """An image and the JSON of its faces. Raises InvalidRequest."""
     refuse_excess(text, NUMBERS * most, most)
-    faces = validated(FACES, parsed(text), "faces: ")
+    faces = validated(FACES, parsed(text), "faces")
     refuse_count(len(faces), most)
     return Given([image], [name], faces)
 

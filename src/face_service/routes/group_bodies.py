@@ -56,7 +56,7 @@ def faces_of_bytes(
     seen = [NOTHING_KNOWN] * count
     if described is not None:
         refuse_excess(described, FIELDS * limit, limit)
-        seen = validated(SEEN, parsed(described), "faces: ")
+        seen = validated(SEEN, parsed(described), "faces")
     if len(seen) != count:
         raise InvalidRequest(f"faces: describes {len(seen)} faces, there are {count} embeddings")
     return as_faces(vectors, seen), seen, {}

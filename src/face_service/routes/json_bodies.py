@@ -36,10 +36,11 @@ def parsed(body: bytes) -> object:
         raise InvalidRequest(f"Invalid JSON: {error}") from error
 
 
-def validated(kind: TypeAdapter[T], value: object, prefix: str = "") -> T:
-    """A value of JSON as what `kind` describes. Raises InvalidRequest, whose sentence begins with
-    `prefix`."""
+def validated(kind: TypeAdapter[T], value: object, *at: str) -> T:
+    """A value of JSON as what `kind` describes. at: the names under which it was sent. Raises
+    InvalidRequest, which says where in it what is wrong: `faces.0.bbox: …`."""
     try:
         return kind.validate_python(value)
     except ValidationError as error:
-        raise InvalidRequest(prefix + explain(error.errors(include_input=False))) from error
+        found = [{**one, "loc": (*at, *one["loc"])} for one in error.errors(include_input=False)]
+        raise InvalidRequest(explain(found)) from error
