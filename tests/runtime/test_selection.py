@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from face_service.errors import ProviderError
+from face_service.runtime.processor import Processor
 from face_service.runtime.providers import AUTO, AUTO_ORDER, CPU, OPENVINO, PROVIDERS, Precision
 from face_service.runtime.selection import choose_providers, log_selection
 
@@ -70,7 +71,10 @@ def test_only_what_was_to_be_tried_before_is_missed(
     offered: tuple[str, ...],
     computing: str,
     missed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    able = Processor("with bf16", "avx512-bf16", ("avx512_bf16",), {})
+    monkeypatch.setattr("face_service.runtime.precision.processor", lambda _: able)
     chosen = choose_providers(asked, precision, offered, ONE_BUILD)
     assert chosen.attempts[0][0] == computing
     reasons = chosen.ahead_of(computing, chosen.reasons)
