@@ -75,3 +75,9 @@ class Server:
         self.client.close()
         self.terminate()
         return self.wait_until_ended()
+
+    def stop_unharmed(self) -> None:
+        """SIGTERM to a server that still runs, ends with status 0 and has logged no traceback."""
+        assert self.process.poll() is None, self.log()
+        assert self.stop() == 0
+        assert "Traceback" not in self.log(), "something came as a surprise"

@@ -21,12 +21,14 @@ import simplejpeg
 
 from benchmarks.frames import SHARED, frame
 from face_service.packs.pack import sha256_of
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.alignment import align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image, to_blob
+from face_service.vision.boxes import iou
 from face_service.vision.canvas import Size, letterbox
 from face_service.vision.scrfd import Detections, DetectorInput, DetectorPreprocessor, Scrfd
 
@@ -90,14 +92,6 @@ def times(data: bytes) -> dict[str, tuple[float, float]]:
     }
 
 
-def overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoU of a box with others."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
-    return shared / (np.prod(box[2:] - box[:2]) + areas - shared)
-
-
 def main() -> None:
     """Print a table."""
     frames = [frame(6, seed) for seed in range(int(sys.argv[1]) if len(sys.argv) > 1 else 20)]
@@ -129,7 +123,7 @@ def main() -> None:
             total += len(found)
             matched = set()
             for n, box in enumerate(right.bboxes):
-                shared = overlap(box, found.bboxes) if len(found) else np.zeros(1)
+                shared = iou(box, found.bboxes) if len(found) else np.zeros(1)
                 best = int(shared.argmax())
                 if shared[best] < 0.5:
                     lost += 1

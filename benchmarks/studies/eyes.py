@@ -14,7 +14,8 @@ from benchmarks.studies.degrade import Photo, Spoilt
 from benchmarks.studies.scenes import THREADS, detector
 from face_service.packs.catalog import Role
 from face_service.packs.store import resolve
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.alignment import align_face
 from face_service.vision.arcface import ArcFace

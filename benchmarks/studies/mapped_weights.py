@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from face_service.packs.pack import sha256_of
-from face_service.runtime import network as module
+from face_service.runtime import plans
 from face_service.runtime.graph import read_input, without_denormals
-from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.network import Network, load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU, RuntimeConfig
 
@@ -37,14 +38,14 @@ ROUNDS, RUNS = 5, 10
 
 def load(path: Path, cache: Path, saved: bool) -> Network:
     """The network of a file, from a saved graph in `cache` or as it is, on one thread."""
-    real = module.mapped_network
+    real = plans.mapped_network
     if not saved:
-        module.mapped_network = lambda *_: None
+        plans.mapped_network = lambda *_: None
     try:
         spec = NetworkSpec(path, sha256_of(path))
         return load_networks([spec], (CPU,), RuntimeConfig(cache=cache))[0]
     finally:
-        module.mapped_network = real
+        plans.mapped_network = real
 
 
 def face(path: Path) -> np.ndarray:

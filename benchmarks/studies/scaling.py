@@ -25,7 +25,8 @@ from benchmarks.frames import ROOT
 from benchmarks.tables import table
 from face_service.packs.catalog import Role
 from face_service.packs.local import load_folder
-from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.network import Network, load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.runtime.threads import available_cpus

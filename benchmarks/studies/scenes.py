@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import numpy as np
 
 from benchmarks.frames import SHARED
 from face_service.packs.pack import sha256_of
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.evaluation import main_face
 from face_service.tools.quantization.frames import Box, Head, head_at
 from face_service.vision.blob import Image
+from face_service.vision.boxes import area, clip, iou
 from face_service.vision.canvas import Size
 from face_service.vision.scrfd import Detections, DetectorPreprocessor, Scrfd
 
@@ -63,24 +64,17 @@ class Candidate(NamedTuple):
 def clipped(box: Box, image: Image) -> Box:
     """The part of a box that lies in the image."""
     height, width = image.shape[:2]
-    return np.clip(box, 0, np.array([width, height] * 2, np.float32)).astype(np.float32)
+    return clip(box, width, height)
 
 
 def visible(box: Box, image: Image) -> float:
     """Share of the area of a box that lies in the image, 0..1."""
-    return area(clipped(box, image)) / area(box)
-
-
-def area(box: Box) -> float:
-    """Pixels of a box."""
-    return float(max(0, box[2] - box[0]) * max(0, box[3] - box[1]))
+    return float(area(clipped(box, image)) / area(box))
 
 
 def overlap(a: Box, b: Box) -> float:
     """Intersection over union, 0..1."""
-    corners = (*np.maximum(a[:2], b[:2]), *np.minimum(a[2:], b[2:]))
-    both = area(np.array(corners, np.float32))
-    return both / (area(a) + area(b) - both) if both else 0.0
+    return float(iou(a, b[None])[0])
 
 
 def pairs(left: list[Box], right: list[Box], least: float) -> dict[int, int]:

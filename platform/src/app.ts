@@ -8,6 +8,7 @@ import type { Context } from './context.ts';
 import { answerErrors } from './http/errors.ts';
 import { requireSessions } from './http/sessions.ts';
 import { creators } from './routes/creators.ts';
+import { health } from './routes/health.ts';
 import { login } from './routes/login.ts';
 import { models } from './routes/models.ts';
 import { pictures } from './routes/pictures.ts';
@@ -47,7 +48,7 @@ export async function createApp(context: Context): Promise<FastifyInstance> {
   });
   await app.register(staticFiles, { root: resolve(config.DATA_DIR), serve: false });
   await app.register(page);
-  for (const routes of [login, videos, tags, creators, pictures, models]) {
+  for (const routes of [health, login, videos, tags, creators, pictures, models]) {
     await app.register(routes, { prefix: '/api', ...context });
   }
   app.get('/api/openapi.json', { schema: { hide: true }, config: { open: true } }, async () =>

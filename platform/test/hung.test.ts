@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { JobFailed } from '../src/jobs/worker.ts';
+import { JobFailed } from '../src/errors.ts';
 import type { Ffmpeg } from '../src/media/ffmpeg.ts';
 import { frames } from '../src/media/frames.ts';
 import { parse, probe } from '../src/media/probe.ts';

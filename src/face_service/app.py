@@ -12,11 +12,7 @@ from fastapi import FastAPI
 
 from face_service import __version__
 from face_service.config import Settings, load_settings
-from face_service.engine_factory import (
-    detector_canvases,
-    load_engine,
-    runtime_config,
-)
+from face_service.engine_factory import detector_canvases, load_engine, runtime_config
 from face_service.engine_factory.gates import GateSupply
 from face_service.errors import StartupError
 from face_service.http.errors import add_error_handlers

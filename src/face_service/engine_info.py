@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from face_service.runtime.placement import Placement
+from face_service.runtime.processor import Processor, processor
 from face_service.thresholds import OperatingPoints, Threshold
 
 
@@ -28,7 +29,7 @@ class EngineInfo:
     providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
     was built with. fallback: why the best of `asked` does not compute, where it does not.
     warnings: what is not as it was asked for, or as it should be, though it computes.
-    placement: how many nodes of each network run on which provider.
+    placement: how many nodes of each network run on which provider. processor: this machine's.
     """
 
     pack: str
@@ -46,3 +47,4 @@ class EngineInfo:
     fallback: str | None = None
     warnings: tuple[str, ...] = ()
     placement: Mapping[str, Placement] = field(default_factory=dict)
+    processor: Processor = field(default_factory=processor)

@@ -11,11 +11,11 @@ import pybase64
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import RequestError
-from face_service.face_engine import Face
+from face_service.face_engine import Embedding, Face
 from face_service.schemas import DetectOptions, EmbeddingFormat, ThresholdOut
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Pair
-from face_service.vision.filtering import clip
+from face_service.vision.boxes import clip
 
 
 def render(
@@ -90,12 +90,7 @@ def comparison_fields(
     info = analyses[0].info
     return {
         **{
-            name: {
-                "faces": render_faces(analysis, options),
-                "faces_omitted": analysis.faces_omitted,
-                "image_width": analysis.width,
-                "image_height": analysis.height,
-            }
+            name: render_image(analysis, options)
             for name, analysis in zip("ab", analyses, strict=True)
         },
         "pairs": [render_pair(pair) for pair in found.pairs],
@@ -130,12 +125,16 @@ def render_result(
             "image_height": None,
             "error": answer.body(request_id),
         }
+    return {**render_image(answer, options), "error": None}
+
+
+def render_image(analysis: ImageAnalysis, options: DetectOptions) -> dict[str, Any]:
+    """A ComparedImage: the faces of an image, and its size."""
     return {
-        "faces": render_faces(answer, options),
-        "faces_omitted": answer.faces_omitted,
-        "image_width": answer.width,
-        "image_height": answer.height,
-        "error": None,
+        "faces": render_faces(analysis, options),
+        "faces_omitted": analysis.faces_omitted,
+        "image_width": analysis.width,
+        "image_height": analysis.height,
     }
 
 
@@ -203,4 +202,9 @@ def render_embedding(face: Face, form: EmbeddingFormat) -> object:
         return None
     if form == "float":
         return face.embedding
-    return pybase64.b64encode_as_string(face.embedding.astype(np.dtype("<f4")).tobytes())
+    return as_base64(face.embedding)
+
+
+def as_base64(vector: Embedding) -> str:
+    """Base64 of little-endian float32."""
+    return pybase64.b64encode_as_string(vector.astype(np.dtype("<f4")).tobytes())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 
-from .backend import PASSWORD, Backend
+from .backend import PASSWORD, Backend, psql
 
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 OPEN = {("post", "/api/login"), ("get", "/api/health")}
 
 
@@ -36,6 +39,8 @@ def test_a_session_ends(backend: Backend) -> None:
         stolen = {"Cookie": f"session={client.cookies['session']}"}
         assert client.post("/api/logout").status_code == 204
         assert client.get("/api/session", headers=stolen).status_code == 401
+        nul = client.post("/api/login", json={"name": "admin\0", "password": PASSWORD})
+        assert (nul.status_code, nul.json()["code"]) == (400, "invalid_request")
 
 
 def test_passwords_cannot_be_tried_for_long(backend: Backend) -> None:
@@ -46,7 +51,7 @@ def test_passwords_cannot_be_tried_for_long(backend: Backend) -> None:
 
 
 def test_errors_have_one_shape(backend: Backend) -> None:
-    post, get = backend.http.post, backend.http.get
+    post, get, put = backend.http.post, backend.http.get, backend.http.put
     for answer, status, code in (
         (get("/api/nothing"), 404, "not_found"),
         (get("/api/videos/7"), 404, "not_found"),
@@ -55,7 +60,10 @@ def test_errors_have_one_shape(backend: Backend) -> None:
         (get("/api/videos?limit=0"), 400, "invalid_request"),
         (get("/api/videos?limit=501"), 400, "invalid_request"),
         (get("/api/videos?before=0"), 400, "invalid_request"),
+        (put("/api/videos/1/tags/99999999999", json={}), 400, "invalid_request"),
         (post("/api/creators", json={"name": " "}), 400, "invalid_request"),
+        (post("/api/creators", json={"name": "a\0b"}), 400, "invalid_request"),
+        (post("/api/creators", json={"name": "\0"}), 400, "invalid_request"),
         (post("/api/creators", content=b"{"), 415, "invalid_request"),
         (post("/api/videos", json={}), 400, "invalid_request"),
         (post("/api/videos", files={"files": ("empty.mp4", b"")}), 400, "invalid_request"),
@@ -66,6 +74,62 @@ def test_errors_have_one_shape(backend: Backend) -> None:
         assert (answer.status_code, found["code"]) == (status, code), found
         assert set(found) == {"detail", "code", "request_id"} and len(found["detail"]) > 5
     assert not any(backend.uploads.iterdir()), "a refused upload is kept"
+
+
+def part(disposition: str) -> bytes:
+    """The beginning of a form's file, up to its content."""
+    return (
+        f'--x\r\nContent-Disposition: form-data; name="files"{disposition}\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    ).encode()
+
+
+def test_a_file_may_have_any_name_or_none(backend: Backend) -> None:
+    def shown(disposition: str) -> str:
+        body = part(disposition) + b"content\r\n--x--\r\n"
+        [video] = backend.post("/api/videos", content=body, headers=FORM)
+        name: str = backend.get(f"/api/videos/{video['id']}")["name"]
+        backend.delete(f"/api/videos/{video['id']}")
+        return name
+
+    assert shown("") == "unnamed"
+    assert shown('; filename="../a\0b.mp4"') == "ab.mp4"
+
+
+def test_photos_of_somebody_forgotten_meanwhile_are_not_kept(backend: Backend) -> None:
+    creator = backend.post("/api/creators", json={"name": "Soon forgotten"})["id"]
+
+    def body() -> Iterator[bytes]:
+        yield part('; filename="a.jpg"') + bytes(200_000)
+        backend.until(lambda: any(backend.uploads.iterdir()))
+        backend.delete(f"/api/creators/{creator}")
+        yield b"\r\n--x--\r\n"
+
+    path = f"/api/creators/{creator}/photos"
+    answer = backend.http.post(path, content=body(), headers=FORM)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert not any(backend.uploads.iterdir())
+
+
+def test_somebody_is_forgotten_while_a_photo_is_enrolled(backend: Backend) -> None:
+    """The job holds its row and waits for the lock of decisions, which whoever forgets has."""
+    creator = backend.post("/api/creators", json={"name": "Enrolled now"})["id"]
+    [[job]] = backend.query(f"""
+        WITH photo AS (
+          INSERT INTO photos (creator_id, name, file) VALUES ({creator}, 'a', 'a') RETURNING id)
+        INSERT INTO jobs (kind, subject, state, lease_until)
+        SELECT 'enrol', id, 'running', now() + interval '1 hour' FROM photo RETURNING id""")
+    enrolling = f"""
+        SELECT id FROM jobs WHERE id = {job} FOR UPDATE;
+        SELECT pg_sleep(2);
+        SELECT pg_advisory_xact_lock(2007319)"""
+    asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    with ThreadPoolExecutor(1) as threads:
+        enrolled = threads.submit(psql, backend.database, enrolling)
+        backend.until(lambda: backend.query(asleep))
+        backend.delete(f"/api/creators/{creator}")
+    assert enrolled.result().returncode == 0, enrolled.result().stderr
+    backend.query(f"DELETE FROM jobs WHERE id = {job}")
 
 
 def test_a_name_is_given_once(backend: Backend) -> None:

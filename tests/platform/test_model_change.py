@@ -110,3 +110,28 @@ def test_everything_moves_to_the_new_space(
     finally:
         face_service.start()
         face_service.server.wait_until_ready()
+
+
+def test_two_jobs_of_one_change_switch_once(
+    start_backend: Callable[..., Backend],
+    settings: dict[str, str],
+    other_service: FaceService,
+    photos: Photos,
+) -> None:
+    backend = start_backend(JOBS="2", **settings)
+    backend.enrol(KNOWN, [photos(KNOWN, 0)])
+    backend.settled()
+    other_service.server.wait_until_ready()
+    front = start_backend(JOBS="0", DATABASE_URL=backend.database, **settings)
+    backend.stop()  # so that both jobs begin together
+    front.post("/api/models/change")
+    backend.query("INSERT INTO jobs (kind, subject) VALUES ('reembed', 0)")
+    front.stop()
+    backend.start()
+    backend.settled()
+    found = backend.get("/api/models")
+    assert found["next"] is None
+    [[space, rows]] = backend.query(SPACES.format(TABLES[0]))
+    current = "SELECT id FROM models WHERE state = 'current'"
+    assert (backend.query(current), rows) == ([[space]], "1")
+    backend.stop()

@@ -155,7 +155,7 @@ def test_a_face_that_cannot_be_embedded_costs_only_itself(
     [
         ([], ["0 faces"]),
         ({}, ["faces"]),
-        ([{}], ["faces: 0", "one of the two"]),
+        ([{}], ["faces.0: give landmarks"]),
         ([{"bbox": [0, 0, 1, 1], "landmarks": [[0, 0]] * 5}], ["one of the two"]),
         ([{"landmarks": [[0, 0]] * 4}], ["landmarks"]),
         ([{"bbox": [0, 0, 1, 1e7]}], ["bbox"]),

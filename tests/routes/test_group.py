@@ -187,7 +187,7 @@ def test_forms_that_do_not_fit_are_refused(server: Server, people: Vectors) -> N
     assert_error(form(embeddings=binary[:-3]), 400, "invalid_request", "embeddings", "512")
     assert_error(form(embeddings=b""), 400, "invalid_request", "embeddings")
     assert_error(form(faces="[{}]"), 400, "invalid_request", "1 faces", "4 embeddings")
-    assert_error(form(faces="[{}, {}, {}, 5]"), 400, "invalid_request", "faces: 3")
+    assert_error(form(faces="[{}, {}, {}, 5]"), 400, "invalid_request", "faces.3")
     assert_error(form(faces='[{"embedding": [1]}]'), 400, "invalid_request", "embedding")
     assert_error(form(max_gap="-1"), 400, "invalid_request", "max_gap")
     assert_error(form(min_score="0"), 400, "invalid_request", "min_score: is not a known option")

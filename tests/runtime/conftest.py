@@ -13,7 +13,8 @@ import pytest
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import compiling, session
-from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.network import Network, load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import RuntimeConfig
 from face_service.vision.blob import SCRFD_NORMALIZATION
 

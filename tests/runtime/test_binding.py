@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from face_service.runtime.binding import FixedBuffers, why_no_buffers
-from face_service.runtime.network import NetworkSpec
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, OPENVINO
 from face_service.runtime.rewriting import Edits, rewritten
 

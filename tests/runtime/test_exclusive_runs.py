@@ -9,7 +9,8 @@ import pytest
 
 from face_service.errors import InferenceFailed
 from face_service.runtime import network
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import PROVIDERS, RuntimeConfig
 
 from .conftest import MIGRAPHX, Ort

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.half import half_precision
-from face_service.runtime.network import NetworkSpec
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.runtime.rewriting import Edits, rewritten, why_not_batched
 

@@ -15,10 +15,11 @@ import pytest
 from face_service.errors import ProviderError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, sha256_of
-from face_service.runtime import network as network_module
+from face_service.runtime import plans
 from face_service.runtime.files import publish_file
 from face_service.runtime.half import half_precision
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 
 
@@ -137,11 +138,7 @@ def test_only_providers_that_want_a_file_are_given_one(
     name: str, recogniser: NetworkSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(
-        network_module, "half_precision", lambda path, *_: asked.append(path) or path
-    )
-    network_module.plan_network(
-        recogniser, PROVIDERS[name], RuntimeConfig(precision="fp16", cache=tmp_path)
-    )
+    monkeypatch.setattr(plans, "half_precision", lambda path, *_: asked.append(path) or path)
+    plans.plan_network(recogniser, PROVIDERS[name], RuntimeConfig(precision="fp16", cache=tmp_path))
     files = {"CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider"}
     assert bool(asked) == (name in files)

@@ -20,7 +20,8 @@ from face_service.packs.pack import Pack, sha256_of
 from face_service.runtime import child_folder, mapped
 from face_service.runtime.child_folder import SIZES, is_complete
 from face_service.runtime.mapped import GRAPH, WEIGHTS, folder_of
-from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.network import Network, load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 
 SIDES = {Role.DETECTION: (640, 640), Role.RECOGNITION: (112, 112)}
@@ -39,7 +40,7 @@ def load(path: Path, config: RuntimeConfig, *sizes: tuple[int, int]) -> Network:
 def copied(path: Path, config: RuntimeConfig, monkeypatch: pytest.MonkeyPatch) -> Network:
     """The network as ONNX Runtime loads it by itself."""
     with monkeypatch.context() as without:
-        without.setattr("face_service.runtime.network.mapped_network", lambda *_: None)
+        without.setattr("face_service.runtime.plans.mapped_network", lambda *_: None)
         return load(path, config)
 
 
@@ -60,7 +61,8 @@ LOADED = """
 import sys
 from pathlib import Path
 from face_service.packs.pack import sha256_of
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 
 def own_bytes():

@@ -10,7 +10,8 @@ import pytest
 
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
-from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.network import Network, load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.policy import MAX_BATCH
 from face_service.runtime.providers import CPU, RuntimeConfig
 
@@ -79,7 +80,7 @@ def test_without_a_session_of_one_thread_they_are_computed_one_by_one(
     starter: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where weights cannot be mapped."""
-    monkeypatch.setattr("face_service.runtime.network.mapped_network", lambda *_: None)
+    monkeypatch.setattr("face_service.runtime.plans.mapped_network", lambda *_: None)
     model = starter.models[Role.AGE]
     network = load(model.path, model.sha256, 2, 1)
     assert not network.maps_weights

@@ -11,7 +11,7 @@ import pytest
 from face_service.errors import ProviderError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
-from face_service.runtime.network import NetworkSpec
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS
 from face_service.runtime.rewriting import rewritten
 from face_service.runtime.session import RECORD

@@ -16,8 +16,8 @@ from face_service.packs.pack import Pack
 from face_service.runtime import compiling, rewriting
 from face_service.runtime.compiling import as_json, compile_here
 from face_service.runtime.graph import read_input
-from face_service.runtime.network import NetworkSpec, plan_network
 from face_service.runtime.pixel_input import Normalization
+from face_service.runtime.plans import NetworkSpec, plan_network
 from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.rewriting import Edits, rewritten
 from face_service.vision.blob import (

@@ -14,7 +14,8 @@ import pytest
 
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.runtime.session import enable_placement_probe, session_options
 
@@ -26,7 +27,8 @@ from pathlib import Path
 import numpy as np
 from face_service.packs.pack import sha256_of
 from face_service.runtime.memory import trim_heap, limit_malloc_arenas
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 
 def resident_after(runs):

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from face_service.errors import ProviderError
-from face_service.runtime.network import NetworkSpec
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import PROVIDERS
 from face_service.runtime.providers import migraphx as migraphx_module
 from face_service.runtime.providers import tensorrt as tensorrt_module

@@ -66,15 +66,15 @@ def test_a_missing_provider_with_the_cpu_behind_it_leaves_a_reason() -> None:
     ],
 )
 def test_only_what_was_to_be_tried_before_is_missed(
-    monkeypatch: pytest.MonkeyPatch,
     asked: tuple[str, ...],
     precision: Precision,
     offered: tuple[str, ...],
     computing: str,
     missed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    has_bf16 = Processor("", "", ("avx512_bf16",), {})
-    monkeypatch.setattr("face_service.runtime.precision.processor", lambda _: has_bf16)
+    able = Processor("with bf16", "avx512-bf16", ("avx512_bf16",), {})
+    monkeypatch.setattr("face_service.runtime.precision.processor", lambda _: able)
     chosen = choose_providers(asked, precision, offered, ONE_BUILD)
     assert chosen.attempts[0][0] == computing
     reasons = chosen.ahead_of(computing, chosen.reasons)

@@ -22,7 +22,8 @@ from face_service.packs.pack import Pack, sha256_of
 from face_service.runtime import compiling
 from face_service.runtime import session as session_module
 from face_service.runtime.graph import read_input
-from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.network import Network, load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.rewriting import rewritten
 from face_service.vision.canvas import allowed_canvases

@@ -114,6 +114,19 @@ def test_what_is_suspended_on_an_engine_that_breaks_is_answered() -> None:
     asyncio.run(run())
 
 
+def test_a_stalled_worker_that_breaks_while_it_is_looked_at_is_removed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def breaks(worker: EngineWorker) -> float:
+        worker.broken = True
+        return 100.0
+
+    monkeypatch.setattr(EngineWorker, "stalled_for", breaks)
+    pool = pool_of(FakeEngine())
+    assert pool.remove_failed(60) == (0, 1)
+    assert len(pool) == 0
+
+
 class Hung(FakeEngine):
     """Never comes back from a run, until it is told to."""
 

@@ -59,6 +59,6 @@ export async function createFirstUser(sql: Database, config: Config): Promise<st
   const made = await row(sql`
     INSERT INTO users (name, password_hash)
     SELECT ${config.PLATFORM_USER}::text, ${hash}::text WHERE NOT EXISTS (SELECT FROM users)
-    RETURNING id`);
+    ON CONFLICT DO NOTHING RETURNING id`);
   return made ? password : undefined;
 }

@@ -29,11 +29,11 @@ export class Uploads {
     try {
       for await (const part of request.files()) {
         const file = randomUUID();
-        uploads.push({ file, name: basename(part.filename) || 'unnamed', bytes: 0 });
+        uploads.push({ file, name: nameOf(part.filename), bytes: 0 });
         await pipeline(part.file, createWriteStream(this.path(file)));
         uploads.at(-1)!.bytes = (await stat(this.path(file))).size;
         if (part.file.truncated) throw invalid('A file is larger than MAX_UPLOAD_MB');
-        if (uploads.at(-1)!.bytes === 0) throw invalid(`${part.filename} is empty`);
+        if (uploads.at(-1)!.bytes === 0) throw invalid(`${uploads.at(-1)!.name} is empty`);
       }
       if (uploads.length === 0) throw invalid('No file in the form');
       return uploads;
@@ -56,3 +56,7 @@ export class Uploads {
     for (const file of files) await rm(this.path(file), { force: true });
   }
 }
+
+/** A name to show: the last part of a path, without NUL, which PostgreSQL's text cannot hold. */
+const nameOf = (filename: string | undefined) =>
+  basename((filename ?? '').replaceAll('\0', '')) || 'unnamed';

@@ -54,7 +54,7 @@ export function analyse(context: Context): Handler {
       chunk = [];
     }
     if (chunk.length > 0) await store(context, job, video.id, serving.model, chunk);
-    await identify(context, job, video.id, serving);
+    await identify(context, job, video.id, serving, signal);
   };
 }
 

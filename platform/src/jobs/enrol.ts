@@ -39,6 +39,7 @@ async function enrolPhoto(context: Context, job: Job, photo: Photo, signal: Abor
   await queue.write(job, async (tx) => {
     await lockDecisions(tx);
     await stillCurrent(tx, model);
+    if (!(await row(tx`SELECT id FROM photos WHERE id = ${photo.id}`))) return; // forgotten
     const reason =
       typeof face === 'string'
         ? face

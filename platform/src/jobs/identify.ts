@@ -28,6 +28,7 @@ export async function identify(
   job: Job,
   video: number,
   { client, model }: { client: FaceServiceClient; model: Model },
+  signal: AbortSignal,
 ): Promise<void> {
   const faces = await rows<Face>(sql`
     SELECT d.id, d.frame_ms, d.bbox, d.quality, d.usable, e.embedding::text
@@ -45,6 +46,7 @@ export async function identify(
     const part = faces.slice(at, at + AT_ONCE);
     const grouping = await client.group(part.map(asInput), {
       ...similarities,
+      signal,
       max_gap: (2.5 * config.FRAME_INTERVAL_MS) / 1000,
     });
     check(model, grouping);

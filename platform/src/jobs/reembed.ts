@@ -1,6 +1,7 @@
 import { type FaceServiceClient, toVector } from 'face-service-client';
 import type { Context } from '../context.ts';
 import { type Queries, row, rows } from '../database/connect.ts';
+import { JobFailed } from '../errors.ts';
 import {
   currentModel,
   lockDecisions,
@@ -10,7 +11,7 @@ import {
 } from '../recognition/models.ts';
 import { check } from '../recognition/services.ts';
 import { enqueue } from './queue.ts';
-import { type Handler, JobFailed } from './worker.ts';
+import type { Handler } from './worker.ts';
 
 interface Picture {
   id: number;
@@ -124,6 +125,7 @@ async function count(sql: Queries, { id }: Model): Promise<{ done: number; total
  */
 async function switchTo(sql: Queries, model: Model): Promise<boolean> {
   await lockDecisions(sql);
+  if ((await nextModel(sql))?.id !== model.id) return true; // another job has switched
   // Nobody adds faces between this count and the switch.
   await sql`LOCK TABLE creator_references, video_face_detections IN SHARE MODE`;
   const { done, total } = await count(sql, model);

@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
+import { JobFailed } from '../errors.ts';
 import { type Job, type Kind, LeaseLost, type Queue } from './queue.ts';
-
-/** Wrong with the job itself: another attempt would not help. Its message is for people. */
-export class JobFailed extends Error {}
 
 /** Does a job; `signal` ends it when the backend stops or the lease is lost. */
 export type Handler = (job: Job, signal: AbortSignal) => Promise<void>;

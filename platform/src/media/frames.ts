@@ -1,4 +1,4 @@
-import { JobFailed } from '../jobs/worker.ts';
+import { JobFailed } from '../errors.ts';
 import { type Ffmpeg, inTime, start } from './ffmpeg.ts';
 import { filters, type Sampling, seekMs } from './filters.ts';
 import { splitJpegs } from './jpegs.ts';

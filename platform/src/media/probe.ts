@@ -1,4 +1,4 @@
-import { JobFailed } from '../jobs/worker.ts';
+import { JobFailed } from '../errors.ts';
 import { type Ffmpeg, inTime, start } from './ffmpeg.ts';
 
 /** What FFmpeg says of a file's picture. */

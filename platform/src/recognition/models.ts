@@ -1,23 +1,19 @@
 import { type Database, type Queries, row } from '../database/connect.ts';
 import {
   type FaceServices,
+  type ModelUsed,
   NoService,
   type OperatingPoints,
   type Serving,
   sameSpace,
 } from './services.ts';
 
-export interface ModelUsed {
-  pack: string;
-  recogniser: string;
-  precision: string;
-}
 export interface Model extends ModelUsed {
   id: number;
   operating_points: OperatingPoints | null;
 }
 
-/** Held by what finishes a video or a job of decisions, in turn; and by the switch of models. */
+/** Held by whatever decides who is who, deletes people or videos, or switches models. */
 export const lockDecisions = (sql: Queries) => sql`SELECT pg_advisory_xact_lock(2007319)`;
 
 const modelIn = (sql: Queries, state: 'current' | 'next') =>

@@ -6,12 +6,18 @@ import {
   Refused,
   Unauthorized,
 } from 'face-service-client';
-import type { Model, ModelUsed } from './models.ts';
 
 /** No face service answers with the model that is wanted; one may be starting. */
 export class NoService extends Error {}
 
 export type OperatingPoints = NonNullable<NonNullable<ModelsAnswer['loaded']>['operating_points']>;
+
+/** What a service computes embeddings with. */
+export interface ModelUsed {
+  pack: string;
+  recogniser: string;
+  precision: string;
+}
 
 export interface Serving {
   client: FaceServiceClient;
@@ -51,7 +57,7 @@ export const sameSpace = (a: ModelUsed, b: ModelUsed) =>
   a.recogniser === b.recogniser && a.precision === b.precision;
 
 /** Throws where a service was restarted with another model since it was asked. */
-export function check(model: Model, answer: { model: ModelUsed }): void {
+export function check(model: ModelUsed, answer: { model: ModelUsed }): void {
   if (sameSpace(model, answer.model)) return;
   throw new NoService(`The face service has changed to ${answer.model.pack}`);
 }

@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { Context } from '../context.ts';
 import { type Queries, row, rows } from '../database/connect.ts';
 import { ApiError, notFound } from '../http/errors.ts';
+import type { Upload } from '../http/uploads.ts';
 import { enqueue } from '../jobs/queue.ts';
 import { dropEmptyGroups } from '../recognition/groups.ts';
 import { lockDecisions } from '../recognition/models.ts';
@@ -85,17 +86,11 @@ export const creators: FastifyPluginAsyncTypebox<Context> = async (app, { sql, u
       if (!(await row(sql`SELECT id FROM creators WHERE id = ${creator}`)))
         throw notFound('creator');
       const received = await uploads.receive(request);
-      const made = await sql.begin(async (tx) => {
-        const ids: { id: number }[] = [];
-        for (const { file, name } of received) {
-          const photo = (await row<{ id: number }>(tx`
-            INSERT INTO photos (creator_id, name, file) VALUES (${creator}, ${name}, ${file})
-            RETURNING id`))!;
-          await enqueue(tx, 'enrol', photo.id);
-          ids.push(photo);
-        }
-        return ids;
-      });
+      const made = await sql.begin((tx) => addPhotos(tx, creator, received));
+      if (!made) {
+        await uploads.remove(received.map(({ file }) => file));
+        throw notFound('creator');
+      }
       return reply.code(202).send(made);
     },
   );
@@ -133,6 +128,26 @@ export const creators: FastifyPluginAsyncTypebox<Context> = async (app, { sql, u
   );
 };
 
+/** Photos, each with a job to enrol it; undefined if the creator was forgotten meanwhile. */
+async function addPhotos(
+  sql: Queries,
+  creator: number,
+  received: Upload[],
+): Promise<{ id: number }[] | undefined> {
+  // Whoever forgets the creator waits for this transaction, and finds these files.
+  const kept = await row(sql`SELECT id FROM creators WHERE id = ${creator} FOR KEY SHARE`);
+  if (!kept) return undefined;
+  const photos: { id: number }[] = [];
+  for (const { file, name } of received) {
+    const photo = (await row<{ id: number }>(sql`
+      INSERT INTO photos (creator_id, name, file) VALUES (${creator}, ${name}, ${file})
+      RETURNING id`))!;
+    await enqueue(sql, 'enrol', photo.id);
+    photos.push(photo);
+  }
+  return photos;
+}
+
 async function details(sql: Queries, id: number) {
   return {
     references: await rows<Type.Static<typeof Reference>>(sql`
@@ -160,6 +175,7 @@ async function details(sql: Queries, id: number) {
  */
 async function forget(sql: Queries, id: number): Promise<string[] | undefined> {
   await lockDecisions(sql);
+  if (!(await row(sql`SELECT id FROM creators WHERE id = ${id} FOR UPDATE`))) return undefined;
   await sql`
     DELETE FROM appearances a USING video_tags t
     WHERE t.appearance_id = a.id AND t.creator_id = ${id} AND t.state IN ('automatic', 'confirmed')`;
@@ -167,11 +183,11 @@ async function forget(sql: Queries, id: number): Promise<string[] | undefined> {
   const photos = await rows<{ file: string }>(
     sql`SELECT file FROM photos WHERE creator_id = ${id}`,
   );
+  // One that runs holds its row while it waits for the lock above, and finds no photo then.
   await sql`
     DELETE FROM jobs j USING photos p
-    WHERE j.kind = 'enrol' AND j.subject = p.id AND p.creator_id = ${id}`;
-  const deleted = await row(sql`DELETE FROM creators WHERE id = ${id} RETURNING id`);
-  if (!deleted) return undefined;
+    WHERE j.kind = 'enrol' AND j.subject = p.id AND p.creator_id = ${id} AND j.state <> 'running'`;
+  await sql`DELETE FROM creators WHERE id = ${id}`;
   await enqueue(sql, 'vacuum');
   return photos.map(({ file }) => file);
 }

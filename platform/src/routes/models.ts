@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
 import type { Context } from '../context.ts';
 import { type Queries, row } from '../database/connect.ts';
 import { ApiError } from '../http/errors.ts';
@@ -46,21 +45,6 @@ export const models: FastifyPluginAsyncTypebox<Context> = async (
       await register(sql, other, 'next');
       await enqueue(sql, 'reembed');
       return reply.code(202).send(other);
-    },
-  );
-
-  app.get(
-    '/health',
-    {
-      schema: {
-        response: { 200: Type.Object({ status: Type.String() }) },
-        summary: 'Whether it runs',
-      },
-      config: { open: true },
-    },
-    async () => {
-      await sql`SELECT 1`;
-      return { status: 'healthy' };
     },
   );
 };

@@ -10,6 +10,7 @@ const similarity = Type.Number({ description: 'Cosine, -1 to 1' });
 const time = Type.String({ format: 'date-time' });
 
 export const Id = Type.Object({ id });
+export const VideoAndCreator = Type.Object({ id, creator: id });
 /** A part of a list that is ordered by falling ids. */
 export const Page = Type.Object({
   limit: Type.Optional(
@@ -19,10 +20,15 @@ export const Page = Type.Object({
     Type.Integer({ minimum: 1, maximum: MOST, description: 'Only those of smaller ids' }),
   ),
 });
-export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' });
+/** Without NUL, which PostgreSQL's text cannot hold. */
+export const Name = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  pattern: '^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$',
+});
 
 export const Login = Type.Object({
-  name: Type.String({ maxLength: 200 }),
+  name: Type.String({ maxLength: 200, pattern: '^[^\\u0000]*$' }),
   password: Type.String({ maxLength: 200 }),
 });
 export const User = Type.Object({ name: Type.String() });

@@ -9,9 +9,8 @@ import { confirm, decide } from '../recognition/decide.ts';
 import { currentModel, lockDecisions, type Model } from '../recognition/models.ts';
 import { learn, unlearn } from '../recognition/references.ts';
 import { thresholds } from '../recognition/thresholds.ts';
-import { Decision, Group, Id, Naming } from './schemas.ts';
+import { Decision, Group, Id, Naming, VideoAndCreator } from './schemas.ts';
 
-const VideoAndCreator = Type.Object({ id: Type.Integer(), creator: Type.Integer() });
 const Done = { 204: Type.Null() };
 
 /** What people decide: who is who, and who is not. */

@@ -5,6 +5,7 @@ import { type Queries, row, rows } from '../database/connect.ts';
 import { notFound } from '../http/errors.ts';
 import { enqueue } from '../jobs/queue.ts';
 import { dropEmptyGroups } from '../recognition/groups.ts';
+import { lockDecisions } from '../recognition/models.ts';
 import { type PersonRow, peopleOf } from './people.ts';
 import { Id, MOST, Page, Video, VideoFaces, VideoWithPeople } from './schemas.ts';
 
@@ -132,7 +133,9 @@ function list(sql: Queries, first: number, last: number, limit: number): Promise
 }
 
 async function remove(sql: Queries, id: number): Promise<string | undefined> {
+  // The job first, then the lock: in the order in which the job itself takes them.
   await sql`DELETE FROM jobs WHERE kind = 'analyse' AND subject = ${id}`;
+  await lockDecisions(sql);
   const video = await row<{ file: string }>(
     sql`DELETE FROM videos WHERE id = ${id} RETURNING file`,
   );

@@ -26,7 +26,7 @@ from face_service.schemas import DetectOptions
 from face_service.serialization import render_faces, render_model
 from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.comparison import WORDS
-from face_service.vision.filtering import clip
+from face_service.vision.boxes import clip
 
 INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ends: 128 + SIGINT."""

@@ -14,8 +14,9 @@ from face_service.packs.catalog import CATALOG, Role
 from face_service.packs.local import INPUT_SIDE
 from face_service.packs.pack import Pack
 from face_service.runtime.graph import read_input
-from face_service.runtime.network import Network, NetworkSpec, load_networks
+from face_service.runtime.network import Network, load_networks
 from face_service.runtime.pixel_input import Normalization
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import Precision, RuntimeConfig
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge

@@ -16,7 +16,8 @@ from face_service.packs.pack import Pack
 from face_service.runtime.child_folder import discard, fill_once, is_complete
 from face_service.runtime.child_process import python_module
 from face_service.runtime.mapped import build_key
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.gate import Gate
 from face_service.vision.gate_policy import GateMode, GatePolicy, GateStatus
@@ -155,12 +156,12 @@ class GateSupply:
             return
         try:
             facts = make_gate(pack, self._canvases, self._config)
-        except (OSError, RuntimeError) as error:
-            self._wanted = None
+        except Exception as error:  # whatever it is: the engines compute without
             self._say_none(f"it could not be made: {error}")
-            return
-        self._wanted = None
-        self._try_attach(engines(), pack, facts)
+        else:
+            self._try_attach(engines(), pack, facts)
+        finally:
+            self._wanted = None
 
     def _say_none(self, why: str) -> None:
         self._detail = why

@@ -26,7 +26,7 @@ class BodyLimit:
             return
         record: RequestRecord = scope["state"]["record"]
         declared = Headers(scope=scope).get("content-length", "")
-        received = int(declared) if declared.isdigit() and int(declared) > self.max_bytes else 0
+        received = int(declared) if declared.isdecimal() and int(declared) > self.max_bytes else 0
 
         async def limited() -> Message:
             nonlocal received

@@ -11,18 +11,18 @@ from typing import Any, TypeVar
 
 import pybase64
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from face_service.errors import InvalidRequest
+from face_service.routes.json_bodies import parsed, validated
 from face_service.schemas import DetectOptions, EmbeddingRequest, explain
 
 T = TypeVar("T", bound=BaseModel)
 
 MAX_FIELDS = 16
-"""Most fields of a form that are not files; there are seven options."""
+"""Most fields of a form that are not files; there are eight options at most."""
 LONGEST_TEXT = 1_000_000
 """Bytes of a field that is not a file."""
 WHITE_SPACE = b" \t\r\n\v\f"
@@ -33,6 +33,7 @@ BASE64_PIECE = 65_536
 """Characters of base64 that are decoded at once."""
 LONGEST_NAME = 100
 """Characters of a field's name that are repeated in an error."""
+EMBEDDING = TypeAdapter(EmbeddingRequest)
 MAX_COMMAS = 100
 """Most commas of a JSON body, which needs at most eight. Refusing millions of unknown names one by
 one would take a hundred times the memory of their text."""
@@ -187,21 +188,13 @@ def parse_embedding_request(body: bytes) -> tuple[dict[str, Any], bytes]:
         raise InvalidRequest("The JSON holds far more than an image and its options")
     if not body.isascii() or NO_LATIN.search(body):
         raise InvalidRequest("The JSON holds characters that neither base64 nor an option has")
-    try:
-        # Not in one step, which keeps the text once more, and an error each value.
-        given = from_json(body)
-    except ValueError as error:
-        raise InvalidRequest(f"Invalid JSON: {error}") from error
+    # Not in one step, which keeps the text once more, and an error each value.
+    given = parsed(body)
     if not isinstance(given, dict):
         raise InvalidRequest("Input should be an object")
-    try:
-        parsed = EmbeddingRequest.model_validate(
-            {name[:LONGEST_NAME]: given[name] for name in given}
-        )
-    except ValidationError as error:
-        raise InvalidRequest(explain(error.errors(include_input=False))) from error
-    options = parsed.model_dump(exclude={"image_base64"}, exclude_unset=True)
-    return options, decode_base64(parsed.image_base64)
+    wanted = validated(EMBEDDING, {name[:LONGEST_NAME]: given[name] for name in given})
+    options = wanted.model_dump(exclude={"image_base64"}, exclude_unset=True)
+    return options, decode_base64(wanted.image_base64)
 
 
 def decode_base64(text: str, name: str = "image_base64") -> bytes:

@@ -8,39 +8,27 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
-import numpy as np
 import pybase64
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from face_service.errors import InvalidRequest, RequestError
-from face_service.face_engine import Face, Options
+from face_service.face_engine import Face
 from face_service.routes.admitted_route import AdmittedRoute
 from face_service.routes.bodies import decode_base64, read_body, with_fields
 from face_service.routes.deps import Configured, Record, Service, media_type
 from face_service.routes.detect import ERRORS, FILE, record_results, serialise
 from face_service.routes.forms import read_form_with_json
-from face_service.routes.json_bodies import parsed, refuse_excess
-from face_service.schemas import explain
-from face_service.schemas.embedding import (
-    EmbedOptions,
-    EmbedRequest,
-    EmbedResponse,
-    KnownFaceIn,
-)
+from face_service.routes.json_bodies import parsed, refuse_excess, validated
+from face_service.schemas.embedding import EmbedOptions, EmbedRequest, EmbedResponse, KnownFaceIn
 from face_service.schemas.inline import inline_schema
 from face_service.serialization import render_embedding, render_model, to_json
 from face_service.serving.answers import Answer, ImageAnalysis
-from face_service.serving.pipeline import Known
-from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE
-from face_service.vision.known import KnownFace
+from face_service.serving.pipeline import ALIGNED, Known
 
-MIN_SCORE = 0.2
-"""Least score of a face that is looked for in a given box: whoever gives one has seen a face."""
 NUMBERS = 20
 """Commas, and brackets, that a known face needs at most."""
-ALIGNED = Known((KnownFace(ARCFACE_TEMPLATE),), side=ARCFACE_SIZE)
-"""The face of an aligned crop is where alignment puts it: it is embedded as it is."""
+REQUEST = TypeAdapter(EmbedRequest)
 FACES = TypeAdapter(list[KnownFaceIn])
 
 BODY: dict[str, Any] = {
@@ -88,7 +76,7 @@ class Given:
         """The faces of each image."""
         if self.faces is None:
             return ALIGNED
-        return Known([as_known(face) for face in self.faces])
+        return Known([face.for_engine() for face in self.faces])
 
 
 router = APIRouter(tags=["faces"], responses=ERRORS, route_class=AdmittedRoute)
@@ -113,10 +101,9 @@ async def embed_faces(
     given = await service.run_in_pool(make)
     del make  # and the body
     wanted = with_fields(options, of_form).model_copy(update=given.options)
-    engine_options = Options(MIN_SCORE, attributes=False, quality=False, crops=wanted.crops)
     names, faces = given.names, given.faces
     info, answers = await service.analyse_many(
-        given.images, engine_options, record.times, given.known
+        given.images, wanted.for_engine(), record.times, given.known
     )
     del given
     elapsed_ms = (time.perf_counter() - started) * 1e3
@@ -163,10 +150,7 @@ async def read_given(request: Request, most: int) -> tuple[Callable[[], Given], 
 def given_as_file(name: str | None, image: bytes, text: bytes, most: int) -> Given:
     """An image and the JSON of its faces. Raises InvalidRequest."""
     refuse_excess(text, NUMBERS * most, most)
-    try:
-        faces = FACES.validate_python(parsed(text))
-    except ValidationError as error:
-        raise InvalidRequest(f"faces: {explain(error.errors(include_input=False))}") from error
+    faces = validated(FACES, parsed(text), "faces")
     refuse_count(len(faces), most)
     return Given([image], [name], faces)
 
@@ -174,10 +158,7 @@ def given_as_file(name: str | None, image: bytes, text: bytes, most: int) -> Giv
 def given_as_json(body: bytes, most: int) -> Given:
     """Crops, or an image and its faces. Raises InvalidRequest."""
     refuse_excess(body, NUMBERS * most, most)
-    try:
-        request = EmbedRequest.model_validate(parsed(body))
-    except ValidationError as error:
-        raise InvalidRequest(explain(error.errors(include_input=False))) from error
+    request = validated(REQUEST, parsed(body))
     options = request.model_dump(include=set(EmbedOptions.model_fields), exclude_unset=True)
     refuse_count(len(request.crops_base64 or request.faces or ()), most)
     if request.crops_base64 is not None:
@@ -194,13 +175,6 @@ def refuse_count(count: int, most: int) -> None:
     """Raise InvalidRequest for no face, and for more than MAX_FACES."""
     if not 0 < count <= most:
         raise InvalidRequest(f"There are {count} faces to embed, 1 to {most} may be (MAX_FACES)")
-
-
-def as_known(face: KnownFaceIn) -> KnownFace:
-    """A face as the engine takes it."""
-    if face.landmarks is not None:
-        return KnownFace(landmarks=np.array(face.landmarks, np.float32))
-    return KnownFace(bbox=np.array(face.bbox, np.float32))
 
 
 def each_face(

@@ -8,12 +8,11 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-import pybase64
 from fastapi import APIRouter, Query, Request, Response
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import InvalidRequest
-from face_service.grouping.faces import Faces, Vectors
+from face_service.grouping.faces import Faces
 from face_service.grouping.grouping import Grouping, GroupOptions
 from face_service.http.responses import ChunkedJson
 from face_service.routes.admitted_route import AdmittedRoute
@@ -24,7 +23,7 @@ from face_service.routes.forms import read_form_with_json
 from face_service.routes.group_bodies import Described, faces_of_bytes, faces_of_json
 from face_service.schemas.grouping import GroupingOptions, GroupRequest, GroupResponse, SeenFace
 from face_service.schemas.inline import inline_schema
-from face_service.serialization import render_model, to_json
+from face_service.serialization import as_base64, render_model, to_json
 
 GROUP_RATE, TRACK_RATE = 0.0001, 0.01
 """False-match rates at which the pack's similarities are the defaults. Two groups of many are
@@ -187,8 +186,3 @@ def render(
         "track_labels": track_labels,
         "group_labels": group_labels,
     }
-
-
-def as_base64(vector: Vectors) -> str:
-    """Base64 of little-endian float32."""
-    return pybase64.b64encode_as_string(vector.astype(np.dtype("<f4")).tobytes())

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pybase64
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from face_service.errors import InvalidRequest
 from face_service.grouping.faces import Faces
-from face_service.routes.json_bodies import parsed, refuse_excess
-from face_service.schemas import explain
+from face_service.routes.json_bodies import parsed, refuse_excess, validated
 from face_service.schemas.grouping import FaceToGroup, GroupRequest, SeenFace
 
 MAX_NUMBERS = 1_000_000
@@ -26,6 +25,7 @@ Described = tuple[Faces, Sequence[SeenFace], dict[str, Any]]
 FIELDS = 8
 """Commas, and brackets, that a face needs at most beside those of its embedding."""
 
+REQUEST = TypeAdapter(GroupRequest)
 SEEN = TypeAdapter(list[SeenFace])
 NOTHING_KNOWN = SeenFace.model_validate({})
 
@@ -33,10 +33,7 @@ NOTHING_KNOWN = SeenFace.model_validate({})
 def faces_of_json(body: bytes, dimension: int, limit: int) -> Described:
     """The faces of a JSON body, and the options that are set in it. Raises InvalidRequest."""
     refuse_excess(body, MAX_NUMBERS + FIELDS * limit, limit)
-    try:
-        request = GroupRequest.model_validate(parsed(body))
-    except ValidationError as error:
-        raise InvalidRequest(explain(error.errors(include_input=False))) from error
+    request = validated(REQUEST, parsed(body))
     refuse_many(len(request.faces), limit)
     rows = [vector_of(face, place, dimension) for place, face in enumerate(request.faces)]
     options = request.model_dump(exclude={"faces"}, exclude_unset=True)
@@ -56,13 +53,10 @@ def faces_of_bytes(
         )
     refuse_many(count, limit)
     vectors = np.frombuffer(embeddings, np.dtype("<f4")).reshape(count, dimension)
-    seen: Sequence[SeenFace] = [NOTHING_KNOWN] * count
+    seen = [NOTHING_KNOWN] * count
     if described is not None:
         refuse_excess(described, FIELDS * limit, limit)
-        try:
-            seen = SEEN.validate_python(parsed(described))
-        except ValidationError as error:
-            raise InvalidRequest(f"faces: {explain(error.errors(include_input=False))}") from error
+        seen = validated(SEEN, parsed(described), "faces")
     if len(seen) != count:
         raise InvalidRequest(f"faces: describes {len(seen)} faces, there are {count} embeddings")
     return as_faces(vectors, seen), seen, {}

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from face_service.errors import InvalidRequest
+from face_service.schemas import explain
+
+T = TypeVar("T")
 
 BRACKETS = 8
 """Arrays that a face needs at most: its landmarks are six."""
@@ -28,3 +34,13 @@ def parsed(body: bytes) -> object:
         return from_json(body)
     except ValueError as error:
         raise InvalidRequest(f"Invalid JSON: {error}") from error
+
+
+def validated(kind: TypeAdapter[T], value: object, *at: str) -> T:
+    """A value of JSON as what `kind` describes. at: the names under which it was sent. Raises
+    InvalidRequest, which says where in it what is wrong: `faces.0.bbox: …`."""
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        found = [{**one, "loc": (*at, *one["loc"])} for one in error.errors(include_input=False)]
+        raise InvalidRequest(explain(found)) from error

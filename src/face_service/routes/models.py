@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request
 
 from face_service.engine_info import EngineInfo
 from face_service.routes.deps import Service
-from face_service.runtime.processor import processor
 from face_service.schemas import (
     LoadedPackOut,
     ModelFileOut,
@@ -58,5 +57,5 @@ def runtime_of(info: EngineInfo) -> RuntimeOut:
         taken=list(info.providers),
         placement={file: dict(placement) for file, placement in info.placement.items()},
         warnings=list(info.warnings),
-        processor=ProcessorOut.model_validate(processor()),
+        processor=ProcessorOut.model_validate(info.processor),
     )

@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from .child_process import end_with_parent, requests, run
+from .child_process import end_with_parent, exit_status, requests, run
 from .files import PUBLISHED_MODE, publish_file, sync_folder
 
 SIZES = "sizes.json"
@@ -98,9 +98,4 @@ def fill_as_asked(write: Callable[[Mapping[str, Any], Path], None]) -> int:
         os._exit(1)
 
     end_with_parent(abandon)
-    try:
-        write(request, folder)
-    except Exception as error:
-        sys.stderr.write(f"{error}".strip().replace("\n", " ") + "\n")
-        return 1
-    return 0
+    return exit_status(partial(write, request, folder))

@@ -145,6 +145,17 @@ def write_answer(stream: IO[str], answer: object) -> None:
     stream.flush()
 
 
+def exit_status(work: Callable[[], object]) -> int:
+    """Do the work of a child. Returns its exit status: 1 where it raises, with the reason as the
+    last line on stderr."""
+    try:
+        work()
+    except Exception as error:
+        sys.stderr.write(f"{error}".strip().replace("\n", " ") + "\n")
+        return 1
+    return 0
+
+
 def end_with_parent(act: Callable[[], object] = lambda: os._exit(1)) -> None:
     """Wait for the end of stdin on a thread, then call `act`: by default, end this process with
     status 1 wherever it is. What stdin still holds is dropped."""

@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from filelock import FileLock
 
 from face_service.errors import ProviderError
 
-from .child_process import end_with_parent, python_module, requests, run_until
+from .child_process import end_with_parent, exit_status, python_module, requests, run_until
 from .programs import SessionSpec
 from .providers import PROVIDERS, ProgramSpec, RuntimeConfig
 from .session import open_session
@@ -124,12 +125,7 @@ def main() -> int:
     line on stderr is the reason."""
     content = next(requests())
     end_with_parent()
-    try:
-        compile_here(content)
-    except Exception as error:
-        sys.stderr.write(f"{error}".strip().replace("\n", " ") + "\n")
-        return 1
-    return 0
+    return exit_status(partial(compile_here, content))
 
 
 def _mark(spec: SessionSpec, provider: str) -> None:

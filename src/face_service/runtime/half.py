@@ -8,8 +8,8 @@ from typing import Any
 import onnxruntime
 
 from face_service.errors import ProviderError
-from face_service.runtime.files import publish_file
 
+from .files import publish_file
 from .providers import RuntimeConfig
 
 

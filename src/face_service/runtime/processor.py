@@ -52,11 +52,7 @@ class Processor:
 def processor(cpuinfo: Path = CPUINFO) -> Processor:
     """The first processor in the file `cpuinfo`; without that file, its architecture alone."""
     known: dict[str, str] = {}
-    try:
-        lines = cpuinfo.read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
+    for line in lines_of(cpuinfo):
         name, _, value = line.partition(":")
         known.setdefault(name.strip(), value.strip())
     listed = frozenset((known.get("flags") or known.get("Features") or "").split())
@@ -87,14 +83,21 @@ def precision_of(instruction_sets: Iterable[str]) -> Iterator[tuple[str, str]]:
 def fingerprint(cpuinfo: Path = CPUINFO) -> str:
     """What must be equal for two processors to arrange weights alike: architecture, and every
     instruction set that the system lists."""
-    try:
-        lines = cpuinfo.read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
     listed = {
-        word for line in lines if line.startswith(("flags", "Features")) for word in line.split()
+        word
+        for line in lines_of(cpuinfo)
+        if line.startswith(("flags", "Features"))
+        for word in line.split()
     }
     return " ".join([platform.machine(), platform.processor(), *sorted(listed)])
+
+
+def lines_of(cpuinfo: Path) -> list[str]:
+    """What the system says of its processors; nothing where it has no such file."""
+    try:
+        return cpuinfo.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def in_words(found: Processor) -> str:

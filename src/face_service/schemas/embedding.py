@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from face_service.face_engine import Options
 from face_service.schemas.errors import ErrorResponse
-from face_service.schemas.results import ModelUsed
+from face_service.schemas.results import Box, Coordinate, ModelUsed
+from face_service.vision.known import KnownFace
 
-FAR = 1e6
-"""Most pixels that a coordinate may be from the origin."""
-Coordinate = Annotated[float, Field(ge=-FAR, le=FAR)]
 XY = tuple[Coordinate, Coordinate]
+
+
+MIN_SCORE = 0.2
+"""Least score of a face that is looked for in a given box: whoever gives one has seen a face."""
 
 
 class EmbedOptions(BaseModel):
@@ -27,6 +31,10 @@ class EmbedOptions(BaseModel):
         False, description="Return the aligned crop that was embedded, as base64 of a JPEG."
     )
 
+    def for_engine(self) -> Options:
+        """The options that affect inference."""
+        return Options(MIN_SCORE, attributes=False, quality=False, crops=self.crops)
+
 
 class KnownFaceIn(BaseModel):
     """Where a face is, in pixels of the image after its EXIF rotation: one of the two."""
@@ -36,7 +44,7 @@ class KnownFaceIn(BaseModel):
     landmarks: tuple[XY, XY, XY, XY, XY] | None = Field(
         None, description="Left eye, right eye, nose, mouth left, mouth right, as /detect has them."
     )
-    bbox: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = Field(
+    bbox: Box | None = Field(
         None, description="[x1, y1, x2, y2]: the detector finds the landmarks."
     )
 
@@ -45,6 +53,12 @@ class KnownFaceIn(BaseModel):
         if (self.landmarks is None) == (self.bbox is None):
             raise ValueError("give landmarks or bbox, one of the two")
         return self
+
+    def for_engine(self) -> KnownFace:
+        """The same in float32."""
+        if self.landmarks is not None:
+            return KnownFace(landmarks=np.array(self.landmarks, np.float32))
+        return KnownFace(bbox=np.array(self.bbox, np.float32))
 
 
 class EmbedRequest(EmbedOptions):

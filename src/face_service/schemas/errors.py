@@ -35,5 +35,7 @@ def explain(errors: Sequence[Any], skip: int = 0) -> str:
 
 def _sentence(error: Any, skip: int) -> str:
     where = ".".join(str(part)[:MAX_NAME] for part in error["loc"][skip:])
-    message = "is not a known option" if error["type"] == "extra_forbidden" else error["msg"]
+    message = error["msg"].removeprefix("Value error, ")  # of a validator of ours
+    if error["type"] == "extra_forbidden":
+        message = "is not a known option"
     return f"{where}: {message}" if where else str(message)

@@ -6,13 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from face_service.schemas.results import ModelUsed
+from face_service.schemas.results import Box, ModelUsed
 
-FAR = 1e6
-"""Most pixels that a coordinate may be from the origin."""
 LATE = 1e9
 """Most seconds that a time may be from 0."""
-Coordinate = Annotated[float, Field(ge=-FAR, le=FAR)]
 Similarity = Annotated[float, Field(ge=-1, le=1)]
 
 
@@ -24,9 +21,7 @@ class SeenFace(BaseModel):
     time: Annotated[float, Field(ge=-LATE, le=LATE)] | None = Field(
         None, description="Seconds within the source. Faces without a time are not tracked."
     )
-    bbox: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = Field(
-        None, description="[x1, y1, x2, y2], in pixels of the frame."
-    )
+    bbox: Box | None = Field(None, description="[x1, y1, x2, y2], in pixels of the frame.")
     quality: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="quality.score of /detect."
     )

@@ -35,7 +35,6 @@ class DetectOptions(BaseModel):
     attributes: bool = Field(True, description="Estimate age and gender.")
     landmarks: bool = Field(True, description="Return the five landmarks.")
     quality: bool = Field(True, description="Say whether a face is fit to be stored, and why not.")
-
     crops: bool = Field(
         False, description="Return the aligned crop of each face, 112×112, as base64 of a JPEG."
     )

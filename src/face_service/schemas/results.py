@@ -33,6 +33,12 @@ class QualityOut(BaseModel):
     pose: PoseOut
 
 
+FAR = 1e6
+"""Most pixels that a coordinate in a request may be from the origin."""
+Coordinate = Annotated[float, Field(ge=-FAR, le=FAR)]
+Box = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+"""x1, y1, x2, y2 in a request, in pixels."""
+
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 """x and y, in pixels of the image after its EXIF rotation."""
 

@@ -15,6 +15,7 @@ from face_service.errors import InvalidImage, OutOfMemory, RequestError
 from face_service.face_engine import FaceEngine, Options, PreparedImage
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
+from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE
 from face_service.vision.image import Checked, check, decode_checked
 from face_service.vision.known import KnownFace
 
@@ -55,6 +56,10 @@ class Known:
     def detected(self) -> bool:
         """Whether the detector has to look for one of them."""
         return any(face.landmarks is None for face in self.faces)
+
+
+ALIGNED = Known((KnownFace(ARCFACE_TEMPLATE),), side=ARCFACE_SIZE)
+"""The face of an aligned crop is where alignment puts it: it is embedded as it is."""
 
 
 class ImagePipeline:
@@ -211,7 +216,6 @@ class ImagePipeline:
             allowance,
             on_suspended=partial(call_on_loop, loop, partial(self._suspend, reservation)),
         )
-
         if not entry.images:
             return [as_request_error(error) for error in decoded], 0.0
         reservation.keep_until(entry.future)

@@ -13,11 +13,7 @@ from typing import Literal, ParamSpec, TypeVar
 from face_service import __version__
 from face_service.config import Settings
 from face_service.engine_info import EngineInfo
-from face_service.errors import (
-    NotReady,
-    RequestError,
-    StartupError,
-)
+from face_service.errors import NotReady, RequestError, StartupError
 from face_service.face_engine import FaceEngine, Options
 from face_service.grouping.faces import Faces
 from face_service.grouping.grouping import Grouping, GroupOptions

@@ -216,8 +216,9 @@ class WorkerPool:
 
         Returns how many of each. To be called again and again.
         """
-        stalled = [worker for worker in self._workers if worker.stalled_for() > stall_timeout]
         broken = [worker for worker in self._workers if worker.broken]
+        working = [worker for worker in self._workers if worker not in broken]
+        stalled = [worker for worker in working if worker.stalled_for() > stall_timeout]
         for worker in (*broken, *stalled):
             worker.abandon()
             self._workers.remove(worker)

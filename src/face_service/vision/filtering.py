@@ -1,13 +1,13 @@
-"""Which of the faces that were found are described, and boxes cut off at the edges of an image."""
+"""Which of the faces that were found are described."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .blob import Image
+from .boxes import clip
 from .gate_policy import SKIPPED, Verdict
 from .scrfd import DetectedFace, Detections
 
@@ -38,8 +38,3 @@ def select(
         for i in fitting[:max_faces]
     ]
     return Found(faces, len(fitting) - len(faces))
-
-
-def clip(bboxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Boxes float32 [..., 4] cut off at the edges of an image of `width`×`height`."""
-    return np.clip(bboxes, 0, np.array([width, height, width, height], np.float32))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blob import Image
+from .boxes import iou
 from .scrfd import DetectedFace
 
 MIN_OVERLAP = 0.4
@@ -48,14 +49,7 @@ def locate_one(known: KnownFace, image: Image, found: Sequence[DetectedFace]) ->
         return DetectedFace(image, np.concatenate([low, high]), 1.0, known.landmarks)
     if known.bbox is None:
         return nowhere
-    box = known.bbox
-    best = max(found, key=lambda face: overlap(face.bbox, box), default=nowhere)
-    return best if overlap(best.bbox, box) >= MIN_OVERLAP else nowhere
-
-
-def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Intersection over union of two boxes; 0 where neither has an area."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    shared = float(sides.clip(0).prod())
-    areas = float((a[2:] - a[:2]).clip(0).prod() + (b[2:] - b[:2]).clip(0).prod())
-    return shared / (areas - shared) if areas > shared else 0.0
+    overlaps = iou(known.bbox, np.array([face.bbox for face in found]).reshape(-1, 4))
+    if overlaps.max(initial=0) < MIN_OVERLAP:
+        return nowhere
+    return found[int(overlaps.argmax())]

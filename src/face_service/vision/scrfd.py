@@ -91,10 +91,10 @@ class DetectorPreprocessor:
     may use it.
 
     An image goes on the smallest of `canvases` on which it is as large as on the first, and before
-    that, for close faces, on `closeup`. On a canvas of 640 a face that fills
-    the picture is larger than any anchor: where its box is 1.8 times as high as the frame, 0 to
-    2.5 % are found, on one of 128 all of them (docs/decisions/0009-canvases.md). normalization: of
-    the network's input; None for one that takes pixels.
+    that, for close faces, on `closeup`. On a canvas of 640 a face that fills the picture is larger
+    than any anchor: where its box is 1.8 times as high as the frame, 0 to 2.5 % are found, on one
+    of 128 all of them (docs/decisions/0009-canvases.md). normalization: of the network's input;
+    None for one that takes pixels.
     """
 
     canvases: tuple[Size, ...]
@@ -181,8 +181,7 @@ def decode_scrfd(
     """Turn the nine outputs for one canvas into candidates by descending score.
 
     `outputs`: scores, boxes and landmarks for strides 8, 16, 32, each [N, C] or [1, N, C];
-    distances from the anchor in strides. Results are divided by
-    `scale`, from pixels of the canvas to pixels of the image.
+    distances from the anchor in strides. `scale`: pixels of the canvas for a pixel of the image.
     """
     bboxes, scores, landmarks = [], [], []
     for level, stride in enumerate(STRIDES):
@@ -245,8 +244,3 @@ def suppress(candidates: Detections) -> Detections:
         overlap = np.maximum(0.0, width) * np.maximum(0.0, height)
         order = rest[overlap / (areas[best] + areas[rest] - overlap) <= IOU_THRESHOLD]
     return candidates.take(np.array(keep, np.intp))
-
-
-def clip(bboxes: Floats, width: int, height: int) -> Floats:
-    """Boxes float32 [..., 4] cut off at the edges of an image of `width`×`height`."""
-    return np.clip(bboxes, 0, np.array([width, height, width, height], np.float32))

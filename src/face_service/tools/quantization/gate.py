@@ -25,14 +25,16 @@ from face_service.engine_factory.gates import FACTS, NETWORK, GateFacts
 from face_service.errors import InvalidRequest
 from face_service.packs.pack import sha256_of
 from face_service.runtime.child_folder import fill_as_asked
-from face_service.runtime.network import NetworkSpec, load_networks
+from face_service.runtime.network import load_networks
 from face_service.runtime.pixel_input import Normalization
+from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.photos import photos_in, read_photo
 from face_service.tools.quantization.calibration import MIN_CROPS, spread
 from face_service.tools.quantization.frames import Head, frames, heads_of
 from face_service.tools.quantization.network import quantize_network
 from face_service.vision.blob import Image
+from face_service.vision.boxes import iou
 from face_service.vision.canvas import Size
 from face_service.vision.image import set_up_opencv
 from face_service.vision.scrfd import MIN_SCORE, DetectorInput, DetectorPreprocessor, Scrfd, merge
@@ -58,7 +60,7 @@ hardly more of them."""
 FLOOR = 0.02
 """Least score of the gate's candidates that is looked at."""
 SAME = 0.4
-"""Overlap from which the gate sees the same face as the detector."""
+"""Intersection over union from which the gate sees the same face as the detector."""
 ROUNDS = 5
 
 
@@ -129,16 +131,8 @@ def pairs_of_scores(
         found = detector.detect(inputs)
         seen = merge([gate.candidates(each, FLOOR) for each in inputs])
         for box, score in zip(found.bboxes, found.scores, strict=True):
-            same = overlaps(box, seen.bboxes) >= SAME
+            same = iou(box, seen.bboxes) >= SAME
             yield float(score), float(seen.scores[same].max(initial=0.0))
-
-
-def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Intersection over union of `box` (x1, y1, x2, y2) with each of `boxes` [n, 4]."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    common = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(box[2:] - box[:2])
-    return np.asarray(common / (areas - common))
 
 
 def relative_cost(detector: Scrfd, gate: Scrfd, image: Image) -> float:

@@ -22,6 +22,7 @@ from face_service.tools.evaluation import Pairs, measure_pairs, read_pairs
 from face_service.tools.quantization.calibration import build_cpu_detector, calibrate
 from face_service.tools.quantization.network import quantize_network
 from face_service.vision.blob import Image
+from face_service.vision.boxes import Boxes, iou
 from face_service.vision.scrfd import Detections, Scrfd
 
 logger = logging.getLogger(__name__)
@@ -137,12 +138,9 @@ def clear_faces(found: Detections) -> Detections:
     return found.take(np.flatnonzero(found.scores >= CLEAR_SCORE))
 
 
-def covered(box: np.ndarray, found: Detections) -> bool:
+def covered(box: Boxes, found: Detections) -> bool:
     """Whether a detection overlaps `box` (x1, y1, x2, y2) with IoU of at least 0.5."""
-    low, high = np.maximum(box[:2], found.bboxes[:, :2]), np.minimum(box[2:], found.bboxes[:, 2:])
-    common = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(found.bboxes[:, 2:] - found.bboxes[:, :2], axis=1)
-    return bool((common >= 0.5 * (areas + np.prod(box[2:] - box[:2]) - common)).any())
+    return bool((iou(box, found.bboxes) >= 0.5).any())
 
 
 def judge(
