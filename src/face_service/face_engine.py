@@ -270,11 +270,13 @@ class FaceEngine:
         return self.predict(PreparedImage(image, inputs, options), StageTimes())
 
     def warm_up(self) -> None:
-        """Run every network on every canvas and batch, or a little of it where threads are few, so
-        that the first request is as fast as the tenth, and memory is allocated at the start."""
+        """Run every network with every number of threads, and on every canvas and batch whose first
+        run takes longer than the next, so that the first request is as fast as the tenth."""
         for threads in sorted({n for network in self._networks for n in network.widths}):
             self.limit_threads(threads)
             self.self_test()
+        if all(network.policy.kind == "dynamic" for network in self._networks):
+            return  # one shape is as good as another
         for size in self.preprocessor.canvases:
             for images in self._detector.network.policy.batches:
                 self._warm_up_detector(size, images)
