@@ -21,6 +21,7 @@ from face_service.vision.canvas import Size
 from face_service.vision.image import decode
 
 from . import photos
+from .fork_server import ForkServer
 from .server import Server
 from .skips import pytest_runtest_makereport as pytest_runtest_makereport
 
@@ -34,6 +35,8 @@ SERVED = [
     "requirements-rocm.lock",
 ]
 """What run.sh installs: one lock for each build of ONNX Runtime."""
+READ_BY_IMPORTS = ("LD_", "MALLOC_", "OPENBLAS_", "ORT_", "OTEL_", "PYTHON")
+"""Variables that the loader, the interpreter or imports read: a fork has imported already."""
 
 
 # Every client of httpx, hundreds of them here, would read all certificates that the machine trusts:
@@ -133,8 +136,30 @@ def six_faces_image(six_faces: Path) -> Image:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[list[Server]]:
-    """The servers of `start_server`."""
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], ForkServer]]:
+    """The process that forks servers, started with the first one."""
+
+    @functools.cache
+    def started() -> ForkServer:
+        return ForkServer(environment_of_servers(), tmp_path_factory.mktemp("fork_server"))
+
+    yield started
+    if started.cache_info().currsize:
+        started().stop()
+
+
+def environment_of_servers() -> dict[str, str]:
+    """What every server has of this process's environment."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+@pytest.fixture(scope="session")
+def servers(fork_server: Callable[[], ForkServer]) -> Iterator[list[Server]]:
+    """The servers of `start_server`. They end before what has forked them, which knows how."""
     started: list[Server] = []
     yield started
     for server in started:
@@ -155,28 +180,38 @@ def servers_end_with_their_module(servers: list[Server]) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def start_server(
-    servers: list[Server], tmp_path_factory: pytest.TempPathFactory, starter: Pack
+    servers: list[Server],
+    fork_server: Callable[[], ForkServer],
+    tmp_path_factory: pytest.TempPathFactory,
+    starter: Pack,
 ) -> Callable[..., Server]:
     """Starts real servers, `start_server(VARIABLE="value")`, which are ended after the module, or
-    at the end if they are `lasting`."""
+    at the end if they are `lasting`. `forked=False`: a program of its own, where the subject of a
+    test is how a process begins or ends, its memory, or its threads."""
 
     def start(
         module: str = "face_service.main",
         python: str | Path = sys.executable,
         lasting: bool = False,
+        forked: bool = True,
         **variables: str,
     ) -> Server:
         environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
+            **environment_of_servers(),
             "HOST": "127.0.0.1",
-            "PYTHONPATH": str(ROOT),
             "INSIGHTFACE_MODEL": starter.name,
             "MODEL_CACHE_DIR": str(starter.directory.parent),
             "DET_GATE": "off",  # or each first server would make one: a minute of a processor
             **variables,
         }
-        server = Server(environment, tmp_path_factory.mktemp("server"), module, python)
+        forked = (
+            forked
+            and sys.platform == "linux"
+            and python == sys.executable
+            and not any(name.startswith(READ_BY_IMPORTS) for name in variables)
+        )
+        folder = tmp_path_factory.mktemp("server")
+        server = Server(environment, folder, module, python, fork_server() if forked else None)
         server.lasting = lasting
         servers.append(server)
         return server

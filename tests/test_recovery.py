@@ -123,7 +123,7 @@ def test_sigterm_while_the_models_load_ends_in_order(
     start_server: Callable[..., Server], line: str
 ) -> None:
     """The thread that loads is inside ONNX Runtime: the interpreter must not go before it."""
-    server = start_server(DRAIN_GRACE_S="0")
+    server = start_server(forked=False, DRAIN_GRACE_S="0")
     settled(lambda: line in server.log())
     assert server.stop() == 0, server.log()
     assert "terminate called" not in server.log()
