@@ -39,6 +39,10 @@ READ_BY_IMPORTS = ("LD_", "MALLOC_", "OPENBLAS_", "ORT_", "OTEL_", "PYTHON")
 """Variables that the loader, the interpreter or imports read: a fork has imported already."""
 
 
+# Else the first service of a folder of models, in this process or in a child of it, would make a
+# detector gate, a minute of a processor. The tests of the gate set it.
+os.environ["DET_GATE"] = "off"
+
 # Every client of httpx, hundreds of them here, would read all certificates that the machine trusts:
 # 45 ms of a processor, for servers that speak no TLS.
 httpx_transports.create_ssl_context = functools.cache(httpx_transports.create_ssl_context)
@@ -154,6 +158,7 @@ def environment_of_servers() -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "PYTHONPATH": str(ROOT),
+        "DET_GATE": os.environ["DET_GATE"],
     }
 
 
@@ -201,7 +206,6 @@ def start_server(
             "HOST": "127.0.0.1",
             "INSIGHTFACE_MODEL": starter.name,
             "MODEL_CACHE_DIR": str(starter.directory.parent),
-            "DET_GATE": "off",  # or each first server would make one: a minute of a processor
             **variables,
         }
         forked = (
