@@ -12,6 +12,10 @@ import httpx
 
 from tests.fork_server import Forked, ForkServer
 
+ONE_THREAD = {"WORKERS": "1", "INTRA_OP_THREADS": "1"}
+"""A server with these loads its networks once, not for each worker and number of threads: half the
+work of a start, for tests in which nothing has to happen side by side."""
+
 
 def free_port() -> int:
     """A port nobody listens on right now."""

@@ -24,7 +24,7 @@ import pytest
 from face_service.http.connection_state import Timeouts
 from tests.hostile.sockets import Answer, answers, receive
 from tests.images import encode
-from tests.server import Server
+from tests.server import ONE_THREAD, Server
 from tests.wire import metric, settled
 
 SMALL = encode(np.zeros((64, 64, 3), np.uint8), "JPEG")
@@ -49,7 +49,7 @@ def inside(server: Server) -> float:
 
 def faulty(start_server: Callable[..., Server], **variables: str) -> Server:
     """A server whose one engine fails as the file `fault` says."""
-    server = start_server("tests.faulty", **{"WORKERS": "1", **variables})
+    server = start_server("tests.faulty", **ONE_THREAD, **variables)
     server.wait_until_ready()
     return server
 
@@ -165,13 +165,13 @@ def resident(server: Server) -> float:
 def test_of_json_that_waits_the_image_alone_is_in_memory(
     start_server: Callable[..., Server],
 ) -> None:
-    """Neither its body nor its text, which are a third larger each."""
+    """Neither its body nor its text, which are a third larger each. For more workers, more images
+    would be prepared."""
     server = faulty(
         start_server,
         STALL_TIMEOUT_S="60",
         REQUEST_TIMEOUT_S="120",
         DRAIN_GRACE_S="0",
-        WORKERS="1",  # the more there are, the more images are prepared for them
     )
     size, number = 12_000_000, 8
     image = SMALL + bytes(size - len(SMALL))
