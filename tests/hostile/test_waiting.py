@@ -138,7 +138,7 @@ def test_garbage_in_the_middle_of_an_answer_stays_out_of_it(server: Server) -> N
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
 def test_a_process_that_was_stopped_loses_no_engine(start_server: Callable[..., Server]) -> None:
     """As `docker pause` does, in the middle of a run of a network that goes on afterwards."""
-    server = faulty(start_server, STALL_TIMEOUT_S="8", REQUEST_TIMEOUT_S="60")
+    server = faulty(start_server, STALL_TIMEOUT_S="4", REQUEST_TIMEOUT_S="60")
     (server.folder / "fault").write_text("busy")
     with ThreadPoolExecutor(1) as client:
         url, headers = f"{server.url}/detect", {"Content-Type": "image/jpeg"}
@@ -146,7 +146,7 @@ def test_a_process_that_was_stopped_loses_no_engine(start_server: Callable[..., 
         settled(lambda: inside(server) == 1)
         time.sleep(0.5)
         os.kill(server.process.pid, signal.SIGSTOP)
-        time.sleep(10)
+        time.sleep(6)
         os.kill(server.process.pid, signal.SIGCONT)
         assert pending.result().status_code == 200
     assert metric(server, "face_service_engines_lost_total") == 0
