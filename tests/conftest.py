@@ -22,6 +22,7 @@ from face_service.vision.image import decode
 
 from . import photos
 from .fork_server import ForkServer
+from .order import pytest_collection_modifyitems as pytest_collection_modifyitems
 from .server import Server
 from .skips import pytest_runtest_makereport as pytest_runtest_makereport
 
@@ -230,37 +231,6 @@ def server(start_server: Callable[..., Server]) -> Server:
     running = start_server(lasting=True)
     running.wait_until_ready()
     return running
-
-
-LONGEST = (
-    "test_parity.py",
-    "test_accelerators.py",
-    "tools/doctor/test_doctor.py",
-    "tools/test_evaluation.py",
-    "test_samples.py",
-    "hostile/test_clients.py",
-    "clients/test_samples.py",
-    "cli/test_detect.py",
-    "hostile/test_faces.py",
-    "hostile/test_outside.py",
-    "hostile/test_memory.py",
-    "clients/test_typescript.py",
-    "browser/test_demo.py",
-    "browser/test_troubles.py",
-    "browser/test_access.py",
-    "cli/test_main.py",
-    "cli/test_compare.py",
-    "tools/test_quantization.py",
-    "test_load.py",
-)
-"""Files of 15 seconds or more, the longest first. A long one that begins last leaves a processor
-idle."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the LONGEST files."""
-    ranks = {Path(__file__).parent / name: n for n, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: ranks.get(item.path, len(LONGEST)))
 
 
 PARITY: pytest.StashKey[list[str]] = pytest.StashKey()
