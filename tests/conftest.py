@@ -159,7 +159,7 @@ def environment_of_servers() -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "PYTHONPATH": str(ROOT),
-        "DET_GATE": os.environ["DET_GATE"],
+        "DET_GATE": "off",
     }
 
 

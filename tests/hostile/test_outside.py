@@ -127,7 +127,7 @@ def test_a_command_writes_nothing_to_the_home_and_calls_nobody(
         "HOME": str(home),
         "INSIGHTFACE_MODEL": starter.name,
         "MODEL_CACHE_DIR": str(starter.directory.parent),
-        "DET_GATE": os.environ["DET_GATE"],
+        "DET_GATE": "off",
     }
     folder = tmp_path / "here"
     folder.mkdir()
