@@ -24,7 +24,7 @@ check shellcheck --external-sources platform.sh run.sh test.sh .ci/run scripts/*
 check hadolint Dockerfile Dockerfile.* platform/Dockerfile
 check scripts/audit.sh
 # Two processes: half of what tests do is to wait. A file is run by one of them, in order, and
-# the longest files first, as tests/conftest.py sorts them.
+# the longest files first, as tests/order.py sorts them.
 check pytest --cov -n 2 --dist loadfile --no-loadscope-reorder
 
 if ((${#failed[@]})); then

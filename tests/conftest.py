@@ -21,6 +21,8 @@ from face_service.vision.canvas import Size
 from face_service.vision.image import decode
 
 from . import photos
+from .fork_server import ForkServer
+from .order import pytest_collection_modifyitems as pytest_collection_modifyitems
 from .server import Server
 from .skips import pytest_runtest_makereport as pytest_runtest_makereport
 
@@ -34,7 +36,13 @@ SERVED = [
     "requirements-rocm.lock",
 ]
 """What run.sh installs: one lock for each build of ONNX Runtime."""
+READ_BY_IMPORTS = ("LD_", "MALLOC_", "OPENBLAS_", "ORT_", "OTEL_", "PYTHON")
+"""Variables that the loader, the interpreter or imports read: a fork has imported already."""
 
+
+# Else the first service of a folder of models, in this process or in a child of it, would make a
+# detector gate, a minute of a processor. The tests of the gate set it.
+os.environ["DET_GATE"] = "off"
 
 # Every client of httpx, hundreds of them here, would read all certificates that the machine trusts:
 # 45 ms of a processor, for servers that speak no TLS.
@@ -133,8 +141,31 @@ def six_faces_image(six_faces: Path) -> Image:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[list[Server]]:
-    """The servers of `start_server`."""
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], ForkServer]]:
+    """The process that forks servers, started with the first one."""
+
+    @functools.cache
+    def started() -> ForkServer:
+        return ForkServer(environment_of_servers(), tmp_path_factory.mktemp("fork_server"))
+
+    yield started
+    if started.cache_info().currsize:
+        started().stop()
+
+
+def environment_of_servers() -> dict[str, str]:
+    """What every server has of this process's environment."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONPATH": str(ROOT),
+        "DET_GATE": "off",
+    }
+
+
+@pytest.fixture(scope="session")
+def servers(fork_server: Callable[[], ForkServer]) -> Iterator[list[Server]]:
+    """The servers of `start_server`. They end before what has forked them, which knows how."""
     started: list[Server] = []
     yield started
     for server in started:
@@ -155,28 +186,38 @@ def servers_end_with_their_module(servers: list[Server]) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def start_server(
-    servers: list[Server], tmp_path_factory: pytest.TempPathFactory, starter: Pack
+    servers: list[Server],
+    fork_server: Callable[[], ForkServer],
+    tmp_path_factory: pytest.TempPathFactory,
+    starter: Pack,
 ) -> Callable[..., Server]:
     """Starts real servers, `start_server(VARIABLE="value")`, which are ended after the module, or
-    at the end if they are `lasting`."""
+    at the end if they are `lasting`. `forked=False`: a program of its own, where the subject of a
+    test is how a process begins or ends, its memory, or its threads."""
 
     def start(
         module: str = "face_service.main",
         python: str | Path = sys.executable,
         lasting: bool = False,
+        forked: bool = True,
         **variables: str,
     ) -> Server:
         environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
+            **environment_of_servers(),
             "HOST": "127.0.0.1",
-            "PYTHONPATH": str(ROOT),
             "INSIGHTFACE_MODEL": starter.name,
             "MODEL_CACHE_DIR": str(starter.directory.parent),
-            "DET_GATE": "off",  # or each first server would make one: a minute of a processor
+            "DRAIN_GRACE_S": "0",  # else the end of each server is awaited for a second more
             **variables,
         }
-        server = Server(environment, tmp_path_factory.mktemp("server"), module, python)
+        forked = (
+            forked
+            and sys.platform == "linux"
+            and python == sys.executable
+            and not any(name.startswith(READ_BY_IMPORTS) for name in variables)
+        )
+        folder = tmp_path_factory.mktemp("server")
+        server = Server(environment, folder, module, python, fork_server() if forked else None)
         server.lasting = lasting
         servers.append(server)
         return server
@@ -190,37 +231,6 @@ def server(start_server: Callable[..., Server]) -> Server:
     running = start_server(lasting=True)
     running.wait_until_ready()
     return running
-
-
-LONGEST = (
-    "test_parity.py",
-    "test_accelerators.py",
-    "tools/doctor/test_doctor.py",
-    "tools/test_evaluation.py",
-    "test_samples.py",
-    "hostile/test_clients.py",
-    "clients/test_samples.py",
-    "cli/test_detect.py",
-    "hostile/test_faces.py",
-    "hostile/test_outside.py",
-    "hostile/test_memory.py",
-    "clients/test_typescript.py",
-    "browser/test_demo.py",
-    "browser/test_troubles.py",
-    "browser/test_access.py",
-    "cli/test_main.py",
-    "cli/test_compare.py",
-    "tools/test_quantization.py",
-    "test_load.py",
-)
-"""Files of 15 seconds or more, the longest first. A long one that begins last leaves a processor
-idle."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the LONGEST files."""
-    ranks = {Path(__file__).parent / name: n for n, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: ranks.get(item.path, len(LONGEST)))
 
 
 PARITY: pytest.StashKey[list[str]] = pytest.StashKey()

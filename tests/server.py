@@ -10,6 +10,12 @@ from pathlib import Path
 
 import httpx
 
+from tests.fork_server import Forked, ForkServer
+
+ONE_THREAD = {"WORKERS": "1", "INTRA_OP_THREADS": "1"}
+"""A server with these loads its networks once, not for each worker and number of threads: half the
+work of a start, for tests in which nothing has to happen side by side."""
+
 
 def free_port() -> int:
     """A port nobody listens on right now."""
@@ -19,8 +25,8 @@ def free_port() -> int:
 
 
 class Server:
-    """`python -m face_service.main` in a folder of its own; its log is `log()`. lasting: it is used
-    by several modules."""
+    """`python -m face_service.main` in a folder of its own, or a fork that has become the same; its
+    log is `log()`. lasting: it is used by several modules."""
 
     def __init__(
         self,
@@ -28,19 +34,24 @@ class Server:
         folder: Path,
         module: str = "face_service.main",
         python: str | Path = sys.executable,
+        forks: ForkServer | None = None,
     ) -> None:
         self.folder = folder
         self.port = int(environment.setdefault("PORT", str(free_port())))
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "log"
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                [python, "-m", module],
-                env=environment,
-                cwd=folder,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self.process: subprocess.Popen[bytes] | Forked
+        if forks:
+            self.process = forks.start(module, environment, folder, self._log)
+        else:
+            with self._log.open("w") as log:
+                self.process = subprocess.Popen(
+                    [python, "-m", module],
+                    env=environment,
+                    cwd=folder,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
         self.client = httpx.Client(base_url=self.url, timeout=60)
         self.lasting = False
 

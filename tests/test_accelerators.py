@@ -12,7 +12,7 @@ import pytest
 
 from face_service.packs.pack import Pack
 from face_service.runtime.providers import COMPILED
-from tests.server import Server
+from tests.server import ONE_THREAD, Server
 from tests.wire import metric, settled
 
 CPU = "CPUExecutionProvider"
@@ -45,7 +45,7 @@ class Card:
             FAULT=str(self._fault),
             MODEL_CACHE_DIR=str(self.models),
             DRAIN_GRACE_S="0",
-            **variables,
+            **{**ONE_THREAD, **variables},
         )
         self.servers.append(server)
         return server

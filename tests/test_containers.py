@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from face_service.config import Settings
-from tests.server import Server
+from tests.server import ONE_THREAD, Server
 from tests.wire import settled
 
 ROOT = Path(__file__).parent.parent
@@ -171,7 +171,7 @@ def test_the_health_check_asks_wherever_the_service_listens(
 ) -> None:
     if ":" in given.get("HOST", "") and not has_ipv6():
         pytest.skip("this machine has no IPv6")
-    running = start_server(**given)
+    running = start_server(**ONE_THREAD, **given)
     environment = {"PATH": os.environ["PATH"], "PORT": str(running.port), **given}
     settled(lambda: health_check(environment, running.folder).returncode == 0, 60)
     assert '"healthy"' in health_check(environment, running.folder).stdout

@@ -146,7 +146,7 @@ def test_sigterm_under_load_loses_nothing_and_ends_with_0(
     start_server: Callable[..., Server], photo: bytes, turn: int
 ) -> None:
     """`python -m tests.drain` does this 20 times."""
-    server = start_server(DRAIN_GRACE_S="1", REQUEST_TIMEOUT_S="120")
+    server = start_server(forked=turn > 0, DRAIN_GRACE_S="1", REQUEST_TIMEOUT_S="120")
     server.wait_until_ready()
     end_under_load(server, photo, 0.1 * turn)
 

@@ -42,7 +42,7 @@ def folder(
     path = tmp_path_factory.mktemp("photos")
     for name in ("image.jpg", "test.jpg", "test_image.jpg"):
         shutil.copy(solvay, path / name)
-    start_server(PORT="8100").wait_until_ready()
+    start_server(forked=False, PORT="8100").wait_until_ready()
     return path
 
 

@@ -7,6 +7,7 @@ processor, whose hash is their name. What this service says is computed anew eve
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,6 +33,8 @@ ORACLE = Path(__file__).parents[1] / ".oracle"
 SCRIPT = Path(__file__).parent / "oracle" / "insightface_faces.py"
 DET_500M, DET_2_5G = "det_500m + edgeface_xs", "det_2.5g + edgeface_xs"
 STANDIN = "stand-in for buffalo_l"
+LFW_PHOTOS = int(os.environ.get("LFW_PHOTOS", "40"))
+"""100 for the table of docs/performance-measured.md."""
 
 
 @dataclass
@@ -49,8 +52,9 @@ class Agreement:
 
 @pytest.fixture(scope="module")
 def photos(shared: Path, six_faces: Path, solvay: Path) -> list[Path]:
-    """t1.jpg, Solvay 1927, and 100 photos of 60 people."""
-    return [six_faces, solvay, *sorted((shared / "faces" / "lfw").glob("*/*.jpg"))[::2][:100]]
+    """t1.jpg, Solvay 1927, and LFW_PHOTOS photos of LFW."""
+    lfw = sorted((shared / "faces" / "lfw").glob("*/*.jpg"))[::2]
+    return [six_faces, solvay, *lfw[:LFW_PHOTOS]]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +81,7 @@ def faces_of(
 
 def of_pack(name: str, photos: list[Path]) -> list[Path]:
     """The photos for a pack: fewer for the stand-in, whose networks take ten times as long."""
-    return photos[:42] if name == STANDIN else photos
+    return photos[: 2 + LFW_PHOTOS * 2 // 5] if name == STANDIN else photos
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_faces_equal_those_of_insightface(
         compare(faces, oracle, total, photo.name)
         singles += len(faces) == 1
 
-    assert total.faces >= (80 if name == STANDIN else 150)
+    assert total.faces >= 35 + len(photos) - 2  # t1.jpg has 6, Solvay 1927 has 29
     if not static:
         assert total.bit_equal_detections == total.faces
         # EdgeFace multiplies matrices, and adds up in another order in a batch of several

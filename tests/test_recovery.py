@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.images import encode
-from tests.server import Server
+from tests.server import ONE_THREAD, Server
 from tests.wire import metric, settled
 
 
@@ -25,7 +25,7 @@ def faulty(start_server: Callable[..., Server]) -> Iterator[Server]:
         STALL_TIMEOUT_S="4",
         REQUEST_TIMEOUT_S="55",
         DRAIN_GRACE_S="0",
-        WORKERS="1",  # another would go on meanwhile
+        **ONE_THREAD,  # another worker would go on meanwhile
     )
     server.wait_until_ready()
     yield server
@@ -123,7 +123,7 @@ def test_sigterm_while_the_models_load_ends_in_order(
     start_server: Callable[..., Server], line: str
 ) -> None:
     """The thread that loads is inside ONNX Runtime: the interpreter must not go before it."""
-    server = start_server(DRAIN_GRACE_S="0")
+    server = start_server(forked=False, DRAIN_GRACE_S="0")
     settled(lambda: line in server.log())
     assert server.stop() == 0, server.log()
     assert "terminate called" not in server.log()

@@ -123,9 +123,9 @@ def checkout(solvay: Path, four_faces: Path, tmp_path: Path) -> Path:
             (folder / path.name).symlink_to(path)
     if SHARED.is_dir():
         (tmp_path / "shared").symlink_to(SHARED)
-    for name in ("image", "solvay", "frame"):
-        (folder / f"{name}.jpg").symlink_to(solvay)
-    (folder / "photo.jpg").symlink_to(four_faces)
+    (folder / "solvay.jpg").symlink_to(solvay)
+    for name in ("image", "frame", "photo"):
+        (folder / f"{name}.jpg").symlink_to(four_faces)
     photo = cv2.imread(str(solvay))
     one, two = photo[1080:1330, 780:1030], photo[760:1040, 2020:2460]
     smaller = cv2.resize(one, None, fx=0.9, fy=0.9)

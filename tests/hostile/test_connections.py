@@ -271,7 +271,7 @@ def test_a_connection_goes_on_after_an_early_answer(target: Server) -> None:
 def test_with_few_files_the_bound_on_connections_is_lower_and_said(
     start_server: Callable[..., Server],
 ) -> None:
-    server = start_server()
+    server = start_server(forked=False)  # a fork would have read its limits before they are set
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (128, 128))  # type: ignore[attr-defined]
     server.wait_until_ready()
     server.client.close()

@@ -15,7 +15,7 @@ import pytest
 
 from tests.hostile.sockets import answers
 from tests.images import encode
-from tests.server import Server
+from tests.server import ONE_THREAD, Server
 from tests.wire import metric, settled
 
 REQUEST_TIMEOUT_S = 3.0
@@ -26,7 +26,7 @@ SETTINGS = {
     "STALL_TIMEOUT_S": "600",
     "DRAIN_GRACE_S": "0",
     "MAX_QUEUE": "8",
-    "WORKERS": "1",  # another would answer while an engine hangs
+    **ONE_THREAD,  # another worker would answer while an engine hangs
 }
 
 

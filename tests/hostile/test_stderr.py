@@ -68,7 +68,7 @@ def test_a_stderr_that_nobody_reads_stops_no_decoder(
         return popen(*args, **{**options, "stderr": writing})
 
     monkeypatch.setattr(subprocess, "Popen", to_pipe)
-    server = start_server(REQUEST_TIMEOUT_S="20")
+    server = start_server(forked=False, REQUEST_TIMEOUT_S="20")
     monkeypatch.undo()
     server.wait_until_ready()
     assert {post_talkative(server) for _ in range(40)} == {200}

@@ -24,7 +24,7 @@ import pytest
 from face_service.http.connection_state import Timeouts
 from tests.hostile.sockets import Answer, answers, receive
 from tests.images import encode
-from tests.server import Server
+from tests.server import ONE_THREAD, Server
 from tests.wire import metric, settled
 
 SMALL = encode(np.zeros((64, 64, 3), np.uint8), "JPEG")
@@ -49,7 +49,7 @@ def inside(server: Server) -> float:
 
 def faulty(start_server: Callable[..., Server], **variables: str) -> Server:
     """A server whose one engine fails as the file `fault` says."""
-    server = start_server("tests.faulty", **{"WORKERS": "1", **variables})
+    server = start_server("tests.faulty", **ONE_THREAD, **variables)
     server.wait_until_ready()
     return server
 
@@ -138,7 +138,7 @@ def test_garbage_in_the_middle_of_an_answer_stays_out_of_it(server: Server) -> N
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
 def test_a_process_that_was_stopped_loses_no_engine(start_server: Callable[..., Server]) -> None:
     """As `docker pause` does, in the middle of a run of a network that goes on afterwards."""
-    server = faulty(start_server, STALL_TIMEOUT_S="8", REQUEST_TIMEOUT_S="60")
+    server = faulty(start_server, STALL_TIMEOUT_S="4", REQUEST_TIMEOUT_S="60")
     (server.folder / "fault").write_text("busy")
     with ThreadPoolExecutor(1) as client:
         url, headers = f"{server.url}/detect", {"Content-Type": "image/jpeg"}
@@ -146,7 +146,7 @@ def test_a_process_that_was_stopped_loses_no_engine(start_server: Callable[..., 
         settled(lambda: inside(server) == 1)
         time.sleep(0.5)
         os.kill(server.process.pid, signal.SIGSTOP)
-        time.sleep(10)
+        time.sleep(6)
         os.kill(server.process.pid, signal.SIGCONT)
         assert pending.result().status_code == 200
     assert metric(server, "face_service_engines_lost_total") == 0
@@ -165,13 +165,13 @@ def resident(server: Server) -> float:
 def test_of_json_that_waits_the_image_alone_is_in_memory(
     start_server: Callable[..., Server],
 ) -> None:
-    """Neither its body nor its text, which are a third larger each."""
+    """Neither its body nor its text, which are a third larger each. For more workers, more images
+    would be prepared."""
     server = faulty(
         start_server,
         STALL_TIMEOUT_S="60",
         REQUEST_TIMEOUT_S="120",
         DRAIN_GRACE_S="0",
-        WORKERS="1",  # the more there are, the more images are prepared for them
     )
     size, number = 12_000_000, 8
     image = SMALL + bytes(size - len(SMALL))

@@ -262,7 +262,7 @@ def test_a_log_that_nobody_reads_stops_nothing(
         "tests.server.subprocess.Popen",
         lambda *args, **kwargs: popen(*args, **{**kwargs, "stderr": narrow_pipe[1]}),
     )
-    server = start_server(DRAIN_GRACE_S="0")
+    server = start_server(forked=False, DRAIN_GRACE_S="0")
     server.wait_until_ready()
     small = encode(np.zeros((64, 64, 3), np.uint8), "PNG")
     for n in range(2 * PIPE_SIZE // 200):  # each line is longer than 200 characters

@@ -1,4 +1,5 @@
-// go run ask.go keep|close METHOD URL KEY [FILE]: the status, three times on one client.
+// go run ask.go keep|close (METHOD URL KEY FILE)...: a line for each case, the statuses of three
+// requests on one client. FILE is empty where there is no body.
 package main
 
 import (
@@ -10,29 +11,32 @@ import (
 )
 
 func main() {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: os.Args[1] == "close"}}
-	for i := 0; i < 3; i++ {
-		var body io.Reader
-		if len(os.Args) > 5 {
-			data, err := os.ReadFile(os.Args[5])
+	for cases := os.Args[2:]; len(cases) > 0; cases = cases[4:] {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: os.Args[1] == "close"}}
+		for i := 0; i < 3; i++ {
+			var body io.Reader
+			if cases[3] != "" {
+				data, err := os.ReadFile(cases[3])
+				if err != nil {
+					panic(err)
+				}
+				body = bytes.NewReader(data)
+			}
+			request, err := http.NewRequest(cases[0], cases[1], body)
 			if err != nil {
 				panic(err)
 			}
-			body = bytes.NewReader(data)
+			request.Header.Set("X-API-Key", cases[2])
+			request.Header.Set("Content-Type", "image/jpeg")
+			response, err := client.Do(request)
+			if err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			io.Copy(io.Discard, response.Body)
+			response.Body.Close()
+			fmt.Print(response.StatusCode, " ")
 		}
-		request, err := http.NewRequest(os.Args[2], os.Args[3], body)
-		if err != nil {
-			panic(err)
-		}
-		request.Header.Set("X-API-Key", os.Args[4])
-		request.Header.Set("Content-Type", "image/jpeg")
-		response, err := client.Do(request)
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		io.Copy(io.Discard, response.Body)
-		response.Body.Close()
-		fmt.Println(response.StatusCode)
+		fmt.Println()
 	}
 }

@@ -1,13 +1,17 @@
-// node|bun ask.mjs fetch|keep|close METHOD URL KEY [FILE]: the status, three times.
+// node|bun ask.mjs fetch|keep|close (METHOD URL KEY FILE)...: a line for each case, the statuses of
+// three requests on one agent. FILE is empty where there is no body.
 import { readFileSync } from "node:fs";
 import http from "node:http";
 
-const [way, method, url, key, file] = process.argv.slice(2);
-const body = file && readFileSync(file);
-const headers = { "X-API-Key": key, "Content-Type": "image/jpeg" };
-const agent = new http.Agent({ keepAlive: way === "keep" });
+const [way, ...cases] = process.argv.slice(2);
 
-function request() {
+async function fetched(method, url, headers, body) {
+  const answer = await fetch(url, { method, headers, body });
+  await answer.arrayBuffer();
+  return answer.status;
+}
+
+function requested(agent, method, url, headers, body) {
   return new Promise((resolve, reject) => {
     const length = body ? { "Content-Length": body.length } : {};
     const asked = http.request(url, { method, agent, headers: { ...headers, ...length } }, (answer) => {
@@ -19,13 +23,15 @@ function request() {
   });
 }
 
-for (let i = 0; i < 3; i++) {
-  if (way === "fetch") {
-    const answer = await fetch(url, { method, headers, body });
-    await answer.arrayBuffer();
-    console.log(answer.status);
-  } else {
-    console.log(await request());
+while (cases.length) {
+  const [method, url, key, file] = cases.splice(0, 4);
+  const headers = { "X-API-Key": key, "Content-Type": "image/jpeg" };
+  const body = file ? readFileSync(file) : undefined;
+  const agent = new http.Agent({ keepAlive: way === "keep" });
+  const statuses = [];
+  for (let i = 0; i < 3; i++) {
+    statuses.push(await (way === "fetch" ? fetched(method, url, headers, body) : requested(agent, method, url, headers, body)));
   }
+  agent.destroy();
+  console.log(statuses.join(" "));
 }
-agent.destroy();
