@@ -15,19 +15,18 @@ from __future__ import annotations
 import argparse
 import re
 import statistics
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from scripts.postgres import installation
 
 from benchmarks.crowd import HEADER, Labels, Vectors, described, like, photographed
+from benchmarks.database import Database, rows
 from benchmarks.platform_parts import postgres
 from face_service.runtime.processor import in_words, processor
 from tests.platform.conftest import PLATFORM
+from tests.samples import samples
 
 EACH = 5
 NEAREST = 5
@@ -40,54 +39,14 @@ ORDER BY similarity DESC
 LIMIT 5"""
 SEARCH = f"SELECT creator_id FROM nearest_creators(1, :face::halfvec, {NEAREST})"
 SERIAL = "SET max_parallel_workers_per_gather = 0;"
-EXACT = f"{SERIAL} SET enable_indexscan = off;"
-"""Without the index, the same search reads every row."""
+"""Every search in one process, so that a ratio does not depend on how many cores are free."""
 
 
-class Database:
-    """Statements by the package's psql."""
-
-    def __init__(self, url: str) -> None:
-        self._command = [installation() / "bin" / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d"]
-        self._command.append(url)
-
-    def run(self, statements: str) -> str:
-        """Runs them in one session; what they print."""
-        return subprocess.run(
-            [*self._command, "-f", "-"],
-            input=statements, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-
-    def milliseconds(self, statements: str, of: Iterable[str]) -> list[float]:
-        """The time of each statement of `of`, in one session, after `statements`."""
-        printed = self.run(f"{statements}\n\\timing on\n" + "".join(f"{one};\n" for one in of))
-        return [float(found) for found in re.findall(r"^Time: ([\d.]+) ms", printed, re.M)]
-
-    def copy(self, table: str, rows: np.ndarray, folder: Path) -> None:
-        """Loads the fields of a structured array, as `COPY … WITH (FORMAT binary)` reads them."""
-        path = folder / "rows"
-        with path.open("wb") as file:
-            file.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-            file.write(rows.tobytes() + b"\xff\xff")
-        self.run(f"\\copy {table} FROM '{path}' WITH (FORMAT binary)")
-        path.unlink()
-
-
-def rows(vectors: Vectors, number: str, **columns: Labels) -> np.ndarray:
-    """Integers and a vector, in PostgreSQL's binary format. number: `>f2` of a halfvec, `>f4` of a
-    vector."""
-    dimension = vectors.shape[1]
-    fields: list[tuple[str, str] | tuple[str, str, int]] = [("fields", ">i2")]
-    for name in columns:
-        fields += [(f"{name} bytes", ">i4"), (name, ">i4")]
-    fields += [("bytes", ">i4"), ("dimension", ">i2"), ("zero", ">i2"), ("v", number, dimension)]
-    made = np.zeros(len(vectors), np.dtype(fields))
-    made["fields"] = len(columns) + 1
-    for name, values in columns.items():
-        made[f"{name} bytes"], made[name] = 4, values
-    made["bytes"] = 4 + dimension * np.dtype(number).itemsize
-    made["dimension"], made["v"] = dimension, vectors
-    return made
+def exact() -> str:
+    """The statement of docs/backend.md that reads every row."""
+    [found] = [one.code for one in samples("sql") if "1 - min(embedding" in one.code]
+    found = re.sub(r"LIMIT \d+;", f"LIMIT {NEAREST}", found)
+    return found.replace("$2", ":face").replace("$1", "1")
 
 
 def fill(database: Database, vectors: Vectors, person: Labels, folder: Path) -> None:
@@ -129,8 +88,8 @@ def times(database: Database, faces: Vectors, rounds: int) -> float:
     for n in range(-1, rounds):
         face = faces[n % len(faces)]
         taken = [
-            database.milliseconds(settings, [asked(statement, face)] * 3)[1:]
-            for settings, statement in ((EXACT, SEARCH), (SERIAL, README))
+            database.milliseconds(SERIAL, [asked(statement, face)] * 3)[1:]
+            for statement in (exact(), README)
         ]
         if n >= 0:  # the first round warms the cache
             ours.append(statistics.median(taken[0]))
@@ -148,15 +107,14 @@ def times(database: Database, faces: Vectors, rounds: int) -> float:
 
 def recall(database: Database, faces: Vectors) -> tuple[float, float]:
     """The shares of the nearest five creators, and of the nearest, that the index finds."""
-    search = [asked(SEARCH, face) for face in faces]
     found, true = (
         [
-            [int(creator) for creator in answer.split()]
-            for answer in database.run(f"{settings}\n" + ";\n\\echo -\n".join(search) + ";").split(
-                "-"
-            )
+            [int(row.split("|")[0]) for row in answer.split()]
+            for answer in database.run(
+                SERIAL + ";\n\\echo -\n".join(asked(statement, face) for face in faces) + ";"
+            ).split("-\n")
         ]
-        for settings in ("", EXACT)
+        for statement in (SEARCH, exact())
     )
     pairs = list(zip(found, true, strict=True))
     five = sum(len({*one} & {*other}) for one, other in pairs) / (NEAREST * len(pairs))
