@@ -52,9 +52,9 @@ def write_clip(folder: Path, height: int, seconds: int) -> Path:
 def pictures(clip: Path, folder: Path) -> Iterator[bytes]:
     """The frames of a clip, by the command of docs/backend.md, as FFmpeg gives them."""
     [sample] = [one for one in samples("bash") if one.page == "docs/backend.md"]
-    command = [part for part in shlex.split(sample.code) if not part.endswith("frames.jpegs")]
-    command = [str(clip) if part == "video.mp4" else part for part in command]
-    command[-1:] = ["pipe:1"]
+    words = shlex.split(sample.code.replace("\\\n", ""))
+    words = [word for word in words if ">" not in word]
+    command = [str(clip) if word == "video.mp4" else word for word in words]
     held = b""
     with subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -63,6 +63,8 @@ def pictures(clip: Path, folder: Path) -> Iterator[bytes]:
         while piece := ffmpeg.stdout.read1():
             *whole, held = (held + piece).split(END)
             yield from (picture + END for picture in whole)
+    if ffmpeg.returncode:
+        raise RuntimeError(f"FFmpeg ended with {ffmpeg.returncode}")
 
 
 def alone(clip: Path, videos: int, port: int, folder: Path) -> tuple[float, int]:
@@ -79,7 +81,7 @@ def alone(clip: Path, videos: int, port: int, folder: Path) -> tuple[float, int]
             if answer.status != 200:
                 raise RuntimeError(f"status {answer.status}")
 
-    callers = [threading.Thread(target=call) for _ in range(CALLERS)]
+    callers = [threading.Thread(target=call, daemon=True) for _ in range(CALLERS)]
     begun, frames = time.monotonic(), 0
     for caller in callers:
         caller.start()
