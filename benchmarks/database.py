@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,6 +41,17 @@ class Database:
             file.write(rows.tobytes() + b"\xff\xff")
         self.run(f"\\copy {table} FROM '{path}' WITH (FORMAT binary)")
         path.unlink()
+
+    def load_references(self, made: np.ndarray, folder: Path) -> float:
+        """Fills `creator_face_embeddings`, then makes its HNSW index, which takes a third of the
+        time that it takes row by row; the seconds of that."""
+        name = "creator_face_embeddings_embedding_idx"
+        index = self.run(f"SELECT pg_get_indexdef('{name}'::regclass)").replace("ON ONLY", "ON")
+        self.run(f"DROP INDEX {name}")
+        self.copy("creator_face_embeddings", made, folder)
+        begun = time.monotonic()
+        self.run(f"SET maintenance_work_mem = '1GB'; {index}; VACUUM ANALYZE")
+        return time.monotonic() - begun
 
 
 def rows(vectors: Vectors, number: str, **columns: Labels) -> np.ndarray:

@@ -69,7 +69,7 @@ def fill_up(running: Parts, people: int) -> None:
         reference=reference,
         creator=creator,
     )
-    Database(backend.database).copy("creator_face_embeddings", made, running.folder)
+    Database(backend.database).load_references(made, running.folder)
 
 
 def report(running: Parts, seed: int, gallery: int) -> int:
