@@ -220,7 +220,7 @@ def test_sql(postgres: Postgres, server: Server, four_faces: Path) -> None:
     schema = statements(MIGRATION.read_text())
     shown = [each for sample in samples("sql") for each in statements(sample.code)]
     others = [each for each in shown if each not in schema]
-    search, vacuum = others
+    search, exact, vacuum = others
     assert len(shown) - len(others) == 5 and vacuum.startswith("VACUUM")
     postgres.rows(MIGRATION.read_text())
     postgres.rows(f"""
@@ -238,9 +238,12 @@ def test_sql(postgres: Postgres, server: Server, four_faces: Path) -> None:
     postgres.rows(vacuum)
     for face in seen["faces"]:
         ask = f"PREPARE search AS {search} EXECUTE search(1, '{face['embedding']}')"
-        [[_, name, similarity], _second] = postgres.rows(ask)
+        [[found, name, similarity], _second] = postgres.rows(ask)
         assert name == str(whose(face, known["faces"], scale=0.8))
         assert 0.6 < float(similarity) <= 1 + 1e-6
+        ask = f"PREPARE search AS {exact} EXECUTE search(1, '{face['embedding']}')"
+        [[creator, same], _second] = postgres.rows(ask)
+        assert (creator, float(same)) == (found, pytest.approx(float(similarity)))
 
 
 def detect(server: Server, image: Any) -> Any:

@@ -39,15 +39,30 @@ const measured = {
   ],
 };
 
-test('thresholds are those of a gallery as large, and of a rate between and beyond those measured', () => {
+test('thresholds lie on a line between, and beyond, the sizes of galleries and the rates that were measured', () => {
   const of = (people: number) => {
     const { automatic, suggested } = ofPeople(measured, people);
     return [automatic.toFixed(3), suggested.toFixed(3)];
   };
-  const half = Math.log10(0.01 / 0.003); // of a decade
-  expect(of(3)).toEqual([(0.4 + 0.1 * half).toFixed(3), '0.300']);
-  expect(of(21)).toEqual([(0.6 + 0.1 * half).toFixed(3), '0.500']);
-  expect(of(5000)).toEqual(of(21));
+  const half = 0.1 * Math.log10(0.01 / 0.003); // of a decade
+  const above = (similarity: number) => [
+    (similarity + half).toFixed(3),
+    (similarity - 0.1).toFixed(3),
+  ];
+  expect(of(0)).toEqual(above(0.4));
+  expect(of(20)).toEqual(above(0.4));
+  expect(of(21)).toEqual(above(0.4 + (0.2 * Math.log(21 / 20)) / Math.log(50)));
+  expect(of(1000)).toEqual(above(0.6));
+  expect(of(50_000)).toEqual(above(0.8));
+  expect(of(1e9)).toEqual(['1.000', '1.000']);
+});
+
+test('one gallery or one rate is all there is', () => {
+  const [one, other] = measured.identification;
+  const of = (identification: typeof measured.identification) =>
+    ofPeople({ ...measured, identification }, 500);
+  expect(of([one!, other!]).suggested).toBeCloseTo(0.3);
+  expect(of([one!])).toEqual({ automatic: 0.7, suggested: 0.6 });
 });
 
 const head = (line: string) =>

@@ -155,3 +155,16 @@ def test_nobody_is_twice_in_one_frame(backend: Backend, photos: Photos, tmp_path
     assert [seen["suggestion"]["name"] for each in unknown for seen in each["appearances"]] == [
         name
     ]
+
+
+def test_of_a_track_three_faces_are_kept(backend: Backend, photos: Photos, tmp_path: Path) -> None:
+    """Of the others only where and when they were."""
+    clip = write_clip(tmp_path, [Scene(5, (photos("Condoleezza_Rice", 2),))])
+    video = backend.upload(clip)
+    backend.analysed(video)
+    [kept] = backend.query(f"""
+        SELECT count(*), count(d.picture), count(e.embedding),
+          bool_and((d.picture IS NULL) = (e.embedding IS NULL)), count(DISTINCT d.track_id)
+        FROM video_face_detections d LEFT JOIN video_face_embeddings e ON e.detection_id = d.id
+        WHERE d.video_id = {video}""")
+    assert kept == ["5", "3", "3", "t", "1"]

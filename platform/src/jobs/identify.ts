@@ -57,7 +57,7 @@ export async function identify(
     await stillCurrent(tx, model);
     const appearances: number[] = [];
     for (const tracks of people) appearances.push(await storePerson(tx, video, tracks));
-    await forgetOthers(tx, video, people.flat().flatMap(best));
+    await forgetOthers(tx, video);
     await storeMeans(tx, model, appearances);
     for (const appearance of appearances) await decide(tx, model, limits, appearance);
     await tx`UPDATE videos SET done_at = now() WHERE id = ${video}`;
@@ -85,7 +85,10 @@ function best(track: Face[]): Face[] {
   return [...track].sort(byWorth).slice(0, KEPT);
 }
 
-/** One person of a video, with their tracks; the new appearance. */
+/**
+ * One person of a video, with their tracks; the new appearance. Of faces that are not kept, only
+ * where and when they were stays.
+ */
 async function storePerson(sql: Queries, video: number, tracks: Face[][]): Promise<number> {
   const usable = tracks.flatMap(best).some((face) => face.usable);
   const { id } = (await row<{ id: number }>(sql`
@@ -95,21 +98,21 @@ async function storePerson(sql: Queries, video: number, tracks: Face[][]): Promi
       INSERT INTO video_tracks (appearance_id, first_ms, last_ms)
       VALUES (${id}, ${track[0]!.frame_ms}, ${track.at(-1)!.frame_ms}) RETURNING id`))!;
     await sql`
-      UPDATE video_face_detections SET track_id = ${made.id}
-      WHERE id IN ${sql(track.map((face) => face.id))}`;
+      UPDATE video_face_detections SET track_id = ${made.id},
+        picture = CASE WHEN id = ANY (${idsOf(best(track))}::integer[]) THEN picture END
+      WHERE id = ANY (${idsOf(track)}::integer[])`;
   }
   return id;
 }
 
-/** Of the other faces of a video, only where and when they were is kept. */
-async function forgetOthers(sql: Queries, video: number, kept: Face[]): Promise<void> {
-  const ids = `{${kept.map(({ id }) => id).join(',')}}`;
+/** As PostgreSQL reads an array. */
+const idsOf = (faces: Face[]) => `{${faces.map(({ id }) => id).join(',')}}`;
+
+/** Embeddings are kept of the faces that have a picture. */
+async function forgetOthers(sql: Queries, video: number): Promise<void> {
   await sql`
     DELETE FROM video_face_embeddings e USING video_face_detections d
-    WHERE d.id = e.detection_id AND d.video_id = ${video} AND d.id <> ALL (${ids}::integer[])`;
-  await sql`
-    UPDATE video_face_detections SET picture = NULL
-    WHERE video_id = ${video} AND id <> ALL (${ids}::integer[])`;
+    WHERE d.id = e.detection_id AND d.video_id = ${video} AND d.picture IS NULL`;
 }
 
 async function storeMeans(sql: Queries, model: Model, appearances: number[]): Promise<void> {

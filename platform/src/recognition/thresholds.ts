@@ -32,26 +32,35 @@ export async function thresholds(sql: Queries, model: Model, config: Config): Pr
   return { automatic, suggested, margin: config.MARGIN };
 }
 
-/** Those of the smallest measured gallery that is not smaller, or of the largest. */
-export function ofPeople(points: OperatingPoints, people: number): typeof GUIDANCE {
-  const sizes = points.identification.map((point) => point.people);
-  const size = Math.min(...sizes.filter((each) => each >= people), Math.max(...sizes));
-  const measured = points.identification
-    .filter((point) => point.people === size)
-    .sort((a, b) => a.false_positive_rate - b.false_positive_rate);
-  if (measured.length < 2) return GUIDANCE;
-  return { automatic: at(measured, AUTOMATIC_RATE), suggested: at(measured, SUGGESTED_RATE) };
+/**
+ * What strangers reach at both rates. Similarities of strangers fall off with the logarithm of the
+ * rate, and so grow with that of the number of people: between the sizes and rates that are known,
+ * and beyond them, on the line through the nearest two. Fewer people than known count as the fewest.
+ */
+export function ofPeople({ identification }: OperatingPoints, people: number): typeof GUIDANCE {
+  const bySize = Map.groupBy(identification, (point) => point.people);
+  const sizes = [...bySize].filter(([, points]) => points.length > 1);
+  if (sizes.length === 0) return GUIDANCE;
+  const count = Math.max(people, Math.min(...sizes.map(([size]) => size)));
+  const reachedAt = (rate: number) => {
+    const known = sizes.map(([size, points]): Point => [size, onLine(points.map(byRate), rate)]);
+    return Math.min(1, onLine(known, count));
+  };
+  return { automatic: reachedAt(AUTOMATIC_RATE), suggested: reachedAt(SUGGESTED_RATE) };
 }
 
-/**
- * The similarity that strangers reach at a rate, on the line through the two nearest rates that were
- * measured: far from their middle, similarities of strangers fall off with the logarithm of the rate.
- */
-function at(measured: OperatingPoints['identification'], rate: number): number {
-  const next = measured.findIndex((point) => point.false_positive_rate >= rate);
-  const from = Math.min(Math.max(next - 1, 0), measured.length - 2);
-  const [a, b] = [measured[from]!, measured[from + 1]!];
-  const decades = (r: number) => Math.log10(r / a.false_positive_rate);
-  const slope = (b.similarity - a.similarity) / decades(b.false_positive_rate);
-  return Math.min(1, a.similarity + slope * decades(rate));
+type Point = [x: number, y: number];
+const byRate = (point: OperatingPoints['identification'][number]): Point => [
+  point.false_positive_rate,
+  point.similarity,
+];
+
+/** At x, on the line through the two points around it or nearest to it, over the logarithm of x. */
+function onLine(points: Point[], x: number): number {
+  const sorted = points.sort(([a], [b]) => a - b);
+  const next = sorted.findIndex(([each]) => each >= x);
+  const last = Math.max(sorted.length - 2, 0);
+  const from = next < 0 ? last : Math.min(Math.max(next - 1, 0), last);
+  const [[ax, ay], [bx, by]] = [sorted[from]!, sorted[from + 1] ?? sorted[from]!];
+  return ax === bx ? ay : ay + ((by - ay) * Math.log(x / ax)) / Math.log(bx / ax);
 }

@@ -1,0 +1,96 @@
+"""The parts of the platform as processes of their own, and their CPU time."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import ROOT
+from tests.platform.backend import Backend
+from tests.platform.conftest import PLATFORM, FaceService
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[tuple[str, int]]:
+    """A PostgreSQL with pgvector as platform.sh starts it: its address, and what started it."""
+    folder.chmod(0o711)
+    command = [sys.executable, ROOT / "scripts" / "postgres.py", folder / "postgres"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    url = folder / "postgres" / "url"
+    try:
+        while not url.exists():
+            if process.poll() is not None:
+                raise SystemExit((folder / "log").read_text())
+            time.sleep(0.1)
+        yield url.read_text(), process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All of them, and a folder to work in."""
+
+    backend: Backend
+    service: FaceService
+    folder: Path
+    database: int
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU time of each part until now; FFmpeg is the backend's only child."""
+        bun = psutil.Process(self.backend.process.pid)
+        servers = psutil.Process(self.database).children(recursive=True)
+        return {
+            "face service": own(psutil.Process(self.service.server.process.pid)),
+            "FFmpeg": ended(bun),
+            "Bun": own(bun),
+            "PostgreSQL": sum(own(process) + ended(process) for process in servers),
+        }
+
+    def wait_until_done(self) -> None:
+        """Asks rarely: every question costs PostgreSQL a process."""
+        while self.backend.query("SELECT count(*) FROM jobs") != [["0"]]:
+            time.sleep(2)
+
+
+@contextmanager
+def parts(**settings: str) -> Iterator[Parts]:
+    """A service of `starter`, PostgreSQL, and a backend with these settings."""
+    with tempfile.TemporaryDirectory(prefix="platform-") as name, postgres(Path(name)) as started:
+        folder, (url, database) = Path(name), started
+        (folder / "service").mkdir()
+        service = FaceService("starter", ROOT / "models", folder / "service")
+        service.server.wait_until_ready()
+        data = Path(tempfile.mkdtemp(prefix="backend-"))
+        settings = {"FACE_SERVICE_URL": service.url, **settings}
+        bun = PLATFORM / "node_modules" / ".bin" / "bun"
+        backend = Backend(bun, PLATFORM, data, url, settings)
+        try:
+            yield Parts(backend, service, folder, database)
+        finally:
+            backend.close()
+            service.stop()
+            shutil.rmtree(data)
+
+
+def own(process: psutil.Process) -> float:
+    """CPU seconds of a process."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def ended(process: psutil.Process) -> float:
+    """CPU seconds of the processes that it has started and that have ended."""
+    times = process.cpu_times()
+    return float(times.children_user + times.children_system)
