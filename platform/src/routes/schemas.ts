@@ -19,6 +19,12 @@ export const Page = Type.Object({
     Type.Integer({ minimum: 1, maximum: MOST, description: 'Only those of smaller ids' }),
   ),
 });
+export const CreatorPage = Type.Object({
+  ...Page.properties,
+  name: Type.Optional(
+    Type.String({ maxLength: 200, description: 'Only those whose name contains it' }),
+  ),
+});
 export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' });
 
 export const Login = Type.Object({
