@@ -2,9 +2,9 @@
 
 40 people of ../shared/faces/lfw are enrolled with two photos each; 12 clips show six of them, on
 their other photos, and four of the 20 others, two at a time, with cuts and a moving camera. Prints
-precision and recall of (clip, person) pairs, the thresholds that gave them, and the CPU time of
-each part, and how right faces are grouped. Whose photos are all refused is one more stranger. Ends with status 1 below a precision
-of 0.99 or a recall of 0.97.
+precision and recall of (clip, person) pairs, the thresholds that gave them, the CPU time of each
+part, and how right faces are grouped. Whose photos are all refused is one more stranger. Ends with
+status 1 below a precision of 0.99 or a recall of 0.97.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ export async function pageOf(list, query) {
   const here = location.hash.slice(1).split('?')[0] || '/videos';
   const links = [];
   if (before) links.push(link('Newest', asked() ? `${here}?${asked()}` : here));
-  if (found.length > SIZE) links.push(link('Older', `${here}?${asked({ before: items.at(-1).id })}`));
+  if (found.length > SIZE)
+    links.push(link('Older', `${here}?${asked({ before: items.at(-1).id })}`));
   return { items, links };
 }

@@ -1,6 +1,6 @@
-"""`python -m tests.platform.shots`: takes the pictures of platform/README.md again, into docs/images.
+"""`python -m tests.platform.shots`: takes the pictures of platform/README.md again.
 
-Starts ./platform.sh with an empty home. The video is a camera that pans over Solvay 1927, which is
+They lie in docs/images. Starts ./platform.sh with an empty home. The video is a camera that pans over Solvay 1927, which is
 in the public domain; three of the people are enrolled by cuttings of the photo, and so are surer
 than anybody in a video of real life. The font is Debian's fonts-inter.
 """

@@ -36,7 +36,9 @@ export function filters(source: Source, sampling: Sampling): string {
 /** Where the file marks fields, frames that are not marked pass. */
 function deinterlace({ interlaced }: Source): string[] {
   if (interlaced === null) return [];
-  return [interlaced === 'marked' ? 'yadif=deint=interlaced' : `yadif=parity=${interlaced}:deint=all`];
+  return [
+    interlaced === 'marked' ? 'yadif=deint=interlaced' : `yadif=parity=${interlaced}:deint=all`,
+  ];
 }
 
 const isHdr = ({ transfer }: Source) => transfer === 'smpte2084' || transfer === 'arib-std-b67';

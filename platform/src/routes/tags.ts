@@ -117,11 +117,7 @@ export async function creatorNamed(sql: Queries, name: string): Promise<{ id: nu
 }
 
 /** Those up to a last id, newest first. */
-function groups(
-  sql: Queries,
-  last: number,
-  limit: number,
-): Promise<Type.Static<typeof Group>[]> {
+function groups(sql: Queries, last: number, limit: number): Promise<Type.Static<typeof Group>[]> {
   return rows(sql`
     SELECT g.group_id AS id, sum(g.faces)::integer AS faces,
       (SELECT json_agg(d.id ORDER BY d.usable DESC, d.quality DESC)

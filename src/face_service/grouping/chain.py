@@ -14,6 +14,8 @@ SCALE = 32_000
 NEVER = np.iinfo(np.int16).min
 FEWEST = 256
 """Clusters below which a smaller matrix is not worth the copy."""
+MANY = 500
+"""Events from which on looking at all clusters takes less time than at these."""
 
 
 def merges(
@@ -56,39 +58,49 @@ def merges(
 class Growing:
     """Clusters that may still merge, and their similarities.
 
-    A merge writes a row. Whatever it changes in the other rows, a column, is written when they are
-    read next, as most never are: that would be a write to another page of memory for each.
+    A merge writes a row. What it changes in the other rows, a column, is written when they are read
+    next, as most never are: that would be a write to another page of memory for each.
     """
 
     def __init__(self, cosines: Matrix, sizes: NDArray[np.float32]) -> None:
-        self.ended = np.zeros(len(sizes), bool)
-        self.count = len(sizes)
+        count = len(sizes)
+        self.ended = np.zeros(count, bool)
+        self.count = count
         self._cosines, self._sizes = cosines, sizes
-        self._written = np.zeros(len(sizes), np.int32)  # in which merge a row was
-        self._read = np.zeros(len(sizes), np.int32)  # up to which merge a row has the others
-        self._merge = 0
+        self._events = np.empty(3 * count, np.int32)
+        """The clusters whose rows were written, or that ended, in this order."""
+        self._now = 0
+        self._written, self._read = np.zeros(count, np.int32), np.zeros(count, np.int32)
+        """After how many events a row was written, and has what changed in the others."""
 
     def only(self, kept: NDArray[np.intp]) -> Growing:
         """The same with `kept` alone, which are those that have not ended, numbered from 0."""
-        smaller = Growing(self._cosines[np.ix_(kept, kept)], self._sizes[kept])
-        smaller._written, smaller._read = self._written[kept], self._read[kept]
-        smaller._merge = self._merge
-        return smaller
+        cosines, written = self._cosines[np.ix_(kept, kept)], self._written[kept]
+        changed = np.flatnonzero(written)
+        later = written[:, None] > written[changed]
+        cosines[:, changed] = np.where(later, cosines[:, changed], cosines[changed].T)
+        return Growing(cosines, self._sizes[kept])
 
     def row(self, cluster: int) -> NDArray[np.int16]:
         """Its similarities; NEVER to those that merge no more."""
         row: NDArray[np.int16] = self._cosines[cluster]
-        changed = np.flatnonzero(self._written > self._read[cluster])
-        row[changed] = self._cosines[changed, cluster]
-        np.copyto(row, NEVER, where=self.ended)
-        self._read[cluster] = self._merge
+        read = self._read[cluster]
+        events = self._events[read : self._now]
+        if len(events) > MANY:
+            changed = np.flatnonzero(self._written > read)
+            row[changed] = self._cosines[changed, cluster]
+            np.copyto(row, NEVER, where=self.ended)
+        elif len(events):
+            row[events] = np.where(self.ended[events], NEVER, self._cosines[events, cluster])
+        self._read[cluster] = self._now
         return row
 
     def end(self, cluster: int) -> None:
         """Nothing merges with it any more."""
         self.ended[cluster] = True
-        self._written[cluster] = 0
         self.count -= 1
+        self._written[cluster] = 0
+        self._happened(cluster)
 
     def join(self, first: int, second: int) -> None:
         """Make `first` both: its similarities are the means, weighted by size (Lance and
@@ -99,6 +111,11 @@ class Growing:
         np.copyto(mean, NEVER, where=(a == NEVER) | (b == NEVER))
         self._sizes[first] = total
         self._cosines[first] = mean
-        self._merge += 1
-        self._written[first] = self._read[first] = self._merge
+        self._happened(first)
+        self._written[first] = self._now
         self.end(second)
+        self._read[first] = self._now
+
+    def _happened(self, cluster: int) -> None:
+        self._events[self._now] = cluster
+        self._now += 1
