@@ -126,12 +126,16 @@ def test_crops_are_what_the_server_gives_and_embed_as_the_faces_do(
     for face, again in zip(faces, embedded, strict=True):
         assert np.dot(face["embedding"], again["embedding"]) > 0.99
 
-    assert run("detect", crops, "--crops", "laid-out").returncode == 0
-    originals = {path.relative_to(crops).with_suffix("") for path in crops.rglob("*.jpg")}
-    found = [
-        path.relative_to(tmp_path / "laid-out") for path in tmp_path.rglob("laid-out/**/*.jpg")
-    ]
-    assert {path.with_name(path.name.rsplit("-", 1)[0]) for path in found} == originals
+    result = run("detect", crops, "--json", "--crops", "laid-out")
+    expected = {
+        path.with_name(f"{path.stem}-{number}.jpg")
+        for line in map(json.loads, result.stdout.splitlines())
+        for path in [Path(line["file"]).relative_to(crops)]
+        for number in range(1, len(line["faces"]) + 1)
+    }
+    assert len(expected) > 5
+    folder = tmp_path / "laid-out"
+    assert {path.relative_to(folder) for path in folder.rglob("*.jpg")} == expected
 
 
 def test_crops_that_would_overwrite_each_other_or_a_file_are_refused(
