@@ -124,7 +124,7 @@ def test_programs_within_sentences_exist_and_know_their_options() -> None:
     for sample in inline():
         if module := re.match(r"\S*python -m ((?:benchmarks|tests)(?:\.\w+)+)(.*)", sample.code):
             program, options = f"{module[1].replace('.', '/')}.py", module[2]
-        elif script := re.match(r"(?:\./)?((?:\w+/)*\w+\.sh)(.*)", sample.code):
+        elif script := re.match(r"(?:\./)?((?:\w+/)*[a-z_]+\.sh)(.*)", sample.code):
             program, options = script[1], script[2]
         else:
             continue

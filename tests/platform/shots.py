@@ -1,8 +1,8 @@
 """`python -m tests.platform.shots`: takes the pictures of platform/README.md again.
 
-They lie in docs/images. Starts ./platform.sh with an empty home. The video is a camera that pans over Solvay 1927, which is
-in the public domain; three of the people are enrolled by cuttings of the photo, and so are surer
-than anybody in a video of real life. The font is Debian's fonts-inter.
+They lie in docs/images. Starts ./platform.sh with an empty home. The video is a camera that pans
+over Solvay 1927, which is in the public domain; three of the people are enrolled by cuttings of the
+photo, and so are surer than anybody in a video of real life. The font is Debian's fonts-inter.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ SHOTS: dict[str, tuple[Callable[[Page], None], dict[str, Any], str]] = {
     "platform-video": (video, WIDE, "light"),
     "platform-video-dark": (video, WIDE, "dark"),
     "platform-unknown": (unknown, WIDE, "light"),
-    "platform-unknown-dark": (unknown, WIDE, "dark"),
     "platform-phone": (video, PHONE | {"device_scale_factor": 2}, "light"),
     "platform-phone-dark": (person, PHONE | {"device_scale_factor": 2}, "dark"),
 }

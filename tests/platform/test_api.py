@@ -86,7 +86,8 @@ VIDEOS = """
 CREATORS = "INSERT INTO creators (name) SELECT n FROM generate_series(1, 60) n"
 GROUPS = """
     WITH video AS (
-      INSERT INTO videos (name, file, bytes, done_at) VALUES ('one', 'none', 1, now()) RETURNING id),
+      INSERT INTO videos (name, file, bytes, done_at) VALUES ('one', 'none', 1, now())
+      RETURNING id),
     made AS (INSERT INTO face_groups SELECT FROM generate_series(1, 60) RETURNING id),
     seen AS (
       INSERT INTO appearances (video_id, group_id, usable)
