@@ -1,6 +1,6 @@
 import { JobFailed } from '../jobs/worker.ts';
-import { unmarkedFields } from './fields.ts';
 import { type Ffmpeg, told } from './ffmpeg.ts';
+import { unmarkedFields } from './fields.ts';
 
 /** What FFmpeg says of a file's picture. */
 export interface Source {
