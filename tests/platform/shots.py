@@ -20,6 +20,7 @@ from typing import Any
 
 import cv2
 import httpx
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -29,12 +30,10 @@ from tests.server import free_port
 
 IMAGES = photos.ROOT / "docs" / "images"
 PASSWORD = "password-of-the-pictures"
-PEOPLE = {
-    "Marie Curie": (780, 1060),
-    "Hendrik Lorentz": (1065, 1060),
-    "Albert Einstein": (1360, 1060),
-}
-"""Where in the photo a cutting of 250×280 with each begins."""
+PEOPLE = {"Marie Curie": (900, 1190), "Hendrik Lorentz": (1190, 1190), "Albert Einstein": (1490, 1190)}
+"""Whose faces are about there in the photo."""
+MARGIN = 0.4
+"""Of a cutting, around a face, in sides of its box."""
 FILM = "solvay-1927.mp4"
 SECONDS = 12
 WIDE: dict[str, Any] = {"viewport": {"width": 1060, "height": 1180}}
@@ -72,15 +71,15 @@ SHOTS: dict[str, tuple[Callable[[Page], None], dict[str, Any], str]] = {
 
 
 @contextmanager
-def started(home: Path) -> Iterator[httpx.Client]:
-    """The platform, as ./platform.sh starts it; logged in."""
-    port = free_port()
+def started(home: Path) -> Iterator[tuple[httpx.Client, str]]:
+    """The platform, as ./platform.sh starts it; logged in. And the address of its face service."""
+    port, service = free_port(), free_port()
     environment = {
         **os.environ,
         "PLATFORM_HOME": str(home),
         "PLATFORM_PASSWORD": PASSWORD,
         "PORT": str(port),
-        "FACE_SERVICE_PORT": str(free_port()),
+        "FACE_SERVICE_PORT": str(service),
         "MODEL_CACHE_DIR": str(photos.ROOT / "models"),
     }
     platform = subprocess.Popen([photos.ROOT / "platform.sh"], env=environment)
@@ -92,29 +91,44 @@ def started(home: Path) -> Iterator[httpx.Client]:
                 time.sleep(0.2)
             login = {"name": "admin", "password": PASSWORD}
             client.post("/api/login", json=login).raise_for_status()
-            yield client
+            yield client, f"http://127.0.0.1:{service}"
     finally:
         platform.terminate()
         platform.wait()
 
 
-def answers(client: httpx.Client) -> bool:
+def answers(client: httpx.Client, path: str = "/api/health") -> bool:
     try:
-        return client.get("/api/health").is_success
+        return client.get(path).is_success
     except httpx.TransportError:
         return False
 
 
-def fill(client: httpx.Client, folder: Path) -> None:
-    """Enrol the three, hand the film in, and wait until it is looked through."""
+def cut(boxes: np.ndarray, point: tuple[int, int]) -> np.ndarray:
+    """The face of the photo that is nearest to a point."""
     photo = cv2.imread(str(photos.solvay_photo()))
-    for name, (x, y) in PEOPLE.items():
-        cutting = photos.saved(folder / f"{name}.jpg", photo[y : y + 280, x : x + 250])
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    box = boxes[np.linalg.norm(centres - point, axis=1).argmin()]
+    margin = MARGIN * (box[2:] - box[:2])
+    (left, top), (right, bottom) = (box[:2] - margin).astype(int), (box[2:] + margin).astype(int)
+    return photo[top:bottom, left:right]
+
+
+def fill(client: httpx.Client, service: str, folder: Path) -> None:
+    """Enrol the three, hand the film in, and wait until it is looked through."""
+    with httpx.Client(base_url=service, timeout=60) as faces:
+        wait_until(lambda: answers(faces, "/health/ready"))
+        found = faces.post("/detect", files={"file": photos.solvay_photo().read_bytes()}).json()
+    boxes = np.array([face["bbox"] for face in found["faces"]])
+    for name, point in PEOPLE.items():
+        cutting = photos.saved(folder / f"{name}.jpg", cut(boxes, point))
         creator = client.post("/api/creators", json={"name": name}).json()["id"]
         files = {"files": (cutting.name, cutting.read_bytes())}
         client.post(f"/api/creators/{creator}/photos", files=files).raise_for_status()
         path = f"/api/creators/{creator}"
-        wait_until(lambda path=path: client.get(path).json()["photos"][0]["state"] == "enrolled")
+        wait_until(lambda path=path: client.get(path).json()["photos"][0]["state"] != "queued")
+        if not client.get(path).json()["references"]:
+            raise SystemExit(f"no reference of {name}: {client.get(path).json()['photos']}")
     pan = f"crop=1280:720:(iw-ow)*t/{SECONDS}:760,format=yuv420p"
     film = ["-loop", "1", "-r", "25", "-i", photos.solvay_photo(), "-t", str(SECONDS), "-vf", pan]
     subprocess.run(["ffmpeg", "-v", "error", *film, "-c:v", "libx264", folder / FILM], check=True)
@@ -167,8 +181,8 @@ def main() -> int:
         folder.chmod(0o711)
         (folder / "home").mkdir()
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        with started(folder / "home") as client:
-            fill(client, folder)
+        with started(folder / "home") as (client, service):
+            fill(client, service, folder)
             for shot in sys.argv[1:] or SHOTS:
                 take(browser, str(client.base_url), shot, folder)
         browser.close()
