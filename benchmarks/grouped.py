@@ -12,11 +12,14 @@ from benchmarks.studies.grouping import precision_and_recall
 from tests.platform.backend import Backend
 
 FACES = """
-    SELECT a.id, a.video_id, coalesce(a.group_id, -a.id), d.frame_ms, (d.bbox[1] + d.bbox[3]) / 2
+    SELECT a.id, a.video_id, coalesce(a.group_id, -a.id), d.frame_ms, (d.bbox[1] + d.bbox[3]) / 2,
+      (d.bbox[2] + d.bbox[4]) / 2
     FROM video_face_detections d
     JOIN video_tracks t ON t.id = d.track_id JOIN appearances a ON a.id = t.appearance_id"""
-SCENE_MS, MIDDLE = 2000, 320
-"""Of a clip: how long two people are seen, and the column between them."""
+SCENE_MS, TRAVEL = 2000, 40
+"""Of a clip: how long two photos are seen, and by how many pixels they move in that time."""
+NEAR = 45
+"""Pixels from the middle of a photo, where its person is; other faces are somebody else's."""
 
 
 def print_grouping(
@@ -28,7 +31,11 @@ def print_grouping(
     faces: list[tuple[int, str]] = []
     for row in backend.query(FACES):
         appearance, video, group, ms = map(int, row[:4])
-        name = shown[video][2 * (ms // SCENE_MS) + (float(row[4]) > MIDDLE)]
+        x, y = float(row[4]) - TRAVEL * (ms % SCENE_MS) / SCENE_MS, float(row[5])
+        place = int(x > 320)  # the photos of 250×250 begin at (20, 60) and (340, 60)
+        if max(abs(x - (145 + 320 * place)), abs(y - 185)) > NEAR:
+            continue
+        name = shown[video][2 * (ms // SCENE_MS) + place]
         people.setdefault(appearance, Counter())[name] += 1
         group_of[appearance] = group
         faces.append((appearance, f"{video} {name}"))

@@ -111,7 +111,10 @@ def cut(boxes: np.ndarray, point: tuple[int, int]) -> np.ndarray:
     box = boxes[np.linalg.norm(centres - point, axis=1).argmin()]
     margin = MARGIN * (box[2:] - box[:2])
     (left, top), (right, bottom) = (box[:2] - margin).astype(int), (box[2:] + margin).astype(int)
-    return photo[top:bottom, left:right]
+    # The detector is surer of a face that does not fill a picture.
+    return cv2.copyMakeBorder(
+        photo[top:bottom, left:right], 100, 100, 100, 100, cv2.BORDER_CONSTANT, value=(128,) * 3
+    )
 
 
 def fill(client: httpx.Client, service: str, folder: Path) -> None:

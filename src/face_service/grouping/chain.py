@@ -35,7 +35,7 @@ def merges(
     growing = Growing(cosines, sizes)
     chain: list[int] = []
     while chain or growing.count:
-        if growing.count > FEWEST and 2 * growing.count < len(names):
+        if growing.count > FEWEST and 4 * growing.count < len(names):
             kept = np.flatnonzero(~growing.ended)
             names, chain = names[kept], np.searchsorted(kept, chain).tolist()
             growing = growing.only(kept)

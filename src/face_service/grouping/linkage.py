@@ -95,7 +95,9 @@ class Clusters:
 
     def open(self) -> Labels:
         """The clusters that may still merge."""
-        return np.unique(np.concatenate([self._first, self._second]))
+        found = np.zeros(len(self.labels), bool)
+        found[self._first] = found[self._second] = True
+        return np.flatnonzero(found)
 
     def merge_equal(self) -> None:
         """Merge vectors that are equal, and were seen in no frame with another: there may be
