@@ -1,4 +1,4 @@
-"""`python -m tests.platform.shots`: takes the pictures of platform/README.md again.
+"""`python -m tests.platform.shots`: takes pictures of the platform's page.
 
 They lie in docs/images. Starts ./platform.sh with an empty home. The video is a camera that pans
 over Solvay 1927, which is in the public domain; three of the people are enrolled by cuttings of the
