@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = ROOT / "docs"
-PAGES = [
-    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
-    *sorted([*DOCS.glob("*.md"), *DOCS.glob("accelerators/*.md")]),
-]
+NO_PAGES = {".git", ".oracle", ".openvino", ".platform", ".tools", ".venv", "node_modules", "site"}
+"""Folders whose pages are others', or made."""
+
+
+def pages() -> Iterator[Path]:
+    """Every page of the project, README.md first."""
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = sorted(set(folders) - NO_PAGES)
+        for name in sorted(names, key=lambda name: (name != "README.md", name)):
+            if name.endswith(".md"):
+                yield Path(folder) / name
+
+
+PAGES = list(pages())
 BLOCK = re.compile(
     r"^(?P<indent> *)```(?P<language>\S*)\n(?P<code>.*?)^(?P=indent)```$"
     r"(?:\n\n(?P=indent)```text\n(?P<output>.*?)^(?P=indent)```$)?",
     re.MULTILINE | re.DOTALL,
 )
+INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,16 @@ def samples(*languages: str) -> list[Sample]:
         for text in [page.read_text()]
         for block in BLOCK.finditer(text)
         if not languages or block["language"] in languages
+    ]
+
+
+def inline() -> list[Sample]:
+    """What stands between single backticks, page by page, in order."""
+    return [
+        Sample(str(page.relative_to(ROOT)), text.count("\n", 0, each.start()) + 1, "", each[1], "")
+        for page in PAGES
+        for text in [BLOCK.sub(lambda block: "\n" * block[0].count("\n"), page.read_text())]
+        for each in INLINE.finditer(text)
     ]
 
 

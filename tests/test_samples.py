@@ -23,7 +23,7 @@ import pytest
 
 from tests.conftest import SHARED
 from tests.postgres import Postgres
-from tests.samples import ROOT, Sample, commands, samples
+from tests.samples import ROOT, Sample, commands, inline, samples
 from tests.server import Server
 
 SHELL, RUN = ("bash", "console", "sh"), ("bash", "python", "sql")
@@ -39,7 +39,9 @@ NOT_RUN = {
     r"\bdocker (build|run|compose|logs)\b": "needs Docker: tests/test_containers.py",
     r"models (pull|verify) buffalo_l|buffalo_l\.zip": "InsightFace's files are 300 MB on a site "
     "that cannot be reached from everywhere: tests/packs/test_download.py",
-    r"face-service evaluate": "720 photos: tests/tools/test_evaluation.py has some of them",
+    r"face-service evaluate": "240 photos: tests/tools/test_evaluation.py, "
+    "tests/tools/test_operating_points.py",
+    r"face-service models quantize": "minutes: tests/tools/test_quantization.py",
     r"face-service tune": "two minutes of load: tests/cli/test_tune.py",
     r"face-service bench": "many seconds of load: tests/cli/test_bench.py",
     r"(python -m |^)benchmarks[./]": "minutes; figures in the page: tests/tools/bench/test_load.py",
@@ -58,9 +60,12 @@ NOT_RUN = {
 
 ELSEWHERE = {
     ("README.md", "typescript"): "tests/clients/test_samples.py",
+    ("clients/python/README.md", "python"): "tests/clients/test_samples.py",
+    ("clients/typescript/README.md", "typescript"): "tests/clients/test_samples.py",
     ("docs/backend.md", "typescript"): "tests/platform/test_backend_page.py",
     ("docs/clients.md", "python"): "tests/clients/test_samples.py",
     ("docs/clients.md", "typescript"): "tests/clients/test_samples.py",
+    ("platform/README.md", "bash"): "tests/platform/test_readme.py",
 }
 """Samples that another test runs, by page and language."""
 
@@ -111,6 +116,24 @@ def test_programs_that_are_not_run_exist_and_know_their_options() -> None:
                 source = (ROOT / f"{module[1].replace('.', '/')}.py").read_text()
                 for option in re.findall(r" (--[\w-]+)", module[2].partition("#")[0]):
                     assert f'"{option}"' in source, f"{sample}: {module[1]} has no {option}"
+
+
+def test_programs_within_sentences_exist_and_know_their_options() -> None:
+    """Those of `face-service` are looked up by tests/test_docs.py."""
+    found = 0
+    for sample in inline():
+        if module := re.match(r"\S*python -m ((?:benchmarks|tests)(?:\.\w+)+)(.*)", sample.code):
+            program, options = f"{module[1].replace('.', '/')}.py", module[2]
+        elif script := re.match(r"(?:\./)?((?:\w+/)*[a-z_]+\.sh)(.*)", sample.code):
+            program, options = script[1], script[2]
+        else:
+            continue
+        found, beside = found + 1, (ROOT / sample.page).parent
+        path = next((at / program for at in (ROOT, beside) if (at / program).is_file()), None)
+        assert path, f"{sample}: `{sample.code}`"
+        for option in re.findall(r" (--[\w-]+)", options):
+            assert option in path.read_text(), f"{sample}: `{sample.code}`: no {option}"
+    assert found > 50
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@
 Three measures, of the functions the endpoint calls: pairwise precision and recall on the photos of
 ../shared/faces, each a face on its own, by `group_similarity`, and the same with people who are not
 in the set added (synthetic, so that there are thousands of strangers); CPU seconds of 10,000 faces,
-with and without tracks; and of 10,000 in which every person has one good picture that is the
-nearest of all others, the worst case of the rounds.
+from 10,000 people to one, with one good picture that is the nearest of all others, and in videos
+from one face a frame to all in one frame.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -115,6 +115,37 @@ def in_videos(vectors: Vectors, person: Labels) -> Faces:
     )
 
 
+def in_frames(vectors: Vectors, each: int, seconds: float) -> Faces:
+    """Of one source, so many in a frame, all in one place."""
+    faces = alone(vectors)
+    box = np.array([10, 10, 110, 130], np.float32)
+    frame = np.arange(len(vectors)) // each
+    return Faces(
+        vectors, frame * seconds, np.tile(box, (len(vectors), 1)), faces.quality, faces.sources
+    )
+
+
+def shapes(
+    vectors: Vectors, person: Labels, random: np.random.Generator
+) -> Iterator[tuple[str, Faces]]:
+    """MANY faces, in every way that takes its own time."""
+    for people in (10_000, 2_000, 500, 50, 10, 1):
+        made, of = synthetic(vectors, person, people, MANY // people, random)
+        yield f"{people:,} people, {MANY // people:,} faces each", alone(made)
+        if people == 500:
+            yield "the same as videos, a frame a second", in_videos(made, of)
+    for people in (20, 1):
+        made = around_good_pictures(people, MANY // people, random)
+        yield f"{people} people, each around one good picture", alone(made)
+    strangers, _ = synthetic(vectors, person, MANY, 1, random)
+    one, _ = synthetic(vectors, person, 1, MANY, random)
+    for who, made in (("strangers", strangers), ("one person", one)):
+        yield f"{who}, a frame each 10 ms", in_frames(made, 1, 0.01)
+        yield f"{who}, 500 in a frame", in_frames(made, 500, 1)
+        yield f"{who}, 10 in a frame, frames 10 s apart", in_frames(made, 10, 10)
+        yield f"{who}, all in one frame", in_frames(made, MANY, 1)
+
+
 def timed(
     name: str, faces: Faces, similarity: float, track: float, pool: ThreadPoolExecutor
 ) -> None:
@@ -147,13 +178,8 @@ def study(pack: str, pool: ThreadPoolExecutor) -> None:
         )
     least = (chosen and chosen[0]) or 0.4
     track = (points and points.similarity_at(0.01)) or least
-    for people, each in ((10_000, 1), (2_000, 5), (500, 20), (50, 200)):
-        made, of = synthetic(vectors, person, people, each, random)
-        timed(f"{people:,} people, {each} faces each", alone(made), least, track, pool)
-        if each == 20:
-            timed("the same as videos, a frame a second", in_videos(made, of), least, track, pool)
-    made = around_good_pictures(20, 500, random)
-    timed("20 people, each around one good picture", alone(made), least, track, pool)
+    for name, faces in shapes(vectors, person, random):
+        timed(name, faces, least, track, pool)
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ import { unknown } from './unknown.js';
 import { video, videos } from './videos.js';
 
 const PAGES = [
-  [/^\/videos(?:\?before=(\d+))?$/, videos],
+  [/^\/videos(?:\?(.*))?$/, videos],
   [/^\/videos\/(\d+)$/, video],
-  [/^\/unknown$/, unknown],
-  [/^\/people$/, people],
+  [/^\/unknown(?:\?(.*))?$/, unknown],
+  [/^\/people(?:\?(.*))?$/, people],
   [/^\/people\/(\d+)$/, person],
 ];
 const main = document.querySelector('main');
@@ -20,14 +20,14 @@ async function show() {
   const turn = ++shown;
   const path = location.hash.slice(1) || '/videos';
   const [pattern, page] = PAGES.find(([each]) => each.test(path)) ?? PAGES[0];
-  const [, id] = pattern.exec(path) ?? [];
+  const [, part] = pattern.exec(path) ?? [];
   for (const link of nav.querySelectorAll('a')) {
     const here = path.startsWith(link.hash.slice(1));
     if (here) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
   try {
-    const view = await page(id, show);
+    const view = await page(part, show);
     if (turn !== shown) return;
     nav.hidden = false;
     main.replaceChildren(...view.content);

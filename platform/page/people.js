@@ -1,9 +1,10 @@
 import { filesOf, get, post, remove } from './api.js';
 import { button, count, form, h } from './elements.js';
+import { pageOf } from './pages.js';
 
-/** Everybody who has a name. */
-export async function people() {
-  const all = await get('/creators');
+/** Everybody who has a name, newest first; or those whose name contains what is looked for. */
+export async function people(query) {
+  const { items, links } = await pageOf('/creators', query);
   const content = [
     h('h1', {}, 'People'),
     form(
@@ -19,7 +20,15 @@ export async function people() {
       ),
       h('button', { class: 'main' }, 'Add'),
     ),
-    h('ul', { class: 'cards' }, all.map(card)),
+    form(
+      async ({ find }) => {
+        location.hash = `#/people?${new URLSearchParams({ name: find.value })}`;
+      },
+      h('label', {}, 'Find', h('input', { name: 'find', type: 'search', autocomplete: 'off' })),
+      h('button', {}, 'Find'),
+    ),
+    h('ul', { class: 'cards' }, items.map(card)),
+    ...links,
   ];
   return { content };
 }

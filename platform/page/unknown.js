@@ -1,24 +1,22 @@
-import { get, post } from './api.js';
+import { post } from './api.js';
 import { button, clock, count, faces, h } from './elements.js';
-import { naming } from './videos.js';
+import { names, naming } from './naming.js';
+import { pageOf } from './pages.js';
 
-/** Unknown people over all videos, to be named. */
-export async function unknown(_id, show) {
-  const [groups, creators] = await Promise.all([get('/groups'), get('/creators')]);
+/** Unknown people over all videos, to be named; those who were met last come first. */
+export async function unknown(query, show) {
+  const { items, links } = await pageOf('/groups', query);
   return {
     content: [
       h('h1', {}, 'Unknown people'),
-      groups.length > 0 ? '' : h('p', {}, 'Nobody: everybody who was seen has a name.'),
-      h(
-        'datalist',
-        { id: 'names' },
-        creators.map(({ name }) => h('option', { value: name })),
-      ),
+      items.length > 0 ? '' : h('p', {}, 'Nobody: everybody who was seen has a name.'),
+      names(),
       h(
         'ul',
         { class: 'cards' },
-        groups.map((group) => card(group, show)),
+        items.map((group) => card(group, show)),
       ),
+      ...links,
     ],
   };
 }

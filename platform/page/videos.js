@@ -1,5 +1,7 @@
 import { filesOf, get, post, put, remove } from './api.js';
 import { button, clock, count, faces, form, h } from './elements.js';
+import { names, naming } from './naming.js';
+import { pageOf } from './pages.js';
 
 const STATES = {
   queued: 'waits for its turn',
@@ -8,14 +10,9 @@ const STATES = {
   failed: 'failed',
 };
 
-/** Videos of one page. */
-const PAGE = 50;
-
 /** Videos, newest first, and where to hand in more. */
-export async function videos(before, show) {
-  // One more says that there are older ones.
-  const found = await get(`/videos?limit=${PAGE + 1}${before ? `&before=${before}` : ''}`);
-  const all = found.slice(0, PAGE);
+export async function videos(query, show) {
+  const { items, links } = await pageOf('/videos', query);
   const input = h('input', {
     type: 'file',
     name: 'files',
@@ -33,14 +30,11 @@ export async function videos(before, show) {
       h('label', {}, 'Videos or pictures', input),
       h('button', { class: 'main' }, 'Hand in'),
     ),
-    all.length > 0 ? null : h('p', {}, 'None yet.'),
-    h('ul', { class: 'cards' }, all.map(card)),
-    before ? h('p', {}, h('a', { href: '#/videos' }, 'Newest')) : null,
-    found.length > PAGE
-      ? h('p', {}, h('a', { href: `#/videos?before=${all.at(-1).id}` }, 'Older'))
-      : null,
+    items.length > 0 ? '' : h('p', {}, 'None yet.'),
+    h('ul', { class: 'cards' }, items.map(card)),
+    ...links,
   ];
-  return { content: content.filter(Boolean), again: all.some(unfinished) };
+  return { content, again: items.some(unfinished) };
 }
 
 const unfinished = ({ state }) => state !== 'done' && state !== 'failed';
@@ -67,7 +61,7 @@ function progress({ state, error, analysed_ms, duration_ms, frames, frames_skipp
 
 /** One video: who is seen when. */
 export async function video(id, show) {
-  const [found, creators] = await Promise.all([get(`/videos/${id}`), get('/creators')]);
+  const found = await get(`/videos/${id}`);
   const player = h('video', { src: `/api/videos/${id}/file`, controls: true, preload: 'metadata' });
   const moving = found.duration_ms !== null;
   const length = Math.max(found.duration_ms ?? 0, 1);
@@ -77,11 +71,7 @@ export async function video(id, show) {
       ? player
       : h('img', { src: `/api/videos/${id}/file`, alt: '', style: 'max-width: 100%' }),
     progress(found),
-    h(
-      'datalist',
-      { id: 'names' },
-      creators.map(({ name }) => h('option', { value: name })),
-    ),
+    names(),
     h(
       'ul',
       { class: 'cards' },
@@ -153,22 +143,5 @@ export function why({ faces, frames }, { similarity, threshold, second }) {
   return (
     `Similarity ${similarity.toFixed(2)}, at least ${threshold.toFixed(2)} is wanted${next}. ` +
     `${count(faces, 'face', 'faces')} in ${count(frames, 'frame', 'frames')}.`
-  );
-}
-
-/** A form that gives somebody a name; known names are offered. */
-export function naming(path, label, show) {
-  return form(
-    async ({ name }) => {
-      await post(path, { name: name.value });
-      await show();
-    },
-    h(
-      'label',
-      {},
-      label,
-      h('input', { name: 'name', list: 'names', required: true, autocomplete: 'off' }),
-    ),
-    h('button', {}, 'Save'),
   );
 }

@@ -79,13 +79,13 @@ test('what FFmpeg says of a stream', () => {
     matrix: 'bt2020nc',
     transfer: 'smpte2084',
     rgb: false,
-    interlaced: true,
+    interlaced: 'marked',
   });
   const plain = 'Stream #0:1: Video: h264 (High), yuv420p(tv, bt709, progressive), 720x576, 25 fps';
   expect(parse(head(plain))).toMatchObject({
     matrix: 'bt709',
     transfer: 'bt709',
-    interlaced: false,
+    interlaced: null,
   });
   const silent = 'Stream #0:0: Video: vp8, yuv420p, 640x360, 25 fps';
   expect(parse(head(silent))).toMatchObject({ matrix: null, transfer: null });

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from face_service.grouping import linkage
+from face_service.grouping import chain, linkage
 from face_service.grouping.faces import Vectors
 from face_service.grouping.linkage import average_linkage
 
@@ -62,6 +63,8 @@ def as_sets(labels: Sequence[int]) -> list[set[int]]:
     each=st.integers(1, 5),
     threshold=st.floats(-0.2, 0.9),
     seen=st.lists(st.lists(st.integers(0, 8), max_size=3), min_size=30, max_size=30),
+    limits=st.sampled_from([{"MAX_ROUND": 999}, {"MAX_ROUND": 0}, {"MAX_PAIRS": 0}]),
+    many=st.sampled_from([0, 3, 500]),
 )
 def test_the_clusters_are_those_of_one_merge_at_a_time(
     threads: ThreadPoolExecutor,
@@ -69,10 +72,14 @@ def test_the_clusters_are_those_of_one_merge_at_a_time(
     each: int,
     threshold: float,
     seen: list[list[int]],
+    limits: dict[str, int],
+    many: int,
 ) -> None:
+    """By rounds, by the matrix of each connected part, by that of all."""
     vectors = people(6, each, seed)
     frames = seen[: len(vectors)]
-    labels = average_linkage(vectors, threshold, frames, threads).tolist()
+    with patch.multiple(linkage, **limits), patch.multiple(chain, FEWEST=2, MANY=many):
+        labels = average_linkage(vectors, threshold, frames, threads).tolist()
     expected = one_merge_at_a_time(vectors, threshold, frames)
     assert as_sets(labels) == sorted(expected, key=min)
     assert list(dict.fromkeys(labels)) == list(range(len(expected)))
@@ -88,15 +95,19 @@ def test_blocks_of_rows_give_what_one_block_gives(
     assert (average_linkage(vectors, 0.35, alone, threads) == whole).all()
 
 
-@pytest.mark.parametrize("most", [0, 30, 300])
+@pytest.mark.parametrize(
+    "limits", [{"MAX_PAIRS": 0}, {"MAX_PAIRS": 300}, {"MAX_ROUND": 0}, {"MAX_ROUND": 300}], ids=str
+)
 def test_more_pairs_than_are_kept_give_the_same(
-    threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, most: int
+    threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:
     vectors = people(40, 5, seed=3)
     frames = [[n % 50] for n in range(200)]
     whole = average_linkage(vectors, 0.35, frames, threads)
-    monkeypatch.setattr(linkage, "MAX_PAIRS", most)
+    for name, most in limits.items():
+        monkeypatch.setattr(linkage, name, most)
     monkeypatch.setattr(linkage, "ROWS", 32)
+    monkeypatch.setattr(chain, "FEWEST", 8)
     assert (average_linkage(vectors, 0.35, frames, threads) == whole).all()
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from face_service.grouping import tracks
 from face_service.grouping.faces import Faces, mean_of
 from face_service.grouping.grouping import GroupOptions, group
 from face_service.grouping.representatives import best_of, representatives
@@ -41,7 +45,7 @@ def faces(
 
 
 @pytest.mark.parametrize(
-    ("degrees", "times", "boxes", "tracks"),
+    ("degrees", "times", "boxes", "expected"),
     [
         ([0, 50], [0, 1], [HERE, HERE], [[0, 1]]),
         ([0, 70], [0, 1], [HERE, THERE], [[0], [1]]),  # not alike enough elsewhere
@@ -57,9 +61,9 @@ def faces(
     ],
 )
 def test_faces_become_tracks(
-    degrees: list[float], times: list[float], boxes: list | None, tracks: list[list[int]]
+    degrees: list[float], times: list[float], boxes: list | None, expected: list[list[int]]
 ) -> None:
-    assert find_tracks(faces(degrees, times, boxes), LIMITS) == tracks
+    assert find_tracks(faces(degrees, times, boxes), LIMITS) == expected
 
 
 def test_sources_are_apart() -> None:
@@ -71,6 +75,56 @@ def test_a_track_is_as_its_faces_are_together() -> None:
     """The fourth face is unlike the third, and like the three."""
     seen = faces([0, 0, 55, -20], [0, 1, 2, 3])
     assert find_tracks(seen, LIMITS) == [[0, 1, 2, 3]]
+
+
+def plainly(seen: Faces, limits: TrackLimits, most: int) -> list[list[int]]:
+    """Tracks of one source as they are defined, pair by pair."""
+    ended: list[list[int]] = []
+    going: list[list[int]] = []
+    for time in sorted(set(seen.times.tolist())):
+        frame = np.flatnonzero(seen.times == time).tolist()
+        old = [track for track in going if seen.times[track[-1]] < time - limits.max_gap]
+        ended += old
+        going = [track for track in going if track not in old]
+        scores: list[tuple[float, int, int]] = []
+        for face in frame:
+            for place, track in enumerate(going):
+                total = seen.embeddings[track].sum(axis=0)
+                cosine = float(seen.embeddings[face] @ total / np.linalg.norm(total))
+                shared = overlap(seen.boxes[[face]], seen.boxes[[track[-1]]])[0, 0]
+                needed = limits.similarity if shared >= 0.3 else limits.similarity_elsewhere
+                if cosine >= needed:
+                    scores.append((needed - cosine, face, place))
+        joined: dict[int, int] = {}
+        for _, face, place in sorted(scores):
+            if face not in joined and place not in joined.values():
+                joined[face] = place
+        rest = [track for place, track in enumerate(going) if place not in joined.values()]
+        going = [
+            *rest,
+            *([*going[place], face] for face, place in joined.items()),
+            *([face] for face in frame if face not in joined),
+        ]
+        ended += going[: max(0, len(going) - most)]
+        going = going[max(0, len(going) - most) :]
+    return sorted([*ended, *going], key=min)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.sampled_from([0.0, 1.0, 2.5]))
+def test_tracks_are_those_of_the_definition(seed: int, most: int, max_gap: float) -> None:
+    """With few slots, which are used again and again."""
+    random = np.random.default_rng(seed)
+    count = int(random.integers(1, 30))
+    boxes = [HERE, THERE, [np.nan] * 4]
+    seen = faces(
+        random.uniform(0, 360, count).tolist(),
+        random.integers(0, 8, count).tolist(),
+        [boxes[box] for box in random.integers(0, 3, count)],
+    )
+    limits = TrackLimits(0.2, 0.5, max_gap)
+    with patch.object(tracks, "MAX_OPEN", most):
+        assert find_tracks(seen, limits) == plainly(seen, limits, most)
 
 
 def test_overlap_is_intersection_over_union() -> None:

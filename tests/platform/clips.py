@@ -50,6 +50,16 @@ INTERLACED = Encoding(
     ["-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-q:v", "3"],
     scale=2,
 )
+UNMARKED, UNMARKED_BOTTOM = (
+    Encoding(
+        f"unmarked-{first}.mp4",
+        f"format=yuv420p,tinterlace=mode=interleave_{first},setfield=prog",
+        X264,
+        scale=2,
+    )
+    for first in ("top", "bottom")
+)
+"""Fields in a file that says it has none."""
 HDR = Encoding(
     "hdr.mp4",
     "zscale=rin=pc:min=gbr:tin=iec61966-2-1:pin=709:p=709:t=linear:npl=203,format=gbrpf32le,"

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from .backend import PASSWORD, Backend, psql
 
@@ -143,26 +144,71 @@ def test_a_name_is_given_once(backend: Backend) -> None:
     assert backend.get(path)["name"] == "somebody Else"
 
 
-def test_videos_come_in_pages(backend: Backend) -> None:
-    made = [
-        int(row[0])
-        for row in backend.query("""
-            INSERT INTO videos (name, file, bytes, done_at)
-            SELECT n, 'none', 1, now() FROM generate_series(1, 60) n RETURNING id""")
-    ]
-    newest = made[::-1]
+VIDEOS = """
+    INSERT INTO videos (name, file, bytes, done_at)
+    SELECT n, 'none', 1, now() FROM generate_series(1, 60) n"""
+CREATORS = "INSERT INTO creators (name) SELECT n FROM generate_series(1, 60) n"
+GROUPS = """
+    WITH video AS (
+      INSERT INTO videos (name, file, bytes, done_at) VALUES ('one', 'none', 1, now())
+      RETURNING id),
+    made AS (INSERT INTO face_groups SELECT FROM generate_series(1, 60) RETURNING id),
+    seen AS (
+      INSERT INTO appearances (video_id, group_id, usable)
+      SELECT video.id, made.id, true FROM video, made RETURNING id, group_id),
+    tracks AS (
+      INSERT INTO video_tracks (appearance_id, first_ms, last_ms)
+      SELECT id, 0, 0 FROM seen RETURNING id, appearance_id)
+    INSERT INTO video_face_detections
+      (video_id, frame_ms, bbox, det_score, quality, usable, picture, track_id)
+    SELECT video.id, 0, '{0,0,9,9}', 1, 1, true, '', tracks.id FROM video, tracks"""
+
+
+@pytest.mark.parametrize(
+    ("path", "make", "parameters"),
+    [
+        ("/api/videos", VIDEOS, {"limit", "before"}),
+        ("/api/creators", CREATORS, {"limit", "before", "name"}),
+        ("/api/groups", GROUPS, {"limit", "before"}),
+    ],
+)
+def test_lists_come_in_pages(backend: Backend, path: str, make: str, parameters: set[str]) -> None:
+    backend.query("DELETE FROM creators")
+    backend.query(make)
+    table = {"/api/groups": "face_groups"}.get(path, path.removeprefix("/api/"))
+    newest = [int(row[0]) for row in backend.query(f"SELECT id FROM {table} ORDER BY id DESC")]
+    assert len(newest) == 60
 
     def ids(**query: int) -> list[int]:
-        return [each["id"] for each in backend.http.get("/api/videos", params=query).json()]
+        return [each["id"] for each in backend.http.get(path, params=query).json()]
 
     assert ids() == newest[:50]
     assert ids(before=newest[49]) == newest[50:60]
     assert ids(limit=2, before=newest[0]) == newest[1:3]
     assert ids(limit=500) == newest
     assert ids(before=newest[-1]) == []
-    document = backend.get("/api/openapi.json")["paths"]["/api/videos"]["get"]
-    assert {each["name"] for each in document["parameters"]} == {"limit", "before"}
-    backend.query("DELETE FROM videos")
+    for wrong in ("limit=0", "limit=501", "before=0"):
+        answer = backend.http.get(f"{path}?{wrong}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    document = backend.get("/api/openapi.json")["paths"][path]["get"]
+    assert {each["name"] for each in document["parameters"]} == parameters
+    backend.query("DELETE FROM videos; DELETE FROM face_groups; DELETE FROM creators")
+
+
+def test_creators_are_found_by_a_part_of_their_name(backend: Backend) -> None:
+    for name in ("Ana Guevara", "Joanna Poitier", "100% Bea"):
+        backend.post("/api/creators", json={"name": name})
+
+    def found(part: str, **more: int) -> list[str]:
+        query = {"name": part, **more}
+        return [each["name"] for each in backend.http.get("/api/creators", params=query).json()]
+
+    assert found("ANA") == ["Ana Guevara"]
+    assert found("an") == ["Joanna Poitier", "Ana Guevara"]
+    assert found("an", limit=1) == ["Joanna Poitier"]
+    assert found("%") == ["100% Bea"], "it is no pattern"
+    assert found("nobody") == []
+    backend.query("DELETE FROM creators")
 
 
 def test_a_file_comes_back_by_ranges_and_never_as_a_page(backend: Backend) -> None:

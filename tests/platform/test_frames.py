@@ -16,6 +16,8 @@ from .clips import (
     HEIGHT,
     INTERLACED,
     PLAIN,
+    UNMARKED,
+    UNMARKED_BOTTOM,
     WIDTH,
     Encoding,
     Scene,
@@ -93,13 +95,45 @@ def test_a_phone_held_upright_gives_upright_frames(
     assert error(frames[0], photo) < 4
 
 
-def test_fields_are_not_woven_together(bun: Path, ffmpeg: str, photo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "encoding", [INTERLACED, UNMARKED, UNMARKED_BOTTOM], ids=lambda each: each.name
+)
+def test_fields_are_not_woven_together(
+    bun: Path, ffmpeg: str, photo: Path, tmp_path: Path, encoding: Encoding
+) -> None:
     """The camera moves 8 pixels from field to field: woven, every other row is beside the next."""
-    clip = write_clip(tmp_path, [Scene(1, (photo,), travel=160)], INTERLACED)
+    clip = write_clip(tmp_path, [Scene(2, (photo,), travel=320)], encoding)
     frame = taken(bun, clip, tmp_path / "frames", 100)[500].astype(int)
     within = np.abs(frame[70:300:2] - frame[72:302:2]).mean()
     between = np.abs(frame[70:300:2] - frame[71:301:2]).mean()
     assert between < within * 1.1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "found"),
+    [
+        (PLAIN, "null"),
+        (BT709, "null"),
+        (INTERLACED, "marked"),
+        (UNMARKED, "tff"),
+        (UNMARKED_BOTTOM, "bff"),
+    ],
+    ids=lambda each: getattr(each, "name", each),
+)
+def test_fields_are_found_where_the_file_does_not_mark_them(
+    bun: Path, ffmpeg: str, photo: Path, tmp_path: Path, encoding: Encoding, found: str
+) -> None:
+    """In a short clip, and in one of which frames of three places are looked at, after a part that
+    stands still."""
+    for name, scenes in (
+        ("short", [Scene(2, (photo,), travel=320)]),
+        ("long", [Scene(8, (photo,)), *[Scene(2, (photo,), travel=320)] * 5]),
+    ):
+        (tmp_path / name).mkdir()
+        clip = write_clip(tmp_path / name, scenes, encoding)
+        command = [bun, SCRIPT, clip, tmp_path / name, "1000", "0"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.stdout.split() == [found], done.stderr
 
 
 def test_a_frame_an_interval_with_its_true_time(

@@ -84,6 +84,8 @@ def test_somebody_unknown_gets_a_name(page: Page) -> None:
     open_page(page, "Unknown")
     expect(page.locator("main li img")).not_to_have_count(0)
     assert_accessible(page)
+    page.get_by_label("Name").press_sequentially("heston")
+    expect(page.locator("#names option")).to_have_attribute("value", KNOWN)
     page.get_by_label("Name").fill(UNKNOWN)
     page.keyboard.press("Enter")
     expect(page.get_by_text("everybody who was seen has a name")).to_be_visible()
@@ -92,19 +94,72 @@ def test_somebody_unknown_gets_a_name(page: Page) -> None:
     expect(page.get_by_role("img", name=f"{UNKNOWN}, from a video").first).to_be_visible()
 
 
-def test_older_videos_are_on_further_pages(page: Page, backend: Backend) -> None:
-    backend.query("""
-        INSERT INTO videos (name, file, bytes, done_at)
-        SELECT 'clip ' || n, 'none', 1, now() FROM generate_series(1, 51) n""")
-    open_page(page, "Videos")
-    expect(page.get_by_role("link", name="clip 51", exact=True)).to_be_visible()
-    expect(page.get_by_role("link", name="clip 1", exact=True)).to_have_count(0)
+@pytest.mark.parametrize(
+    ("heading", "make", "first", "last", "remove"),
+    [
+        (
+            "Videos",
+            """INSERT INTO videos (name, file, bytes, done_at)
+            SELECT 'clip ' || n, 'none', 1, now() FROM generate_series(1, 51) n""",
+            "clip 1",
+            "clip 51",
+            "DELETE FROM videos WHERE file = 'none'",
+        ),
+        (
+            "People",
+            "INSERT INTO creators (name) SELECT 'person ' || n FROM generate_series(1, 51) n",
+            "person 1",
+            "person 51",
+            "DELETE FROM creators WHERE name LIKE 'person %'",
+        ),
+        (
+            "Unknown",
+            """WITH video AS (
+              INSERT INTO videos (name, file, bytes, done_at)
+              SELECT 'clip ' || n, 'none', 1, now() FROM generate_series(1, 51) n RETURNING id),
+            made AS (
+              INSERT INTO face_groups OVERRIDING SYSTEM VALUE SELECT id + 1000 FROM video
+              RETURNING id),
+            seen AS (
+              INSERT INTO appearances (video_id, group_id, usable)
+              SELECT id - 1000, id, true FROM made RETURNING id, video_id),
+            tracks AS (
+              INSERT INTO video_tracks (appearance_id, first_ms, last_ms)
+              SELECT id, 0, 0 FROM seen RETURNING id, appearance_id)
+            INSERT INTO video_face_detections
+              (video_id, frame_ms, bbox, det_score, quality, usable, picture, track_id)
+            SELECT video_id, 0, '{0,0,9,9}', 1, 1, true, '', tracks.id
+            FROM tracks JOIN seen ON seen.id = appearance_id""",
+            "clip 1 at 0:00",
+            "clip 51 at 0:00",
+            "DELETE FROM videos WHERE file = 'none'; DELETE FROM face_groups WHERE id > 1000",
+        ),
+    ],
+    ids=["videos", "people", "unknown"],
+)
+def test_older_ones_are_on_further_pages(
+    page: Page, backend: Backend, heading: str, make: str, first: str, last: str, remove: str
+) -> None:
+    backend.query(make)
+    open_page(page, "People" if heading == "Videos" else "Videos")
+    open_page(page, heading)
+    expect(page.get_by_role("link", name=last, exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name=first, exact=True)).to_have_count(0)
     page.get_by_role("link", name="Older").click()
-    expect(page.get_by_role("link", name="clip 1", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name=first, exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name=last, exact=True)).to_have_count(0)
     assert_accessible(page)
     page.get_by_role("link", name="Newest").click()
-    expect(page.get_by_role("link", name="clip 51", exact=True)).to_be_visible()
-    backend.query("DELETE FROM videos WHERE file = 'none'")
+    expect(page.get_by_role("link", name=last, exact=True)).to_be_visible()
+    backend.query(remove)
+
+
+def test_a_person_is_found_by_a_part_of_the_name(page: Page) -> None:
+    open_page(page, "People")
+    page.get_by_role("searchbox", name="Find").fill("heston")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name=KNOWN)).to_be_visible()
+    expect(page.get_by_role("link", name=UNKNOWN)).to_have_count(0)
 
 
 def test_it_fits_a_phone(page: Page) -> None:

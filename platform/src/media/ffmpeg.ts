@@ -18,6 +18,18 @@ export function start({ program, signal }: Ffmpeg, options: string[]) {
   });
 }
 
+/** What a run prints to stderr, until its end. */
+export async function told(ffmpeg: Ffmpeg, options: string[]): Promise<string> {
+  const process = start(ffmpeg, ['-hide_banner', '-nostdin', '-nostats', ...options]);
+  try {
+    const text = await inTime(ffmpeg, new Response(process.stderr).text());
+    ffmpeg.signal?.throwIfAborted();
+    return text;
+  } finally {
+    process.kill('SIGKILL');
+  }
+}
+
 /**
  * The next thing that a run gives; an error where it takes too long. That is no fault of the file
  * (its disk may be away): another attempt may help.

@@ -22,8 +22,8 @@ export function filters(source: Source, sampling: Sampling): string {
   const interval = `floor(pts/${sampling.intervalMs})`;
   const before = `floor(prev_selected_pts/${sampling.intervalMs})`;
   return [
-    // Before frames are taken out: it needs the neighbours. Frames that are not interlaced pass.
-    ...(source.interlaced ? ['yadif=deint=interlaced'] : []),
+    // Before frames are taken out: it needs the neighbours.
+    ...deinterlace(source),
     // From the beginning of the file again, wherever decoding began.
     ...['settb=1/1000', `setpts=PTS+${seekMs(sampling)}`],
     `select='gte(${interval},${sampling.first})*(isnan(prev_selected_pts)+gt(${interval},${before}))'`,
@@ -31,6 +31,14 @@ export function filters(source: Source, sampling: Sampling): string {
     toJpeg(source, sampling.maxSide),
     ...['setsar=1', 'format=yuvj420p', 'showinfo=checksum=0'],
   ].join(',');
+}
+
+/** Where the file marks fields, frames that are not marked pass. */
+function deinterlace({ interlaced }: Source): string[] {
+  if (interlaced === null) return [];
+  return [
+    interlaced === 'marked' ? 'yadif=deint=interlaced' : `yadif=parity=${interlaced}:deint=all`,
+  ];
 }
 
 const isHdr = ({ transfer }: Source) => transfer === 'smpte2084' || transfer === 'arib-std-b67';

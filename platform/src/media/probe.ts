@@ -1,5 +1,6 @@
 import { JobFailed } from '../errors.ts';
-import { type Ffmpeg, inTime, start } from './ffmpeg.ts';
+import { unmarkedFields } from './fields.ts';
+import { type Ffmpeg, told } from './ffmpeg.ts';
 
 /** What FFmpeg says of a file's picture. */
 export interface Source {
@@ -12,7 +13,8 @@ export interface Source {
   matrix: string | null;
   transfer: string | null;
   rgb: boolean;
-  interlaced: boolean;
+  /** null: progressive. `marked`: by the file; its frames say which field is first. */
+  interlaced: 'marked' | 'tff' | 'bff' | null;
 }
 
 /**
@@ -28,16 +30,15 @@ export function input(file: string): string[] {
   return ['-protocol_whitelist', 'file', '-format_whitelist', formats, '-i', `file:${file}`];
 }
 
-/** Looks at a file's header. Not ffprobe: some packages of FFmpeg do not have it. */
+/**
+ * Looks at a file's header, and at some frames for fields that it does not mark. Not ffprobe: some
+ * packages of FFmpeg do not have it.
+ */
 export async function probe(ffmpeg: Ffmpeg, file: string): Promise<Source> {
-  const process = start(ffmpeg, ['-hide_banner', '-nostdin', ...input(file)]);
-  try {
-    const said = await inTime(ffmpeg, new Response(process.stderr).text());
-    ffmpeg.signal?.throwIfAborted();
-    return parse(said);
-  } finally {
-    process.kill('SIGKILL');
-  }
+  const opened = input(file);
+  const source = parse(await told(ffmpeg, opened));
+  if (source.still || source.interlaced) return source;
+  return { ...source, interlaced: await unmarkedFields(ffmpeg, opened, source.durationMs) };
 }
 
 /** Reads the lines that FFmpeg prints of its input. */
@@ -62,7 +63,7 @@ export function parse(text: string): Source {
     matrix: known(matrix),
     transfer: known(transfer),
     rgb: /^(gbr|rgb|bgr|pal|argb|abgr)/.test(format?.[1] ?? ''),
-    interlaced: notes.some((note) => /(top|bottom) (first|coded)/.test(note)),
+    interlaced: notes.some((note) => /(top|bottom) (first|coded)/.test(note)) ? 'marked' : null,
   };
 }
 

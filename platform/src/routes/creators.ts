@@ -7,7 +7,16 @@ import type { Upload } from '../http/uploads.ts';
 import { enqueue } from '../jobs/queue.ts';
 import { dropEmptyGroups } from '../recognition/groups.ts';
 import { lockDecisions } from '../recognition/models.ts';
-import { Creator, CreatorInFull, Id, Naming, type Photo, type Reference } from './schemas.ts';
+import {
+  Creator,
+  CreatorInFull,
+  CreatorPage,
+  Id,
+  MOST,
+  Naming,
+  type Photo,
+  type Reference,
+} from './schemas.ts';
 
 export const creators: FastifyPluginAsyncTypebox<Context> = async (app, { sql, uploads }) => {
   app.post(
@@ -25,15 +34,24 @@ export const creators: FastifyPluginAsyncTypebox<Context> = async (app, { sql, u
 
   app.get(
     '/creators',
-    { schema: { response: { 200: Type.Array(Creator) }, summary: 'All, by name' } },
-    async () =>
+    {
+      schema: {
+        querystring: CreatorPage,
+        response: { 200: Type.Array(Creator) },
+        summary: 'Newest first, in pages: `before` is the last id of the page before',
+      },
+    },
+    async ({ query: { before, limit = 50, name = '' } }) =>
       rows<Type.Static<typeof Creator>>(sql`
         SELECT c.id, c.name,
           (SELECT count(*)::integer FROM creator_references r WHERE r.creator_id = c.id) AS references,
           (SELECT count(DISTINCT a.video_id)::integer
             FROM video_tags t JOIN appearances a ON a.id = t.appearance_id
             WHERE t.creator_id = c.id AND t.state IN ('automatic', 'confirmed')) AS videos
-        FROM creators c ORDER BY lower(c.name)`),
+        FROM creators c
+        WHERE c.id <= ${before ? before - 1 : MOST} AND strpos(lower(c.name), lower(${name})) > 0
+        ORDER BY c.id DESC
+        LIMIT ${limit}`),
   );
 
   app.get(

@@ -20,6 +20,12 @@ export const Page = Type.Object({
     Type.Integer({ minimum: 1, maximum: MOST, description: 'Only those of smaller ids' }),
   ),
 });
+export const CreatorPage = Type.Object({
+  ...Page.properties,
+  name: Type.Optional(
+    Type.String({ maxLength: 200, description: 'Only those whose name contains it' }),
+  ),
+});
 /** Without NUL, which PostgreSQL's text cannot hold. */
 export const Name = Type.String({
   minLength: 1,

@@ -9,7 +9,7 @@ import { confirm, decide } from '../recognition/decide.ts';
 import { currentModel, lockDecisions, type Model } from '../recognition/models.ts';
 import { learn, unlearn } from '../recognition/references.ts';
 import { thresholds } from '../recognition/thresholds.ts';
-import { Decision, Group, Id, Naming, VideoAndCreator } from './schemas.ts';
+import { Decision, Group, Id, MOST, Naming, Page, VideoAndCreator } from './schemas.ts';
 
 const Done = { 204: Type.Null() };
 
@@ -52,9 +52,14 @@ export const tags: FastifyPluginAsyncTypebox<Context> = async (app, { sql, confi
   app.get(
     '/groups',
     {
-      schema: { response: { 200: Type.Array(Group) }, summary: 'Unknown people, most seen first' },
+      schema: {
+        querystring: Page,
+        response: { 200: Type.Array(Group) },
+        summary:
+          'Unknown people, newest first, in pages: `before` is the last id of the page before',
+      },
     },
-    async () => groups(sql),
+    async ({ query: { before, limit = 50 } }) => groups(sql, before ? before - 1 : MOST, limit),
   );
 
   for (const [path, condition] of [
@@ -110,7 +115,8 @@ export async function creatorNamed(sql: Queries, name: string): Promise<{ id: nu
   ))!;
 }
 
-function groups(sql: Queries): Promise<Type.Static<typeof Group>[]> {
+/** Those up to a last id, newest first. */
+function groups(sql: Queries, last: number, limit: number): Promise<Type.Static<typeof Group>[]> {
   return rows(sql`
     SELECT g.group_id AS id, sum(g.faces)::integer AS faces,
       (SELECT json_agg(d.id ORDER BY d.usable DESC, d.quality DESC)
@@ -127,9 +133,10 @@ function groups(sql: Queries): Promise<Type.Static<typeof Group>[]> {
       FROM appearances a
       JOIN videos v ON v.id = a.video_id
       JOIN video_tracks t ON t.appearance_id = a.id
-      WHERE a.group_id IS NOT NULL
+      WHERE a.group_id IN (
+        SELECT id FROM face_groups WHERE id <= ${last} ORDER BY id DESC LIMIT ${limit})
       GROUP BY a.id, v.name
     ) AS g
     GROUP BY g.group_id
-    ORDER BY faces DESC, id`);
+    ORDER BY id DESC`);
 }

@@ -26,6 +26,7 @@ EPILOG = examples(
     ("A folder into a file; the same command again goes on:", "detect photos/ --out faces.jsonl"),
     ("Lines of JSON, one for each image:", "detect photos/ --json --embeddings none | jq .faces"),
     ("A picture with the faces drawn on it:", "detect photo.jpg --draw drawn.jpg"),
+    ("The faces of a folder, cut out and upright:", "detect photos/ --crops faces"),
     after="**Exit status**: 0 all is well; 1 at least one file has an error; 2 it could not be "
     "done; 130 interrupted.",
 )
@@ -55,6 +56,14 @@ def detect(
         typer.Option(
             metavar="PATH",
             help="Write the image with its faces drawn on it; a folder for several images.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the aligned crop of each face, 112×112, below a folder; and to JSON.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -108,7 +117,7 @@ def detect(
         attributes=not no_attributes,
         landmarks=True,
         quality=True,
-        crops=False,
+        crops=crops is not None,
     )
     settings = load_settings(insightface_model=model)
-    raise typer.Exit(run(settings, images, options, Output(json, out, draw)))
+    raise typer.Exit(run(settings, images, options, Output(json, out, draw, crops)))

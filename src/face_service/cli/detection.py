@@ -15,8 +15,9 @@ import orjson
 from tqdm import tqdm
 
 from face_service.cli.analysis import analyse_files, started
+from face_service.cli.crops import write_crops
 from face_service.cli.drawing import draw, drawing_paths
-from face_service.cli.files import File, find_files
+from face_service.cli.files import File, find_files, laid_out
 from face_service.cli.lines import Lines
 from face_service.config import Settings
 from face_service.engine_info import EngineInfo
@@ -41,11 +42,13 @@ Write = Callable[[File, Answer], None]
 @dataclass(frozen=True, slots=True)
 class Output:
     """Where faces go: lines of JSON to `file` or, with `json`, to stdout; text to stdout
-    otherwise. Pictures with faces drawn on them to `drawings`."""
+    otherwise. Pictures with faces drawn on them to `drawings`, aligned crops of faces below
+    `crops`."""
 
     json: bool = False
     file: Path | None = None
     drawings: Path | None = None
+    crops: Path | None = None
 
 
 @dataclass(slots=True)
@@ -109,6 +112,7 @@ async def detect(
 ) -> None:
     """The work of `run`: a file counts in `tally` once it is written."""
     drawings = drawing_paths(output.drawings, files) if output.drawings else {}
+    crops = laid_out("--crops", output.crops, files) if output.crops else {}
     async with started(settings) as service:
         info = service.require_ready()
         with opened(output, info, options, tally) as (write, done):
@@ -122,6 +126,8 @@ async def detect(
                             await service.run_in_pool(
                                 draw, file, drawings[file.path], answer, settings
                             )
+                        if isinstance(answer, ImageAnalysis) and crops:
+                            await service.run_in_pool(write_crops, crops[file.path], answer)
                         if answer is not None:
                             write(file, answer)
                         tally.add(answer)

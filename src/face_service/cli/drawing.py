@@ -7,15 +7,13 @@ from pathlib import Path
 
 import cv2
 
-from face_service.cli.files import File, read_file
+from face_service.cli.files import File, laid_out, read_file
 from face_service.config import Settings
 from face_service.errors import FaceServiceError
 from face_service.face_engine import Face
 from face_service.serving.answers import ImageAnalysis
 from face_service.vision.draw import draw_face
 from face_service.vision.image import decode
-
-KEPT_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 
 def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
@@ -26,14 +24,7 @@ def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
     """
     if len(files) == 1 and files[0].named and not out.is_dir():
         return {files[0].path: out}
-    sources: dict[Path, Path] = {}
-    for file in files:
-        path = out / file.relative
-        if path.suffix.lower() not in KEPT_SUFFIXES:
-            path = path.with_name(f"{path.name}.jpg")
-        if (other := sources.setdefault(path, file.path)) != file.path:
-            raise FaceServiceError(f"--draw: {file.path} and {other} would both be {path}")
-    return {source: path for path, source in sources.items()}
+    return laid_out("--draw", out, files)
 
 
 def draw(file: File, path: Path, found: ImageAnalysis, settings: Settings) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from face_service.errors import ImageTooLarge, InvalidRequest
+from face_service.errors import FaceServiceError, ImageTooLarge, InvalidRequest
 from face_service.vision.image import HEAD, name_unread, sniff
+
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 
 class File(NamedTuple):
@@ -44,6 +46,21 @@ def find_files(paths: Sequence[Path]) -> list[File]:
         for file in inside:
             found.setdefault(file.path, file)
     return list(found.values())
+
+
+def laid_out(option: str, out: Path, files: Sequence[File]) -> dict[Path, Path]:
+    """A JPEG for each file, below the folder `out`, which is laid out as the one they are in.
+
+    Raises FaceServiceError, which names the option, if two of them would be the same.
+    """
+    sources: dict[Path, Path] = {}
+    for file in files:
+        path = out / file.relative
+        if path.suffix.lower() not in JPEG_SUFFIXES:
+            path = path.with_name(f"{path.name}.jpg")
+        if (other := sources.setdefault(path, file.path)) != file.path:
+            raise FaceServiceError(f"{option}: {file.path} and {other} would both be {path}")
+    return {source: path for path, source in sources.items()}
 
 
 def walk(root: Path, seen: set[tuple[int, int]]) -> Iterator[File]:

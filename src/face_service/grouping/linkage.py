@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,17 @@ from .faces import Vectors
 
 Labels = NDArray[np.int64]
 Checkpoint = Callable[[], object]
+Pairs = tuple[Labels, Labels, NDArray[np.float32]]
+"""The first and the second of pairs of clusters, and their mean cosines."""
+T = TypeVar("T")
 ROWS = 256
 """Rows of cosines computed at once: 10 MB against 10,000 columns."""
 AHEAD = 4
 """Blocks of rows that are computed ahead, on as many threads."""
 MAX_PAIRS = 2_000_000
-"""Pairs of clusters that are kept as a list, 40 MB; with more, the matrix takes less time."""
+"""Pairs of clusters that are kept as a list, 40 MB, to tell which are connected at all."""
+MAX_ROUND = 300_000
+"""Pairs with which a round of `merge_nearest` takes less time than the matrix."""
 FEWEST_KEPT = 0.85
 """Share of the clusters that may be left after a round for another one to be worth while."""
 
@@ -46,18 +52,22 @@ def average_linkage(
     "A survey of recent advances in hierarchical clustering algorithms").
 
     Where few merge at once (a very good picture of somebody is the nearest of all others), or where
-    there are too many pairs, the rest goes by `chain.merges`, on a matrix of 2 bytes for each pair
-    of clusters that are connected.
+    there are many pairs, the rest goes by `chain.merges`, on a matrix of 2 bytes for each pair of
+    clusters that are connected.
     """
     clusters = Clusters(vectors, frames)
     clusters.merge_equal()
-    complete = clusters.find_pairs(threshold, threads, checkpoint)
-    before, left = len(vectors), len(clusters.open())
-    while complete and left and (left <= FEWEST_KEPT * before or before == len(vectors)):
+    if not clusters.find_pairs(threshold, threads, checkpoint):
+        clusters.merge_chains(np.unique(clusters.labels), threshold, threads, checkpoint)
+        return numbered(clusters.labels)
+    left = len(clusters.open())
+    while left and clusters.pairs <= MAX_ROUND:
         checkpoint()
         clusters.merge_nearest(threshold, checkpoint)
         before, left = left, len(clusters.open())
-    for part in clusters.connected() if complete else [clusters.open()]:
+        if left > FEWEST_KEPT * before:
+            break
+    for part in clusters.connected():
         clusters.merge_chains(part, threshold, threads, checkpoint)
     return numbered(clusters.labels)
 
@@ -78,9 +88,16 @@ class Clusters:
         self._first = self._second = np.empty(0, np.int64)
         self._cosines = np.empty(0, np.float32)
 
+    @property
+    def pairs(self) -> int:
+        """Pairs that may merge."""
+        return len(self._first)
+
     def open(self) -> Labels:
         """The clusters that may still merge."""
-        return np.unique(np.concatenate([self._first, self._second]))
+        found = np.zeros(len(self.labels), bool)
+        found[self._first] = found[self._second] = True
+        return np.flatnonzero(found)
 
     def merge_equal(self) -> None:
         """Merge vectors that are equal, and were seen in no frame with another: there may be
@@ -94,30 +111,29 @@ class Clusters:
     def find_pairs(
         self, threshold: float, threads: ThreadPoolExecutor, checkpoint: Checkpoint
     ) -> bool:
-        """Find the pairs that reach the threshold. Returns False if they are more than MAX_PAIRS;
-        then there are pairs enough for `open` to name every cluster that has one."""
+        """Find the pairs that reach the threshold. Returns False, and has none, if they are more
+        than MAX_PAIRS, or a quarter of that in one block."""
         clusters = np.unique(self.labels)
-        parts: list[tuple[Labels, Labels, NDArray[np.float32]]] = []
+
+        def pairs(start: int, cosines: NDArray[np.float32]) -> Pairs | None:
+            square = cosines[:, : len(cosines)]
+            square[np.tri(len(square), dtype=bool)] = -np.inf
+            near = cosines >= threshold
+            if np.count_nonzero(near) > MAX_PAIRS // 4:
+                return None
+            rows, columns = np.nonzero(near)
+            return clusters[start + rows], clusters[start + columns], cosines[rows, columns]
+
+        parts: list[Pairs] = []
         found = 0
-        for start, cosines in self._upper(clusters, threads):
+        for part in self._upper(clusters, threads, pairs):
             checkpoint()
-            rows, columns = np.nonzero(cosines >= threshold)
-            rows, columns = rows[columns > rows], columns[columns > rows]
-            found += len(rows)
-            if found > MAX_PAIRS:  # one of each row and column is enough
-                kept = np.concatenate(
-                    [
-                        np.unique(rows, return_index=True)[1],
-                        np.unique(columns, return_index=True)[1],
-                    ]
-                )
-                rows, columns = rows[kept], columns[kept]
-            parts.append(
-                (clusters[start + rows], clusters[start + columns], cosines[rows, columns])
-            )
+            if part is None or (found := found + len(part[0])) > MAX_PAIRS:
+                return False
+            parts.append(part)
         if parts:
             self._first, self._second, self._cosines = map(np.concatenate, zip(*parts, strict=True))
-        return found <= MAX_PAIRS
+        return True
 
     def merge_nearest(self, threshold: float, checkpoint: Checkpoint) -> None:
         """Merge the clusters that are each other's nearest, and forget the pairs that no longer
@@ -163,7 +179,7 @@ class Clusters:
         found = [np.empty(0, np.int64)]
         for cluster in clusters.tolist():
             if frames := self._frames[cluster]:
-                seen = list(chain.from_iterable(self._in_frame[one] for one in frames))
+                seen = np.concatenate([self._in_frame[one] for one in frames])
                 others = np.unique(self.labels[seen])
                 low, high = np.minimum(others, cluster), np.maximum(others, cluster)
                 found.append(low * len(self.labels) + high)
@@ -192,13 +208,18 @@ class Clusters:
     ) -> None:
         """Merge all of these clusters that are to merge."""
         matrix = np.empty((len(clusters), len(clusters)), np.int16)
-        for start, found in self._upper(clusters, threads):
-            checkpoint()
-            square = found[:, : len(found)]
+
+        def write(start: int, cosines: NDArray[np.float32]) -> None:
+            square = cosines[:, : len(cosines)]
             np.maximum(square, square.T.copy(), out=square)  # rounding depends on the place
-            scaled = np.where(np.isinf(found), NEVER, np.rint(found * SCALE)).astype(np.int16)
-            block = slice(start, start + len(found))
-            matrix[block, start:], matrix[start:, block] = scaled, scaled.T
+            cosines *= SCALE
+            np.maximum(np.rint(cosines, out=cosines), NEVER, out=cosines)
+            block = slice(start, start + len(cosines))
+            matrix[block, start:] = cosines
+            matrix[start:, block] = matrix[block, start:].T
+
+        for _ in self._upper(clusters, threads, write):
+            checkpoint()
         into = np.arange(len(self.labels))
         merged = merges(matrix, self._sizes[clusters], threshold, checkpoint)
         for first, second in reversed(merged):  # `first` may be merged itself, but later
@@ -215,26 +236,31 @@ class Clusters:
             self._frames[a] += self._frames[b]
 
     def _upper(
-        self, clusters: Labels, threads: ThreadPoolExecutor
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Blocks of ROWS of the mean cosines of clusters, without the columns before each, and
-        where each begins. -inf where two share a frame, and on the diagonal."""
+        self,
+        clusters: Labels,
+        threads: ThreadPoolExecutor,
+        use: Callable[[int, NDArray[np.float32]], T],
+    ) -> Iterator[T]:
+        """Compute the mean cosines of clusters, in blocks of ROWS without the columns before each,
+        and call `use` on the threads, with where a block begins and the block; it may change it.
+        -inf where two share a frame, and on the diagonal. Yields what `use` returned."""
         means = self._sums[clusters] / self._sizes[clusters, None]
         place = np.full(len(self.labels), -1)
         place[clusters] = np.arange(len(clusters))
+        frames = set(chain.from_iterable(self._frames[cluster] for cluster in clusters.tolist()))
+        places = {frame: place[self.labels[self._in_frame[frame]]] for frame in frames}
 
-        def block(start: int) -> tuple[int, NDArray[np.float32]]:
+        def block(start: int) -> T:
             rows = clusters[start : start + ROWS]
             found: NDArray[np.float32] = means[start : start + ROWS] @ means[start:].T
             found[np.arange(len(rows)), np.arange(len(rows))] = -np.inf
             for row, cluster in enumerate(rows.tolist()):
-                if frames := self._frames[cluster]:
-                    seen = list(chain.from_iterable(self._in_frame[one] for one in frames))
-                    columns = place[self.labels[seen]] - start
-                    found[row, columns[columns >= 0]] = -np.inf
-            return start, found
+                for frame in self._frames[cluster]:
+                    columns = places[frame]
+                    found[row, columns[columns >= start] - start] = -np.inf
+            return use(start, found)
 
-        pending: deque[Future[tuple[int, NDArray[np.float32]]]] = deque()
+        pending: deque[Future[T]] = deque()
         for start in range(0, len(clusters), ROWS):
             pending.append(threads.submit(block, start))
             if len(pending) > AHEAD:
@@ -243,13 +269,13 @@ class Clusters:
             yield pending.popleft().result()
 
 
-def shared_frames(frames: Sequence[Sequence[int]]) -> dict[int, list[int]]:
+def shared_frames(frames: Sequence[Sequence[int]]) -> dict[int, Labels]:
     """The vectors in each frame that shows several."""
     seen_in: dict[int, list[int]] = {}
     for vector, seen in enumerate(frames):
         for frame in seen:
             seen_in.setdefault(frame, []).append(vector)
-    return {frame: vectors for frame, vectors in seen_in.items() if len(vectors) > 1}
+    return {frame: np.array(seen) for frame, seen in seen_in.items() if len(seen) > 1}
 
 
 def numbered(labels: Labels) -> Labels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,47 +32,57 @@ class TrackLimits:
 
 
 class OpenTracks:
-    """The tracks of one source that may go on: sums of their embeddings, boxes and times of the
-    last of their faces."""
+    """The tracks of one source that may go on, at most MAX_OPEN, each in a slot."""
 
-    def __init__(self, dimension: int) -> None:
-        self.faces: list[list[int]] = []
-        self.sums = np.empty((0, dimension), np.float32)
-        self.boxes = np.empty((0, 4), np.float32)
-        self.times = np.empty(0)
+    def __init__(self, dimension: int, size: int) -> None:
+        self.faces: dict[int, list[int]] = {}
+        """By slot; the tracks seen last come last."""
+        self.sums = np.zeros((size, dimension), np.float32)
+        """Of the embeddings of a track's faces."""
+        self.norms = np.ones(size, np.float32)
+        self.boxes = np.zeros((size, 4), np.float32)
+        """Of the last of its faces."""
+        self.turns = np.full(size, -1)
+        """Ascending with when a track was seen last; -1 where a slot is free."""
+        self._times = [0.0] * size
+        self._free = list(range(size))[::-1]
+        self._turn = 0
 
     def close_before(self, time: float) -> list[list[int]]:
-        """Remove and return those last seen before `time`, and the oldest above MAX_OPEN."""
-        keep = self.times >= time
-        keep[: max(0, len(keep) - MAX_OPEN)] = False
-        if keep.all():
-            return []
-        closed = [track for track, kept in zip(self.faces, keep, strict=True) if not kept]
-        self._select(np.flatnonzero(keep))
-        return closed
+        """Remove and return those last seen before `time`."""
+        old = list(takewhile(lambda slot: self._times[slot] < time, self.faces))
+        return [self._close(slot) for slot in old]
 
-    def add(self, frame: list[int], joined: dict[int, int], time: float, faces: Faces) -> None:
+    def add(
+        self, frame: list[int], joined: dict[int, int], time: float, faces: Faces
+    ) -> list[list[int]]:
         """Continue tracks with the faces of a frame, and begin one for each of the others.
 
-        joined: the place of a face's track. The tracks seen last come last.
+        joined: the slot of a face's track. Removes and returns the oldest above MAX_OPEN.
         """
-        for face, track in joined.items():
-            self.faces[track].append(face)
-            self.sums[track] += faces.embeddings[face]
-            self.boxes[track], self.times[track] = faces.boxes[face], time
-        if joined:
-            rest = [track for track in range(len(self.faces)) if track not in set(joined.values())]
-            self._select(np.array([*rest, *joined.values()]))
-        if new := [face for face in frame if face not in joined]:
-            self.faces += [[face] for face in new]
-            self.sums = np.concatenate([self.sums, faces.embeddings[new]])
-            self.boxes = np.concatenate([self.boxes, faces.boxes[new]])
-            self.times = np.concatenate([self.times, np.full(len(new), time)])
+        for face, slot in joined.items():
+            self._continue(slot, self.faces.pop(slot), face, time, faces)
+        new = [face for face in frame if face not in joined]
+        closed = [[face] for face in new[:-MAX_OPEN]]
+        for face in new[-MAX_OPEN:]:
+            if len(self.faces) == MAX_OPEN:
+                closed.append(self._close(next(iter(self.faces))))
+            self._continue(self._free.pop(), [], face, time, faces)
+        return closed
 
-    def _select(self, places: NDArray[np.int64]) -> None:
-        self.faces = [self.faces[place] for place in places]
-        self.sums, self.boxes = self.sums[places], self.boxes[places]
-        self.times = self.times[places]
+    def _continue(self, slot: int, track: list[int], face: int, time: float, faces: Faces) -> None:
+        track.append(face)
+        self.faces[slot] = track
+        self.sums[slot] += faces.embeddings[face]
+        self.norms[slot] = max(float(np.linalg.norm(self.sums[slot])), 1e-6)
+        self.boxes[slot], self._times[slot] = faces.boxes[face], time
+        self.turns[slot] = self._turn
+        self._turn += 1
+
+    def _close(self, slot: int) -> list[int]:
+        self.sums[slot], self.turns[slot] = 0, -1
+        self._free.append(slot)
+        return self.faces.pop(slot)
 
 
 def find_tracks(
@@ -97,35 +107,40 @@ def follow(
     faces: Faces, ordered: list[int], limits: TrackLimits, checkpoint: Callable[[], object]
 ) -> Iterator[list[int]]:
     """The tracks among the faces of one source, which are `ordered` by time."""
-    tracks = OpenTracks(faces.embeddings.shape[1])
+    tracks = OpenTracks(faces.embeddings.shape[1], min(len(ordered), MAX_OPEN))
     for time, of_frame in groupby(ordered, key=lambda face: float(faces.times[face])):
         checkpoint()
         frame = list(of_frame)
         yield from tracks.close_before(time - limits.max_gap)
         joined = match(faces, frame, tracks, limits) if tracks.faces else {}
-        tracks.add(frame, joined, time, faces)
-    yield from tracks.faces
+        yield from tracks.add(frame, joined, time, faces)
+    yield from tracks.faces.values()
 
 
 def match(
     faces: Faces, frame: list[int], tracks: OpenTracks, limits: TrackLimits
 ) -> dict[int, int]:
-    """The place of the track that each face of a frame continues, for those that do."""
-    norms = np.linalg.norm(tracks.sums, axis=1)
-    cosines = faces.embeddings[frame] @ tracks.sums.T / np.maximum(norms, 1e-6)
-    overlaps = overlap(faces.boxes[frame], tracks.boxes)
+    """The slot of the track that each face of a frame continues, for those that do."""
+    cosines = faces.embeddings[frame] @ tracks.sums.T / tracks.norms
+    cosines[:, tracks.turns < 0] = -np.inf
+    least = min(limits.similarity, limits.similarity_elsewhere)
+    near = np.flatnonzero(cosines.max(axis=0) >= least)
+    if not near.size:
+        return {}
+    near = near[np.argsort(tracks.turns[near])]
+    cosines = cosines[:, near]
+    overlaps = overlap(faces.boxes[frame], tracks.boxes[near])
     needed = np.where(overlaps >= MIN_OVERLAP, limits.similarity, limits.similarity_elsewhere)
     # A face in the same place is worth as much as one that is that much more similar.
-    scores = np.where(cosines >= needed, cosines - needed, -np.inf)
+    scores = (cosines - needed).ravel()
+    pairs = np.flatnonzero(scores >= 0)
+    rows, columns = np.divmod(pairs[np.argsort(-scores[pairs], kind="stable")], len(near))
     joined: dict[int, int] = {}
-    taken: set[int] = set()
-    for place in np.argsort(-scores, axis=None, kind="stable").tolist():
-        row, track = divmod(place, len(tracks.faces))
-        if scores[row, track] == -np.inf:
-            break
-        if frame[row] not in joined and track not in taken:
-            joined[frame[row]] = track
-            taken.add(track)
+    free_faces, free_tracks = [True] * len(frame), [True] * len(near)
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        if free_faces[row] and free_tracks[column]:
+            joined[frame[row]] = int(near[column])
+            free_faces[row] = free_tracks[column] = False
     return joined
 
 

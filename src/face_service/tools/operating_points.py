@@ -125,7 +125,7 @@ def extrapolated(
 
 
 def reached_by(similarities: Cosines, share: float) -> float:
-    """The similarity that a share of them reaches, and not more."""
+    """The similarity that a share of them reaches, which is rounded up to a whole one of them."""
     return float(np.quantile(similarities, 1 - share, method="higher"))
 
 

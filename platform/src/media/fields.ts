@@ -1,0 +1,38 @@
+import { type Ffmpeg, told } from './ffmpeg.ts';
+
+/** Where frames of a long video are looked at, as shares of its length, and how many at each. */
+const PLACES = [0.2, 0.5, 0.8];
+const FRAMES = 40;
+/** A shorter one is looked at from its beginning. */
+const LONG_MS = 15_000;
+/** Frames that must be of two fields, and their share of those that can be told. */
+const FEWEST = 5;
+const SHARE = 0.25;
+
+/**
+ * Which field is first where frames are of two, by FFmpeg's `idet`, whatever the file says; null if
+ * they are not. Much material says nothing, or lost what it said when it was converted. Only what
+ * moves can be told: a video that stands still at all places counts as progressive.
+ */
+export async function unmarkedFields(
+  ffmpeg: Ffmpeg,
+  input: string[],
+  durationMs: number | null,
+): Promise<'tff' | 'bff' | null> {
+  const long = durationMs !== null && durationMs > LONG_MS;
+  const count = { TFF: 0, BFF: 0, Progressive: 0 };
+  for (const place of long ? PLACES : [0]) {
+    const text = await told(ffmpeg, [
+      ...['-ss', String((place * (durationMs ?? 0)) / 1000), ...input],
+      ...['-map', '0:v:0', '-vf', 'idet'],
+      ...['-frames:v', String(long ? FRAMES : FRAMES * PLACES.length), '-f', 'null', '-'],
+    ]);
+    const last = text.slice(text.lastIndexOf('Multi frame detection'));
+    for (const kind of ['TFF', 'BFF', 'Progressive'] as const) {
+      count[kind] += Number(new RegExp(`${kind}: *(\\d+)`).exec(last)?.[1] ?? 0);
+    }
+  }
+  const ofTwo = count.TFF + count.BFF;
+  if (ofTwo < FEWEST || ofTwo < SHARE * (ofTwo + count.Progressive)) return null;
+  return count.TFF >= count.BFF ? 'tff' : 'bff';
+}
