@@ -85,6 +85,7 @@ class FaceService:
             "PORT": str(self.port),
             "INSIGHTFACE_MODEL": self._pack,
             "MODEL_CACHE_DIR": str(self._packs),
+            "DET_GATE": "off",  # or it would make one meanwhile: a minute of a processor
         }
         self.server = Server(environment, self._folder)
 
