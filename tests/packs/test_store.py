@@ -32,13 +32,21 @@ def die(*args, **options):
 
 {hook}
 pack, cache_dir = pickle.loads(base64.b64decode(sys.argv[1]))
+print("ready", flush=True)
 store.pull(pack, cache_dir)
 """
 
 
 def puller(pack: CatalogPack, cache_dir: Path, hook: str = "") -> Command:
+    """It has begun."""
     pickled = base64.b64encode(pickle.dumps((pack, cache_dir))).decode()
-    return commands.start([pickled], os.environ, cache_dir, program=PULLER.format(hook=hook))
+    program = PULLER.format(hook=hook)
+    reader, writer = os.pipe()
+    command = commands.start([pickled], os.environ, cache_dir, stdout=writer, program=program)
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        assert said.readline() == "ready\n"
+    return command
 
 
 def assert_absent_or_whole(pack: CatalogPack, cache_dir: Path) -> bool:
