@@ -12,36 +12,58 @@ import cv2
 import pytest
 
 from face_service.packs.pack import Pack
+from tests import commands
+from tests.commands import MAIN, Command
+from tests.conftest import ORACLE, SHARED
 
-COMMAND = [sys.executable, "-c", "from face_service.cli import main; main()"]
+AS_SERVED = {"WORKERS": "0", "INTRA_OP_THREADS": "0"}
+"""Variables of a command that is to compute what a server does, to the bit."""
+COMMAND = [sys.executable, "-c", MAIN]
+"""The command line of a Python that has imported nothing."""
 
 
 @pytest.fixture
 def environment(starter: Pack, tmp_path: Path) -> dict[str, str]:
-    """Of a command line on the starter pack."""
+    """Of a command line on the starter pack. Networks are loaded for one thread: for each worker
+    and each number of threads would be twice the work."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "INSIGHTFACE_MODEL": "starter",
         "MODEL_CACHE_DIR": str(starter.directory.parent),
+        "WORKERS": "1",
+        "INTRA_OP_THREADS": "1",
+        "DET_GATE": "off",  # or a server would make one meanwhile: a minute of a processor
     }
 
 
 @pytest.fixture
-def run(
-    environment: dict[str, str], tmp_path: Path
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The command line in a folder of its own, on the starter pack."""
+def small_networks(environment: dict[str, str], request: pytest.FixtureRequest) -> None:
+    """For a test that is not about faces: networks smaller than those of the starter pack, where
+    they are here."""
+    if SHARED.is_dir() and (ORACLE / "packs" / "standin").is_dir():
+        folder = request.getfixturevalue("with_edgeface")("det_500m")
+        environment |= {"INSIGHTFACE_MODEL": str(folder), "DET_SIZE": "160"}
 
-    def run_it(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            env=environment | variables,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Callable[..., Command]:
+    """The command line in a folder of its own, on the starter pack, as a process that runs."""
+
+    def start_it(
+        *arguments: object, program: str = MAIN, stdout: int | None = None, **variables: str
+    ) -> Command:
+        return commands.start(arguments, environment | variables, tmp_path, stdout, program)
+
+    return start_it
+
+
+@pytest.fixture
+def run(start: Callable[..., Command]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same, waited for."""
+
+    def run_it(*arguments: object, **options: str) -> subprocess.CompletedProcess[str]:
+        return start(*arguments, **options).wait()
 
     return run_it
 

@@ -58,8 +58,8 @@ def test_a_constant_rate_for_people_to_read(bench) -> None:
     assert "bare limit" not in result.stdout
 
 
-def test_a_running_server_is_taken_as_it_is(bench, server: Any) -> None:
-    result = bench("--url", server.url, "--requests", 3, "--json")
+def test_a_running_server_is_taken_as_it_is(bench, server: Any, four_faces: Path) -> None:
+    result = bench(four_faces, "--url", server.url, "--requests", 3, "--json")
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert figures["answered"] == 3

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,13 +16,14 @@ import pybase64
 import pytest
 
 from face_service.schemas import DetectOptions
-from tests.cli.conftest import COMMAND
+from tests.cli.conftest import AS_SERVED, COMMAND
+from tests.commands import MAIN, Command
 from tests.server import Server
 from tests.terminal import Terminal
 
 SOLVAY_FACES = 29
 SLOW = """
-import time, onnxruntime
+import signal, time, onnxruntime
 from face_service.cli import analysis, main
 load, compute = analysis.load_engine, onnxruntime.InferenceSession.run
 def slowly(*arguments):
@@ -36,9 +34,18 @@ def load_engine(*arguments):
     onnxruntime.InferenceSession.run = slowly
     return engine
 analysis.load_engine = load_engine
+# A shell that starts the tests in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """
 """The command line on networks that take 0.3 s each, once they are loaded."""
+LITTLE_ROOM = f"""
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+{MAIN}
+"""
+"""The command line where a file cannot have more than 20 kB."""
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -57,7 +64,7 @@ def test_a_line_for_each_face(run, solvay: Path) -> None:
 
 
 def test_json_is_what_the_server_says(run, server: Server, four_faces: Path) -> None:
-    result = run("detect", four_faces, "--json")
+    result = run("detect", four_faces, "--json", **AS_SERVED)
     answer = json.loads(result.stdout)
     served = server.client.post("/detect", files={"file": four_faces.read_bytes()}).json()
     for key in ("faces", "faces_omitted", "image_width", "image_height", "model"):
@@ -92,6 +99,7 @@ def test_draw_writes_the_picture_with_boxes(run, four_faces: Path, tmp_path: Pat
     assert 0.001 < changed.mean() < 0.1
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_draw_lays_a_folder_out_as_it_is(run, crops: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.png"
     cv2.imwrite(str(small), np.zeros((50, 50, 3), np.uint8))
@@ -184,6 +192,7 @@ def test_errors_are_lines_of_json_too(run, crops: Path, tmp_path: Path) -> None:
     assert result.stderr.splitlines()[-1].endswith("; 1 file with an error")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_folder_is_gone_on_with(run, crops: Path, tmp_path: Path) -> None:
     command = ("detect", crops, "--out", "faces.jsonl", "--embeddings", "none")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff and no more")
@@ -213,26 +222,26 @@ def test_a_folder_is_gone_on_with(run, crops: Path, tmp_path: Path) -> None:
     assert out.read_bytes() == before
 
 
-def wait_for_lines(out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for_lines(out: Path, count: int, command: Command) -> None:
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and command.running():
         if out.exists() and out.read_bytes().count(b"\n") >= count:
             return
         time.sleep(0.005)
-    raise AssertionError(f"no {count} lines came of it: {process.poll()}")
+    raise AssertionError(f"no {count} lines came of it: {command.wait(0)}")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_killed_run_loses_nothing_and_repeats_nothing(
-    run, environment: dict[str, str], crops: Path, tmp_path: Path
+    run, start, crops: Path, tmp_path: Path
 ) -> None:
     assert run("detect", crops, "--out", "whole.jsonl").returncode == 0
     out = tmp_path / "faces.jsonl"
     for kills in (2, 5, 9):
-        command = [*COMMAND, "detect", str(crops), "--out", str(out)]
-        process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE)
-        wait_for_lines(out, kills, process)
-        process.kill()
-        process.communicate()
+        command = start("detect", crops, "--out", out)
+        wait_for_lines(out, kills, command)
+        command.kill()
+        command.wait()
         # What a kill in the middle of a write would leave, or a machine that lost its power.
         with out.open("ab") as file:
             file.write(b'{"file":"/half/a/li')
@@ -240,48 +249,28 @@ def test_a_killed_run_loses_nothing_and_repeats_nothing(
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
-def test_ctrl_c_keeps_what_is_done(
-    run, environment: dict[str, str], crops: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("small_networks")
+def test_ctrl_c_keeps_what_is_done(run, start, crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "faces.jsonl"
-    arguments = ["detect", str(crops), "--out", str(out), "--embeddings", "none"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, *arguments],
-        env=environment,
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that starts the tests in the background has them ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    wait_for_lines(out, 2, process)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    arguments = ["detect", crops, "--out", out, "--embeddings", "none"]
+    command = start(*arguments, program=SLOW)
+    wait_for_lines(out, 2, command)
+    command.kill(signal.SIGINT)
+    result = command.wait(60)
     done = len(lines(out))
-    assert process.returncode == 130, said
+    assert result.returncode == 130, result.stderr
     assert 2 <= done < 12
-    assert f"Interrupted after {done} images: {out} has them, the same command goes on" in said
-    assert "Traceback" not in said
+    said = f"Interrupted after {done} images: {out} has them, the same command goes on"
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
     assert run(*arguments).returncode == 0
     assert len({line["file"] for line in lines(out)}) == len(lines(out)) == 12
 
 
-def test_a_full_disk_is_one_sentence_and_is_gone_on_from(
-    run, environment: dict[str, str], crops: Path, tmp_path: Path
-) -> None:
-    def little_room() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
+@pytest.mark.usefixtures("small_networks")
+def test_a_full_disk_is_one_sentence_and_is_gone_on_from(run, crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "faces.jsonl"
-    result = subprocess.run(
-        [*COMMAND, "detect", str(crops), "--out", str(out)],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        preexec_fn=little_room,
-    )
+    result = run("detect", crops, "--out", out, program=LITTLE_ROOM)
     assert result.returncode == 2
     assert f"--out {out}: File too large" in result.stderr
     assert "Traceback" not in result.stderr
@@ -290,25 +279,24 @@ def test_a_full_disk_is_one_sentence_and_is_gone_on_from(
     assert len({line["file"] for line in lines(out)}) == len(lines(out)) == 12
 
 
-def test_a_reader_that_has_gone_is_no_crash(environment: dict[str, str], crops: Path) -> None:
-    shell = " ".join(f"'{word}'" for word in [*COMMAND, "detect", str(crops), "--json"])
-    result = subprocess.run(
-        ["bash", "-c", f"{shell} | head -1"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert json.loads(result.stdout)["file"] == f"{crops}/row-0/0.jpg"
-    assert "Traceback" not in result.stderr
+@pytest.mark.usefixtures("small_networks")
+def test_a_reader_that_has_gone_is_no_crash(start, crops: Path) -> None:
+    reader, writer = os.pipe()
+    command = start("detect", crops, "--json", stdout=writer)
+    os.close(writer)
+    with os.fdopen(reader) as read:
+        assert json.loads(read.readline())["file"] == f"{crops}/row-0/0.jpg"
+    assert "Traceback" not in command.wait().stderr
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_an_empty_folder_is_said(run, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     result = run("detect", "nothing")
     assert (result.returncode, result.stderr) == (0, "0 images, 0 faces\n")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_progress_bar_on_a_terminal(
     environment: dict[str, str], crops: Path, tmp_path: Path
 ) -> None:
@@ -321,6 +309,7 @@ def test_a_progress_bar_on_a_terminal(
     assert b"file/s" in terminal.seen
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_names_that_are_no_text_are_gone_on_with(run, crops: Path, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()

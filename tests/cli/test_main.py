@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.commands import MAIN
 
 COMMANDS = [
     [],
@@ -69,14 +69,9 @@ def test_a_port_that_is_taken_ends_the_server(run) -> None:
     assert any(line.endswith(said) for line in result.stderr.splitlines()[-3:])
 
 
-def test_a_failure_nobody_thought_of_is_no_answer() -> None:
-    program = (
-        "import face_service.cli.comparing as c; c.run = lambda *_: 1 / 0\n"
-        "from face_service.cli import main; main()"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", program, "compare", "a.jpg", "b.jpg"], capture_output=True, text=True
-    )
+def test_a_failure_nobody_thought_of_is_no_answer(run) -> None:
+    fault = "import face_service.cli.comparing as c; c.run = lambda *_: 1 / 0\n"
+    result = run("compare", "a.jpg", "b.jpg", program=fault + MAIN)
     assert result.returncode == 2, "1 would say: different people"
     assert "ZeroDivisionError" in result.stderr
 

@@ -12,8 +12,8 @@ def test_what_is_set_now_is_measured_first(
     run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     """And nothing else where there is no time for it: then it is best, and nothing is written."""
-    arguments = ["--budget", 0, "--seconds", 0.4, "--accuracy", "same", "--write", ".env", "--json"]
-    result = run("tune", *arguments, DET_GATE="off")
+    arguments = ["--budget", 0, "--seconds", 0.1, "--accuracy", "same", "--write", ".env", "--json"]
+    result = run("tune", *arguments)
     assert result.returncode == 0, result.stderr
     said = json.loads(result.stdout)
     (trial,) = said["trials"]
@@ -25,8 +25,10 @@ def test_what_is_set_now_is_measured_first(
     assert not (tmp_path / ".env").exists()
 
 
-def test_bounds_that_nothing_keeps(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    result = run("tune", "--budget", 0, "--seconds", 0.4, "--memory", 1, DET_GATE="off")
+def test_bounds_that_nothing_keeps(
+    run: Callable[..., subprocess.CompletedProcess[str]], four_faces: Path
+) -> None:
+    result = run("tune", four_faces, "--budget", 0, "--seconds", 0.1, "--memory", 1)
     assert result.returncode == 1
     assert result.stdout.strip().endswith("Nothing that was tried keeps the bounds.")
     assert "out of bounds" in result.stdout

@@ -113,7 +113,7 @@ def test_an_iterator_is_sent_while_it_is_made(connect: Connect, misbehaving: Mis
 def test_a_big_file_is_never_in_memory(
     connect: Connect, misbehaving: Misbehaving, tmp_path: Path
 ) -> None:
-    size = 300_000_000
+    size = 100_000_000
     path = tmp_path / "big"
     with path.open("wb") as file:
         file.truncate(size)

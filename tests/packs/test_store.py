@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import pickle
 import random
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -19,6 +18,8 @@ from face_service.errors import PackError
 from face_service.packs import store
 from face_service.packs.catalog import CatalogPack, Role
 from face_service.packs.store import ensure, locate, missing, pull, verify
+from tests import commands
+from tests.commands import Command
 
 # A process of its own that pulls: `{hook}` may lay a trap first.
 PULLER = """
@@ -36,14 +37,16 @@ store.pull(pack, cache_dir)
 """
 
 
-def puller(pack: CatalogPack, cache_dir: Path, hook: str = "") -> subprocess.Popen[str]:
-    argument = base64.b64encode(pickle.dumps((pack, cache_dir))).decode()
-    return subprocess.Popen(
-        [sys.executable, "-c", PULLER.format(hook=hook), argument],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def puller(pack: CatalogPack, cache_dir: Path, hook: str = "") -> Command:
+    """It has begun."""
+    pickled = base64.b64encode(pickle.dumps((pack, cache_dir))).decode()
+    program = PULLER.format(hook=hook)
+    reader, writer = os.pipe()
+    command = commands.start([pickled], os.environ, cache_dir, stdout=writer, program=program)
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        assert said.readline() == "ready\n"
+    return command
 
 
 def assert_absent_or_whole(pack: CatalogPack, cache_dir: Path) -> bool:
@@ -220,10 +223,10 @@ def test_second_puller_waits_and_says_so(
 
 def test_two_processes_fetch_once(server: Any, demo: CatalogPack, tmp_path: Path) -> None:
     server.chunk_pause = 0.02
-    processes = [puller(demo, tmp_path) for _ in range(2)]
-    for process in processes:
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors
+    process = puller(demo, tmp_path)
+    pull(demo, tmp_path)
+    ended = process.wait(60)
+    assert ended.returncode == 0, ended.stderr
     verify(demo, tmp_path)
     assert len(server.requests) == 1
 
@@ -247,9 +250,7 @@ def test_two_processes_fetch_once(server: Any, demo: CatalogPack, tmp_path: Path
 def test_process_killed_at(
     server: Any, demo: CatalogPack, tmp_path: Path, hook: str, whole: bool
 ) -> None:
-    process = puller(demo, tmp_path, hook)
-    process.communicate(timeout=60)
-    assert process.returncode == -9
+    assert puller(demo, tmp_path, hook).wait(60).returncode == -9
     assert assert_absent_or_whole(demo, tmp_path) is whole
     ensure(demo, tmp_path)
     assert len(server.requests) == 1, "the dead process had the archive: it is used"
@@ -262,11 +263,9 @@ def test_process_killed_at_any_moment(server: Any, demo: CatalogPack, tmp_path: 
     moments = random.Random(0)
     for _ in range(6):
         process = puller(demo, tmp_path)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
         time.sleep(moments.uniform(0, 0.3))
         process.kill()
-        process.communicate()
+        process.wait()
         assert_absent_or_whole(demo, tmp_path)
     server.chunk_pause = 0.0
     ensure(demo, tmp_path)

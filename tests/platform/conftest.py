@@ -85,6 +85,9 @@ class FaceService:
             "PORT": str(self.port),
             "INSIGHTFACE_MODEL": self._pack,
             "MODEL_CACHE_DIR": str(self._packs),
+            "WORKERS": "1",  # networks are loaded once, not for each worker and number of threads
+            "INTRA_OP_THREADS": "1",
+            "DET_GATE": "off",  # or it would make one meanwhile: a minute of a processor
         }
         self.server = Server(environment, self._folder)
 

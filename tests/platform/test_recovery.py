@@ -165,13 +165,13 @@ def test_an_ffmpeg_that_hangs_is_killed_and_the_video_tried_again(
         """)
     stand_in.chmod(0o755)
     backend = start_backend(
-        FRAME_INTERVAL_MS="200", FFMPEG=str(stand_in), FFMPEG_TIMEOUT_S="10", LOG_LEVEL="info"
+        FRAME_INTERVAL_MS="200", FFMPEG=str(stand_in), FFMPEG_TIMEOUT_S="4", LOG_LEVEL="info"
     )
     video = backend.upload(clip)
     found = backend.until(
         lambda: (found := backend.get(f"/api/videos/{video}"))["error"] is not None and found
     )
     assert (found["state"], found["frames"]) == ("waiting", 0)
-    assert found["error"] == "FFmpeg has hung: it gave nothing for 10 s"
+    assert found["error"] == "FFmpeg has hung: it gave nothing for 4 s"
     backend.until(lambda: has_ended(int(pid.read_text())), 10)
     assert_whole(backend, video)

@@ -33,6 +33,9 @@ def test_one_command_starts_everything_and_ends_it(
             "PORT": str(free_port()),
             "FACE_SERVICE_PORT": str(free_port()),
             "MODEL_CACHE_DIR": str(starter.directory.parent),
+            "WORKERS": "1",  # networks are loaded once, not for each worker and number of threads
+            "INTRA_OP_THREADS": "1",
+            "DET_GATE": "off",  # or it would make one meanwhile: a minute of a processor
         }
         with log.open("w") as output:
             platform = subprocess.Popen(

@@ -38,8 +38,8 @@ def heads(detector: Scrfd) -> list[Head]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "LIMIT", (4, 2))
-    monkeypatch.setattr(gate, "TRIAL", (4, 3))
+    monkeypatch.setattr(gate, "LIMIT", (2, 2))
+    monkeypatch.setattr(gate, "TRIAL", (2, 3))
     monkeypatch.setattr(gate, "ROUNDS", 1)
 
 

@@ -19,11 +19,13 @@ from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU
 from face_service.tools.evaluation import Pairs
+from face_service.tools.quantization import calibration as calibration_module
 from face_service.tools.quantization import pack as module
 from face_service.tools.quantization.calibration import (
     GRIDS,
     MIN_CROPS,
     MIN_PHOTOS,
+    Calibration,
     build_cpu_detector,
     calibrate,
     grid,
@@ -58,10 +60,19 @@ def photos(solvay: Path, six_faces_image: Image, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="module")
+def calibration(starter: Pack, photos: Path) -> Calibration:
+    """What the detector of the starter pack sees on them."""
+    return calibrate(photos, build_cpu_detector(starter, SQUARE, 2))
+
+
+@pytest.fixture(scope="module")
 def quantised(starter: Pack, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
-    """The starter pack in int8."""
+    """The starter pack in int8, calibrated on a quarter of the grids and of the crops."""
     out = tmp_path_factory.mktemp("packs") / "starter-int8"
-    return quantize_pack(starter, photos, out, SQUARE, 2, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibration_module, "GRIDS", 1)
+        patch.setattr(calibration_module, "MAX_CROPS", 32)
+        return quantize_pack(starter, photos, out, SQUARE, 2, None)
 
 
 def test_a_quantised_pack_is_a_pack_of_its_own(quantised: Pack, starter: Pack) -> None:
@@ -127,9 +138,8 @@ def test_many_faces_on_one_photo_are_too_few(starter: Pack, solvay: Path, tmp_pa
         calibrate(tmp_path, build_cpu_detector(starter, SQUARE, 2))
 
 
-def test_calibration_sees_what_the_service_sees(starter: Pack, photos: Path) -> None:
-    detector = build_cpu_detector(starter, SQUARE, 2)
-    seen = calibrate(photos, detector)
+def test_calibration_sees_what_the_service_sees(starter: Pack, calibration: Calibration) -> None:
+    detector, seen = build_cpu_detector(starter, SQUARE, 2), calibration
     assert [path.name for path in seen.photos] == [
         *(f"{number:02}.jpg" for number in range(12)),
         "solvay.jpg",
@@ -165,12 +175,13 @@ def test_a_face_is_found_where_boxes_overlap_by_half() -> None:
 
 
 @pytest.fixture
-def copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Quantising, without the work: the network and a mark."""
+def copied(monkeypatch: pytest.MonkeyPatch, calibration: Calibration) -> None:
+    """Quantising, without the work: photos seen before, and for a network it and a mark."""
 
     def copy(source: Path, target: Path, samples: object, operators: object) -> None:
         target.write_bytes(source.read_bytes() + network_mark())
 
+    monkeypatch.setattr(module, "calibrate", lambda *_: calibration)
     monkeypatch.setattr(module, "quantize_network", copy)
     monkeypatch.setattr(module, "disputed_faces", lambda *_: 0.0)
 

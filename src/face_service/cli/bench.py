@@ -65,9 +65,9 @@ def bench(
     from face_service.tools.bench.server import loopback, running
     from face_service.tools.photos import photo_bytes
 
-    data = [photo_bytes(path) for path in images or ()] or generate(faces, photos, FRAMES)
     target = loopback(url) if url else None
     load_settings(insightface_model=model)  # says what is wrong before anything is started
+    data = [photo_bytes(path) for path in images or ()] or generate(faces, photos, FRAMES)
     variables = {"INSIGHTFACE_MODEL": model} if model else {}
     # With a rate the number of clients only bounds how many requests are under way.
     plan = Plan(clients, requests, seconds, rate)

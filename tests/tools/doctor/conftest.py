@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from face_service.packs.pack import Pack
+from tests import commands
+from tests.commands import MAIN
 
 PRETENDED = Path(__file__).parent / "pretended"
 
@@ -28,10 +30,11 @@ def home(starter: Pack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def doctor(home: Path) -> Run:
-    """`face-service doctor`, as a person runs it who keeps the starter pack at home."""
+    """`face-service doctor`, as a person runs it who keeps the starter pack at home. A `python` or
+    a PYTHONPATH is that of a Python started for it."""
 
     def run_it(
-        *arguments: object, python: Path | str = sys.executable, **variables: str
+        *arguments: object, python: Path | str | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": os.environ["PATH"],
@@ -40,9 +43,10 @@ def doctor(home: Path) -> Run:
             "MODEL_CACHE_DIR": str(home / "models"),
             **variables,
         }
-        program = "from face_service.cli import main; main()"
+        if python is None and "PYTHONPATH" not in variables:
+            return commands.run(["doctor", *arguments], environment, home)
         return subprocess.run(
-            [str(python), "-c", program, "doctor", *map(str, arguments)],
+            [python or sys.executable, "-c", MAIN, "doctor", *map(str, arguments)],
             env=environment,
             cwd=home,
             capture_output=True,

@@ -85,7 +85,7 @@ def test_settings_that_differ_are_in_it(report: subprocess.CompletedProcess[str]
 
 
 def test_json_with_a_picture_of_ones_own(doctor: Run, four_faces: Path, home: Path) -> None:
-    result = doctor("--json", "--image", four_faces)
+    result = doctor("--json", "--image", four_faces, INTRA_OP_THREADS="1")
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["ready"] is True and found["to_do"] == []
@@ -98,7 +98,8 @@ def test_json_with_a_picture_of_ones_own(doctor: Run, four_faces: Path, home: Pa
 
 def test_openvino_is_held_against_the_cpu(doctor: Run, openvino_python: Path) -> None:
     source = str(ROOT / "src")
-    result = doctor("--json", python=openvino_python, PYTHONPATH=source, ONNX_PROVIDERS=OPENVINO)
+    variables = {"PYTHONPATH": source, "ONNX_PROVIDERS": OPENVINO, "INTRA_OP_THREADS": "1"}
+    result = doctor("--json", python=openvino_python, **variables)
     found = json.loads(result.stdout)
     assert found["to_do"] == [] and result.returncode == 0
     cpu, openvino = found["trials"]
@@ -187,6 +188,7 @@ def pretend(
             "PRETENDED": CUDA,
             "FAULT": fault,
             "ONNX_PROVIDERS": asked,
+            "INTRA_OP_THREADS": "1",
             "GPU_SHRINK_EVERY": "0",  # there is no memory of a card to give back
             "INSIGHTFACE_MODEL": "starter",
             "MODEL_CACHE_DIR": str(home / "models"),
