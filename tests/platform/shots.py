@@ -115,7 +115,10 @@ def cut(faces: httpx.Client, boxes: np.ndarray, point: tuple[int, int], path: Pa
     box = boxes[np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - point, axis=1).argmin()]
     for share in MARGINS:
         margin = share * (box[2:] - box[:2])
-        (left, top), (right, bottom) = (box[:2] - margin).astype(int), (box[2:] + margin).astype(int)
+        (left, top), (right, bottom) = (
+            (box[:2] - margin).astype(int),
+            (box[2:] + margin).astype(int),
+        )
         photos.saved(path, photo[top:bottom, left:right])
         found = faces.post("/detect", files={"file": path.read_bytes()}).json()["faces"]
         if len(found) == 1 and found[0]["usable"]:
