@@ -23,9 +23,9 @@ check lint-imports
 check shellcheck --external-sources platform.sh run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
 check hadolint Dockerfile Dockerfile.* platform/Dockerfile
 check scripts/audit.sh
-# Two processes: half of what tests do is to wait. A file is run by one of them, in order, and
+# Three processes for two cores: a third of what tests do is to wait. A file is run by one of them, in order, and
 # the longest files first, as tests/order.py sorts them.
-check pytest --cov -n 2 --dist loadfile --no-loadscope-reorder
+check pytest --cov -n 3 --dist loadfile --no-loadscope-reorder
 
 if ((${#failed[@]})); then
   printf 'failed: %s\n' "${failed[@]}" >&2

@@ -21,7 +21,6 @@ from face_service.vision.canvas import Size
 from face_service.vision.image import decode
 
 from . import photos
-from .fork_server import ForkServer
 from .order import pytest_collection_modifyitems as pytest_collection_modifyitems
 from .server import Server
 from .skips import pytest_runtest_makereport as pytest_runtest_makereport
@@ -140,19 +139,6 @@ def six_faces_image(six_faces: Path) -> Image:
     return decode(six_faces.read_bytes(), max_pixels=10_000_000)
 
 
-@pytest.fixture(scope="session")
-def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], ForkServer]]:
-    """The process that forks servers, started with the first one."""
-
-    @functools.cache
-    def started() -> ForkServer:
-        return ForkServer(environment_of_servers(), tmp_path_factory.mktemp("fork_server"))
-
-    yield started
-    if started.cache_info().currsize:
-        started().stop()
-
-
 def environment_of_servers() -> dict[str, str]:
     """What every server has of this process's environment."""
     return {
@@ -164,8 +150,8 @@ def environment_of_servers() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def servers(fork_server: Callable[[], ForkServer]) -> Iterator[list[Server]]:
-    """The servers of `start_server`. They end before what has forked them, which knows how."""
+def servers() -> Iterator[list[Server]]:
+    """The servers of `start_server`."""
     started: list[Server] = []
     yield started
     for server in started:
@@ -187,7 +173,6 @@ def servers_end_with_their_module(servers: list[Server]) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def start_server(
     servers: list[Server],
-    fork_server: Callable[[], ForkServer],
     tmp_path_factory: pytest.TempPathFactory,
     starter: Pack,
 ) -> Callable[..., Server]:
@@ -217,7 +202,7 @@ def start_server(
             and not any(name.startswith(READ_BY_IMPORTS) for name in variables)
         )
         folder = tmp_path_factory.mktemp("server")
-        server = Server(environment, folder, module, python, fork_server() if forked else None)
+        server = Server(environment, folder, module, python, forked)
         server.lasting = lasting
         servers.append(server)
         return server

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.fork_server import Forked, ForkServer
+from tests.forks import MODULE, Forked, fork
 
 ONE_THREAD = {"WORKERS": "1", "INTRA_OP_THREADS": "1"}
 """A server with these loads its networks once, not for each worker and number of threads: half the
@@ -34,17 +34,18 @@ class Server:
         folder: Path,
         module: str = "face_service.main",
         python: str | Path = sys.executable,
-        forks: ForkServer | None = None,
+        forked: bool = False,
     ) -> None:
         self.folder = folder
         self.port = int(environment.setdefault("PORT", str(free_port())))
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "log"
         self.process: subprocess.Popen[bytes] | Forked
-        if forks:
-            self.process = forks.start(module, environment, folder, self._log)
-        else:
-            with self._log.open("w") as log:
+        with self._log.open("w") as log:
+            if forked:
+                program, to = MODULE.format(module), log.fileno()
+                self.process = fork(program, [], environment, folder, to, to)
+            else:
                 self.process = subprocess.Popen(
                     [python, "-m", module],
                     env=environment,

@@ -224,7 +224,7 @@ def test_a_folder_is_gone_on_with(run, crops: Path, tmp_path: Path) -> None:
 
 def wait_for_lines(out: Path, count: int, command: Command) -> None:
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and command.running():
+    while time.monotonic() < deadline and command.process.poll() is None:
         if out.exists() and out.read_bytes().count(b"\n") >= count:
             return
         time.sleep(0.005)
@@ -240,7 +240,7 @@ def test_a_killed_run_loses_nothing_and_repeats_nothing(
     for kills in (2, 5, 9):
         command = start("detect", crops, "--out", out)
         wait_for_lines(out, kills, command)
-        command.kill()
+        command.process.kill()
         command.wait()
         # What a kill in the middle of a write would leave, or a machine that lost its power.
         with out.open("ab") as file:
@@ -255,7 +255,7 @@ def test_ctrl_c_keeps_what_is_done(run, start, crops: Path, tmp_path: Path) -> N
     arguments = ["detect", crops, "--out", out, "--embeddings", "none"]
     command = start(*arguments, program=SLOW)
     wait_for_lines(out, 2, command)
-    command.kill(signal.SIGINT)
+    command.process.send_signal(signal.SIGINT)
     result = command.wait(60)
     done = len(lines(out))
     assert result.returncode == 130, result.stderr

@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -156,8 +157,10 @@ def test_others_are_served_beside_it_in_the_memory_there_was(
         pytest.skip("the peak of a process's memory is read from /proc")
     server = start_server(REQUEST_TIMEOUT_S="300")
     server.wait_until_ready()
-    for _ in range(2):
-        assert server.client.post("/detect", files={"file": CROWD}).status_code == 200
+    with ThreadPoolExecutor(2) as clients:  # as many at a time as there are workers
+        for answer in clients.map(lambda data: server.client.post("/detect", files={"file": data}),
+                                  [CROWD] * 4):  # fmt: skip
+            assert answer.status_code == 200
     warm, bodies = peak(server), files * len(CROWD) / 1e6
     field = "file" if files == 1 else "files"
     with waiting_for(server, path, [(field, CROWD)] * files, **options):

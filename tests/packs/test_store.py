@@ -264,7 +264,7 @@ def test_process_killed_at_any_moment(server: Any, demo: CatalogPack, tmp_path: 
     for _ in range(6):
         process = puller(demo, tmp_path)
         time.sleep(moments.uniform(0, 0.3))
-        process.kill()
+        process.process.kill()
         process.wait()
         assert_absent_or_whole(demo, tmp_path)
     server.chunk_pause = 0.0

@@ -1,6 +1,6 @@
 import { JobFailed } from '../errors.ts';
-import { unmarkedFields } from './fields.ts';
 import { type Ffmpeg, told } from './ffmpeg.ts';
+import { unmarkedFields } from './fields.ts';
 
 /** What FFmpeg says of a file's picture. */
 export interface Source {
