@@ -184,7 +184,7 @@ CREATE INDEX ON jobs (run_after) WHERE state IN ('queued', 'running');
 CREATE FUNCTION nearest_creators(model integer, face halfvec, most integer)
 RETURNS TABLE (creator_id integer, similarity double precision)
 LANGUAGE sql STABLE
-SET hnsw.ef_search = 200
+SET hnsw.ef_search = 400
 SET hnsw.iterative_scan = relaxed_order
 AS $$
   SELECT rows.creator_id, 1 - min(rows.distance)
