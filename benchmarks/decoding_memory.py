@@ -12,11 +12,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from face_service.runtime.memory import limit_malloc_arenas, trim_heap
+from face_service.runtime.memory import libc_function, limit_malloc_arenas, trim_heap
 from face_service.vision.image import check, decode_checked, set_up_opencv
 from tests.images import encode, every_dress, rotated
 
 SIDES = (4, 3)
+M_MMAP_THRESHOLD = -3
+"""glibc's malloc.h."""
+ALONE = 128 * 1024
+"""Bytes from which on memory is taken from the system and given back at once, glibc's value at the
+start. It raises it while it runs, and then what a decoder takes depends on the gaps that the one
+before has left."""
 MARGIN_MB = 2.0
 """For what a decoder takes whatever the size of the picture."""
 
@@ -72,6 +78,9 @@ def main() -> int:
     parser.add_argument("--megapixels", type=float, default=4)
     megapixels = parser.parse_args().megapixels
     limit_malloc_arenas()
+    mallopt = libc_function("mallopt")
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, ALONE)
     set_up_opencv()
     for _, data in pictures(0.01):  # what every decoder takes once
         decode_checked(check(data, 10**9))

@@ -126,7 +126,7 @@ def read_tiff(data: bytes) -> Header:
     directory = read_directory(data)
     stored = directory.pixel_bytes
     pixels = max(directory.width * directory.height, directory.tile_pixels)
-    decoding = pixels * (10 + max(4.0, stored) + stored)
+    decoding = pixels * (9 + max(4.0, stored) + stored)
     return Header(directory.width, directory.height, int(decoding))
 
 
