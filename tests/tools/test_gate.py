@@ -1,4 +1,5 @@
-"""How a detector gate is judged, and the frames that judge it. The rest: tests/test_gate.py."""
+"""How a detector gate is judged, and the frames that judge it. The rest:
+tests/test_gate.py, tests/test_gate_supply.py."""
 
 from __future__ import annotations
 
@@ -19,8 +20,7 @@ from face_service.tools.quantization import gate
 from face_service.tools.quantization.calibration import build_cpu_detector
 from face_service.tools.quantization.frames import Head, frames, heads_of
 from face_service.vision.scrfd import Detections, DetectorInput, Scrfd
-from tests.small_gate import COMMAND
-from tests.test_gate import SQUARE
+from tests.small_gate import COMMAND, SQUARE
 
 FOLDER = Path(gate.__file__).parent
 
