@@ -80,3 +80,12 @@ def test_crops_that_would_overwrite_each_other_or_a_file_are_refused(
     assert result.returncode == 2
     assert "face-service: --crops taken/1-1.jpg: " in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--draw", "--crops"])
+def test_pictures_are_not_put_among_the_images(run, crops: Path, option: str) -> None:
+    before = {path: path.read_bytes() for path in crops.rglob("*.jpg")}
+    result = run("detect", crops, option, crops)
+    assert result.returncode == 2
+    assert f"{option}: {crops}/row-0/0.jpg is one of the images" in result.stderr
+    assert {path: path.read_bytes() for path in crops.rglob("*.jpg")} == before

@@ -51,8 +51,10 @@ def find_files(paths: Sequence[Path]) -> list[File]:
 def laid_out(option: str, out: Path, files: Sequence[File]) -> dict[Path, Path]:
     """A JPEG for each file, below the folder `out`, which is laid out as the one they are in.
 
-    Raises FaceServiceError, which names the option, if two of them would be the same.
+    Raises FaceServiceError, which names the option, if two of them would be the same, or one of
+    them is a file to look at.
     """
+    given = {file.path.resolve() for file in files}
     sources: dict[Path, Path] = {}
     for file in files:
         path = out / file.relative
@@ -60,6 +62,8 @@ def laid_out(option: str, out: Path, files: Sequence[File]) -> dict[Path, Path]:
             path = path.with_name(f"{path.name}.jpg")
         if (other := sources.setdefault(path, file.path)) != file.path:
             raise FaceServiceError(f"{option}: {file.path} and {other} would both be {path}")
+        if path.resolve() in given:
+            raise FaceServiceError(f"{option}: {path} is one of the images")
     return {source: path for path, source in sources.items()}
 
 
