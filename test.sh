@@ -6,6 +6,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . scripts/bootstrap.sh
 install_locked .venv requirements-dev.lock --no-deps --editable . --editable clients/python
 scripts/oracle.sh
+scripts/arm64.sh || echo "Its tests skip." >&2
 scripts/openvino.sh || echo "OpenVINO could not be installed: its tests skip." >&2
 export PATH=$PWD/.venv/bin:$PATH
 

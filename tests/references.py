@@ -1,12 +1,13 @@
-"""`python -m tests.references [avx2]`: write tests/references/CLASS.npz, what a processor of one
+"""`python -m tests.references [CLASS]`: write tests/references/CLASS.npz, what a processor of one
 class makes of faces of Solvay 1927.
 
     .venv/bin/python -m tests.references         # the class of this processor
-    .venv/bin/python -m tests.references avx2    # emulated
+    .venv/bin/python -m tests.references neon    # emulated: one of the EMULATIONS of kernels.py
 
 In the file: `landmarks`, float32 [6, 5, 2], so that no detector is needed to cut the faces out
 again; `fp32` and `int8`, float32 [n, dimension], embeddings of the first n faces by the starter
-pack's recogniser and by its int8 form, calibrated on all six. n is 6, and EMULATED for `avx2`.
+pack's recogniser and by its int8 form, calibrated on all six. n is 6, and EMULATED where the
+processor is.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def landmarks_of(pack: Pack) -> Floats:
     return found.landmarks[np.argsort(-found.scores)[:FACES]]
 
 
-def main(avx2: bool) -> None:
-    """Write the file of AVX2 or of this processor's class."""
+def main(emulation: str | None) -> None:
+    """Write the file of one of the EMULATIONS, or of this processor's class."""
     pack = resolve("starter", ROOT / "models")
     model = pack.models[Role.RECOGNITION]
     known = sorted(FOLDER.glob("*.npz"))
@@ -79,12 +80,14 @@ def main(avx2: bool) -> None:
         folder = Path(scratch)
         networks = {"fp32": model.path.absolute(), "int8": quantised(model, inputs, folder)}
         rows = {
-            name: emulated(network, inputs[:EMULATED], folder) if avx2 else embed(network, inputs)
+            name: emulated(emulation, network, inputs[:EMULATED], folder)
+            if emulation
+            else embed(network, inputs)
             for name, network in networks.items()
         }
-    name = "avx2" if avx2 else processor().class_name
+    name = emulation or processor().class_name
     np.savez(FOLDER / f"{name}.npz", landmarks=landmarks, **rows)
 
 
 if __name__ == "__main__":
-    main("avx2" in sys.argv[1:])
+    main(sys.argv[1] if sys.argv[1:] else None)
