@@ -29,8 +29,8 @@ PACKS = ("starter", "stand-in for buffalo_l", "det_500m + EdgeFace", "det_2.5g +
 
 @pytest.fixture(scope="module")
 def photos(shared: Path, six_faces: Path) -> list[Path]:
-    """t1.jpg and four photos of LFW."""
-    return [six_faces, *sorted((shared / "faces" / "lfw").glob("*/*.jpg"))[::60]]
+    """t1.jpg and two photos of LFW."""
+    return [six_faces, *sorted((shared / "faces" / "lfw").glob("*/*.jpg"))[::120]]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_the_same_faces_as_on_the_cpu(
             assert face.embedding is not None
             assert float(face.embedding @ embedding) > 0.99999, photo
             assert (face.age, face.gender) == (age, gender), photo
-    assert found >= 9
+    assert found >= 8
 
 
 FIELDS = ("bbox", "score", "landmarks", "embedding", "age", "gender")

@@ -33,7 +33,7 @@ ORACLE = Path(__file__).parents[1] / ".oracle"
 SCRIPT = Path(__file__).parent / "oracle" / "insightface_faces.py"
 DET_500M, DET_2_5G = "det_500m + edgeface_xs", "det_2.5g + edgeface_xs"
 STANDIN = "stand-in for buffalo_l"
-LFW_PHOTOS = int(os.environ.get("LFW_PHOTOS", "40"))
+LFW_PHOTOS = int(os.environ.get("LFW_PHOTOS", "15"))
 """100 for the table of docs/performance-measured.md."""
 
 
@@ -80,8 +80,12 @@ def faces_of(
 
 
 def of_pack(name: str, photos: list[Path]) -> list[Path]:
-    """The photos for a pack: fewer for the stand-in, whose networks take ten times as long."""
-    return photos[: 2 + LFW_PHOTOS * 2 // 5] if name == STANDIN else photos
+    """The photos for a pack: fewer for the stand-in, whose networks take ten times as long. Where
+    LFW_PHOTOS is not set, Solvay 1927 is not among them: 29 faces, half a minute of a processor."""
+    if name != STANDIN:
+        return photos
+    many = photos[:2] if "LFW_PHOTOS" in os.environ else photos[:1]
+    return [*many, *photos[2 : 2 + LFW_PHOTOS * 2 // 5]]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,8 @@ def test_faces_equal_those_of_insightface(
         compare(faces, oracle, total, photo.name)
         singles += len(faces) == 1
 
-    assert total.faces >= 35 + len(photos) - 2  # t1.jpg has 6, Solvay 1927 has 29
+    many = {"t1.jpg": 6, "solvay.jpg": 29}
+    assert total.faces >= sum(many.get(photo.name, 1) for photo in photos)
     if not static:
         assert total.bit_equal_detections == total.faces
         # EdgeFace multiplies matrices, and adds up in another order in a batch of several
