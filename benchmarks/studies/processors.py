@@ -14,11 +14,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from face_service.packs.catalog import Role
 from face_service.packs.store import resolve
 from face_service.runtime.processor import processor
 from tests import references
 from tests.kernels import EMULATIONS, Floats, embed, emulated, missing
+
+BRIGHTER = np.float32(1 + 1e-7)
+"""The next number after 1: how near to itself is a network of which nothing but that differs?"""
 
 
 def agreement(one: Floats, other: Floats) -> str:
@@ -42,6 +47,10 @@ def main() -> None:
         print(f"| {pack.name}, recogniser | against this processor | against exact | fp32 |")
         print("|---|---|---|---|")
         print(f"| {processor().class_name}, this one | 1 | {agreement(here, exact)} | 1 |")
+        inner = folder / "brighter"
+        inner.mkdir()
+        other = embed(references.quantised(model, inputs * BRIGHTER, inner), inputs)
+        print(f"| the same, calibrated on inputs × (1 + 1e-7) | {agreement(other, here)} | | |")
         for name in EMULATIONS:
             if reason := missing(name):
                 print(reason, file=sys.stderr)
