@@ -26,7 +26,7 @@ check hadolint Dockerfile Dockerfile.* platform/Dockerfile
 check scripts/audit.sh
 # Three processes for two cores: a third of what tests do is to wait. A file is run by one of them, in order, and
 # the longest files first, as tests/order.py sorts them.
-check pytest --cov -n 3 --dist loadfile --no-loadscope-reorder
+check pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 if ((${#failed[@]})); then
   printf 'failed: %s\n' "${failed[@]}" >&2
