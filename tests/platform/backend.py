@@ -45,11 +45,12 @@ class Backend:
         self.start()
         self.log_in()
 
-    def start(self) -> None:
-        """Returns when it answers."""
+    def start(self, **changed: str) -> None:
+        """Returns when it answers. changed: settings of this start; an empty one is left out."""
+        environment = {k: v for k, v in {**self._environment, **changed}.items() if v}
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+                self._command, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
         self.until(self._answers, 60)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from .backend import PASSWORD, Backend, psql
+from .backend import PASSWORD, Backend, T, psql
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 OPEN = {("post", "/api/login"), ("get", "/api/health")}
@@ -142,6 +142,54 @@ def test_a_name_is_given_once(backend: Backend) -> None:
     assert backend.http.patch(path, json={"name": "SOMEBODY"}).status_code == 409
     assert backend.http.patch(path, json={"name": "somebody Else"}).status_code == 204
     assert backend.get(path)["name"] == "somebody Else"
+
+
+UNTIL_SOMEBODY_WAITS = """
+    DO $$ BEGIN
+      FOR turn IN 1..600 LOOP
+        EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted);
+        PERFORM pg_sleep(0.05);
+      END LOOP;
+    END $$"""
+"""Keeps a transaction open, for half a minute at most, until another waits for a row of it."""
+
+
+def at_the_same_instant(backend: Backend, statement: str, then: Callable[[], T]) -> T:
+    """What `then` comes to, which begins after a statement and waits for its transaction to end."""
+    begun = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(psql, backend.database, f"{statement}; {UNTIL_SOMEBODY_WAITS}")
+        backend.until(lambda: backend.query(begun))
+        answer = then()
+    assert first.result().returncode == 0, first.result().stderr
+    return answer
+
+
+def test_of_two_renames_at_the_same_instant_one_is_refused(backend: Backend) -> None:
+    one, other = (
+        backend.post("/api/creators", json={"name": name})["id"] for name in ("One", "Other")
+    )
+    answer = at_the_same_instant(
+        backend,
+        f"UPDATE creators SET name = 'Wanted' WHERE id = {one}",
+        lambda: backend.http.patch(f"/api/creators/{other}", json={"name": "wanted"}),
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "exists")
+    assert backend.get(f"/api/creators/{other}")["name"] == "Other"
+
+
+def test_two_backends_that_start_at_the_same_instant_make_one_user(
+    start_backend: Callable[..., Backend],
+) -> None:
+    backend = start_backend()
+    backend.stop()
+    backend.query("DELETE FROM users")
+    at_the_same_instant(
+        backend,
+        "INSERT INTO users (name, password_hash) VALUES ('admin', 'of the other')",
+        lambda: backend.start(PLATFORM_PASSWORD=""),
+    )
+    assert backend.query("SELECT name, password_hash FROM users") == [["admin", "of the other"]]
 
 
 VIDEOS = """

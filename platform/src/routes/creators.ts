@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Context } from '../context.ts';
-import { type Queries, row, rows } from '../database/connect.ts';
+import { isTaken, type Queries, row, rows } from '../database/connect.ts';
 import { ApiError, notFound } from '../http/errors.ts';
 import type { Upload } from '../http/uploads.ts';
 import { enqueue } from '../jobs/queue.ts';
@@ -79,11 +79,11 @@ export const creators: FastifyPluginAsyncTypebox<Context> = async (app, { sql, u
     },
     async (request, reply) => {
       const name = request.body.name.trim();
-      const taken = await row(sql`
-        SELECT id FROM creators WHERE lower(name) = lower(${name}) AND id <> ${request.params.id}`);
-      if (taken) throw new ApiError(409, 'exists', `There is a ${name} already`);
-      const named = await row(sql`
+      const renamed = row(sql`
         UPDATE creators SET name = ${name} WHERE id = ${request.params.id} RETURNING id`);
+      const named = await renamed.catch((error) => {
+        throw isTaken(error) ? new ApiError(409, 'exists', `There is a ${name} already`) : error;
+      });
       if (!named) throw notFound('creator');
       return reply.code(204).send(null);
     },

@@ -109,10 +109,10 @@ async function reject(sql: Queries, appearance: number, creator: number, user: n
 
 /** The creator of a name; a new one if nobody has it. */
 export async function creatorNamed(sql: Queries, name: string): Promise<{ id: number }> {
-  await sql`INSERT INTO creators (name) VALUES (${name.trim()}) ON CONFLICT DO NOTHING`;
-  return (await row<{ id: number }>(
-    sql`SELECT id FROM creators WHERE lower(name) = lower(${name.trim()})`,
-  ))!;
+  // DO UPDATE answers with the row that is there, which nobody renames or forgets until this ends.
+  return (await row<{ id: number }>(sql`
+    INSERT INTO creators (name) VALUES (${name.trim()})
+    ON CONFLICT ((lower(name))) DO UPDATE SET name = creators.name RETURNING id`))!;
 }
 
 /** Those up to a last id, newest first. */
