@@ -10,6 +10,7 @@ LONGEST = (
     "test_load.py",
     "clients/test_typescript.py",
     "test_accelerators.py",
+    "tools/test_operating_points.py",
     "tools/test_evaluation.py",
     "tools/doctor/test_doctor.py",
     "cli/test_detect_resume.py",

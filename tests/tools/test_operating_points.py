@@ -23,6 +23,7 @@ from face_service.tools.operating_points import (
     people_in,
     reached_by,
 )
+from tests.server import ONE_THREAD
 
 FORMAT = TypeAdapter(OperatingPoints)
 MANIFEST = Path(__file__).parents[2] / "examples" / "edgeface" / "manifest.json"
@@ -134,7 +135,7 @@ def test_committed_points_have_the_format_and_the_order_of_measured_ones(name: s
 
 def evaluate(folder: Path, starter: Pack, *options: str) -> str:
     """What `face-service evaluate FOLDER` prints."""
-    environment = {"MODEL_CACHE_DIR": str(starter.directory.parent)}
+    environment = {"MODEL_CACHE_DIR": str(starter.directory.parent), **ONE_THREAD}
     command = ["evaluate", str(folder), "--model", "starter", *options]
     result = CliRunner().invoke(app, command, env=environment)
     assert result.exit_code == 0, result.output
