@@ -50,12 +50,13 @@ class Parts:
     def cpu_seconds(self) -> dict[str, float]:
         """CPU time of each part until now; FFmpeg is the backend's only child."""
         bun = psutil.Process(self.backend.process.pid)
-        servers = psutil.Process(self.database).children(recursive=True)
+        # Children first: one that has just ended is in what its parent says.
+        servers = reversed(psutil.Process(self.database).children(recursive=True))
         return {
             "face service": own(psutil.Process(self.service.server.process.pid)),
             "FFmpeg": ended(bun),
             "Bun": own(bun),
-            "PostgreSQL": sum(own(process) + ended(process) for process in servers),
+            "PostgreSQL": sum(spent(process) for process in servers),
         }
 
     def wait_until_done(self) -> None:
@@ -82,6 +83,14 @@ def parts(**settings: str) -> Iterator[Parts]:
             backend.close()
             service.stop()
             shutil.rmtree(data)
+
+
+def spent(process: psutil.Process) -> float:
+    """CPU seconds of a process and of those that it has started; 0 where it has just ended."""
+    try:
+        return own(process) + ended(process)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def own(process: psutil.Process) -> float:

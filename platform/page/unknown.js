@@ -13,7 +13,7 @@ export async function unknown(query, show) {
       names(),
       h(
         'ul',
-        { class: 'cards' },
+        { class: 'cards many' },
         items.map((group) => card(group, show)),
       ),
       ...links,

@@ -67,15 +67,21 @@ export async function video(id, show) {
   const length = Math.max(found.duration_ms ?? 0, 1);
   const content = [
     h('h1', {}, found.name),
-    moving
-      ? player
-      : h('img', { src: `/api/videos/${id}/file`, alt: '', style: 'max-width: 100%' }),
-    progress(found),
     names(),
     h(
-      'ul',
-      { class: 'cards' },
-      found.people.map((person) => row(found, person, player, length, show)),
+      'div',
+      { class: 'watch' },
+      h(
+        'div',
+        {},
+        moving ? player : h('img', { src: `/api/videos/${id}/file`, alt: '' }),
+        progress(found),
+      ),
+      h(
+        'ul',
+        { class: 'cards' },
+        found.people.map((person) => row(found, person, player, length, show)),
+      ),
     ),
     button('Delete this video', async () => {
       if (!confirm(`Delete ${found.name}, and all that is known of it?`)) return;
@@ -120,8 +126,13 @@ const WORDS = {
 
 /** A tag, why, and what can be done about it. */
 function explained(video, person, tag, show) {
-  const decide = (state) => async () => {
-    await put(`/videos/${video.id}/tags/${tag.creator_id}`, { state });
+  // Of two who look like one person, this one: not all who are tagged so in the video.
+  const confirmed = async () => {
+    await post(`/appearances/${person.appearance_id}/name`, { name: tag.name });
+    await show();
+  };
+  const rejected = async () => {
+    await put(`/videos/${video.id}/tags/${tag.creator_id}`, { state: 'rejected' });
     await show();
   };
   const undecided = tag.state === 'automatic' || tag.state === 'suggested';
@@ -130,10 +141,14 @@ function explained(video, person, tag, show) {
     { class: 'row' },
     h('span', { class: tag.state }, WORDS[tag.state]),
     h('a', { href: `#/people/${tag.creator_id}` }, tag.name),
-    tag.state === 'confirmed'
-      ? null
-      : button('Confirm', decide('confirmed'), { 'aria-label': `Confirm ${tag.name}` }),
-    undecided ? button('Reject', decide('rejected'), { 'aria-label': `Reject ${tag.name}` }) : null,
+    h(
+      'span',
+      { class: 'row' },
+      tag.state === 'confirmed'
+        ? null
+        : button('Confirm', confirmed, { 'aria-label': `Confirm ${tag.name}` }),
+      undecided ? button('Reject', rejected, { 'aria-label': `Reject ${tag.name}` }) : null,
+    ),
     tag.similarity === null ? null : h('p', { class: 'quiet' }, why(person, tag)),
   );
 }

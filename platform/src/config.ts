@@ -24,8 +24,11 @@ const Settings = Type.Object({
   MAX_FRAME_SIDE: Type.Integer({ default: 1920, minimum: 320, maximum: 8192 }),
   /** Frames that are with the face service at once. */
   PARALLEL: Type.Integer({ default: 4, minimum: 1, maximum: 64 }),
-  /** Jobs at once; with 0, this backend only answers, and others on its database work. */
-  JOBS: Type.Integer({ default: 1, minimum: 0, maximum: 32 }),
+  /**
+   * Jobs at once: while one video is opened or its people are told apart, the face service works on
+   * another. With 0, this backend only answers, and others on its database work.
+   */
+  JOBS: Type.Integer({ default: 2, minimum: 0, maximum: 32 }),
   /** Seconds after which a job of a backend that was killed is taken over. */
   LEASE_S: Type.Number({ default: 15, minimum: 0.5, maximum: 3600 }),
   /** Similarities from which a tag is automatic and suggested; else by the pack's measurements. */

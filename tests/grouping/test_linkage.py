@@ -64,7 +64,7 @@ def as_sets(labels: Sequence[int]) -> list[set[int]]:
     threshold=st.floats(-0.2, 0.9),
     seen=st.lists(st.lists(st.integers(0, 8), max_size=3), min_size=30, max_size=30),
     limits=st.sampled_from([{"MAX_ROUND": 999}, {"MAX_ROUND": 0}, {"MAX_PAIRS": 0}]),
-    many=st.sampled_from([0, 3, 500]),
+    batch=st.sampled_from([1, 3, 32]),
 )
 def test_the_clusters_are_those_of_one_merge_at_a_time(
     threads: ThreadPoolExecutor,
@@ -73,12 +73,12 @@ def test_the_clusters_are_those_of_one_merge_at_a_time(
     threshold: float,
     seen: list[list[int]],
     limits: dict[str, int],
-    many: int,
+    batch: int,
 ) -> None:
     """By rounds, by the matrix of each connected part, by that of all."""
     vectors = people(6, each, seed)
     frames = seen[: len(vectors)]
-    with patch.multiple(linkage, **limits), patch.multiple(chain, FEWEST=2, MANY=many):
+    with patch.multiple(linkage, **limits), patch.multiple(chain, FEWEST=2, BATCH=batch):
         labels = average_linkage(vectors, threshold, frames, threads).tolist()
     expected = one_merge_at_a_time(vectors, threshold, frames)
     assert as_sets(labels) == sorted(expected, key=min)

@@ -15,7 +15,7 @@ from face_service.grouping import tracks
 from face_service.grouping.faces import Faces, mean_of
 from face_service.grouping.grouping import GroupOptions, group
 from face_service.grouping.representatives import best_of, representatives
-from face_service.grouping.tracks import TrackLimits, find_tracks, overlap
+from face_service.grouping.tracks import TrackLimits, find_tracks, overlap, split
 
 LIMITS = TrackLimits(similarity=0.2, similarity_elsewhere=0.5, max_gap=2.5)
 HERE, THERE = (10, 10, 60, 60), (300, 10, 350, 60)
@@ -125,6 +125,28 @@ def test_tracks_are_those_of_the_definition(seed: int, most: int, max_gap: float
     limits = TrackLimits(0.2, 0.5, max_gap)
     with patch.object(tracks, "MAX_OPEN", most):
         assert find_tracks(seen, limits) == plainly(seen, limits, most)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "expected"),
+    [
+        ([0, 2, 70, 72, 71], [[0, 1], [2, 3, 4]]),  # another person in the same place
+        ([0, 2, 70, 72, 140, 141], [[0, 1], [2, 3], [4, 5]]),
+        ([0, 2, 70, 1, 0], [[0, 1, 2, 3, 4]]),  # a head that turns away for one frame
+        ([0, 20, 40, 60, 80, 100], [[0, 1, 2, 3, 4, 5]]),  # one that turns step by step
+        ([0, 2, 4, 70], [[0, 1, 2, 3]]),
+        ([0, 70, 2, 70, 2, 70], [[0, 1, 2, 3, 4, 5]]),
+        ([0], [[0]]),
+    ],
+)
+def test_a_track_is_cut_where_somebody_takes_anothers_place(
+    degrees: list[float], expected: list[list[int]]
+) -> None:
+    seen = faces(degrees, range(len(degrees)), [HERE] * len(degrees))
+    assert list(split(seen, [*range(len(degrees))], LIMITS)) == expected
+    with ThreadPoolExecutor(1) as pool:
+        found = group(seen, GroupOptions(LIMITS.similarity_elsewhere, LIMITS.similarity), pool)
+    assert [track.faces for track in found.tracks] == expected
 
 
 def test_overlap_is_intersection_over_union() -> None:

@@ -34,6 +34,7 @@ class Backend:
             "DATA_DIR": str(folder / "uploads"),
             "PLATFORM_PASSWORD": PASSWORD,
             "LEASE_S": "2",
+            "JOBS": "1",  # what was asked first is done first
             "LOG_LEVEL": "warn",
             **settings,
         }

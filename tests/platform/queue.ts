@@ -23,5 +23,17 @@ await queue.finish(late!);
 await name(next);
 await queue.finish(next!);
 const after = await sql`SELECT (SELECT count(*) FROM creators)::integer AS n, (SELECT count(*) FROM jobs)::integer AS jobs`;
-console.log(JSON.stringify({ once: none === undefined, same: late!.id === next!.id, refused, before: before[0].n, after: after[0] }));
+
+// Whoever asks for what waits already keeps it waiting until their transaction ends.
+await enqueue(sql, 'vacuum', 8);
+const during = await sql.begin(async (tx) => {
+  await enqueue(tx, 'vacuum', 8);
+  return queue.claim();
+});
+const failed = await queue.claim();
+await queue.fail(failed!, 'why');
+await enqueue(sql, 'vacuum', 8);
+const kept = await sql`SELECT state, error FROM jobs`;
+console.log(JSON.stringify({ once: none === undefined, same: late!.id === next!.id, refused, before: before[0].n, after: after[0],
+  during: during ?? null, claimed: failed?.subject, kept: [...kept] }));
 await sql.end();

@@ -76,7 +76,13 @@ def test_a_name_is_learnt_and_found_in_the_next_video(
     backend.analysed(video)
     unknown = PEOPLE[2]
     [group] = backend.get("/api/groups")
-    creator = backend.post(f"/api/groups/{group['id']}/name", json={"name": unknown})["id"]
+    wrong = backend.post(f"/api/groups/{group['id']}/name", json={"name": "Somebody_Else"})["id"]
+    assert backend.get(f"/api/creators/{wrong}")["references"]
+    path = f"/api/appearances/{group['appearances'][0]['appearance_id']}/name"
+    creator = backend.post(path, json={"name": unknown})["id"]
+    assert backend.get(f"/api/creators/{wrong}")["references"] == [], (
+        "still known by another's face"
+    )
     assert backend.get("/api/groups") == []
     assert tags(backend.get(f"/api/videos/{video}"))[unknown] == "confirmed"
     learnt = backend.get(f"/api/creators/{creator}")["references"]
@@ -140,10 +146,11 @@ def test_a_deleted_person_leaves_nothing(
 def test_nobody_is_twice_in_one_frame(backend: Backend, photos: Photos, tmp_path: Path) -> None:
     """Two photos of one person side by side: the nearer is tagged, the other only suggested."""
     name = "Condoleezza_Rice"
-    backend.enrol(name, [photos(name, 0)])
+    creator = backend.enrol(name, [photos(name, 0)])
     backend.settled()
     clip = write_clip(tmp_path, [Scene(2, (photos(name, 0), photos(name, 1)))])
-    found = backend.analysed(backend.upload(clip))
+    video = backend.upload(clip)
+    found = backend.analysed(video)
     states = {
         tag["similarity"]: tag["state"]
         for person in found["people"]
@@ -155,6 +162,35 @@ def test_nobody_is_twice_in_one_frame(backend: Backend, photos: Photos, tmp_path
     assert [seen["suggestion"]["name"] for each in unknown for seen in each["appearances"]] == [
         name
     ]
+
+    backend.put(f"/api/videos/{video}/tags/{creator}", {"state": "confirmed"})
+    backend.settled()
+    states = [
+        tag["state"] for one in backend.get(f"/api/videos/{video}")["people"] for tag in one["tags"]
+    ]
+    assert sorted(states) == ["confirmed", "suggested"]
+
+
+def test_a_reason_names_nobody_else(backend: Backend, photos: Photos) -> None:
+    """It stays where that person is forgotten."""
+    other = PEOPLE[1]
+    creator = backend.enrol("Bea", [photos("Condoleezza_Rice", 0), photos(other, 3)])
+    backend.settled()
+    [taken, refused] = backend.get(f"/api/creators/{creator}")["photos"]
+    assert (taken["state"], refused["state"]) == ("enrolled", "refused")
+    assert refused["reason"].startswith("Looks more like somebody else (0.")
+
+
+def test_a_file_goes_where_its_backend_is_killed_before(backend: Backend) -> None:
+    file = backend.uploads / "left"
+    file.write_bytes(b"a face")
+    backend.query("""
+        INSERT INTO videos (name, file, bytes, done_at) VALUES ('a', 'left', 6, now());
+        DELETE FROM videos WHERE file = 'left';
+        INSERT INTO jobs (kind, subject) VALUES ('vacuum', 0)""")
+    backend.settled()
+    assert not file.exists()
+    assert backend.query("SELECT count(*) FROM discarded_files") == [["0"]]
 
 
 def test_of_a_track_three_faces_are_kept(backend: Backend, photos: Photos, tmp_path: Path) -> None:

@@ -130,7 +130,8 @@ def test_what_cannot_be_read_fails_with_a_sentence(backend: Backend, tmp_path: P
 
 
 def test_a_job_is_one_run_s_at_a_time(bun: Path, database_url: str) -> None:
-    """Enqueued twice, claimed once; after its lease another run has it, and the first is late."""
+    """Enqueued twice, claimed once; after its lease another run has it, and the first is late. One
+    that failed gives way to its successor."""
     script = Path(__file__).with_name("queue.ts")
     environment = {**os.environ, "DATABASE_URL": database_url}
     done = subprocess.run([bun, script], env=environment, capture_output=True, text=True)
@@ -141,6 +142,9 @@ def test_a_job_is_one_run_s_at_a_time(bun: Path, database_url: str) -> None:
         "refused": True,
         "before": 0,
         "after": {"n": 1, "jobs": 0},
+        "during": None,
+        "claimed": 8,
+        "kept": [{"state": "queued", "error": None}],
     }
 
 

@@ -15,12 +15,17 @@ export interface Job {
 /** A job that another backend has taken over, or that was deleted with its subject. */
 export class LeaseLost extends Error {}
 
-/** Puts a job into the queue, unless the same one waits there already. */
+/**
+ * Puts a job into the queue, unless the same one waits there already. That one stays there until the
+ * transaction ends: begun before, it would not see what it is to be done for. One that failed is gone.
+ */
 export async function enqueue(sql: Queries, kind: Kind, subject = 0): Promise<void> {
   await sql`
-    INSERT INTO jobs (kind, subject)
-    SELECT ${kind}::text, ${subject}::integer WHERE NOT EXISTS (
-      SELECT FROM jobs WHERE kind = ${kind} AND subject = ${subject} AND state = 'queued')`;
+    DELETE FROM jobs WHERE kind = ${kind} AND subject = ${subject} AND state = 'failed'`;
+  const waiting = await row(sql`
+    SELECT id FROM jobs WHERE kind = ${kind} AND subject = ${subject} AND state = 'queued'
+    LIMIT 1 FOR SHARE`);
+  if (!waiting) await sql`INSERT INTO jobs (kind, subject) VALUES (${kind}, ${subject})`;
 }
 
 /** Jobs in PostgreSQL, each run by one backend at a time for as long as it renews its lease. */

@@ -35,7 +35,8 @@ export async function addReference(
   const others = await nearestCreators(sql, model, candidate.embedding, 2);
   const other = others.find(({ creator_id }) => creator_id !== creator);
   if (own.length > 0 && other && other.similarity > nearest) {
-    return `Looks more like ${other.name} (${other.similarity.toFixed(2)}) than like this person`;
+    // Without a name: this sentence stays where that person is forgotten.
+    return `Looks more like somebody else (${other.similarity.toFixed(2)}) than like this person`;
   }
   await insert(sql, model, creator, candidate);
   return null;
@@ -93,4 +94,16 @@ export async function learn(
 export async function unlearn(sql: Queries, creator: number, appearance: number): Promise<void> {
   await sql`
     DELETE FROM creator_references WHERE creator_id = ${creator} AND appearance_id = ${appearance}`;
+}
+
+/** Takes back what was learnt from an appearance of others than a creator; whose references these were. */
+export async function unlearnOthers(
+  sql: Queries,
+  creator: number,
+  appearance: number,
+): Promise<number[]> {
+  const dropped = await rows<{ creator_id: number }>(sql`
+    DELETE FROM creator_references
+    WHERE appearance_id = ${appearance} AND creator_id <> ${creator} RETURNING creator_id`);
+  return [...new Set(dropped.map(({ creator_id }) => creator_id))];
 }

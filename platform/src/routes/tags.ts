@@ -7,7 +7,7 @@ import { userOf } from '../http/sessions.ts';
 import { enqueue } from '../jobs/queue.ts';
 import { confirm, decide } from '../recognition/decide.ts';
 import { currentModel, lockDecisions, type Model } from '../recognition/models.ts';
-import { learn, unlearn } from '../recognition/references.ts';
+import { learn, unlearn, unlearnOthers } from '../recognition/references.ts';
 import { thresholds } from '../recognition/thresholds.ts';
 import { Decision, Group, Id, MOST, Naming, Page, VideoAndCreator } from './schemas.ts';
 
@@ -31,14 +31,15 @@ export const tags: FastifyPluginAsyncTypebox<Context> = async (app, { sql, confi
         const model = await beginDecision(tx);
         const tagged = await rows<{ id: number }>(tx`
           SELECT a.id FROM appearances a JOIN video_tags t ON t.appearance_id = a.id
-          WHERE a.video_id = ${id} AND t.creator_id = ${creator}`);
+          WHERE a.video_id = ${id} AND t.creator_id = ${creator}
+          ORDER BY array_position(ARRAY['confirmed', 'automatic', 'suggested', 'rejected'], t.state),
+            t.similarity DESC, a.id`);
         if (tagged.length === 0) throw notFound('tag');
         for (const appearance of tagged) {
-          if (request.body.state === 'confirmed') {
-            await confirm(tx, appearance.id, creator, userOf(request));
-            await learn(tx, model, creator, appearance.id);
-          } else {
+          if (request.body.state === 'rejected') {
             await reject(tx, appearance.id, creator, userOf(request));
+          } else if (!(await seenBeside(tx, creator, appearance.id))) {
+            await name(tx, model, appearance.id, creator, userOf(request));
           }
         }
         const limits = await thresholds(tx, model, config);
@@ -84,8 +85,7 @@ export const tags: FastifyPluginAsyncTypebox<Context> = async (app, { sql, confi
           );
           if (named.length === 0) throw notFound(condition === 'id' ? 'person' : 'group');
           const creator = await creatorNamed(tx, request.body.name);
-          for (const { id } of named) await confirm(tx, id, creator.id, userOf(request));
-          for (const { id } of named) await learn(tx, model, creator.id, id);
+          for (const { id } of named) await name(tx, model, id, creator.id, userOf(request));
           await enqueue(tx, 'decide', creator.id);
           return creator;
         }),
@@ -98,6 +98,29 @@ async function beginDecision(sql: Queries): Promise<Model> {
   const model = await currentModel(sql);
   if (!model) throw new ApiError(503, 'not_ready', 'No face service has been reached yet');
   return model;
+}
+
+/** Whether this creator is somebody else in the same frame already. */
+const seenBeside = (sql: Queries, creator: number, appearance: number) =>
+  row(sql`
+    SELECT appearance_id FROM video_tags
+    WHERE creator_id = ${creator} AND state = 'confirmed' AND appearance_id <> ${appearance}
+      AND seen_together(appearance_id, ${appearance})
+    LIMIT 1`);
+
+/** Somebody is this creator, and nobody else: what was learnt of others from them goes. */
+async function name(
+  sql: Queries,
+  model: Model,
+  appearance: number,
+  creator: number,
+  user: number,
+): Promise<void> {
+  await confirm(sql, appearance, creator, user);
+  for (const other of await unlearnOthers(sql, creator, appearance)) {
+    await enqueue(sql, 'decide', other);
+  }
+  await learn(sql, model, creator, appearance);
 }
 
 async function reject(sql: Queries, appearance: number, creator: number, user: number) {

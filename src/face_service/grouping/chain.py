@@ -8,14 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.int16]
-"""int16 [n, n]: cosines times SCALE, symmetric; NEVER where two clusters must not merge, and on the
-diagonal. A hundred thousandth is exact enough, and half the memory of float32."""
+"""int16 [n, room_for(n)]: in the first n columns cosines times SCALE, symmetric; NEVER where two
+clusters must not merge, and on the diagonal. The columns after them are room for clusters to come.
+A hundred thousandth is exact enough, and half the memory of float32."""
 SCALE = 32_000
 NEVER = np.iinfo(np.int16).min
 FEWEST = 256
-"""Clusters below which a smaller matrix is not worth the copy."""
-MANY = 500
-"""Events from which on looking at all clusters takes less time than at these."""
+"""Least room for clusters to come."""
+BATCH = 32
+"""New clusters whose columns are written at once: of each row 64 bytes, a line of a cache."""
+
+
+def room_for(clusters: int) -> int:
+    """Columns of the matrix of so many clusters."""
+    return clusters + min(clusters, max(FEWEST, clusters // 4))
 
 
 def merges(
@@ -30,15 +36,14 @@ def merges(
     these merge. Takes n² steps whatever the similarities are (Murtagh 1983).
     """
     least = threshold * SCALE
-    names = np.arange(len(sizes))
+    names = list(range(len(sizes)))
     found: list[tuple[int, int]] = []
     growing = Growing(cosines, sizes)
     chain: list[int] = []
     while chain or growing.count:
-        if growing.count > FEWEST and 4 * growing.count < len(names):
-            kept = np.flatnonzero(~growing.ended)
-            names, chain = names[kept], np.searchsorted(kept, chain).tolist()
-            growing = growing.only(kept)
+        if growing.full:
+            kept = growing.compact()
+            names, chain = [names[one] for one in kept], np.searchsorted(kept, chain).tolist()
         chain = chain or [int(growing.ended.argmin())]
         checkpoint()
         last = chain[-1]
@@ -47,75 +52,110 @@ def merges(
         if row[nearest] == NEVER or row[nearest] < least:
             growing.end(chain.pop())
         elif len(chain) > 1 and row[chain[-2]] == row[nearest]:
-            first, second = sorted((chain.pop(), chain.pop()))
-            growing.join(first, second)
-            found.append((int(names[first]), int(names[second])))
+            pair = chain.pop(), chain.pop()
+            growing.join(*pair)
+            first, second = sorted(names[one] for one in pair)
+            found.append((first, second))
+            names.append(first)
         else:
             chain.append(nearest)
     return found
 
 
 class Growing:
-    """Clusters that may still merge, and their similarities.
+    """Clusters that may still merge, and their similarities. Each has a column; what two become has
+    a new one.
 
-    A merge writes a row. What it changes in the other rows, a column, is written when they are read
-    next, as most never are: that would be a write to another page of memory for each.
+    A merge writes a row. Its column is written with those of other merges: one alone would be a
+    write to another page of memory for each row.
     """
 
     def __init__(self, cosines: Matrix, sizes: NDArray[np.float32]) -> None:
-        count = len(sizes)
-        self.ended = np.zeros(count, bool)
-        self.count = count
-        self._cosines, self._sizes = cosines, sizes
-        self._events = np.empty(3 * count, np.int32)
-        """The clusters whose rows were written, or that ended, in this order."""
-        self._now = 0
-        self._written, self._read = np.zeros(count, np.int32), np.zeros(count, np.int32)
-        """After how many events a row was written, and has what changed in the others."""
+        self._cosines = cosines
+        self._restart(np.arange(len(sizes)), sizes)
 
-    def only(self, kept: NDArray[np.intp]) -> Growing:
-        """The same with `kept` alone, which are those that have not ended, numbered from 0."""
-        cosines, written = self._cosines[np.ix_(kept, kept)], self._written[kept]
-        changed = np.flatnonzero(written)
-        later = written[:, None] > written[changed]
-        cosines[:, changed] = np.where(later, cosines[:, changed], cosines[changed].T)
-        return Growing(cosines, self._sizes[kept])
+    def _restart(self, row_of: NDArray[np.intp], sizes: NDArray[np.float32]) -> None:
+        count, columns = len(sizes), self._cosines.shape[1]
+        self.count = count
+        """Clusters that have not ended."""
+        self.ended = np.zeros(columns, bool)
+        """By columns."""
+        self._used = self._written = count
+        """Columns in use; those that are written to all rows."""
+        self._row_of, self._sizes = np.zeros(columns, np.intp), np.ones(columns, np.float32)
+        self._row_of[:count], self._sizes[:count] = row_of, sizes
+        self._order = np.empty(columns, np.intp)
+        """The columns that have ended, in this order; `_gone` of them."""
+        self._gone = 0
+        self._seen = [(0, count)] * columns
+        """Of each cluster's row: how many have gone, and how many columns were in use, when it was
+        read last."""
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no column for another cluster."""
+        return self._used == len(self.ended)
 
     def row(self, cluster: int) -> NDArray[np.int16]:
-        """Its similarities; NEVER to those that merge no more."""
-        row: NDArray[np.int16] = self._cosines[cluster]
-        read = self._read[cluster]
-        events = self._events[read : self._now]
-        if len(events) > MANY:
-            changed = np.flatnonzero(self._written > read)
-            row[changed] = self._cosines[changed, cluster]
-            np.copyto(row, NEVER, where=self.ended)
-        elif len(events):
-            row[events] = np.where(self.ended[events], NEVER, self._cosines[events, cluster])
-        self._read[cluster] = self._now
+        """Its similarities, by columns; NEVER to those that have ended."""
+        row: NDArray[np.int16] = self._cosines[self._row_of[cluster], : self._used]
+        gone, used = self._seen[cluster]
+        used = max(used, self._written)
+        if used < self._used:
+            row[used:] = self._cosines[self._row_of[used : self._used], cluster]
+        if gone < self._gone:  # last, as what has ended may have left its row to another
+            row[self._order[gone : self._gone]] = NEVER
+        self._seen[cluster] = self._gone, self._used
         return row
 
     def end(self, cluster: int) -> None:
         """Nothing merges with it any more."""
         self.ended[cluster] = True
         self.count -= 1
-        self._written[cluster] = 0
-        self._happened(cluster)
+        self._order[self._gone] = cluster
+        self._gone += 1
 
     def join(self, first: int, second: int) -> None:
-        """Make `first` both: its similarities are the means, weighted by size (Lance and
+        """Make one cluster of two: its similarities are the means, weighted by size (Lance and
         Williams)."""
         a, b = self.row(first), self.row(second)
         total = self._sizes[first] + self._sizes[second]
-        mean = np.rint(a * (self._sizes[first] / total) + b * (self._sizes[second] / total))
-        np.copyto(mean, NEVER, where=(a == NEVER) | (b == NEVER))
-        self._sizes[first] = total
-        self._cosines[first] = mean
-        self._happened(first)
-        self._written[first] = self._now
+        mean = a * (self._sizes[first] / total)
+        mean += b * (self._sizes[second] / total)
+        never = np.minimum(a, b) == NEVER
+        a[:] = np.rint(mean, out=mean)
+        np.putmask(a, never, NEVER)
+        made = self._used
+        self._used += 1
+        self.count += 1
+        row = self._row_of[made] = self._row_of[first]
+        self._sizes[made] = total
+        self._cosines[row, made] = NEVER
+        self._seen[made] = self._gone, self._used
+        self.end(first)
         self.end(second)
-        self._read[first] = self._now
+        if self._used - self._written == BATCH:
+            self._write()
 
-    def _happened(self, cluster: int) -> None:
-        self._events[self._now] = cluster
-        self._now += 1
+    def _write(self) -> NDArray[np.intp]:
+        """Write to all rows what stands in the rows of new clusters alone. Returns all that have
+        not ended."""
+        new = slice(self._written, self._used)
+        for cluster in range(self._written, self._used):
+            if not self.ended[cluster]:
+                self.row(cluster)
+        kept = np.flatnonzero(~self.ended[: self._used])
+        block = np.take(self._cosines[self._row_of[new]], kept, axis=1)
+        block[self.ended[new]] = NEVER
+        self._cosines[self._row_of[kept], new] = block.T
+        self._written = self._used
+        return kept
+
+    def compact(self) -> NDArray[np.intp]:
+        """Drop the columns that have ended. Returns the others, which are numbered from 0 now."""
+        kept = self._write()
+        row_of = self._row_of[kept]
+        for row in row_of.tolist():
+            self._cosines[row, : len(kept)] = self._cosines[row].take(kept)
+        self._restart(row_of, self._sizes[kept])
+        return kept

@@ -11,7 +11,7 @@ import numpy as np
 from .faces import Faces, Vectors, mean_of
 from .linkage import average_linkage
 from .representatives import best_of, representatives
-from .tracks import TrackLimits, find_tracks
+from .tracks import TrackLimits, find_tracks, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,9 @@ def group(
         options.group_similarity,
         options.max_gap,
     )
-    tracks = find_tracks(faces, limits, checkpoint)
+    whole = find_tracks(faces, limits, checkpoint)
+    parts = (part for track in whole for part in split(faces, track, limits, checkpoint))
+    tracks = sorted(parts, key=min)
     means = np.stack([mean_of(faces.embeddings[track]) for track in tracks])
     frames = frames_of(faces)
     labels = average_linkage(

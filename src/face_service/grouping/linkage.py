@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .chain import NEVER, SCALE, merges
+from .chain import NEVER, SCALE, merges, room_for
 from .faces import Vectors
 
 Labels = NDArray[np.int64]
@@ -207,7 +207,8 @@ class Clusters:
         checkpoint: Checkpoint,
     ) -> None:
         """Merge all of these clusters that are to merge."""
-        matrix = np.empty((len(clusters), len(clusters)), np.int16)
+        count = len(clusters)
+        matrix = np.empty((count, room_for(count)), np.int16)
 
         def write(start: int, cosines: NDArray[np.float32]) -> None:
             square = cosines[:, : len(cosines)]
@@ -215,8 +216,8 @@ class Clusters:
             cosines *= SCALE
             np.maximum(np.rint(cosines, out=cosines), NEVER, out=cosines)
             block = slice(start, start + len(cosines))
-            matrix[block, start:] = cosines
-            matrix[start:, block] = matrix[block, start:].T
+            matrix[block, start:count] = cosines
+            matrix[start:, block] = matrix[block, start:count].T
 
         for _ in self._upper(clusters, threads, write):
             checkpoint()

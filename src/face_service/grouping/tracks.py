@@ -18,6 +18,10 @@ MAX_OPEN = 512
 """Tracks that a face may continue: those seen last. As many as a frame has faces at most."""
 
 
+FEWEST = 2
+"""Faces on both sides of where a track is cut: one alone may be a turned head, or blurred."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrackLimits:
     """What joins a face to a track.
@@ -115,6 +119,45 @@ def follow(
         joined = match(faces, frame, tracks, limits) if tracks.faces else {}
         yield from tracks.add(frame, joined, time, faces)
     yield from tracks.faces.values()
+
+
+def split(
+    faces: Faces,
+    track: list[int],
+    limits: TrackLimits,
+    checkpoint: Callable[[], object] = lambda: None,
+) -> Iterator[list[int]]:
+    """Cut a track where somebody has taken another person's place.
+
+    There two consecutive faces were joined by their place alone, and the means of all faces before
+    and after are no more similar than `similarity_elsewhere` either. Whoever turns step by step
+    stays one. checkpoint: called for every cut; what it raises ends the work.
+    """
+    left = [track]
+    while left:
+        checkpoint()
+        part = left.pop()
+        cosines = across(faces.embeddings[part], limits.similarity_elsewhere)
+        if cosines.size and cosines.min() < limits.similarity_elsewhere:
+            cut = FEWEST + int(cosines.argmin())
+            left += [part[cut:], part[:cut]]
+        else:
+            yield part
+
+
+def across(vectors: Vectors, least: float) -> Vectors:
+    """The cosine of the means before and after every place between `vectors` (float32
+    [n, dimension], norm 1) with FEWEST on both sides; inf where the two beside it reach `least`."""
+    inner = slice(FEWEST - 1, max(FEWEST - 1, len(vectors) - FEWEST))
+    steps = (vectors[:-1] * vectors[1:]).sum(axis=1)[inner]
+    cosines = np.full(len(steps), np.inf, np.float32)
+    if steps.size and steps.min() < least:
+        before = vectors.cumsum(axis=0)[inner]
+        after = vectors.sum(axis=0) - before
+        norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+        means = (before * after).sum(axis=1) / np.maximum(norms, 1e-6)
+        np.copyto(cosines, means, where=steps < least)
+    return cosines
 
 
 def match(
