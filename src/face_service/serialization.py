@@ -189,6 +189,8 @@ def render_quality(face: Face, wanted: bool) -> dict[str, Any]:
             "sharpness": np.float32(found.sharpness),
             "brightness": np.float32(found.brightness),
             "visible": np.float32(found.visible),
+            "combing": np.float32(found.combing),
+            "compression": found.compression and np.float32(found.compression),
             "pose": {name: np.float32(angle) for name, angle in found.pose._asdict().items()},
         },
         "usable": face.usable,

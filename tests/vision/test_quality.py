@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from face_service.config import Settings
 from face_service.engine_factory import load_engine, quality_limits, runtime_config
-from face_service.face_engine import Face, FaceEngine, Options
+from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
+from face_service.observability.timing import StageTimes
 from face_service.packs.pack import Pack
 from face_service.vision.blob import Image
+from face_service.vision.combing import combing
+from face_service.vision.image import decode
 from face_service.vision.pose import Pose
 from face_service.vision.quality import (
+    Quality,
     QualityLimits,
     assess,
     at_least,
@@ -24,6 +31,8 @@ from face_service.vision.quality import (
     sharpness,
     visible_part,
 )
+from face_service.vision.quantisation import compression, luminance_step
+from face_service.vision.scrfd import DetectedFace
 
 LOOK = Options(embeddings=False, attributes=False, min_score=0.5)
 
@@ -136,7 +145,7 @@ def test_usable_is_a_score_of_a_half_or_more(engine: FaceEngine, group: Image) -
         assert 0 <= one.quality.score <= 1
 
 
-def test_a_pose_over_the_limit_is_extreme_and_said_once(face: Face, portrait: Image) -> None:
+def test_a_pose_over_the_limit_is_extreme_and_said_once(face: Face, group: Image) -> None:
     from face_service.vision import quality
 
     assert face.quality
@@ -146,7 +155,8 @@ def test_a_pose_over_the_limit_is_extreme_and_said_once(face: Face, portrait: Im
     def judged(pose: Pose) -> tuple[str, ...]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(quality, "head_pose", lambda _: pose)
-            found = assess(crop, face.bbox, 0.9, face.landmarks, (2171, 3000, 3), limits)
+            detected = DetectedFace(group, face.bbox, 0.9, face.landmarks)
+            found = assess(crop, detected, limits)
         return found.reasons
 
     assert judged(Pose(40, -35, -55)) == ()
@@ -207,3 +217,95 @@ def test_merits_are_a_half_at_the_limit() -> None:
     assert (at_least(0, 22), at_least(44, 22), at_least(99, 22)) == (0, 1, 1)
     assert (at_most(0, 45), at_most(90, 45), at_most(120, 45)) == (1, 0, 0)
     assert (at_least(0, 0), at_most(0, 0), at_most(0.1, 0)) == (1, 1, 0)
+
+
+def woven(image: Image, shift: int) -> Image:
+    """Odd rows from a moment at which everything was so many pixels further left."""
+    combed = image.copy()
+    combed[1::2] = np.roll(image, -shift, axis=1)[1::2]
+    return combed
+
+
+@pytest.mark.parametrize("size", [70, 95, 285])
+def test_a_face_of_two_moments_is_interlaced(
+    portrait: Image, face: Face, reasons_of: Callable, size: int
+) -> None:
+    scale = size / float(face.bbox[2] - face.bbox[0])
+    image = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    assert "interlaced" not in reasons_of(image)
+    assert "interlaced" in reasons_of(woven(image, round(0.08 * size)))
+    assert "interlaced" not in reasons_of(woven(image, 0))
+
+
+def test_neither_noise_nor_a_shaken_camera_is_combing(portrait: Image, face: Face) -> None:
+    random = np.random.default_rng(0)
+    whole = np.array([0, 0, *portrait.shape[1::-1]], np.float32)
+    limit = QualityLimits().max_combing
+    noisy = np.clip(portrait + random.normal(0, 12, portrait.shape), 0, 255).astype(np.uint8)
+    dark = np.round(np.clip(portrait / 40 + random.normal(0, 2, portrait.shape), 0, 255))
+    for image in (noisy, dark.astype(np.uint8), cv2.blur(portrait, (17, 1))):
+        assert combing(image, whole) < limit / 3
+    assert combing(woven(noisy, 8), whole) > limit
+    assert combing(np.zeros((100, 100, 3), np.uint8), whole) == 0
+    assert combing(portrait, np.array([5, 5, 7, 90], np.float32)) == 0
+    assert combing(portrait, np.array([-90, -90, -7, -9], np.float32)) == 0
+
+
+def jpeg(image: Image, **options: object) -> bytes:
+    """A JPEG by Pillow, which takes any table."""
+    file = io.BytesIO()
+    Pillow.fromarray(image[..., ::-1].copy()).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def test_small_faces_of_starved_jpegs_are_compressed(
+    engine: FaceEngine, portrait: Image, face: Face
+) -> None:
+    """The table of FFmpeg's frames without -q:v, and what it is with -q:v 2."""
+
+    def judged(side: int, step: int) -> Quality:
+        scale = side / float(face.bbox[2] - face.bbox[0])
+        image = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        data = jpeg(image, qtables=[[step] * 64, [step] * 64])
+        decoded = decode(data, 10**7)
+        inputs = engine.preprocessor.preprocess(decoded)
+        prepared = PreparedImage(decoded, inputs, LOOK, quantisation=luminance_step(data))
+        found = engine.predict(prepared, StageTimes())
+        assert found[0].quality
+        return found[0].quality
+
+    assert "compressed" in judged(40, 70).reasons
+    assert "compressed" not in judged(40, 5).reasons
+    large = judged(95, 70)
+    assert "compressed" not in large.reasons
+    assert large.compression == pytest.approx(70 / (95 / 8) ** 2, rel=0.2)
+
+
+def test_what_is_no_jpeg_is_not_known_to_be_compressed(face: Face) -> None:
+    assert face.quality
+    assert face.quality.compression is None
+    assert compression(None, 40) is None
+    assert compression(8, 0) == 8
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"exif": b"Exif\0\0" + bytes(9)}])
+def test_the_step_is_that_of_the_luminance(
+    portrait: Image, subsampling: int, options: dict[str, Any]
+) -> None:
+    luminance, chrominance = [*range(1, 65)], [99] * 64
+    data = jpeg(portrait, qtables=[luminance, chrominance], subsampling=subsampling, **options)
+    stored = Pillow.open(io.BytesIO(data)).quantization[0]
+    lower = [stored[8 * y + x] for y in range(8) for x in range(8) if x + y <= 5]
+    assert luminance_step(data) == pytest.approx(np.mean(lower))
+
+
+def test_tables_of_sixteen_bits_and_broken_ones() -> None:
+    steps = b"".join(value.to_bytes(2) for value in range(300, 364))
+    table = b"\xff\xdb\x00\x83\x10" + steps
+    frame = b"\xff\xc1\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00"
+    assert luminance_step(b"\xff\xd8" + table + frame + b"\xff\xda") == 310
+    assert luminance_step(b"\xff\xd8" + frame + b"\xff\xda") is None
+    assert luminance_step(b"\xff\xd8" + table + b"\xff\xda") is None
+    for length in range(len(table + frame)):
+        luminance_step(b"\xff\xd8" + (table + frame)[:length])

@@ -63,6 +63,8 @@ const WORDS: Record<string, string> = {
   too_bright: 'it is too bright',
   cut_off: 'it is cut off',
   low_confidence: 'it can hardly be made out',
+  interlaced: 'it is of two fields of an interlaced video',
+  compressed: 'it is compressed too far',
 };
 
 /** Whose photo it is: the face that is by far the largest. Else a sentence. */

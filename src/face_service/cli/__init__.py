@@ -23,6 +23,8 @@ from face_service.cli.doctor import EPILOG as DOCTOR
 from face_service.cli.doctor import doctor
 from face_service.cli.evaluate import EPILOG as EVALUATE
 from face_service.cli.evaluate import evaluate
+from face_service.cli.frames import EPILOG as FRAMES
+from face_service.cli.frames import frames
 from face_service.cli.key import key
 from face_service.cli.models import app as models
 from face_service.cli.tune import tune
@@ -39,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=DETECT)(detect)
+app.command(epilog=FRAMES)(frames)
 app.command(epilog=COMPARE)(compare)
 app.command(epilog=EVALUATE)(evaluate)
 app.add_typer(models, name="models")

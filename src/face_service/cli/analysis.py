@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
-from face_service.cli.files import File, read_file
+from face_service.cli.files import read_file
+from face_service.cli.videos import Source, VideoFrame
 from face_service.config import Settings
 from face_service.engine_factory import load_engine, runtime_config
 from face_service.errors import RequestError
 from face_service.face_engine import Options
 from face_service.serving.answers import Answer
+from face_service.serving.decoded import DecodedImage
 from face_service.serving.service import FaceService, Limits
 
 
@@ -45,28 +47,38 @@ async def started(settings: Settings) -> AsyncIterator[FaceService]:
         service.close()
 
 
+S = TypeVar("S", bound=Source)
+
+
 async def analyse_files(
-    service: FaceService, files: Iterable[File], options: Options, settings: Settings
-) -> AsyncGenerator[tuple[File, Answer | None], None]:
-    """The answer for each file, in order, within the limits of the service: None for one
-    that lies in a folder and is no image.
+    service: FaceService,
+    files: Iterable[S] | AsyncIterable[S],
+    options: Options,
+    settings: Settings,
+) -> AsyncGenerator[tuple[S, Answer | None], None]:
+    """The answer for each file or frame of a video, in order, within the limits of the service:
+    None for a file that lies in a folder and is no image.
 
     So many are under way that there is always one to compute: every worker has a full batch in
     hand and the next in the queue, while the files after these are read and decoded.
     """
     ahead = service.ahead
     max_bytes = int(settings.max_body_mb * 1e6)
-    under_way: deque[tuple[File, asyncio.Task[Answer | None]]] = deque()
+    under_way: deque[tuple[S, asyncio.Task[Answer | None]]] = deque()
 
-    async def analyse(file: File) -> Answer | None:
+    async def analyse(file: S) -> Answer | None:
         try:
+            if isinstance(file, VideoFrame):
+                if isinstance(file.image, RequestError):
+                    return file.image
+                return await service.analyse(DecodedImage(file.image), options)
             data = await service.run_in_pool(read_file, file, max_bytes)
             return await service.analyse(data, options) if data is not None else None
         except RequestError as error:
             return error
 
     try:
-        for file in files:
+        async for file in one_by_one(files):
             under_way.append((file, asyncio.create_task(analyse(file))))
             if len(under_way) >= ahead:
                 first, task = under_way.popleft()
@@ -79,3 +91,13 @@ async def analyse_files(
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)  # and out of the queue
+
+
+async def one_by_one(items: Iterable[S] | AsyncIterable[S]) -> AsyncIterator[S]:
+    """What can be iterated over either way, asynchronously."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

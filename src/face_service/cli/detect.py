@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import Model, examples
+from face_service.cli.shared import Every, Model, examples
 
 OUTPUT, FILTERS = "Output", "Filters"
 
@@ -23,6 +23,7 @@ class EmbeddingFormat(StrEnum):
 
 EPILOG = examples(
     ("The faces of a photo, for a person to read:", "detect photo.jpg"),
+    ("A frame a second of a video:", "detect clip.mp4 --every 1s --out faces.jsonl"),
     ("A folder into a file; the same command again goes on:", "detect photos/ --out faces.jsonl"),
     ("Lines of JSON, one for each image:", "detect photos/ --json --embeddings none | jq .faces"),
     ("A picture with the faces drawn on it:", "detect photo.jpg --draw drawn.jpg"),
@@ -36,9 +37,12 @@ def detect(
     images: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", help="Image files, and folders of them.", show_default=False
+            metavar="PATH...",
+            help="Image files, folders of them, and videos.",
+            show_default=False,
         ),
     ],
+    every: Every = "1s",
     json: Annotated[
         bool,
         typer.Option("--json", help="Print a line of JSON for each image.", rich_help_panel=OUTPUT),
@@ -103,9 +107,10 @@ def detect(
     """Find every face of image files: boxes, scores, age, gender, embeddings.
 
     Folders are searched through; what is an image is told by its bytes, not by its name. A
-    file that cannot be read costs only itself.
+    file that cannot be read costs only itself. A video has to be named; PyAV reads it.
     """
     from face_service.cli.detection import Output, run
+    from face_service.cli.videos import as_milliseconds
     from face_service.config import load_settings
     from face_service.schemas import DetectOptions
 
@@ -120,4 +125,5 @@ def detect(
         crops=crops is not None,
     )
     settings = load_settings(insightface_model=model)
-    raise typer.Exit(run(settings, images, options, Output(json, out, draw, crops)))
+    output = Output(json, out, draw, crops)
+    raise typer.Exit(run(settings, images, options, output, as_milliseconds(every)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from face_service.cli.crops import write_crops
 from face_service.cli.drawing import draw, drawing_paths
 from face_service.cli.files import File, find_files, laid_out
 from face_service.cli.lines import Lines
+from face_service.cli.videos import Source, VideoFrame, is_video_file, sources
 from face_service.config import Settings
 from face_service.engine_info import EngineInfo
 from face_service.errors import ImageTooLarge, InvalidImage, RequestError
@@ -36,7 +37,7 @@ LOOKED_AT = (ImageAnalysis, InvalidImage, ImageTooLarge)
 """Outcomes that say something of an image. Any other, a disk that has gone or an engine that
 failed, says nothing: it is no line of --out, and the next run tries the file again."""
 
-Write = Callable[[File, Answer], None]
+Write = Callable[[Source, Answer], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,20 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def run(settings: Settings, paths: Sequence[Path], options: DetectOptions, output: Output) -> int:
-    """Find every face of files, and of the images in folders. Returns the exit status."""
+def run(
+    settings: Settings,
+    paths: Sequence[Path],
+    options: DetectOptions,
+    output: Output,
+    every: int = 1000,
+) -> int:
+    """Find every face of files, and of the images in folders; of a video in one frame of each
+    `every` milliseconds. Returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     files, tally = find_files(paths), Tally()
     status = None
     try:
-        asyncio.run(detect(settings, files, options, output, tally))
+        asyncio.run(detect(settings, files, options, output, tally, every))
     except KeyboardInterrupt:
         status = INTERRUPTED
         kept = f": {output.file} has them, the same command goes on" if output.file else ""
@@ -109,29 +117,39 @@ async def detect(
     options: DetectOptions,
     output: Output,
     tally: Tally,
+    every: int,
 ) -> None:
     """The work of `run`: a file counts in `tally` once it is written."""
     drawings = drawing_paths(output.drawings, files) if output.drawings else {}
     crops = laid_out("--crops", output.crops, files) if output.crops else {}
     async with started(settings) as service:
         info = service.require_ready()
-        with opened(output, info, options, tally) as (write, done):
+        with opened(output, info, options, tally) as (write, done, frames):
             rest = [file for file in files if file.name not in done]
             tally.before = len(files) - len(rest)
-            analysed = analyse_files(service, rest, options.for_engine(), settings)
-            async with aclosing(analysed):
-                with tqdm(initial=tally.before, total=len(files), unit="file", **BAR) as bar:
-                    async for file, answer in analysed:
+            pictures = sources(rest, every, frames, settings.max_image_pixels)
+            analysed = analyse_files(service, pictures, options.for_engine(), settings)
+            total = None if any(map(is_video_file, rest)) else len(files)
+            async with aclosing(pictures), aclosing(analysed):
+                with tqdm(initial=tally.before, total=total, unit="file", **BAR) as bar:
+                    async for source, answer in analysed:
                         if isinstance(answer, ImageAnalysis) and drawings:
-                            await service.run_in_pool(
-                                draw, file, drawings[file.path], answer, settings
-                            )
+                            path = path_of(source, drawings)
+                            await service.run_in_pool(draw, source, path, answer, settings)
                         if isinstance(answer, ImageAnalysis) and crops:
-                            await service.run_in_pool(write_crops, crops[file.path], answer)
+                            path = path_of(source, crops)
+                            await service.run_in_pool(write_crops, path, answer)
                         if answer is not None:
-                            write(file, answer)
+                            write(source, answer)
                         tally.add(answer)
                         bar.update()
+
+
+def path_of(source: Source, paths: Mapping[Path, Path]) -> Path:
+    """Where a picture of a file, or of a frame of it, goes."""
+    if isinstance(source, VideoFrame):
+        return source.below(paths[source.file.path])
+    return paths[source.path]
 
 
 BAR: dict[str, Any] = {"leave": False, "disable": None, "dynamic_ncols": True}
@@ -141,15 +159,17 @@ BAR: dict[str, Any] = {"leave": False, "disable": None, "dynamic_ncols": True}
 @contextmanager
 def opened(
     output: Output, info: EngineInfo, options: DetectOptions, tally: Tally
-) -> Iterator[tuple[Write, set[str]]]:
-    """How an answer is written, and the names of the files that need not be looked at."""
+) -> Iterator[tuple[Write, set[str], Mapping[str, int]]]:
+    """How an answer is written, the names of the files that need not be looked at, and up to where
+    videos need not."""
     about = {"model": render_model(info), "options": options.model_dump()}
 
-    def as_line(file: File, answer: Answer) -> bytes:
-        content = {"file": file.name, **as_json(answer, options), **about}
+    def as_line(file: Source, answer: Answer) -> bytes:
+        place = {"frame_ms": file.ms} if isinstance(file, VideoFrame) else {}
+        content = {"file": file.name, **place, **as_json(answer, options), **about}
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    def keep(file: File, answer: Answer) -> None:
+    def keep(file: Source, answer: Answer) -> None:
         if isinstance(answer, LOOKED_AT):
             lines.write(as_line(file, answer))
         else:
@@ -158,11 +178,11 @@ def opened(
     if output.file:
         with closing(Lines(output.file, same=about)) as lines:
             tally.failed = lines.failed
-            yield keep, lines.done
+            yield keep, lines.done, lines.frames
     elif output.json:
-        yield lambda file, answer: say(as_line(file, answer).decode()), set()
+        yield lambda file, answer: say(as_line(file, answer).decode()), set(), {}
     else:
-        yield say_text, set()
+        yield say_text, set(), {}
 
 
 def say(text: str, error: bool = False) -> None:
@@ -172,12 +192,17 @@ def say(text: str, error: bool = False) -> None:
     stream.flush()
 
 
-def say_text(file: File, answer: Answer) -> None:
+def say_text(file: Source, answer: Answer) -> None:
     """Print what was found, for people."""
     if isinstance(answer, RequestError):
-        say(f"{file.name}: {answer}", error=True)
+        say(f"{place_of(file)}: {answer}", error=True)
     else:
-        say(as_text(file, answer))
+        say(as_text(place_of(file), answer))
+
+
+def place_of(source: Source) -> str:
+    """The name of a file, and the time of a frame."""
+    return source.place if isinstance(source, VideoFrame) else source.name
 
 
 def as_json(answer: Answer, options: DetectOptions) -> dict[str, Any]:
@@ -199,9 +224,9 @@ def as_json(answer: Answer, options: DetectOptions) -> dict[str, Any]:
     }
 
 
-def as_text(file: File, found: ImageAnalysis) -> str:
+def as_text(name: str, found: ImageAnalysis) -> str:
     """A line for the image and one for each face."""
-    lines = [f"{file.name}: {counted(len(found.faces), 'face')} in {found.width}x{found.height}"]
+    lines = [f"{name}: {counted(len(found.faces), 'face')} in {found.width}x{found.height}"]
     for face in found.faces:
         parts = [f"  {face.score:.3f}", place(face, found)]
         if face.gender:

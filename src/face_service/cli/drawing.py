@@ -8,10 +8,12 @@ from pathlib import Path
 import cv2
 
 from face_service.cli.files import File, laid_out, read_file
+from face_service.cli.videos import Source, VideoFrame, is_video_file
 from face_service.config import Settings
-from face_service.errors import FaceServiceError
+from face_service.errors import FaceServiceError, RequestError
 from face_service.face_engine import Face
 from face_service.serving.answers import ImageAnalysis
+from face_service.vision.blob import Image
 from face_service.vision.draw import draw_face
 from face_service.vision.image import decode
 
@@ -22,15 +24,14 @@ def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
 
     Raises FaceServiceError if two of them would be the same.
     """
-    if len(files) == 1 and files[0].named and not out.is_dir():
+    if len(files) == 1 and files[0].named and not (out.is_dir() or is_video_file(files[0])):
         return {files[0].path: out}
     return laid_out("--draw", out, files)
 
 
-def draw(file: File, path: Path, found: ImageAnalysis, settings: Settings) -> None:
+def draw(source: Source, path: Path, found: ImageAnalysis, settings: Settings) -> None:
     """Write the image with its faces on it; the format is that of the path's suffix."""
-    data = read_file(file, int(settings.max_body_mb * 1e6)) or b""
-    drawing = decode(data, settings.max_image_pixels).copy()
+    drawing = pixels_of(source, settings).copy()
     for face in reversed(found.faces):
         draw_face(drawing, face.bbox, face.landmarks, label(face))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +41,16 @@ def draw(file: File, path: Path, found: ImageAnalysis, settings: Settings) -> No
         raise FaceServiceError(f"--draw {path}: not a name of an image file") from error
     if not written:
         raise FaceServiceError(f"--draw {path}: cannot be written")
+
+
+def pixels_of(source: Source, settings: Settings) -> Image:
+    """What was looked at. Raises RequestError."""
+    if isinstance(source, VideoFrame):
+        if isinstance(source.image, RequestError):
+            raise source.image
+        return source.image
+    data = read_file(source, int(settings.max_body_mb * 1e6)) or b""
+    return decode(data, settings.max_image_pixels)
 
 
 def label(face: Face) -> str:

@@ -22,7 +22,8 @@ class Lines:
 
     A line is written at once and whole, before the next image is taken up, so a process that
     is killed leaves at most one line cut off. Opening the file removes that line and reads
-    the rest: `done` has the `file` of every line, `failed` counts those with an `error`.
+    the rest: `done` has the `file` of every line about an image, `frames` the last `frame_ms` of
+    each video, `failed` counts those with an `error`.
 
     same: keys and values that every line must have, for lines of another pack or of other
     options must not be mixed with these.
@@ -32,6 +33,7 @@ class Lines:
 
     def __init__(self, path: Path, same: Mapping[str, Any]) -> None:
         self.done: set[str] = set()
+        self.frames: dict[str, int] = {}
         self.failed = 0
         self._path = path
         try:
@@ -92,7 +94,7 @@ class Lines:
         where = f"--out {self._path}, line {number}"
         try:
             content = orjson.loads(line)
-            name, error = content["file"], content["error"]
+            name, error, ms = content["file"], content["error"], content.get("frame_ms")
         except (ValueError, KeyError, TypeError) as problem:
             raise FaceServiceError(f"{where} was not written by face-service detect") from problem
         for key, value in same.items():
@@ -101,7 +103,10 @@ class Lines:
                     f"{where} has another {key}: {difference(content.get(key), value)}. "
                     "Write to another file, or ask for the same"
                 )
-        self.done.add(name)
+        if ms is None:
+            self.done.add(name)
+        else:
+            self.frames[name] = ms
         self.failed += error is not None
 
     def _failure(self, error: OSError) -> FaceServiceError:

@@ -26,6 +26,13 @@ Model = Annotated[
         autocompletion=packs,
     ),
 ]
+Every = Annotated[
+    str,
+    typer.Option(
+        metavar="INTERVAL",
+        help="Take one frame of each interval of a video: 1s, 500ms, 1min; 0 takes all.",
+    ),
+]
 PackName = Annotated[
     str,
     typer.Argument(

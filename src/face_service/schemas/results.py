@@ -30,6 +30,16 @@ class QualityOut(BaseModel):
     sharpness: float = Field(ge=0, description="Fine detail, in percent of the brightness.")
     brightness: float = Field(ge=0, le=1, description="Mean brightness of the face.")
     visible: float = Field(ge=0, le=1, description="Share of the box that is inside the image.")
+    combing: float = Field(
+        ge=0,
+        description="How much more rows of two fields differ than those of one, in percent of the "
+        "contrast: interlaced video.",
+    )
+    compression: float | None = Field(
+        ge=0,
+        description="Mean quantisation step of the JPEG's lower frequencies, by the number of 8×8 "
+        "blocks in the box; null if the image is no JPEG.",
+    )
     pose: PoseOut
 
 

@@ -10,8 +10,9 @@ from face_service.engine_info import EngineInfo
 from face_service.errors import InferenceFailed, OutOfMemory, RequestError
 from face_service.face_engine import Face, PreparedImage
 from face_service.runtime.memory import is_out_of_memory
-from face_service.vision.image import NO_MEMORY, Checked
+from face_service.vision.image import NO_MEMORY
 
+from .decoded import CheckedPicture
 from .queue import ImageResult
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Part:
 
 
 def parts(
-    images: Mapping[int, Checked], overhead: int, max_images: int, max_size: int
+    images: Mapping[int, CheckedPicture], overhead: int, max_images: int, max_size: int
 ) -> list[Part]:
     """The places of images in order, in as few parts as can be that hold at most `max_images`,
     and of bytes, `overhead` for each image included, at most `max_size` unless it is one image."""

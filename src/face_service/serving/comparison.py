@@ -27,6 +27,8 @@ WORDS: Mapping[Reason, str] = MappingProxyType(
         "too_bright": "too bright",
         "cut_off": "cut off by the frame",
         "low_confidence": "hardly recognisable as a face",
+        "interlaced": "combed, of two fields",
+        "compressed": "compressed too far",
     }
 )
 

@@ -16,12 +16,13 @@ from face_service.face_engine import FaceEngine, Options, PreparedImage
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE
-from face_service.vision.image import Checked, check, decode_checked
+from face_service.vision.image import check
 from face_service.vision.known import KnownFace
 
 from .answers import Answer, Part, as_answer, as_request_error, parts
 from .cancelling import count_cancellation
 from .decode_gate import DecodeGate, Reservation
+from .decoded import CheckedPicture, DecodedImage, Picture, decode
 from .queue import UNINTERRUPTED, QueueEntry
 from .worker import WorkerPool
 
@@ -38,7 +39,7 @@ class Submit(Protocol):
     """Runs a call on a decoding thread."""
 
     def __call__(
-        self, call: Callable[[Checked], PreparedImage], image: Checked, /
+        self, call: Callable[[CheckedPicture], PreparedImage], image: CheckedPicture, /
     ) -> Future[PreparedImage]:
         """Submit `call(image)`; the future has its result."""
         ...
@@ -97,16 +98,16 @@ class ImagePipeline:
 
     async def analyse(
         self,
-        files: Sequence[bytes],
+        files: Sequence[Picture],
         options: Options,
         times: StageTimes,
         known: Known | None = None,
     ) -> tuple[list[Answer], float]:
         """An answer for each image, and how many seconds they took an engine."""
         side = known.side if known else None
-        answers: list[Answer | Checked] = [await self._check(data, side) for data in files]
+        answers: list[Answer | CheckedPicture] = [await self._check(data, side) for data in files]
         overhead = self._preprocessor.max_bytes if known is None or known.detected else 0
-        fitting = {n: image for n, image in enumerate(answers) if isinstance(image, Checked)}
+        fitting = {n: image for n, image in enumerate(answers) if isinstance(image, CheckedPicture)}
         under_way = asyncio.Semaphore(PARTS_UNDER_WAY)
         # One after the other, on each worker: side by side they would all end at the same time,
         # and nothing would be decoded meanwhile.
@@ -153,10 +154,13 @@ class ImagePipeline:
         finally:
             for task in tasks:  # where one has failed, nobody waits for the others
                 task.cancel()
-        return [answer for answer in answers if not isinstance(answer, Checked)], sum(seconds)
+        answered = [answer for answer in answers if not isinstance(answer, CheckedPicture)]
+        return answered, sum(seconds)
 
-    async def _check(self, data: bytes, side: int | None) -> Checked | RequestError:
+    async def _check(self, data: Picture, side: int | None) -> CheckedPicture | RequestError:
         """Read the header of an image: never behind one that is decoded."""
+        if isinstance(data, DecodedImage):
+            return data
         try:
             if len(data) <= CHECKED_AT_ONCE:
                 checked = check(data, self._max_pixels)
@@ -174,7 +178,7 @@ class ImagePipeline:
 
     async def _decode(
         self,
-        images: Sequence[Checked],
+        images: Sequence[CheckedPicture],
         options: Options,
         known: Known | None,
         overhead: int,
@@ -184,11 +188,12 @@ class ImagePipeline:
         """Decode and preprocess images side by side."""
         preprocessor = self._preprocessor
 
-        def prepare(image: Checked) -> PreparedImage:
-            pixels = decode_checked(image)
+        def prepare(image: CheckedPicture) -> PreparedImage:
+            pixels, quantisation = decode(image)
             detected = known is None or known.detected
             inputs = preprocessor.preprocess(pixels) if detected else []
-            return PreparedImage(pixels, inputs, options, known.faces if known else None)
+            faces = known.faces if known else None
+            return PreparedImage(pixels, inputs, options, faces, quantisation)
 
         futures = [self._submit(prepare, image) for image in images]
         for future in futures:

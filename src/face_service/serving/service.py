@@ -25,6 +25,7 @@ from face_service.vision.gate_policy import GateStatus
 from .admission import Admission
 from .answers import Answer, ImageAnalysis
 from .decode_gate import DecodeGate
+from .decoded import Picture
 from .decoders import DecodePool
 from .grouping import GroupingRunner
 from .pipeline import PARTS_UNDER_WAY, ImagePipeline, Known
@@ -208,10 +209,10 @@ class FaceService:
         return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 
     async def analyse(
-        self, data: bytes, options: Options, times: StageTimes | None = None
+        self, data: Picture, options: Options, times: StageTimes | None = None
     ) -> ImageAnalysis:
-        """Decode an image and find its faces; the stages are added to `times`. Raises
-        RequestError."""
+        """Decode an image, unless it is, and find its faces; the stages are added to `times`.
+        Raises RequestError."""
         times = StageTimes() if times is None else times
         _, (answer,) = await self.analyse_many([data], options, times)
         if isinstance(answer, RequestError):
@@ -220,7 +221,7 @@ class FaceService:
 
     async def analyse_many(
         self,
-        files: Sequence[bytes],
+        files: Sequence[Picture],
         options: Options,
         times: StageTimes,
         known: Known | None = None,

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blob import Image
+from .combing import combing
 from .pose import Pose, head_pose
+from .quantisation import compression
+from .scrfd import DetectedFace
 
 Grey = NDArray[np.integer | np.floating]
 """One channel of a crop, 0..255."""
@@ -23,6 +26,8 @@ Reason = Literal[
     "too_bright",
     "cut_off",
     "low_confidence",
+    "interlaced",
+    "compressed",
 ]
 
 FACE = slice(24, 104), slice(20, 92)
@@ -64,6 +69,8 @@ class QualityLimits:
     max_roll: float = 55.0
     min_visible: float = 0.65
     min_det_score: float = 0.7
+    max_combing: float = 18.0
+    max_compression: float = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class Quality:
     size: shorter side of the box inside the image, pixels.
     sharpness: see `sharpness`. brightness: mean of the face's grey, 0..1.
     visible: share of the box's area that lies inside the image, 0..1.
+    combing: see `combing`. compression: see `compression`; None if the image was no JPEG.
     """
 
     score: float
@@ -81,26 +89,21 @@ class Quality:
     sharpness: float
     brightness: float
     visible: float
+    combing: float
+    compression: float | None
     pose: Pose
     reasons: tuple[Reason, ...]
 
 
-def assess(
-    crop: Image,
-    bbox: NDArray[np.float32],
-    det_score: float,
-    landmarks: NDArray[np.float32],
-    image_shape: tuple[int, ...],
-    limits: QualityLimits,
-) -> Quality:
-    """Measure a face by its aligned crop (uint8 [112, 112, 3], BGR), its box (float32 [4],
-    x1, y1, x2, y2, not clipped), its score (0..1), its landmarks (float32 [5, 2]) and the
-    shape (height, width, …) of its image."""
+def assess(crop: Image, face: DetectedFace, limits: QualityLimits) -> Quality:
+    """Measure a face by what was detected and by its aligned crop (uint8 [112, 112, 3], BGR)."""
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     detail = sharpness(grey)
     brightness = cv2.mean(grey[FACE])[0] / 255
-    size, visible = visible_part(bbox, image_shape)
-    pose = head_pose(landmarks)
+    size, visible = visible_part(face.bbox, face.image.shape)
+    pose = head_pose(face.landmarks)
+    combed = combing(face.image, face.bbox)
+    compressed = compression(face.quantisation, shorter_side(face.bbox))
     normalized_scores: tuple[tuple[Reason, float], ...] = (
         ("too_small", at_least(size, limits.min_size)),
         ("blurred", at_least(detail, limits.min_sharpness)),
@@ -110,7 +113,9 @@ def assess(
         ("too_dark", at_least(brightness, limits.min_brightness)),
         ("too_bright", at_least(1 - brightness, 1 - limits.max_brightness)),
         ("cut_off", at_most(1 - visible, 1 - limits.min_visible)),
-        ("low_confidence", at_most(1 - det_score, 1 - limits.min_det_score)),
+        ("low_confidence", at_most(1 - face.score, 1 - limits.min_det_score)),
+        ("interlaced", at_most(combed, limits.max_combing)),
+        ("compressed", at_most(compressed or 0.0, limits.max_compression)),
     )
     return Quality(
         score=min(merit for _, merit in normalized_scores),
@@ -118,6 +123,8 @@ def assess(
         sharpness=detail,
         brightness=brightness,
         visible=visible,
+        combing=combed,
+        compression=compressed,
         pose=pose,
         reasons=tuple(dict.fromkeys(reason for reason, merit in normalized_scores if merit < 0.5)),
     )
@@ -149,6 +156,12 @@ def visible_part(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tup
     down = max(0.0, min(y2, height) - max(y1, 0.0))
     area = (x2 - x1) * (y2 - y1)
     return min(across, down), across * down / area if area > 0 else 0.0
+
+
+def shorter_side(bbox: NDArray[np.float32]) -> float:
+    """Of a box, in pixels, inside the image or not."""
+    x1, y1, x2, y2 = bbox.tolist()
+    return float(min(x2 - x1, y2 - y1))
 
 
 def at_least(value: float, limit: float) -> float:

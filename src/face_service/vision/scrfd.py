@@ -67,13 +67,15 @@ NO_DETECTIONS = Detections(
 class DetectedFace(NamedTuple):
     """One detection and the image it was found in (uint8 [height, width, 3], BGR).
 
-    bbox float32 [4], score 0..1, landmarks float32 [5, 2], as in `Detections`.
+    bbox float32 [4], score 0..1, landmarks float32 [5, 2], as in `Detections`. quantisation: see
+    `luminance_step`; None if the image was no JPEG.
     """
 
     image: Image
     bbox: Floats
     score: float
     landmarks: Floats
+    quantisation: float | None = None
 
 
 class DetectorInput(NamedTuple):

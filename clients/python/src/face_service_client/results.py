@@ -13,7 +13,15 @@ from .errors import ErrorAnswer
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Reason: TypeAlias = Literal[
-    "too_small", "blurred", "extreme_pose", "too_dark", "too_bright", "cut_off", "low_confidence"
+    "too_small",
+    "blurred",
+    "extreme_pose",
+    "too_dark",
+    "too_bright",
+    "cut_off",
+    "low_confidence",
+    "interlaced",
+    "compressed",
 ]
 Verdict: TypeAlias = Literal[
     "same_person", "different_people", "too_poor", "no_face", "no_threshold"
@@ -38,7 +46,9 @@ class Quality:
 
     score: 0 to 1, the worst of the signals. size: shorter side of the box inside the image, in
     pixels. sharpness: 0 and more. brightness: 0 to 1. visible: share of the box inside the
-    image, 0 to 1.
+    image, 0 to 1. combing: how much more rows of two fields differ than those of one, in percent
+    of the contrast. compression: quantisation step of the JPEG by the blocks of the box; None if
+    the image was no JPEG.
     """
 
     score: float
@@ -46,6 +56,8 @@ class Quality:
     sharpness: float
     brightness: float
     visible: float
+    combing: float
+    compression: float | None
     pose: Pose
 
 

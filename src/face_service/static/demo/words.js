@@ -19,6 +19,8 @@ const REASONS = {
   too_bright: 'too bright',
   cut_off: 'cut off by the edge',
   low_confidence: 'perhaps no face',
+  interlaced: 'combed, of two fields',
+  compressed: 'compressed too far',
 };
 
 const VERDICTS = {

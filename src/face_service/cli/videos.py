@@ -1,0 +1,134 @@
+"""Frames of videos among the files of a command."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import cv2
+
+from face_service.cli.files import File, is_special
+from face_service.errors import FaceServiceError, RequestError
+from face_service.video.frames import Frame, frames
+from face_service.video.opening import HEAD, is_video
+from face_service.vision.blob import Image
+from face_service.vision.image import HEAD as IMAGE_HEAD
+from face_service.vision.image import name_unread, sniff
+
+UNITS: Mapping[str, float] = MappingProxyType(
+    {"": 1000, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
+)
+"""In milliseconds."""
+INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+JPEG_QUALITY = 95
+MAX_INTERVAL_MS = 24 * 3_600_000
+
+
+class VideoFrame(NamedTuple):
+    """A frame of a video, at `ms` milliseconds from its beginning, or why there is none."""
+
+    file: File
+    ms: int | None
+    image: Image | RequestError
+
+    @property
+    def name(self) -> str:
+        """The video's, as text that can be printed."""
+        return self.file.name
+
+    @property
+    def place(self) -> str:
+        """Which frame it is, for people."""
+        return self.name if self.ms is None else f"{self.name} at {self.ms / 1000:.3f} s"
+
+    def below(self, path: Path) -> Path:
+        """Where a picture of it goes, if one of the video would go to `path`: a.mp4.jpg becomes
+        a.mp4/00001000.jpg."""
+        return path.with_suffix("") / f"{self.ms or 0:08}.jpg"
+
+
+Source = File | VideoFrame
+"""A file that is an image, or a frame of one that is a video."""
+
+
+def as_milliseconds(interval: str) -> int:
+    """An interval as people write it: 1s, 500ms, 2.5, 1min; 0 for every frame.
+
+    Raises FaceServiceError for anything else, and for more than a day.
+    """
+    found = INTERVAL.fullmatch(interval.strip().lower())
+    if not found or found[2] not in UNITS:
+        raise FaceServiceError(
+            f"--every {interval}: not an interval, as 1s, 500ms, 2.5, 1min or 0 for every frame"
+        )
+    exact = float(found[1]) * UNITS[found[2]]
+    if exact > MAX_INTERVAL_MS or 0 < exact < 1:
+        raise FaceServiceError(f"--every {interval}: not between a millisecond and a day")
+    return round(exact)
+
+
+def is_video_file(file: File) -> bool:
+    """Whether a file that was asked for by its name is a video. What lies in a folder is not
+    looked at: an hour of video is an hour of work."""
+    if not file.named or is_special(file.path):
+        return False
+    try:
+        with file.path.open("rb") as opened:
+            head = opened.read(HEAD)
+    except OSError:  # reading it says why
+        return False
+    start = head[:IMAGE_HEAD]
+    return sniff(start) is None and name_unread(start) is None and is_video(head)
+
+
+async def sources(
+    files: Sequence[File], every: int, done: Mapping[str, int], max_pixels: int
+) -> AsyncGenerator[Source, None]:
+    """The files, and in place of each video its frames, one of each `every` milliseconds. done: up
+    to where videos have been looked at before, in milliseconds, by name. A video that cannot be
+    read, or no further, costs only itself."""
+    for file in files:
+        if not is_video_file(file):
+            yield file
+            continue
+        last = done.get(file.name)
+        first = 0 if last is None or not every else last // every + 1
+        read = frames(file.path, every, first, max_pixels)
+        try:
+            while frame := await asyncio.to_thread(next_frame, read, last):
+                yield VideoFrame(file, frame.ms, frame.image)
+        except RequestError as error:
+            yield VideoFrame(file, None, error)
+
+
+def next_frame(read: Iterator[Frame], last: int | None) -> Frame | None:
+    """The next frame behind `last`, None behind the end."""
+    return next((frame for frame in read if last is None or frame.ms > last), None)
+
+
+def write_frames(
+    video: Path, every: int, out: Path, suffix: str, max_pixels: int
+) -> Iterator[tuple[Path, Image]]:
+    """Write the frames of a video below a folder, under their times in milliseconds. suffix: .jpg
+    or .png. Gives the path and the pixels of each once it is written.
+
+    Raises FaceServiceError where that cannot be done.
+    """
+    for frame in frames(video, every, max_pixels=max_pixels):
+        path = out / f"{frame.ms:08}{suffix}"
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode(frame.image, suffix))
+        except OSError as error:
+            raise FaceServiceError(f"--out {path}: {error.strerror or error}") from error
+        yield path, frame.image
+
+
+def encode(image: Image, suffix: str) -> bytes:
+    """The file of a picture."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == ".jpg" else []
+    return cv2.imencode(suffix, image, options)[1].tobytes()

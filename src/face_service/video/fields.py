@@ -1,0 +1,139 @@
+"""Which frames of a video are of two fields, and of two moments: interlaced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.filter import Graph
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+PLACES = (0.2, 0.5, 0.8)
+"""Where frames of a long video are looked at, as shares of its length."""
+FRAMES = 24
+"""How many at each place."""
+LONG_S = 15.0
+"""A shorter video is looked at from its beginning."""
+FEWEST, SHARE = 5, 0.25
+"""Frames that must be of two fields, and their share of those that can be told."""
+CONSISTENT = 4
+"""How many times as often one order of fields must be seen as the other: it does not change, and
+in what only looks like fields (drawings, text that runs) both are seen."""
+FIELD_ORDERS = (2, 3, 4, 5)
+"""FFmpeg's AV_FIELD_…: what a file or a codec marks as interlaced; 0 is unknown, 1 progressive."""
+
+
+class Fields(StrEnum):
+    """How a video is interlaced. MARKED: its frames say so. TOP, BOTTOM: they do not, and the field
+    of the upper or the lower lines is the first."""
+
+    NONE = "none"
+    MARKED = "marked"
+    TOP = "tff"
+    BOTTOM = "bff"
+
+
+class Shape(NamedTuple):
+    """What a filter graph is built for."""
+
+    width: int
+    height: int
+    format: str
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> Shape:
+        """That of a frame."""
+        return cls(frame.width, frame.height, frame.format.name)
+
+
+def graph_of(frame: VideoFrame, *filters: tuple[str, str]) -> Graph:
+    """Filters for frames like this one, one behind the other: their names and arguments."""
+    from av.filter import Graph
+
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+    )
+    nodes = [graph.add(name, arguments) for name, arguments in filters]
+    graph.link_nodes(source, *nodes, graph.add("buffersink")).configure()
+    return graph
+
+
+def find_fields(container: InputContainer, stream: VideoStream) -> Fields:
+    """How the video is interlaced, whatever the file says of it: much material says nothing, or
+    lost what it said when it was converted.
+
+    Only what moves can be told: a video that stands still at all places counts as progressive.
+    Reads some of the file.
+    """
+    if stream.codec_context.field_order in FIELD_ORDERS:
+        return Fields.MARKED
+    seen: Counter[str] = Counter()
+    duration = (container.duration or 0) / 1e6
+    if duration > LONG_S:
+        for place in PLACES:
+            seek(container, (container.start_time or 0) / 1e6 + place * duration)
+            seen += look(container, stream, FRAMES)
+    else:
+        seen = look(container, stream, FRAMES * len(PLACES))
+    if seen["marked"]:
+        return Fields.MARKED
+    less, more = sorted((seen["tff"], seen["bff"]))
+    two = less + more
+    if two < FEWEST or two < SHARE * (two + seen["progressive"]) or more < CONSISTENT * less:
+        return Fields.NONE
+    return Fields.TOP if seen["tff"] == more else Fields.BOTTOM
+
+
+def seek(container: InputContainer, seconds: float) -> None:
+    """Go to the keyframe before a time, where the file can be searched."""
+    import av
+
+    with suppress(av.FFmpegError):
+        container.seek(int(seconds * 1e6), backward=True)
+
+
+def look(container: InputContainer, stream: VideoStream, frames: int) -> Counter[str]:
+    """What FFmpeg's `idet` says of some frames from here on: tff, bff, progressive; and `marked`
+    for those that say themselves that they are interlaced."""
+    seen: Counter[str] = Counter()
+    graph: Graph | None = None
+    shape: Shape | None = None
+    for frame in islice(decode(container, stream), frames):
+        seen["marked"] += frame.interlaced_frame
+        if graph is None:
+            graph, shape = graph_of(frame, ("idet", "")), Shape.of(frame)
+        if Shape.of(frame) != shape:
+            break
+        graph.vpush(frame)
+        for told in pulled(graph):
+            seen[told.metadata.get("lavfi.idet.multiple.current_frame", "")] += 1
+    stream.codec_context.flush_buffers()
+    return seen
+
+
+def decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Frames from here on; damaged packets are passed over."""
+    import av
+
+    for packet in container.demux(stream):
+        with suppress(av.error.InvalidDataError):
+            yield from stream.codec_context.decode(packet if packet.size else None)
+        if not packet.size:
+            return
+
+
+def pulled(graph: Graph) -> Iterator[VideoFrame]:
+    """The frames that a graph has ready."""
+    import av
+
+    with suppress(av.error.BlockingIOError, av.error.EOFError):
+        while True:
+            yield graph.vpull()

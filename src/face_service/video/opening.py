@@ -1,0 +1,97 @@
+"""Opening a video with PyAV, and telling a video by its first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from face_service.errors import InvalidImage, InvalidRequest
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,ivf,gif,apng,m4v,dv,rm,wtv,"
+    "nut"
+)
+"""Containers that are opened. Playlists are none of them: they name further files, on this machine
+and elsewhere."""
+HEAD = 400
+"""How many of the first bytes tell a container."""
+STARTS = (
+    b"\x1aE\xdf\xa3",  # Matroska, WebM
+    b"FLV\x01",
+    b"OggS",
+    b"0&\xb2u\x8ef\xcf\x11",  # ASF: WMV
+    b"\x00\x00\x01\xba",  # MPEG program stream
+    b"\x00\x00\x01\xb3",  # MPEG video
+    b"\x06\x0e+4\x02\x05\x01\x01",  # MXF
+    b".RMF",
+)
+BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+"""That a QuickTime file or an MP4 may begin with."""
+PACKET, SYNC = 188, 0x47
+"""Of an MPEG transport stream; behind a time of four bytes in that of a Blu-ray disc."""
+NO_PYAV = (
+    "Videos are read by PyAV, which is not installed. In the checkout: "
+    ".venv/bin/python -m pip install -r requirements-video.lock"
+)
+
+
+def is_video(head: bytes) -> bool:
+    """Whether a file that begins with these HEAD bytes, and is no image, is in the container of a
+    video."""
+    if head.startswith(STARTS) or head[4:8] in BOXES:
+        return True
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return True
+    return any(head[at :: PACKET + gap][:2] == bytes([SYNC, SYNC]) for at, gap in ((0, 0), (4, 4)))
+
+
+def require_pyav() -> None:
+    """Raises InvalidRequest, which says how to get it, where PyAV is not installed."""
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise InvalidRequest(NO_PYAV) from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A file and its picture, for the length of the block.
+
+    Raises InvalidRequest without PyAV and where the file cannot be read, InvalidImage for what is
+    no video.
+    """
+    require_pyav()
+    import av
+
+    allowed = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    try:
+        path.open("rb").close()
+        # A name with a colon in it would be taken for an address.
+        container = av.open(f"file:{path}", container_options=allowed)
+    except av.FFmpegError as error:
+        raise InvalidImage(f"No video that FFmpeg can read: {reason(error)}") from error
+    except OSError as error:
+        raise InvalidRequest(error.strerror or str(error)) from error
+    with container:
+        stream = next((each for each in container.streams.video if not is_cover(each)), None)
+        if stream is None:
+            raise InvalidImage("The file has no moving picture")
+        yield container, stream
+
+
+def is_cover(stream: VideoStream) -> bool:
+    """Whether it is the picture on a record's cover."""
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def reason(error: Exception) -> str:
+    """What FFmpeg says, without the name of the file."""
+    return getattr(error, "strerror", None) or str(error)

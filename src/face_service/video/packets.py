@@ -1,0 +1,103 @@
+"""Which packets of a video have to be decoded for one frame of each interval.
+
+A frame can be decoded once everything since the keyframe before it has been. What lies between the
+frame of one interval and the last keyframe before the next one is needed by neither: it is left
+out. With keyframes a second apart and a frame a second that is nearly everything; with keyframes
+ten seconds apart, only what lies between the last frame wanted of the ten and the next keyframe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+MAX_HELD = 256_000_000
+"""Bytes of packets that are held back while it is open whether they are needed."""
+SLACK = 4
+"""A keyframe in the first quarter of an interval stands for its first frame."""
+
+
+class Packet(Protocol):
+    """What a demultiplexer says of an encoded frame: PyAV's Packet."""
+
+    is_keyframe: bool
+    size: int
+
+
+P = TypeVar("P", bound=Packet)
+
+
+class Times(NamedTuple):
+    """When a packet is shown, and from when on no packet behind it is: milliseconds."""
+
+    shown: int
+    decoded: int
+
+
+class Needed(Generic[P]):
+    """Chooses the packets to decode.
+
+    times: of a packet, None where the file does not say; such a packet is always decoded. every:
+    length of an interval in milliseconds, from 1 on. first: the interval to begin with.
+    """
+
+    def __init__(self, times: Callable[[P], Times | None], every: int, first: int = 0) -> None:
+        self._times = times
+        self._every = every
+        self._start = first * every
+        self._held: list[P] = []
+        self._bytes = 0
+        self._keyframe: int | None = None  # when the one is shown that the held ones begin with
+        self._earliest: int | None = None  # frame of the interval among the held ones
+        self._left_out = False
+
+    def of(self, packets: Iterable[P]) -> Iterator[P | None]:
+        """The packets to decode, in order, and None wherever some before the next were left out:
+        then the decoder has to give what it holds, and forget it."""
+        for packet in packets:
+            when = self._times(packet)
+            if when is None:
+                yield from self._take()
+                yield packet
+                continue
+            self._hold(packet, when)
+            if self._complete(when) or self._bytes > MAX_HELD:
+                yield from self._take()
+        if self._earliest is not None:
+            yield from self._take()
+
+    @property
+    def _window(self) -> int:
+        """Up to where a keyframe stands for the first frame of the interval."""
+        return self._start + self._every // SLACK
+
+    def _hold(self, packet: P, when: Times) -> None:
+        stands = self._keyframe is not None and self._keyframe >= self._start
+        if packet.is_keyframe and when.shown <= self._window and not stands:
+            self._left_out |= bool(self._held)
+            self._held.clear()
+            self._bytes, self._earliest, self._keyframe = 0, None, when.shown
+        self._held.append(packet)
+        self._bytes += packet.size
+        if when.shown >= self._start:
+            shown = when.shown if self._earliest is None else min(when.shown, self._earliest)
+            self._earliest = shown
+
+    def _complete(self, when: Times) -> bool:
+        """Whether the frame of the interval is among those held, and no keyframe will do better."""
+        if self._earliest is None:
+            return False
+        if self._keyframe is not None and self._keyframe >= self._start:
+            return when.decoded >= self._keyframe
+        # One more than the frame itself, which may be one that no other needs, and not decoded.
+        return when.decoded > self._earliest and when.decoded >= self._window
+
+    def _take(self) -> Iterator[P | None]:
+        if self._left_out and self._held:
+            yield None
+            self._left_out = False
+        yield from self._held
+        self._held.clear()
+        if self._earliest is not None:
+            self._start = (self._earliest // self._every + 1) * self._every
+        self._bytes, self._earliest, self._keyframe = 0, None, None

@@ -1,0 +1,106 @@
+"""From decoded frames to pixels: deinterlaced, as SDR, with square pixels, upright."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from face_service.vision.blob import Image
+from face_service.vision.image import ROTATIONS
+
+from .fields import Fields, Shape, graph_of, pulled
+
+if TYPE_CHECKING:
+    from av.filter import Graph
+    from av.video.frame import VideoFrame
+
+PQ, HLG = 16, 18
+"""Transfer characteristics of HDR: SMPTE ST 2084, ARIB STD-B67. ITU-T H.273, table 3."""
+BT709, UNSPECIFIED = 1, 2
+"""Primaries, transfer characteristics and matrix; H.273 numbers all three alike."""
+SD_HEIGHT = 576
+"""A larger picture that does not say its matrix has, by custom, that of BT.709."""
+ONE = 1 << 16
+"""1 in a display matrix, which is of fixed-point numbers."""
+ORIENTATIONS: Mapping[tuple[int, int, int, int], int] = MappingProxyType(
+    {
+        (1, 0, 0, 1): 1,
+        (-1, 0, 0, 1): 2,
+        (-1, 0, 0, -1): 3,
+        (1, 0, 0, -1): 4,
+        (0, 1, 1, 0): 5,
+        (0, 1, -1, 0): 6,
+        (0, -1, -1, 0): 7,
+        (0, -1, 1, 0): 8,
+    }
+)
+"""EXIF's number for what a display matrix does to x and y: x' = a x + c y, y' = b x + d y."""
+
+
+class Pixels:
+    """Makes pixels of the frames of one stream. aspect: width of a pixel by its height."""
+
+    def __init__(self, aspect: float = 1.0) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._aspect = aspect
+        self._reformatter = VideoReformatter()
+
+    def of(self, frame: VideoFrame) -> Image:
+        """uint8 [height, width, 3], BGR, as the frame is meant to be seen. HDR is mapped to the
+        range of a screen by swscale, BT.2020 to BT.709 with it."""
+        from av.video.reformatter import Colorspace, Interpolation
+
+        hdr = frame.color_trc in (PQ, HLG)
+        unsaid = frame.colorspace == UNSPECIFIED and frame.height > SD_HEIGHT
+        width = max(1, round(frame.width * self._aspect))
+        as_bgr = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=frame.height,
+            format="bgr24",
+            src_colorspace=Colorspace.ITU709 if unsaid else None,
+            interpolation=Interpolation.BICUBIC if width != frame.width else None,
+            dst_color_trc=BT709 if hdr else None,
+            dst_color_primaries=BT709 if hdr else None,
+            threads=1,
+        )
+        image = cast(Image, as_bgr.to_ndarray())
+        return cast(Image, ROTATIONS[orientation(frame)](image))
+
+
+def orientation(frame: VideoFrame) -> int:
+    """EXIF's number for the display matrix of a frame, 1 where it has none, or one that no
+    multiple of a right angle is. PyAV's `rotation` does not know mirrored pictures."""
+    matrix = cast("bytes | None", frame.side_data.get("DISPLAYMATRIX"))
+    if matrix is None:
+        return 1
+    a, b, _, c, d = np.round(np.frombuffer(matrix, np.int32)[:5] / ONE).astype(int).tolist()
+    return ORIENTATIONS.get((a, b, c, d), 1)
+
+
+class Deinterlacer:
+    """FFmpeg's yadif, on single frames and their neighbours."""
+
+    def __init__(self, fields: Fields) -> None:
+        marked = fields is Fields.MARKED
+        self._filter = "yadif", "deint=interlaced" if marked else f"parity={fields}:deint=all"
+        self._graph: Graph | None = None
+        self._shape: Shape | None = None
+
+    def of(
+        self, before: VideoFrame | None, frame: VideoFrame, after: VideoFrame | None
+    ) -> VideoFrame:
+        """The frame, its second field made from its first. before, after: None at the ends."""
+        if self._shape != Shape.of(frame) or self._graph is None:
+            self._graph, self._shape = graph_of(frame, self._filter), Shape.of(frame)
+        graph = self._graph
+        around = [each or frame for each in (before, frame, after)]
+        if any(Shape.of(each) != self._shape for each in around):
+            around = [frame] * 3
+        for each in around:
+            graph.vpush(each)
+        return list(pulled(graph))[-1]

@@ -1,0 +1,49 @@
+"""Whether a face is combed: of two fields, and of two moments, as interlaced video is."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .blob import Image
+
+GREEN = 1
+SIDE = 200
+"""Most rows and columns, in the middle of the face, that are looked at: a large face takes no
+longer."""
+LEAST_SIDE = 4
+PROGRESSIVE = 0.55
+"""What two neighbouring rows differ by at most where nothing is combed, by what two rows with one
+between them do: 60 photos of LFW, from 24 to 400 pixels."""
+CONTRAST_OFFSET = 4.0
+"""Added to the contrast (a standard deviation, 0..127) that differences are measured against, so
+that the rounding of pixels in a black face does not pass for combing."""
+
+
+def combing(image: Image, bbox: NDArray[np.float32]) -> float:
+    """How much more neighbouring rows of a face differ than a picture of one moment explains: more
+    than rows of one field do, and more than neighbouring columns, which noise makes differ just as
+    much. Means of absolute differences, in percent of the face's contrast; 0 or more.
+
+    image: uint8 [height, width, 3], BGR, whose rows nobody has scaled. bbox: float32 [4], x1, y1,
+    x2, y2, not clipped.
+    """
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = np.clip(bbox, 0, (width, height, width, height)).astype(int).tolist()
+    over, beside = max(0, (y2 - y1 - SIDE) // 2), max(0, (x2 - x1 - SIDE) // 2)
+    part = image[y1 + over : y2 - over, x1 + beside : x2 - beside, GREEN]
+    if min(part.shape) < LEAST_SIDE:
+        return 0.0
+    part = np.ascontiguousarray(part)
+    rows = difference(part[1:], part[:-1])
+    explained = max(
+        PROGRESSIVE * difference(part[2:], part[:-2]), difference(part[:, 1:], part[:, :-1])
+    )
+    contrast = float(cv2.meanStdDev(part)[1][0, 0]) + CONTRAST_OFFSET
+    return 100 * max(0.0, rows - explained) / contrast
+
+
+def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean absolute difference of two parts of one size."""
+    return cv2.norm(a, b, cv2.NORM_L1) / a.size
