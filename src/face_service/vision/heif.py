@@ -1,0 +1,127 @@
+"""HEIC by libheif (pillow-heif or pi-heif, where one is installed), AVIF by OpenCV."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from functools import cache
+from typing import Any, cast
+
+import cv2
+import numpy as np
+
+from face_service.errors import InvalidImage
+
+from .blob import Image
+from .bmff import HEVC, Picture
+from .opencv import Values, opencv_pixels
+from .sdr import needs_mapping, to_sdr
+
+logger = logging.getLogger(__name__)
+
+NOT_INSTALLED = (
+    "The image is a HEIC picture, and nothing is installed that reads it: install pi-heif (the "
+    "extra heif), or convert it to JPEG"
+)
+LIBRARIES = ("pillow_heif", "pi_heif")
+"""The same bindings of libheif, with and without an encoder."""
+DAMAGED = "The {} image is damaged or cut short: some of its data are missing or wrong"
+NEVER = b"\x00\x00\x00"
+"""Bytes that no unit of H.265 holds (7.4.2), and that a copy that broke off leaves."""
+PARAMETERS = (32, 33, 34)
+"""NAL units that hold parameters: in a file of hvc1 they are in its header."""
+FEW_ZEROS, PIXELS_A_ZERO = 512, 4000
+"""As in `endings`: AV1 has no bytes that never occur, but hardly ever that many zeros."""
+ANIMATION, STILL = b"avis", b"avif"
+
+
+@cache
+def libheif() -> Any | None:
+    """The bindings that are installed, told to use the thread that calls them; None: none are."""
+    for name in LIBRARIES:
+        try:
+            library = importlib.import_module(name)
+        except ImportError:
+            continue
+        library.options.DECODE_THREADS = 1
+        library.options.THUMBNAILS = library.options.DEPTH_IMAGES = False
+        library.options.AUX_IMAGES = False
+        return library
+    return None
+
+
+def decode_heif(data: bytes, picture: Picture) -> Image | None:
+    """The primary picture, turned as the file's properties say, never by Exif; None where the
+    decoder refuses it. Raises InvalidImage with a reason, and cv2.error."""
+    mapped = needs_mapping(picture.colours)
+    if picture.codec == HEVC:
+        values = decode_hevc(data, picture, deep=mapped)
+    else:
+        values = decode_av1(data, picture, deep=mapped)
+    if values is None or not mapped:
+        return values
+    return to_sdr(values, *cast("tuple[int, int]", picture.colours))
+
+
+def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
+    """By libheif, which turns it. deep: with 16 bits a sample, if it has more than 8."""
+    library = libheif()
+    if library is None:
+        raise InvalidImage(NOT_INSTALLED)
+    if not all(is_whole_hevc(data, *extent) for extent in picture.extents):
+        raise InvalidImage(DAMAGED.format("HEIC"))
+    try:
+        opened = library.open_heif(data, convert_hdr_to_8bit=not deep, bgr_mode=True)
+        values = np.asarray(opened)
+    except (ValueError, RuntimeError, OSError, EOFError) as error:
+        logger.debug("libheif refused a HEIC: %s", error)
+        return None
+    return without_alpha(values)
+
+
+def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
+    """By OpenCV, which knows no clean aperture, rotation or mirror, and of an animation shows the
+    first frame, whatever the size of the still picture."""
+    zeros = bytes(FEW_ZEROS + picture.width * picture.height // PIXELS_A_ZERO)
+    if any(data.find(zeros, begin, end) >= 0 for begin, end, _ in picture.extents):
+        raise InvalidImage(DAMAGED.format("AVIF"))
+    if data[8:12] == ANIMATION:
+        data = data[:8] + STILL + data[12:]
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    values: Values | None = opencv_pixels(data, flags | (cv2.IMREAD_ANYDEPTH if deep else 0))
+    if values is None or values.shape[:2] != (picture.height, picture.width):
+        return None
+    for kind, numbers in picture.turns:
+        if kind == b"clap":
+            left, top, right, bottom = numbers
+            values = values[top:bottom, left:right]
+        elif kind == b"irot":
+            values = np.rot90(values, numbers[0])
+        else:
+            values = cv2.flip(values, numbers[0])
+    return np.ascontiguousarray(values)
+
+
+def without_alpha(values: Values) -> Values:
+    """Grey, grey with alpha, colour or colour with alpha to colour."""
+    if values.ndim == 2 or values.shape[2] <= 2:
+        grey = values if values.ndim == 2 else values[:, :, 0]
+        return cast(Values, cv2.cvtColor(np.ascontiguousarray(grey), cv2.COLOR_GRAY2BGR))
+    return np.ascontiguousarray(values[:, :, :3])
+
+
+def is_whole_hevc(data: bytes, begin: int, end: int, units: bool) -> bool:
+    """Whether data consist of whole units of H.265, of pictures alone, each behind the 4 bytes of
+    its length (ISO/IEC 14496-15, 4.3.3), and hold nothing that none can hold.
+
+    units: False where only the first of several pieces of the data is known.
+    """
+    while units and begin < end:
+        length = int.from_bytes(data[begin : begin + 4])
+        begin += 4
+        if not length or begin + length > end or data[begin] >> 1 & 63 in PARAMETERS:
+            return False
+        if data.find(NEVER, begin, begin + length) >= 0:
+            return False
+        begin += length
+    return True
