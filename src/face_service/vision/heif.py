@@ -23,15 +23,18 @@ NOT_INSTALLED = (
     "The image is a HEIC picture, and nothing is installed that reads it: install pi-heif (the "
     "extra heif), or convert it to JPEG"
 )
-LIBRARIES = ("pillow_heif", "pi_heif")
-"""The same bindings of libheif, with and without an encoder."""
+LIBRARIES = ("pi_heif", "pillow_heif")
+"""The same bindings of libheif, without and with an encoder."""
 DAMAGED = "The {} image is damaged or cut short: some of its data are missing or wrong"
 NEVER = b"\x00\x00\x00"
 """Bytes that no unit of H.265 holds (7.4.2), and that a copy that broke off leaves."""
 PARAMETERS = (32, 33, 34)
 """NAL units that hold parameters: in a file of hvc1 they are in its header."""
-FEW_ZEROS, PIXELS_A_ZERO = 512, 4000
-"""As in `endings`: AV1 has no bytes that never occur, but hardly ever that many zeros."""
+ZEROS = bytes(32)
+"""More than AV1 ever has in a row, as good as: a white sheet has 3 (libavif 1.4.2, 36 pictures)."""
+REFUSALS = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError)
+"""What the bindings raise. libheif lacks memory also where a file asks for too much: whether there is
+some is asked behind it."""
 ANIMATION, STILL = b"avis", b"avif"
 
 
@@ -73,7 +76,7 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
     try:
         opened = library.open_heif(data, convert_hdr_to_8bit=not deep, bgr_mode=True)
         values = np.asarray(opened)
-    except (ValueError, RuntimeError, OSError, EOFError) as error:
+    except REFUSALS as error:
         logger.debug("libheif refused a HEIC: %s", error)
         return None
     return without_alpha(values)
@@ -82,8 +85,7 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
 def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
     """By OpenCV, which knows no clean aperture, rotation or mirror, and of an animation shows the
     first frame, whatever the size of the still picture."""
-    zeros = bytes(FEW_ZEROS + picture.width * picture.height // PIXELS_A_ZERO)
-    if any(data.find(zeros, begin, end) >= 0 for begin, end, _ in picture.extents):
+    if any(data.find(ZEROS, begin, end) >= 0 for begin, end, _ in picture.extents):
         raise InvalidImage(DAMAGED.format("AVIF"))
     if data[8:12] == ANIMATION:
         data = data[:8] + STILL + data[12:]
@@ -91,6 +93,8 @@ def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
     values: Values | None = opencv_pixels(data, flags | (cv2.IMREAD_ANYDEPTH if deep else 0))
     if values is None or values.shape[:2] != (picture.height, picture.width):
         return None
+    if values.dtype == np.uint16:
+        values = values << (16 - picture.bits)
     for kind, numbers in picture.turns:
         if kind == b"clap":
             left, top, right, bottom = numbers
