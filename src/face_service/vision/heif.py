@@ -74,12 +74,14 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
     if not all(is_whole_hevc(data, *extent) for extent in picture.extents):
         raise InvalidImage(DAMAGED.format("HEIC"))
     try:
-        opened = library.open_heif(data, convert_hdr_to_8bit=not deep, bgr_mode=True)
-        values = np.asarray(opened)
+        file = library.open_heif(data, convert_hdr_to_8bit=not deep, bgr_mode=True)
+        values = np.asarray(file)
     except REFUSALS as error:
         logger.debug("libheif refused a HEIC: %s", error)
         return None
-    return without_alpha(values)
+    width, height = file.size
+    # A copy: the array is as wide as a row in memory, and its memory goes with `file`.
+    return in_colour(values[:height, :width])
 
 
 def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
@@ -106,12 +108,12 @@ def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
     return np.ascontiguousarray(values)
 
 
-def without_alpha(values: Values) -> Values:
-    """Grey, grey with alpha, colour or colour with alpha to colour."""
+def in_colour(values: Values) -> Values:
+    """A copy of grey, grey with alpha, colour or colour with alpha as colour."""
     if values.ndim == 2 or values.shape[2] <= 2:
         grey = values if values.ndim == 2 else values[:, :, 0]
-        return cast(Values, cv2.cvtColor(np.ascontiguousarray(grey), cv2.COLOR_GRAY2BGR))
-    return np.ascontiguousarray(values[:, :, :3])
+        return cast(Values, cv2.cvtColor(np.array(grey), cv2.COLOR_GRAY2BGR))
+    return np.array(values[:, :, :3])
 
 
 def is_whole_hevc(data: bytes, begin: int, end: int, units: bool) -> bool:

@@ -27,6 +27,10 @@ from .sdr import needs_mapping, to_sdr
 logger = logging.getLogger(__name__)
 
 NO_MEMORY = "There is no memory for this image now, try again later"
+LARGEST_PIXEL = 7
+"""Bytes a pixel that decoding a picture of the most pixels may take: a PNG or a turned JPEG."""
+LEAST_BYTES = 650_000_000
+"""What decoding may always take: that of 50 megapixels in any usual format."""
 SUPPORTED = "Supported: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, HEIC"
 
 
@@ -52,7 +56,8 @@ def check(data: bytes, max_pixels: int) -> Checked:
     """Look at the first bytes and at the header of an image, before anything is decoded.
 
     Raises InvalidImage for anything that is not of a supported format, ImageTooLarge if it
-    would have more than `max_pixels` pixels.
+    would have more than `max_pixels` pixels, or takes more memory to decode than a PNG of so many
+    does, and more than LEAST_BYTES.
     """
     if not data:
         raise InvalidImage("The image is empty")
@@ -66,6 +71,12 @@ def check(data: bytes, max_pixels: int) -> Checked:
         raise ImageTooLarge(
             f"The image has {header.width}x{header.height} pixels, "
             f"more than the limit of {max_pixels}"
+        )
+    most = max(LEAST_BYTES, LARGEST_PIXEL * max_pixels)
+    if header.decoding_bytes > most:
+        raise ImageTooLarge(
+            f"Decoding a {image_format} of {header.width}x{header.height} pixels takes up to "
+            f"{header.decoding_bytes / 1e6:.0f} MB, more than the limit of {most / 1e6:.0f}"
         )
     return Checked(data, image_format, header)
 

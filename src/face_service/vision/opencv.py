@@ -16,7 +16,7 @@ Values = NDArray[Any]
 BAND = 64
 """Rows that are converted together."""
 BLACK = 16
-"""Level of 8 bits below which every sample of a picture of 16 bits lies that uses 12 of them."""
+"""The highest level of 8 bits in a picture of 16 bits that uses 12 of them."""
 DEPTHS = (8, 10, 12)
 WHITES = (1.0, 255.0, 65_535.0)
 """What floating-point samples may mean by white."""
@@ -38,13 +38,15 @@ def opencv_values(data: bytes) -> Values | None:
 def scaled_if_dark(image: Image, data: bytes) -> Image:
     """A picture of 16 bits, decoded to 8; decoded anew if it uses only the lowest 12 of its bits,
     which would be black: then the 8, 10 or 12 that its largest sample needs are what counts."""
-    if int(image.max()) >= BLACK:
+    if int(image.max()) > BLACK:
         return image
     values = opencv_values(data)
     if values is None or values.dtype == np.uint8:
         return image
     most = int(values.max())
-    bits = next((bits for bits in DEPTHS if most < 1 << bits), 16)
+    bits = next((bits for bits in DEPTHS if most < 1 << bits), None)
+    if bits is None:
+        return image
     for top in range(0, len(image), BAND):
         image[top : top + BAND] = values[top : top + BAND].clip(0) >> (bits - 8)
     return image
