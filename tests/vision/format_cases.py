@@ -214,7 +214,8 @@ def cases() -> list[Case]:
         "AVIF": avif_cases,
     }
     found = [Case(name, *case) for name, make in named.items() for case in make()]
-    found[26:26] = [Case(*case) for case in other_cases()]
+    before_tiff = next(n for n, case in enumerate(found) if case.format == "TIFF")
+    found[before_tiff:before_tiff] = [Case(*case) for case in other_cases()]
     return found + [Case(name, "", head + bytes(99), None) for name, head in UNREAD.items()]
 
 
@@ -302,9 +303,11 @@ def tables() -> dict[str, str]:
 def published(text: str, found: dict[str, str]) -> str:
     """The page with these tables between its markers."""
     for name, table in found.items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
-        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        text = pattern.sub(lambda _, new=begin + table + end: new, text)
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+        before, _, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        assert found_end, f"{PAGE} has no markers of {name}"
+        text = f"{before}{begin}{table}\n{end}{after}"
     return text
 
 

@@ -17,7 +17,7 @@ from .bmff import AV1, Picture, read_picture
 from .jpeg import Frame, read_frame
 from .tiff import Directory, read_directory
 
-HEIC_PIXEL, AVIF_PIXEL, TILE_PIXEL = 12, 12, 8
+HEIC_PIXEL, AVIF_PIXEL, TILE_PIXEL = 9, 12, 5
 """Bytes a pixel of the picture, and of a tile, that libheif and libavif take at 8 bits a sample."""
 
 
@@ -120,8 +120,9 @@ def read_jpeg(data: bytes) -> Header:
     """The frame. Decoded by `decode_jpeg`; turned into a second copy once the coefficients, where
     they are kept, are gone."""
     frame = read_frame(data)
-    copies = 7 if frame.components == 4 else 6 if frame.orientation > 1 else 3
-    decoding = max(4 + frame.coefficients if frame.coefficients else 3, copies)
+    inks = frame.components == 4
+    copies = 8 if inks else 6 if frame.orientation > 1 else 3
+    decoding = max((6 if inks else 4) + frame.coefficients if frame.coefficients else 3, copies)
     return sized(frame.width, frame.height, decoding)._replace(frame=frame)
 
 

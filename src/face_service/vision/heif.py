@@ -33,8 +33,8 @@ PARAMETERS = (32, 33, 34)
 ZEROS = bytes(32)
 """More than AV1 ever has in a row, as good as: a white sheet has 3 (libavif 1.4.2, 36 pictures)."""
 REFUSALS = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError)
-"""What the bindings raise. libheif lacks memory also where a file asks for too much: whether there is
-some is asked behind it."""
+"""What the bindings raise. libheif lacks memory also where a file asks for too much: whether there
+is some is asked afterwards."""
 ANIMATION, STILL = b"avis", b"avif"
 
 
