@@ -35,16 +35,7 @@ UNNOTICED = {
     "BMP": {"zeros from half", "zeros at the end", "half of another"},
 }
 """Cuts that leave a file of which nothing in it says that it is damaged."""
-WHOLE = {
-    "JPEG",
-    "JPEG, end marker put behind",
-    "JPEG, progressive",
-    "JPEG, CMYK",
-    "PNG",
-    "GIF",
-    "WebP",
-    "WebP, lossless",
-}
+WHOLE = ("JPEG", "PNG", "GIF", "WebP")
 """How the names of formats begin that lack no pixel without their last byte."""
 
 
