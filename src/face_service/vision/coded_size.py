@@ -70,12 +70,11 @@ def read_sps(unit: bytes) -> tuple[int, int]:
     return bits.exp_golomb(), bits.exp_golomb()
 
 
-def read_av1_size(data: bytes) -> tuple[int, int]:
+def read_av1_size(data: bytes, at: int, end: int) -> tuple[int, int]:
     """The largest frame of the sequence header (AV1, 5.5.1) at the beginning of coded data. Raises
     InvalidImage if it is not there, struct.error where the data end."""
-    at = 0
     for _ in range(MAX_SETS):
-        bits = Bits(data[at : at + LONGEST])
+        bits = Bits(data[at : min(at + LONGEST, end)])
         bits.number(1)
         kind, extended, sized = bits.number(4), bits.number(1), bits.number(1)
         bits.number(1 + 8 * extended)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from face_service.errors import InvalidImage
 
-from .bmff import AV1, Picture, read_picture
+from .heif_header import AV1, Picture, read_picture
 from .jpeg import Frame, read_frame
 from .tiff import Directory, read_directory
 
@@ -129,11 +129,10 @@ def read_jpeg(data: bytes) -> Header:
 def read_heif(data: bytes) -> Header:
     """The primary item of a HEIC or AVIF file. The tiles of a grid are decoded one by one."""
     picture = read_picture(data)
-    width, height = picture.width, picture.height
     depth = 2 if picture.bits > 8 else 1
-    decoding = width * height * (AVIF_PIXEL if picture.codec == AV1 else HEIC_PIXEL) * depth
-    decoding += picture.tile_pixels * TILE_PIXEL * depth
-    return Header(width, height, int(decoding), picture=picture)
+    each = AVIF_PIXEL if picture.codec == AV1 else HEIC_PIXEL
+    decoding = picture.width * picture.height * each + picture.tile_pixels * TILE_PIXEL
+    return Header(*picture.shown, decoding * depth, picture=picture)
 
 
 READERS: Mapping[str, Callable[[bytes], Header]] = MappingProxyType(

@@ -13,7 +13,7 @@ import numpy as np
 from face_service.errors import InvalidImage
 
 from .blob import Image
-from .bmff import HEVC, Picture
+from .heif_header import HEVC, Picture
 from .opencv import Values, opencv_pixels
 from .sdr import needs_mapping, to_sdr
 
@@ -75,11 +75,13 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
         raise InvalidImage(DAMAGED.format("HEIC"))
     try:
         file = library.open_heif(data, convert_hdr_to_8bit=not deep, bgr_mode=True)
+        width, height = file.size
+        if width * height > picture.width * picture.height:
+            return None
         values = np.asarray(file)
     except REFUSALS as error:
         logger.debug("libheif refused a HEIC: %s", error)
         return None
-    width, height = file.size
     # A copy: the array is as wide as a row in memory, and its memory goes with `file`.
     return in_colour(values[:height, :width])
 
