@@ -20,8 +20,9 @@ from .opencv import BAND, opencv_pixels
 DAMAGED = "The JPEG image is damaged or cut short: some of its data are missing or wrong"
 STRAY = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
 MAX_STRAY = 16
-"""Bytes between the last pixel and the end marker that some encoders leave. Half of a picture
-behind half of another leaves hundreds."""
+"""Bytes between the last pixel and the end marker that some encoders leave, as libjpeg-turbo
+counts them: it has read some more by then. Half of a picture behind half of another leaves
+hundreds."""
 ZEROS = bytes(8)
 """What a disk or a copy that broke off leaves in place of data."""
 MAX_ODDITIES = 4
