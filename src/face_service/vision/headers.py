@@ -55,7 +55,7 @@ def read_header(data: bytes, image_format: str) -> Header:
     """
     try:
         header = READERS[image_format](data)
-    except (struct.error, IndexError) as error:  # beyond the end
+    except (struct.error, IndexError, OverflowError) as error:  # beyond the end
         raise InvalidImage(f"The {image_format} header is damaged or cut short") from error
     if header.width <= 0 or header.height <= 0:
         raise InvalidImage(f"The {image_format} image has no pixels")

@@ -16,7 +16,7 @@ STILL_BRANDS = frozenset((b"mif1", b"mif2", b"msf1", b"miaf"))
 """Of files whose codec another brand, or only their picture, tells."""
 CONVERT = "convert it to JPEG"
 EXTRACT = "convert it to JPEG, or take the JPEG that lies in it (exiftool -b -JpgFromRaw)"
-FRAMES = "send frames of it (face-service frames takes them out)"
+FRAMES = "send frames of it, which the command frames of face-service takes out"
 
 
 class Kind(NamedTuple):

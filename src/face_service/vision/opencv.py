@@ -77,5 +77,5 @@ def from_floats(values: NDArray[Any]) -> Image:
     image = np.empty((*values.shape[:2], 3), np.uint8)
     for top in range(0, len(image), BAND):
         band = np.nan_to_num(colours[top : top + BAND], nan=0.0)
-        image[top : top + BAND] = (band * (255 / white)).clip(0, 255).round()
+        image[top : top + BAND] = (band.clip(0, white) * (255 / white)).round()
     return image
