@@ -64,7 +64,7 @@ install_locked() {
 
 # install_heif DIR: adds what reads HEIC, where there are wheels of it for this machine; else says so.
 install_heif() {
-  local dir=$1 lock=requirements-heif.lock stamp=$1/.installed-requirements-heif
+  local dir=$1 lock=requirements-heif.lock stamp=$1/.heif-installed
   [[ -f $stamp && $(<"$stamp") == "$(<"$lock")" ]] && return
   find_python
   find_uv

@@ -17,8 +17,9 @@ from .heif_header import AV1, Picture, read_picture
 from .jpeg import Frame, read_frame
 from .tiff import Directory, read_directory
 
-HEIC_PIXEL, AVIF_PIXEL, TILE_PIXEL = 9, 12, 5
-"""Bytes a pixel of the picture, and of a tile, that libheif and libavif take at 8 bits a sample."""
+HEIC_PIXEL, AVIF_PIXEL, TILE_PIXEL, DEEP_PIXEL = 9, 13, 5, 6
+"""Bytes a pixel of the picture, and of a tile, that libheif and libavif take; more with more than 8
+bits a sample."""
 
 
 class Header(NamedTuple):
@@ -68,7 +69,7 @@ def read_png(data: bytes) -> Header:
     if data[12:16] != b"IHDR":
         raise InvalidImage("The PNG header is damaged or cut short")
     deep = data[24] == 16
-    return sized(width, height, 13 if deep else 7)._replace(deep=deep)
+    return sized(width, height, 15 if deep else 7)._replace(deep=deep)
 
 
 def read_gif(data: bytes) -> Header:
@@ -129,10 +130,10 @@ def read_jpeg(data: bytes) -> Header:
 def read_heif(data: bytes) -> Header:
     """The primary item of a HEIC or AVIF file. The tiles of a grid are decoded one by one."""
     picture = read_picture(data)
-    depth = 2 if picture.bits > 8 else 1
     each = AVIF_PIXEL if picture.codec == AV1 else HEIC_PIXEL
+    each += DEEP_PIXEL if picture.bits > 8 else 0
     decoding = picture.width * picture.height * each + picture.tile_pixels * TILE_PIXEL
-    return Header(*picture.shown, decoding * depth, picture=picture)
+    return Header(*picture.shown, decoding, picture=picture)
 
 
 READERS: Mapping[str, Callable[[bytes], Header]] = MappingProxyType(

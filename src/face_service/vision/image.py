@@ -20,7 +20,7 @@ from .heif import decode_heif
 from .jpeg import MAX_SCANNED_PIXELS, MAX_SCANS, USUAL_SCANS, Frame, count_scans
 from .jpeg_pixels import decode_jpeg
 from .kinds import HEAD, name_unread, sniff
-from .opencv import decode_tiff, opencv_pixels, opencv_values, scaled_if_dark
+from .opencv import VALUES, decode_tiff, opencv_pixels, scaled_if_dark
 from .png import mended, read_chunks, without_ancillary
 from .sdr import needs_mapping, to_sdr
 
@@ -139,14 +139,14 @@ def decode_png(data: bytes, deep: bool) -> Image | None:
     whole = chunks and mended(data, chunks)
     if not chunks or whole is None:
         return None
-    image = opencv_pixels(whole)
+    flags = VALUES if needs_mapping(chunks.colours) else cv2.IMREAD_COLOR
+    image = opencv_pixels(whole, flags)
     if image is None and chunks.whole:  # a broken chunk of an animation
-        image = opencv_pixels(whole := without_ancillary(data, chunks))
+        image = opencv_pixels(whole := without_ancillary(data, chunks), flags)
     if image is None:
         return None
     if needs_mapping(chunks.colours):
-        values = opencv_values(whole)
-        return None if values is None else to_sdr(values, *chunks.colours)
+        return to_sdr(image, *chunks.colours)
     return scaled_if_dark(image, whole) if deep else image
 
 

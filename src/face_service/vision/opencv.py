@@ -13,6 +13,8 @@ from .tiff import Directory, has_lost_bytes, pointed_at
 
 Values = NDArray[Any]
 """[height, width, 3], channels as in Image, of 8 or 16 bits."""
+VALUES = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+"""What cv2.imdecode is told so that samples of 16 bits stay so."""
 BAND = 64
 """Rows that are converted together."""
 BLACK = 16
@@ -30,17 +32,12 @@ def opencv_pixels(data: bytes, flags: int = cv2.IMREAD_COLOR) -> Image | None:
     return cast("Image | None", cv2.imdecode(buffer, flags))
 
 
-def opencv_values(data: bytes) -> Values | None:
-    """The same with samples of 8 or 16 bits, as they are in the file."""
-    return opencv_pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-
-
 def scaled_if_dark(image: Image, data: bytes) -> Image:
     """A picture of 16 bits, decoded to 8; decoded anew if it uses only the lowest 12 of its bits,
     which would be black: then the 8, 10 or 12 that its largest sample needs are what counts."""
     if int(image.max()) > BLACK:
         return image
-    values = opencv_values(data)
+    values: Values | None = opencv_pixels(data, VALUES)
     if values is None or values.dtype == np.uint8:
         return image
     most = int(values.max())
