@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from functools import cache
 
+import cv2
 import numpy as np
 import pytest
 
 from face_service.errors import ImageTooLarge, InvalidImage
-from face_service.vision import bmff
+from face_service.vision import bmff, coded_size, heif, heif_header
 from face_service.vision import image as image_module
 from face_service.vision.headers import TILE_PIXEL
 from face_service.vision.heif_header import read_picture
@@ -42,7 +43,7 @@ def sized(data: bytes, width: int, height: int) -> bytes:
 
 
 def without_av1(data: bytes) -> bytes:
-    begin, end, _ = read_picture(data).extents[0]
+    begin, end = read_picture(data).extents[0]
     return data[:begin] + bytes(end - begin) + data[end:]
 
 
@@ -119,7 +120,7 @@ def test_the_size_of_coded_data_is_read(size: tuple[int, int]) -> None:
         pytest.param(file("heic").replace(b"ispe", b"free"), "no size", id="no size"),
         pytest.param(sized(file("avif"), 0, 9), "no pixels", id="no pixels"),
         pytest.param(file("heic")[:-9], "cut short", id="data that end"),
-        pytest.param(without_av1(file("avif")), "do not begin", id="no AV1 in an AVIF"),
+        pytest.param(without_av1(file("avif")), "not what AV1 has", id="no AV1 in an AVIF"),
     ],
 )
 def test_a_damaged_header_is_refused_by_name(data: bytes, said: str) -> None:
@@ -135,14 +136,48 @@ def test_boxes_are_looked_at_up_to_a_bound() -> None:
         check(before + box(b"free") * 10 + meta, LIMIT)
 
 
+def with_data_twice(kind: str) -> bytes:
+    """The coded data of a picture, and again: a decoder would show one, and decode all."""
+    data = file(kind)
+    begin, end = read_picture(data).extents[0]
+    place = struct.pack(">I", end - begin)
+    assert end == len(data)
+    at = data.rindex(place, 0, data.index(b"mdat") - 8)
+    longer = data[:at] + struct.pack(">I", 2 * (end - begin)) + data[at + 4 :]
+    again = data[begin:end] if kind == "heic" else data[begin + 2 : end]
+    return longer + again + (b"" if kind == "heic" else b"\x12\x00")
+
+
+def test_tiles_that_are_far_larger_than_their_picture_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each may be the same few bytes of the file, and each is decoded."""
+    assert decode(file("grid"), LIMIT).shape == P.shape
+    monkeypatch.setattr(heif_header, "LEAST_PIXELS", 4 * 64 * 64 // heif_header.MAX_SHARE - 1)
+    at = file("grid").index(struct.pack(">BBHH", 1, 1, 128, 96)) + 2
+    lying = file("grid")[:at] + struct.pack(">HH", 64, 48) + file("grid")[at + 4 :]
+    with pytest.raises(InvalidImage, match="larger than their picture"):
+        check(lying, LIMIT)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("heic", "missing or wrong"), ("avif", "more frames")])
+def test_data_of_more_than_one_picture_reach_no_decoder(
+    kind: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coded_size, "MAX_FRAMES", 1)
+    data = with_data_twice(kind)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(heif.libheif(), "open_heif", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(InvalidImage, match=said):
+        decode(data, LIMIT)
+
+
 @pytest.mark.parametrize("damage", ["zeros", "parameters", "length"])
 def test_data_that_no_hevc_has_reach_no_decoder(
     damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from face_service.vision import heif
-
     data = bytearray(file("heic"))
-    begin, end, _ = read_picture(bytes(data)).extents[0]
+    begin, end = read_picture(bytes(data)).extents[0]
     if damage == "zeros":
         data[end - 40 : end] = bytes(40)
     elif damage == "parameters":

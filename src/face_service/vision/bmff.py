@@ -29,12 +29,10 @@ class Box(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """Where bytes of an item lie in the file."""
+    """Where the bytes of an item lie in the file."""
 
     begin: int
     end: int
-    single: bool
-    """Whether that is all of the item: it may be in several pieces."""
 
 
 class Place(NamedTuple):
@@ -135,8 +133,8 @@ class Items:
         return [self._properties[n - 1] for n in numbers if 0 < n <= len(self._properties)]
 
     def extent(self, item: int) -> Extent:
-        """Where the data of an item begin and end; of several pieces the first. Raises InvalidImage
-        where the file is shorter, and for what is in another file."""
+        """Where the data of an item begin and end. Raises InvalidImage where the file is shorter,
+        and for what is in another file or in several pieces."""
         place = self._places.get(item, NOWHERE)
         if place.method == 1 and b"idat" in self._boxes:
             _, first, last = self._boxes[b"idat"]
@@ -148,7 +146,9 @@ class Items:
         end = begin + place.size if place.size else last
         if end > last:
             raise InvalidImage("The HEIF image is cut short")
-        return Extent(begin, end, place.pieces == 1)
+        if place.pieces > 1:
+            raise InvalidImage("The data of the HEIF image are in several pieces: that is not read")
+        return Extent(begin, end)
 
     def _inside(self, kind: bytes) -> Iterator[Box]:
         box = self._boxes.get(kind)

@@ -9,6 +9,8 @@ from face_service.errors import InvalidImage
 
 SPS, SEQUENCE_HEADER = 33, 1
 """NAL unit type (H.265, table 7-1), OBU type (AV1, 6.2.2)."""
+FRAMES, MAX_FRAMES = (3, 6), 4
+"""OBU types that begin a frame, and the spatial layers of one picture."""
 LONGEST = 128
 """Bytes at the beginning of a parameter set that hold the size."""
 MAX_SETS = 64
@@ -71,9 +73,13 @@ def read_sps(unit: bytes) -> tuple[int, int]:
 
 
 def read_av1_size(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """The largest frame of the sequence header (AV1, 5.5.1) at the beginning of coded data. Raises
-    InvalidImage if it is not there, struct.error where the data end."""
+    """The largest frame of the sequence header (AV1, 5.5.1) in coded data. Raises InvalidImage if
+    it is not there, or for more frames than the layers of one picture; struct.error where the data
+    end."""
+    size, frames = None, 0
     for _ in range(MAX_SETS):
+        if at >= end:
+            break
         bits = Bits(data[at : min(at + LONGEST, end)])
         bits.number(1)
         kind, extended, sized = bits.number(4), bits.number(1), bits.number(1)
@@ -85,11 +91,15 @@ def read_av1_size(data: bytes, at: int, end: int) -> tuple[int, int]:
             if not piece & 128:
                 break
         if kind == SEQUENCE_HEADER:
-            return checked(read_sequence_header(bits))
-        if not sized:
-            break
-        at += 2 + extended + byte + length
-    raise InvalidImage("The AVIF image is damaged: its coded data do not begin as AV1 does")
+            found = checked(read_sequence_header(bits))
+            size = max(size or found, found, key=lambda size: size[0] * size[1])
+        frames += kind in FRAMES
+        at = at + 2 + extended + byte + length if sized else end
+    if size is None or at != end:
+        raise InvalidImage("The AVIF image is damaged: its data are not what AV1 has")
+    if frames > MAX_FRAMES:
+        raise InvalidImage("The AVIF image has more frames than a picture has")
+    return size
 
 
 def read_sequence_header(bits: Bits) -> tuple[int, int]:

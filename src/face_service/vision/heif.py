@@ -28,8 +28,11 @@ LIBRARIES = ("pi_heif", "pillow_heif")
 DAMAGED = "The {} image is damaged or cut short: some of its data are missing or wrong"
 NEVER = b"\x00\x00\x00"
 """Bytes that no unit of H.265 holds (7.4.2), and that a copy that broke off leaves."""
-PARAMETERS = (32, 33, 34)
-"""NAL units that hold parameters: in a file of hvc1 they are in its header."""
+PARAMETERS, LAST_SLICE = (32, 33, 34), 31
+"""Types of units (H.265, table 7-1) that hold parameters, in a file of hvc1 in its header alone; of
+those that hold slices the last."""
+MAX_UNITS = 10_000
+"""Slices and more of one picture or tile: encoders write one to some tens."""
 ZEROS = bytes(32)
 """More than AV1 ever has in a row, as good as: a white sheet has 3 (libavif 1.4.2, 36 pictures)."""
 REFUSALS = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError)
@@ -89,7 +92,7 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
 def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
     """By OpenCV, which knows no clean aperture, rotation or mirror, and of an animation shows the
     first frame, whatever the size of the still picture."""
-    if any(data.find(ZEROS, begin, end) >= 0 for begin, end, _ in picture.extents):
+    if any(data.find(ZEROS, begin, end) >= 0 for begin, end in picture.extents):
         raise InvalidImage(DAMAGED.format("AVIF"))
     if data[8:12] == ANIMATION:
         data = data[:8] + STILL + data[12:]
@@ -118,18 +121,21 @@ def in_colour(values: Values) -> Values:
     return np.array(values[:, :, :3])
 
 
-def is_whole_hevc(data: bytes, begin: int, end: int, units: bool) -> bool:
-    """Whether data consist of whole units of H.265, of pictures alone, each behind the 4 bytes of
-    its length (ISO/IEC 14496-15, 4.3.3), and hold nothing that none can hold.
-
-    units: False where only the first of several pieces of the data is known.
-    """
-    while units and begin < end:
+def is_whole_hevc(data: bytes, begin: int, end: int) -> bool:
+    """Whether data are one picture of H.265 in whole units, each behind the 4 bytes of its length
+    (ISO/IEC 14496-15, 4.3.3), and hold nothing that none can hold. Of more pictures a decoder shows
+    one, and decodes all."""
+    pictures = 0
+    for _ in range(MAX_UNITS):
+        if begin == end:
+            break
         length = int.from_bytes(data[begin : begin + 4])
         begin += 4
-        if not length or begin + length > end or data[begin] >> 1 & 63 in PARAMETERS:
+        if length < 3 or begin + length > end:
             return False
-        if data.find(NEVER, begin, begin + length) >= 0:
+        kind = data[begin] >> 1 & 63
+        if kind in PARAMETERS or data.find(NEVER, begin, begin + length) >= 0:
             return False
+        pictures += kind <= LAST_SLICE and data[begin + 2] >> 7  # first_slice_segment_in_pic_flag
         begin += length
-    return True
+    return begin == end and pictures == 1

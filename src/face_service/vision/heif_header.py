@@ -14,6 +14,8 @@ from .coded_size import read_av1_size, read_hevc_size
 
 MAX_BYTES = 1 << 20
 """Of `meta`: phones write some kilobytes."""
+MAX_SHARE, LEAST_PIXELS = 4, 1_000_000
+"""All tiles of a picture may have so many times its pixels, and of a small one so many."""
 HEVC, AV1, GRID, IDENTITY = b"hvc1", b"av01", b"grid", b"iden"
 NAMES: Mapping[bytes, str] = MappingProxyType(
     {
@@ -75,6 +77,8 @@ def read_picture(data: bytes) -> Picture:
     item = items.primary()
     own, kind = items.properties(item), items.kinds.get(item, b"")
     pieces = items.parts.get(item, ()) if kind in (GRID, IDENTITY) else (item,)
+    if kind == IDENTITY:
+        pieces = pieces[:1]
     width, height = grid_size(items, item, pieces) if kind == GRID else size_of(data, own)
     codecs = {items.kinds.get(piece, b"") for piece in pieces}
     codec = codecs.pop() if len(codecs) == 1 else b""
@@ -82,8 +86,11 @@ def read_picture(data: bytes) -> Picture:
         name = NAMES.get(codec or kind, "an unknown codec")
         raise InvalidImage(f"The HEIF image is coded by {name}, which is not read")
     first = items.properties(pieces[0])
+    sizes = tile_sizes(items, pieces, codec)
+    if sum(sizes) > MAX_SHARE * max(width * height, LEAST_PIXELS):
+        raise InvalidImage("The tiles of the HEIF image are larger than their picture")
     return Picture(
-        *(width, height, codec, largest_tile(items, pieces, codec), bits_of(data, codec, first)),
+        *(width, height, codec, max(sizes), bits_of(data, codec, first)),
         colours_of(data, own) or colours_of(data, first),
         tuple(turns_of(data, own, width, height)),
         tuple(map(items.extent, pieces)),
@@ -110,23 +117,22 @@ def grid_size(items: Items, item: int, tiles: tuple[int, ...]) -> tuple[int, int
     return reader.number(size), reader.number(size)
 
 
-def largest_tile(items: Items, tiles: tuple[int, ...], codec: bytes) -> int:
-    """The pixels of the largest tile, by what `ispe` says and by what its coded data claim: a
-    decoder makes room for that first."""
-    largest, known = 0, dict[Box, tuple[int, int]]()
+def tile_sizes(items: Items, tiles: tuple[int, ...], codec: bytes) -> list[int]:
+    """The pixels of the tiles, by what `ispe` says or by what their coded data claim, whichever is
+    more: a decoder makes room for these first."""
+    sizes, known = [], dict[Box, tuple[int, int]]()
     for tile in tiles:
         properties = items.properties(tile)
         if codec == AV1:
-            begin, end, _ = items.extent(tile)
+            begin, end = items.extent(tile)
             coded = read_av1_size(items.data, begin, end)
         else:
             box = configuration(properties, b"hvcC")
             if box not in known:  # most tiles share it
                 known[box] = read_hevc_size(items.data[box.begin : box.end])
             coded = known[box]
-        for width, height in (coded, size_of(items.data, properties)):
-            largest = max(largest, width * height)
-    return largest
+        sizes.append(max(w * h for w, h in (coded, size_of(items.data, properties))))
+    return sizes
 
 
 def configuration(properties: list[Box], kind: bytes) -> Box:
