@@ -7,8 +7,9 @@ ENV UV_COMPILE_BYTECODE=1 \
 WORKDIR /app
 RUN uv venv
 # Dependencies before the code: their layer outlives every edit of it.
-COPY requirements.lock ./
-RUN uv pip install --require-hashes -r requirements.lock
+COPY requirements.lock requirements-heif.lock ./
+RUN uv pip install --require-hashes -r requirements.lock \
+ && uv pip install --no-deps --require-hashes -r requirements-heif.lock
 COPY LICENSE README.md pyproject.toml ./
 COPY wheels ./wheels
 COPY src ./src

@@ -20,6 +20,7 @@ case ${EXTRA:-} in
 esac
 if [[ -n ${EXTRA:-} ]]; then only_the_build_of .venv "$lock"; fi
 install_locked .venv "$lock" --no-deps --editable .
+install_heif .venv
 
 # Who asks for a build wants what it computes on; a list of their own, also in .env, wins.
 if [[ -n ${provider:-} && ! (-f .env && $'\n'$(<.env) == *$'\n'ONNX_PROVIDERS=*) ]]; then

@@ -13,7 +13,19 @@ import cv2
 import numpy as np
 
 from face_service.runtime.memory import libc_function, limit_malloc_arenas, trim_heap
+from face_service.vision.blob import Image
 from face_service.vision.image import check, decode_checked, set_up_opencv
+from tests.formats import (
+    avif,
+    deep_avif,
+    deep_heic,
+    hdr,
+    heic,
+    jpeg_without_adobe,
+    page,
+    png,
+    tiff_of,
+)
 from tests.images import encode, every_dress, rotated
 
 SIDES = (4, 3)
@@ -48,8 +60,27 @@ def pictures(megapixels: float) -> Iterator[tuple[str, bytes]]:
     yield "png turned", rotated(image, 6, "PNG")
     yield "tiff turned", rotated(image, 6, "TIFF")
     yield "webp turned", rotated(image, 6, "WEBP")
+    yield from newer(image)
     for mode in ("1", "L", "P", "RGBA"):
         yield f"tiff {mode}", encode(image, "TIFF", mode)
+
+
+def newer(image: Image) -> Iterator[tuple[str, bytes]]:
+    """Those of phones, of high dynamic range, and of samples that are no bytes."""
+    lying = np.ascontiguousarray(np.rot90(image))
+    rgb = np.ascontiguousarray(image[:, :, ::-1])
+    yield "heic", heic(image)
+    yield "heic in tiles", heic(image, tile=512)
+    yield "heic PQ", deep_heic(hdr(image, 16), transfer_characteristics=16, color_primaries=9)
+    yield "avif", avif(image)
+    yield "avif turned", avif(lying, orientation=6)
+    yield "avif PQ", deep_avif(hdr(image, 16), 9, 16)
+    yield "png PQ", png(hdr(image, 16), b"cICP", bytes((9, 16, 0, 1)))
+    yield "png 12 bits in 16", png(image.astype(np.uint16) * 16)
+    yield "jpeg cmyk, unmarked", jpeg_without_adobe(image, inverted=False)
+    yield "tiff 12 bits in 16", tiff_of(page(rgb.astype(np.uint16) * 16))
+    yield "tiff float", tiff_of(page((rgb / 255).astype(np.float32)))
+    yield "tiff double", tiff_of(page(rgb / 255))
 
 
 def least(data: bytes) -> tuple[float, float]:

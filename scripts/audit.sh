@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
-for lock in requirements.lock requirements-{cuda,openvino,rocm}.lock; do
+for lock in requirements.lock requirements-{cuda,heif,openvino,rocm}.lock; do
   timeout 120 .venv/bin/pip-audit --disable-pip --require-hashes --progress-spinner off \
     --format json --output "$reports/$lock" -r "$lock" 2>/dev/null || true
 done

@@ -62,6 +62,20 @@ install_locked() {
   echo "$wanted" >"$stamp"
 }
 
+# install_heif DIR: adds what reads HEIC, where there are wheels of it for this machine; else says so.
+install_heif() {
+  local dir=$1 lock=requirements-heif.lock stamp=$1/.heif-installed
+  [[ -f $stamp && $(<"$stamp") == "$(<"$lock")" ]] && return
+  find_python
+  find_uv
+  if "$uv" pip install --python "$dir/bin/python" --only-binary :all: --no-deps --require-hashes -r "$lock"; then
+    echo "$(<"$lock")" >"$stamp"
+  else
+    echo "HEIC pictures will be refused: $lock could not be installed (no wheels for this machine, or no package" \
+      "registry). Everything else is read." >&2
+  fi
+}
+
 # pins_for DIR LOCK: LOCK, without onnxruntime where DIR holds another build of it. All of them are
 # the module `onnxruntime`: who put onnxruntime-gpu, -migraphx or -rocm in its place keeps it. A lock
 # that names a build of its own is taken whole.

@@ -17,6 +17,10 @@ compile pyproject.toml --output-file requirements.lock "$@"
 "$python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' |
   compile pyproject.toml - --constraints requirements.lock --output-file requirements-dev.lock "$@"
 
+# What reads HEIC, where there are wheels of it: the extra heif alone, beside what is pinned already.
+"$python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["heif"], sep="\n")' |
+  compile - --constraints requirements-dev.lock --output-file requirements-heif.lock "$@"
+
 # The oracle computes with the very numpy, onnxruntime and OpenCV of the service. insightface asks
 # for opencv-python, which carries the same version numbers as the headless build.
 {

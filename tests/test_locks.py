@@ -17,6 +17,7 @@ def pins(lock: str) -> dict[str, set[str]]:
 
 LOCKS = [
     *SERVED,
+    "requirements-heif.lock",
     "requirements-dev.lock",
     "requirements-oracle.lock",
     "requirements-platform.lock",
@@ -41,6 +42,10 @@ def test_tests_and_oracle_compute_with_the_versions_that_are_served() -> None:
     assert oracle["onnxruntime"] == runtime["onnxruntime"]
     assert oracle["opencv-python"] == runtime["opencv-python-headless"]
     assert all(version.startswith("4.") for version in runtime["opencv-python-headless"])
+
+
+def test_what_reads_heic_is_tested_in_the_version_that_is_served() -> None:
+    assert pins("requirements-heif.lock").items() <= pins("requirements-dev.lock").items()
 
 
 @pytest.mark.parametrize("lock", SERVED[1:])

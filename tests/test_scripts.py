@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, SERVED
 
+HEIF = "requirements-heif.lock"
 TOOLS = ["awk", "bash", "cat", "chmod", "dirname", "mkdir", "mv", "readlink", "rm"]
 
 # Stands for the Python of the machine and for that of .venv: answers `-c`, and reports a start.
@@ -36,7 +37,12 @@ if [[ $1 == venv ]]; then
   cat "$(dirname "$0")/python3" >"${{@: -1}}/bin/python" && chmod +x "${{@: -1}}/bin/python"
 fi
 while (($#)); do
-  if [[ $1 == -r ]]; then cat "$2" >"$UV_LOG.requirements"; fi
+  if [[ $1 == -r && $2 == *heif* ]]; then
+    if [[ -n ${{NO_WHEELS-}} ]]; then exit 1; fi
+    cat "$2" >"$UV_LOG.heif"
+  elif [[ $1 == -r ]]; then
+    cat "$2" >"$UV_LOG.requirements"
+  fi
   shift
 done
 """
@@ -93,7 +99,8 @@ class Machine:
 def machine(tmp_path: Path) -> Machine:
     checkout = tmp_path / "a folder" / "face-service"
     (checkout / "scripts").mkdir(parents=True)
-    for name in ["run.sh", "scripts/bootstrap.sh", "pyproject.toml", *SERVED]:
+    locks = [*SERVED, HEIF]
+    for name in ["run.sh", "scripts/bootstrap.sh", "pyproject.toml", *locks]:
         shutil.copy(ROOT / name, checkout / name)
     binaries = tmp_path / "bin"
     binaries.mkdir()
@@ -111,11 +118,25 @@ def test_first_start_installs_what_the_lock_pins_and_serves(machine: Machine) ->
     assert done.returncode == 0, done.stderr
     assert "python -m face_service.main --flag" in done.stdout
     assert f"in {machine.checkout}\n" in done.stdout
-    venv, dependencies, project = machine.asked_of_uv
+    venv, dependencies, project, heif = machine.asked_of_uv
     assert venv.startswith("venv ")
     assert "--require-hashes" in dependencies
     assert project.endswith("--no-deps --editable .")
     assert machine.requirements == (machine.checkout / "requirements.lock").read_text()
+    assert "--only-binary :all: --no-deps --require-hashes" in heif
+    assert Path(f"{machine.log}.heif").read_text() == (machine.checkout / HEIF).read_text()
+
+
+def test_where_there_are_no_wheels_of_what_reads_heic_it_says_so_and_serves(
+    machine: Machine,
+) -> None:
+    done = machine.run(NO_WHEELS="1")
+    assert done.returncode == 0
+    assert "HEIC pictures will be refused" in done.stderr
+    assert "face_service.main" in done.stdout
+    done = machine.run()  # there are some now
+    assert done.stderr == ""
+    assert Path(f"{machine.log}.heif").exists()
 
 
 def test_second_start_installs_nothing(machine: Machine) -> None:
@@ -140,7 +161,7 @@ def test_a_failed_installation_is_tried_again(machine: Machine) -> None:
     assert failed.returncode != 0
     assert "face_service.main" not in failed.stdout
     assert "face_service.main" in machine.run().stdout
-    assert "--require-hashes" in machine.asked_of_uv[-2]
+    assert "--require-hashes" in machine.asked_of_uv[-3]
 
 
 def test_run_sh_starts_through_a_symlink_from_anywhere(machine: Machine, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ class Settings(Address):
         description="Base URL that serves PACK.zip in place of InsightFace's releases.",
     )
     max_body_mb: float = Field(
-        32, gt=0, le=1024, description="Largest request body, in MB (10^6 bytes)."
+        64, gt=0, le=1024, description="Largest request body, in MB (10^6 bytes)."
     )
     max_bodies_mb: float = Field(
         512,
@@ -163,7 +163,7 @@ class Settings(Address):
         32, ge=1, le=1000, description="Most files one POST /detect/batch may hold."
     )
     max_image_pixels: int = Field(
-        50_000_000, ge=1, le=1_000_000_000, description="Most pixels an image may have."
+        120_000_000, ge=1, le=1_000_000_000, description="Most pixels an image may have."
     )
     max_decoded_mb: float = Field(
         512, gt=0, le=100_000, description="Most memory that decoding takes at once, in MB."

@@ -6,9 +6,22 @@ import random
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 
+from tests.formats import (
+    PQ,
+    avif,
+    deep_avif,
+    deep_heic,
+    hdr,
+    heic,
+    jpeg_without_adobe,
+    page,
+    png,
+    tiff_of,
+)
 from tests.images import encode, every_dress
 
 HUGE = 20_000
@@ -66,6 +79,15 @@ def png_bomb() -> bytes:
     )
 
 
+def box(kind: bytes, *content: bytes) -> bytes:
+    """A box of an ISO-BMFF file."""
+    inside = b"".join(content)
+    return struct.pack(">I", 8 + len(inside)) + kind + inside
+
+
+FTYP = box(b"ftyp", b"heic\x00\x00\x00\x00mif1heic")
+
+
 def lying_headers() -> dict[str, bytes]:
     """The head of an image of 400 million pixels in every format, and little behind it."""
     side = HUGE
@@ -112,16 +134,29 @@ def tiff_header(side: int) -> bytes:
     return b"II*\x00" + struct.pack("<IH", 8, len(entries)) + directory + bytes(99)
 
 
-def seeds() -> list[bytes]:
+@cache
+def seeds() -> tuple[bytes, ...]:
     """Small pictures of every format and colour model."""
     noise = np.random.default_rng(1).integers(0, 255, (40, 56, 3), np.uint8)
-    return list(every_dress(noise).values())
+    deep = noise.astype(np.uint16) * 257
+    large = np.tile(noise, (4, 4, 1))
+    more = (
+        *(heic(noise), heic(noise, orientation=6), heic(large, tile=64), deep_heic(deep)),
+        deep_heic(hdr(noise, PQ), transfer_characteristics=PQ, color_primaries=9),
+        *(avif(noise), avif(noise, orientation=5), deep_avif(hdr(noise, PQ), 9, PQ)),
+        jpeg_without_adobe(noise, inverted=False),
+        png(hdr(noise, PQ), b"cICP", bytes((9, PQ, 0, 1))),
+        tiff_of(page(noise), big=True),
+        tiff_of(page((noise / 255).astype(np.float32))),
+        tiff_of(page(noise[::4, ::4].copy(), t254=("I", [1])), page(noise), below=True),
+    )
+    return (*every_dress(noise).values(), *more)
 
 
 def mutations(count: int, seed: int) -> Iterator[bytes]:
     """`count` damaged pictures: bits turned, pieces lost, doubled, swapped, filled, numbers
     made extreme; mostly near the front, where the headers are."""
-    chance, corpus = random.Random(seed), seeds()
+    chance, corpus = random.Random(seed), list(seeds())
     for _ in range(count):
         data = bytearray(chance.choice(corpus))
         for _ in range(chance.choice((1, 1, 2, 3, 8))):

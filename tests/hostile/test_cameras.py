@@ -3,6 +3,7 @@ refused by name."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,23 +58,48 @@ def test_a_jpeg_that_is_cut_anywhere_is_refused_or_whole(progressive: bool) -> N
     assert refused >= len(data) - 3
 
 
+FTYP = b"\x00\x00\x00\x18ftyp"
+
+
 @pytest.mark.parametrize(
     ("head", "name"),
     [
-        pytest.param(b"\x00\x00\x00\x18ftypheic", "HEIC", id="HEIC"),
-        pytest.param(b"\x00\x00\x00\x18ftypmif1", "HEIC", id="HEIF"),
-        pytest.param(b"\x00\x00\x00\x1cftypavif", "AVIF", id="AVIF"),
-        pytest.param(b"\x00\x00\x00\x18ftypcrx ", "CR3, a raw file", id="CR3"),
-        pytest.param(b"\xff\x0a", "JPEG XL", id="JPEG XL"),
-        pytest.param(b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JPEG XL", id="JPEG XL in boxes"),
-        pytest.param(b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000", id="JPEG 2000"),
-        pytest.param(b"FUJIFILMCCD-RAW ", "RAF, a raw file", id="RAF"),
-        pytest.param(b"IIU\x00", "RW2, a raw file", id="RW2"),
-        pytest.param(b"IIRO", "ORF, a raw file", id="ORF"),
+        pytest.param(FTYP + b"crx ", "a camera's raw file (CR3)", id="CR3"),
+        pytest.param(b"\xff\x0a", "a JPEG XL picture", id="JPEG XL"),
+        pytest.param(b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture", id="JPEG XL in boxes"),
+        pytest.param(b"\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture", id="JPEG 2000"),
+        pytest.param(b"FUJIFILMCCD-RAW ", "a camera's raw file (RAF)", id="RAF"),
+        pytest.param(b"IIU\x00", "a camera's raw file (RW2)", id="RW2"),
+        pytest.param(b"IIRO", "a camera's raw file (ORF)", id="ORF"),
+        pytest.param(b"8BPS\x00\x01", "a Photoshop document", id="PSD"),
+        pytest.param(b"%PDF-1.7", "a PDF document", id="PDF"),
+        pytest.param(b" \n<?xml version='1.0'?><svg xmlns='", "an SVG drawing", id="SVG"),
+        pytest.param(b"<!DOCTYPE html><html>", "an HTML page", id="HTML"),
     ],
 )
 def test_a_format_that_is_not_read_is_named(head: bytes, name: str) -> None:
-    with pytest.raises(InvalidImage, match=f"Invalid image format: {name}. Supported: JPEG"):
+    said = f"Invalid image format: {name}, which is not read; "
+    with pytest.raises(InvalidImage, match=re.escape(said) + "[^.]+. Supported: JPEG"):
+        decode(head + bytes(100), LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        pytest.param(FTYP + b"isom", "an MP4 video", id="MP4"),
+        pytest.param(FTYP + b"qt  ", "a QuickTime video", id="MOV"),
+        pytest.param(
+            b"\x00\x00\x00\x08wide\x00\x00\x00\x00mdat", "a QuickTime video", id="old MOV"
+        ),
+        pytest.param(b"\x1aE\xdf\xa3", "a Matroska or WebM video", id="WebM"),
+        pytest.param(b"RIFF\xff\xff\x00\x00AVI LIST", "an AVI video", id="AVI"),
+        pytest.param(b"G@\x11\x10", "an MPEG transport stream", id="TS"),
+        pytest.param(b"FLV\x01", "an FLV video", id="FLV"),
+    ],
+)
+def test_a_video_is_named_and_what_to_do(head: bytes, name: str) -> None:
+    said = f"Invalid image format: {name}, which is not read; send frames of it"
+    with pytest.raises(InvalidImage, match=said):
         decode(head + bytes(100), LIMIT)
 
 
@@ -101,7 +127,7 @@ def test_photos_that_are_not_read_do_not_get_lost_in_a_folder(
 ) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
-    (folder / "IMG_1.JPG").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(100))
+    (folder / "IMG_1.JPG").write_bytes(b"\x00\x00\x00\x0cJXL \r\n\x87\n" + bytes(100))
     (folder / "IMG_1.MOV").write_bytes(b"\x00\x00\x00\x18ftypqt  " + bytes(100))
     command = [sys.executable, "-c", "from face_service.cli import main; main()", "detect", folder]
     for more in ((), ("--out", tmp_path / "faces.jsonl")):
@@ -115,7 +141,7 @@ def test_photos_that_are_not_read_do_not_get_lost_in_a_folder(
         assert done.returncode == 1
         assert "1 file with an error; 1 file no image" in done.stderr
         if not more:
-            assert "IMG_1.JPG: Invalid image format: HEIC" in done.stderr
+            assert "IMG_1.JPG: Invalid image format: a JPEG XL picture" in done.stderr
     (line,) = (tmp_path / "faces.jsonl").read_text().splitlines()
     assert "IMG_1.JPG" in line
-    assert "HEIC" in line
+    assert "JPEG XL" in line

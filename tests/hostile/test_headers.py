@@ -18,7 +18,16 @@ import pytest
 
 from face_service.errors import ImageTooLarge, InvalidImage
 from face_service.vision.image import check, decode
-from tests.hostile.pictures import PIXELS, chunk, jpeg_with, lying_headers, png_with, tiff
+from tests.hostile.pictures import (
+    FTYP,
+    PIXELS,
+    box,
+    chunk,
+    jpeg_with,
+    lying_headers,
+    png_with,
+    tiff,
+)
 from tests.images import encode, every_dress
 
 SIZE = 8_000_000
@@ -44,6 +53,13 @@ def all_header() -> dict[str, bytes]:
         ),
         "webp chunks": encode(PIXELS, "WEBP", lossless=True)
         + b"JUNK\x00\x00\x00\x00" * (SIZE // 8),
+        "heif boxes": FTYP + box(b"free") * (SIZE // 8),
+        "heif items": FTYP
+        + box(b"meta", bytes(4), box(b"iinf", bytes(4), b"\xff\xff", box(b"infe") * (SIZE // 8))),
+        "heif properties": FTYP
+        + box(b"meta", bytes(4), box(b"iprp", box(b"ipco", box(b"ispe") * 120_000))),
+        "heif associations": FTYP
+        + box(b"meta", bytes(4), box(b"iprp", box(b"ipma", bytes(4), b"\xff" * 10**6))),
         "gif extensions": encode(PIXELS, "GIF")[:-1] + b"\x21\xfe\x00" * (SIZE // 3) + b";",
     }
 
@@ -90,7 +106,7 @@ def test_a_header_that_is_long_is_refused_or_read_as_opencv_reads_it(kind: str) 
     try:
         ours = decode(data, LIMIT)
     except InvalidImage:
-        assert kind.startswith(("jpeg", "png")), "only what is walked over may be too long"
+        assert kind.startswith(("jpeg", "png", "heif")), "only what is walked over may be too long"
         return
     assert np.array_equal(ours, cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
 

@@ -14,6 +14,7 @@ from face_service.packs.pack import Pack
 from face_service.schemas import DetectResponse
 from face_service.vision.blob import Image
 from face_service.vision.image import decode
+from tests.formats import avif, heic
 from tests.images import encode, every_dress, rotated
 from tests.server import Server
 
@@ -107,12 +108,29 @@ def test_every_format_is_read_through_the_endpoint(server: Server, pixels: Image
     counted = {"embedding_format": "none", "attributes": False}
     expected = len(faces_of(server, encode(pixels, "PNG"), **counted))
     assert expected == GROUP_FACES
+    lying = np.ascontiguousarray(np.rot90(pixels))
+    phones = {
+        "heic": heic(pixels),
+        "heic in tiles": heic(pixels, tile=256),
+        "heic turned": heic(lying, orientation=6),
+        "avif turned": avif(lying, orientation=6),
+    }
     counts = {
-        name: len(faces_of(server, data, **counted)) for name, data in every_dress(pixels).items()
+        name: len(faces_of(server, data, **counted))
+        for name, data in (every_dress(pixels) | phones).items()
     }
     for name, count in counts.items():
         # 256 colours may cost a face at the threshold.
         assert expected - ("palette" in name or "gif" in name) <= count <= expected, name
+
+
+def test_a_video_is_refused_with_what_to_do(server: Server) -> None:
+    response = post(server, b"\x00\x00\x00\x18ftypisom" + bytes(100))
+    assert response.status_code == 400
+    error = response.json()
+    assert error["code"] == "invalid_image"
+    assert "an MP4 video" in error["detail"]
+    assert "send frames of it" in error["detail"]
 
 
 def test_a_rotated_photo_is_seen_upright(server: Server, pixels: Image) -> None:

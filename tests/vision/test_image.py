@@ -132,6 +132,8 @@ def test_odd_sizes_are_images(height: int, width: int) -> None:
 @pytest.mark.parametrize("part", [0.05, 0.5, 0.9])
 def test_truncated_images_are_refused(dress: str, part: float, dresses: dict[str, bytes]) -> None:
     data = dresses[dress]
+    if dress == "gif animated":
+        part /= 4  # a whole first frame is a picture
     with pytest.raises(InvalidImage):
         decode(data[: int(len(data) * part)], LIMIT)
 
@@ -163,7 +165,7 @@ def zip_of(name: str) -> bytes:
     ids=lambda data: repr(data[:12]),
 )
 def test_what_is_not_an_image_is_refused_with_a_sentence(data: bytes) -> None:
-    with pytest.raises(InvalidImage, match=r"^[A-Z][^<>\\]{10,120}$"):
+    with pytest.raises(InvalidImage, match=r"^[A-Z][^<>\\]{10,200}$"):
         decode(data, LIMIT)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from face_service.errors import FaceServiceError, ImageTooLarge, InvalidRequest
-from face_service.vision.image import HEAD, name_unread, sniff
+from face_service.vision.kinds import HEAD, name_unread, sniff
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
@@ -114,7 +114,7 @@ def read_file(file: File, max_bytes: int) -> bytes | None:
     try:
         with file.path.open("rb") as opened:
             head = opened.read(HEAD)
-            if not file.named and sniff(head) is None and name_unread(head) is None:
+            if not file.named and not is_picture(head):
                 return None
             data = head + opened.read(max_bytes - len(head) + 1)
     except OSError as error:
@@ -122,3 +122,10 @@ def read_file(file: File, max_bytes: int) -> bytes | None:
     if len(data) > max_bytes:
         raise ImageTooLarge(f"The file is larger than MAX_BODY_MB ({max_bytes / 1e6:g} MB)")
     return data
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether a file that begins so is a picture, of a format that is read or of one that is
+    not."""
+    kind = name_unread(head)
+    return sniff(head) is not None or (kind is not None and kind.picture)

@@ -50,7 +50,7 @@ class Limits:
     decoders: int = 1
     max_queue: int = 64
     max_bytes_held: int = 512_000_000
-    max_pixels: int = 50_000_000
+    max_pixels: int = 120_000_000
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
 

@@ -8,7 +8,9 @@ from face_service.errors import InvalidImage, InvalidRequest, RequestError
 from face_service.vision.blob import Image
 from face_service.vision.image import decode
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+)
 """Of the formats that `vision.image` decodes."""
 MAX_PIXELS = 10**9
 """No limit to speak of: these are the caller's own files."""

@@ -13,27 +13,30 @@ from typing import NamedTuple
 
 from face_service.errors import InvalidImage
 
+from .heif_header import AV1, Picture, read_picture
 from .jpeg import Frame, read_frame
-from .tiff import read_directory
+from .tiff import Directory, read_directory
 
-CHUNK_FRAME = 12
-"""Bytes of a PNG chunk beside its content: length, type and CRC (PNG, third edition, 5.3)."""
-
-MAX_CHUNKS = 100_000
-"""Of a PNG. Encoders write 8 kB and more in each: 4,000 in 32 MB."""
+HEIC_PIXEL, AVIF_PIXEL, TILE_PIXEL, DEEP_PIXEL = 9, 13, 5, 6
+"""Bytes a pixel of the picture, and of a tile, that libheif and libavif take; more with more than 8
+bits a sample."""
 
 
 class Header(NamedTuple):
     """The header of an image. width, height: pixels, as stored, before EXIF orientation.
 
-    decoding_bytes: the most memory that decoding takes, its pixels among it. frame: a JPEG's, else
-    None.
+    decoding_bytes: the most memory that decoding takes, its pixels among it. frame, directory,
+    picture: what else the header of a JPEG, a TIFF, a HEIC or an AVIF says.
     """
 
     width: int
     height: int
     decoding_bytes: int
     frame: Frame | None = None
+    directory: Directory | None = None
+    picture: Picture | None = None
+    deep: bool = False
+    """Whether a PNG has 16 bits a sample."""
 
 
 def sized(width: int, height: int, pixel_bytes: float) -> Header:
@@ -53,7 +56,7 @@ def read_header(data: bytes, image_format: str) -> Header:
     """
     try:
         header = READERS[image_format](data)
-    except (struct.error, IndexError) as error:  # beyond the end
+    except (struct.error, IndexError, OverflowError) as error:  # beyond the end
         raise InvalidImage(f"The {image_format} header is damaged or cut short") from error
     if header.width <= 0 or header.height <= 0:
         raise InvalidImage(f"The {image_format} image has no pixels")
@@ -65,24 +68,8 @@ def read_png(data: bytes) -> Header:
     width, height = struct.unpack_from(">II", data, 16)
     if data[12:16] != b"IHDR":
         raise InvalidImage("The PNG header is damaged or cut short")
-    return sized(width, height, 7)
-
-
-def is_whole_png(data: bytes) -> bool:
-    """Whether every chunk, up to IEND, ends inside the file, and there are at most MAX_CHUNKS.
-
-    OpenCV 4.14 makes room for as many bytes as a chunk says it has, up to 4 GB, before it reads
-    them; it refuses every file for which this is False, but for the number of chunks.
-    """
-    position = 8
-    for _ in range(MAX_CHUNKS):
-        if position + CHUNK_FRAME > len(data):
-            return False
-        length, kind = struct.unpack_from(">I4s", data, position)
-        position += CHUNK_FRAME + length
-        if kind == b"IEND":
-            return bool(position <= len(data))
-    return False
+    deep = data[24] == 16
+    return sized(width, height, 15 if deep else 7)._replace(deep=deep)
 
 
 def read_gif(data: bytes) -> Header:
@@ -127,16 +114,26 @@ def read_tiff(data: bytes) -> Header:
     stored = directory.pixel_bytes
     pixels = max(directory.width * directory.height, directory.tile_pixels)
     decoding = pixels * (9 + max(4.0, stored) + stored)
-    return Header(directory.width, directory.height, int(decoding))
+    return Header(directory.width, directory.height, int(decoding), directory=directory)
 
 
 def read_jpeg(data: bytes) -> Header:
     """The frame. Decoded by `decode_jpeg`; turned into a second copy once the coefficients, where
     they are kept, are gone."""
     frame = read_frame(data)
-    copies = 6 if frame.orientation > 1 or frame.components == 4 else 3
-    decoding = max(4 + frame.coefficients if frame.coefficients else 3, copies)
+    inks = frame.components == 4
+    copies = 8 if inks else 6 if frame.orientation > 1 else 3
+    decoding = max((6 if inks else 4) + frame.coefficients if frame.coefficients else 3, copies)
     return sized(frame.width, frame.height, decoding)._replace(frame=frame)
+
+
+def read_heif(data: bytes) -> Header:
+    """The primary item of a HEIC or AVIF file. The tiles of a grid are decoded one by one."""
+    picture = read_picture(data)
+    each = AVIF_PIXEL if picture.codec == AV1 else HEIC_PIXEL
+    each += DEEP_PIXEL if picture.bits > 8 else 0
+    decoding = picture.width * picture.height * each + picture.tile_pixels * TILE_PIXEL
+    return Header(*picture.shown, decoding, picture=picture)
 
 
 READERS: Mapping[str, Callable[[bytes], Header]] = MappingProxyType(
@@ -147,5 +144,7 @@ READERS: Mapping[str, Callable[[bytes], Header]] = MappingProxyType(
         "BMP": read_bmp,
         "WEBP": read_webp,
         "TIFF": read_tiff,
+        "HEIC": read_heif,
+        "AVIF": read_heif,
     }
 )

@@ -9,72 +9,29 @@ from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 
 from face_service.errors import ImageTooLarge, InvalidImage, OutOfMemory
 
 from .blob import Image
-from .headers import Header, is_whole_png, read_header
-from .jpeg import MAX_SCANNED_PIXELS, MAX_SCANS, USUAL_SCANS, count_scans
+from .endings import TRAILER, first_frame, is_torn_bmp, whole_webp
+from .headers import Header, read_header
+from .heif import decode_heif
+from .jpeg import MAX_SCANNED_PIXELS, MAX_SCANS, USUAL_SCANS, Frame, count_scans
+from .jpeg_pixels import decode_jpeg
+from .kinds import HEAD, name_unread, sniff
+from .opencv import VALUES, decode_tiff, opencv_pixels, scaled_if_dark
+from .png import mended, read_chunks, without_ancillary
+from .sdr import needs_mapping, to_sdr
 
 logger = logging.getLogger(__name__)
 
-HEAD = 12
-"""How many of the first bytes tell the format."""
-CUT_SHORT = "Premature end of JPEG file"
-"""What libjpeg-turbo says where a file ends before its last marker. OpenCV refuses those, too."""
-PIXELS_MISSING = "premature end of data segment"
-"""What it says where the last marker comes before the last pixel. OpenCV makes those grey."""
-END_OF_IMAGE = b"\xff\xd9"
 NO_MEMORY = "There is no memory for this image now, try again later"
-SUPPORTED = "Supported: JPEG, PNG, WebP, BMP, TIFF, GIF"
-BRANDS: Mapping[bytes, str] = MappingProxyType(
-    {
-        **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "HEIC"),
-        **dict.fromkeys((b"avif", b"avis"), "AVIF"),
-        b"crx ": "CR3, a raw file",
-    }
-)
-UNREAD: Mapping[bytes, str] = MappingProxyType(
-    {
-        b"\xff\x0a": "JPEG XL",
-        b"\x00\x00\x00\x0cJXL ": "JPEG XL",
-        b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
-        b"FUJIFILM": "RAF, a raw file",
-        b"IIU\x00": "RW2, a raw file",
-        b"IIRO": "ORF, a raw file",
-    }
-)
-
-
-def sniff(data: bytes | memoryview) -> str | None:
-    """Name the format from the first bytes, never from a file name or a declared type.
-
-    Returns the name of the format (`JPEG`, `PNG`, `WEBP`, `BMP`, `TIFF`, `GIF`), or
-    None for anything else.
-    """
-    head = bytes(data[:HEAD])
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "WEBP"
-    if head.startswith((b"II*\x00", b"MM\x00*")):
-        return "TIFF"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if head.startswith(b"BM"):
-        return "BMP"
-    return None
-
-
-def name_unread(head: bytes) -> str | None:
-    """Name an image format that is not read from the first HEAD bytes, None for anything else."""
-    if head[4:8] == b"ftyp":  # ISO 14496-12: the brand of the file
-        return BRANDS.get(head[8:12])
-    return next((name for start, name in UNREAD.items() if head.startswith(start)), None)
+LARGEST_PIXEL = 7
+"""Bytes a pixel that decoding a picture of the most pixels may take: a PNG or a turned JPEG."""
+LEAST_BYTES = 650_000_000
+"""What decoding may always take: that of 50 megapixels in any usual format."""
+SUPPORTED = "Supported: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, HEIC"
 
 
 class Checked(NamedTuple):
@@ -99,19 +56,27 @@ def check(data: bytes, max_pixels: int) -> Checked:
     """Look at the first bytes and at the header of an image, before anything is decoded.
 
     Raises InvalidImage for anything that is not of a supported format, ImageTooLarge if it
-    would have more than `max_pixels` pixels.
+    would have more than `max_pixels` pixels, or takes more memory to decode than a PNG of so many
+    does, and more than LEAST_BYTES.
     """
     if not data:
         raise InvalidImage("The image is empty")
     image_format = sniff(data)
     if image_format is None:
-        name = name_unread(bytes(data[:HEAD]))
-        raise InvalidImage(f"Invalid image format{': ' + name if name else ''}. {SUPPORTED}")
+        kind = name_unread(bytes(data[:HEAD]))
+        what = f": {kind.name}, which is not read; {kind.advice}" if kind else ""
+        raise InvalidImage(f"Invalid image format{what}. {SUPPORTED}")
     header = read_header(data, image_format)
     if header.width * header.height > max_pixels:
         raise ImageTooLarge(
             f"The image has {header.width}x{header.height} pixels, "
             f"more than the limit of {max_pixels}"
+        )
+    most = max(LEAST_BYTES, LARGEST_PIXEL * max_pixels)
+    if header.decoding_bytes > most:
+        raise ImageTooLarge(
+            f"Decoding a {image_format} of {header.width}x{header.height} pixels takes up to "
+            f"{header.decoding_bytes / 1e6:.0f} MB, more than the limit of {most / 1e6:.0f}"
         )
     return Checked(data, image_format, header)
 
@@ -138,34 +103,60 @@ def decode_checked(image: Checked) -> Image:
 
 
 def decode_pixels(image: Checked) -> Image | None:
-    """The pixels; None where the decoder refuses the file. Raises MemoryError, and InvalidImage for
-    a JPEG with too many scans, which no decoder bounds."""
+    """The pixels; None where the decoder refuses the file. Raises MemoryError, and InvalidImage
+    with a reason."""
     data, image_format, header = image
-    if header.frame:
-        scans = count_scans(data, header.frame)
-        if scans > MAX_SCANS:
-            raise InvalidImage(f"The JPEG has more than {MAX_SCANS} scans")
-        if scans > USUAL_SCANS and scans * header.width * header.height > MAX_SCANNED_PIXELS:
-            raise InvalidImage(f"The JPEG has {scans} scans, too many for its size")
-        if header.frame.components in (1, 3):
-            ended = header.frame.coefficients or data.find(END_OF_IMAGE, header.frame.scans_at) >= 0
-            if not ended:  # some cameras leave it out, though every pixel is there
-                data += END_OF_IMAGE
-            try:
-                return decode_jpeg(data, header.frame.orientation)
-            except ValueError as error:
-                if str(error) == CUT_SHORT or (not ended and PIXELS_MISSING in str(error)):
-                    return None
-                # OpenCV decides: it accepts faults that change no pixel.
-    if image_format == "PNG" and not is_whole_png(data):
-        return None
+    if header.frame and header.frame.components in (1, 3, 4):
+        refuse_scans(data, header, header.frame)
+        return upright(decode_jpeg(data, header.frame), header.frame.orientation)
     try:
-        return cast("Image | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+        if header.directory:
+            return decode_tiff(data, header.directory)
+        if header.picture:
+            return decode_heif(data, header.picture)
+        if image_format == "PNG":
+            return decode_png(data, header.deep)
+        return opencv_pixels(ending(data, image_format, header))
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError(str(error)) from error
         logger.debug("OpenCV refused a %s: %s", image_format, error)
         return None
+
+
+def refuse_scans(data: bytes, header: Header, frame: Frame) -> None:
+    """Raise InvalidImage for a JPEG with too many scans, which no decoder bounds."""
+    scans = count_scans(data, frame)
+    if scans > MAX_SCANS:
+        raise InvalidImage(f"The JPEG has more than {MAX_SCANS} scans")
+    if scans > USUAL_SCANS and scans * header.width * header.height > MAX_SCANNED_PIXELS:
+        raise InvalidImage(f"The JPEG has {scans} scans, too many for its size")
+
+
+def decode_png(data: bytes, deep: bool) -> Image | None:
+    """A PNG, with whatever is written beside its pixels. deep: it has 16 bits a sample."""
+    chunks = read_chunks(data)
+    whole = chunks and mended(data, chunks)
+    if not chunks or whole is None:
+        return None
+    flags = VALUES if needs_mapping(chunks.colours) else cv2.IMREAD_COLOR
+    image = opencv_pixels(whole, flags)
+    if image is None and chunks.whole:  # a broken chunk of an animation
+        image = opencv_pixels(whole := without_ancillary(data, chunks), flags)
+    if image is None:
+        return None
+    if needs_mapping(chunks.colours):
+        return to_sdr(image, *chunks.colours)
+    return scaled_if_dark(image, whole) if deep else image
+
+
+def ending(data: bytes, image_format: str, header: Header) -> bytes:
+    """What a decoder gets of a GIF, WebP or BMP: nothing of what is torn, which it would take."""
+    if image_format == "GIF":
+        return data if data.endswith(TRAILER) else first_frame(data) or b""
+    if image_format == "WEBP":
+        return whole_webp(data, header.width * header.height) or b""
+    return b"" if is_torn_bmp(data) else data
 
 
 def is_allocatable(size: int) -> bool:
@@ -177,16 +168,14 @@ def is_allocatable(size: int) -> bool:
     return True
 
 
-def decode_jpeg(data: bytes, orientation: int) -> Image:
-    """The pixels OpenCV would give, from libjpeg-turbo called directly: half the time of
-    12 megapixels, which OpenCV copies row by row. orientation: EXIF's, 1 to 8. Raises ValueError,
-    also for faults that OpenCV accepts."""
-    return cast(Image, ROTATIONS[orientation](simplejpeg.decode_jpeg(data, "BGR")))
-
-
 def turned_over(image: NDArray[Any]) -> NDArray[Any]:
     """An image turned by 180°, in place."""
     return cv2.flip(image, -1, image)
+
+
+def upright(image: Image, orientation: int) -> Image:
+    """An image turned as EXIF says, 1 to 8."""
+    return cast(Image, ROTATIONS[orientation](image))
 
 
 ROTATIONS: Mapping[int, Callable[[Image], NDArray[Any]]] = MappingProxyType(

@@ -1,5 +1,5 @@
-"""The header of a JPEG: size, components, EXIF orientation; and the number of its scans.
-ITU-T T.81, annex B; EXIF 2.32, 4.6."""
+"""The header of a JPEG: size, components, EXIF orientation; and its scans: how many, and whether
+one lacks. ITU-T T.81, annex B; EXIF 2.32, 4.6."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 """The next marker, in a scan or before it: stuffed zeros, restarts and fill bytes are none."""
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-SCAN, END, APP1, TEM = 0xDA, 0xD9, 0xE1, 0x01
-EXIF = b"Exif\x00\x00"
+SCAN, END, APP1, APP14, TEM = 0xDA, 0xD9, 0xE1, 0xEE, 0x01
+JPEG_LS, LOSSLESS = 0xF7, frozenset({0xC3, 0xC7, 0xCB, 0xCF})
+START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+COEFFICIENTS, SEQUENTIAL = 64, bytes((0, 63, 0))
+"""Of a block; the first and the last of them, and bits, of the scan of a sequential JPEG (T.81,
+table B.3)."""
+EXIF, ADOBE = b"Exif\x00\x00", b"Adobe"
+DEPTH = 8
+"""Bits of a sample that are read."""
 ORIENTATION = 0x0112
 INLINE = {3: "H", 4: "I"}
 """Of a TIFF's types those an orientation may have: SHORT, LONG."""
@@ -49,6 +56,11 @@ class Frame(NamedTuple):
     orientation: int
     scans_at: int
     """Where the first scan begins."""
+    progressive: bool
+    names: bytes
+    """Of the components, a byte each."""
+    adobe: bool
+    """Whether Adobe's marker is there, which says that CMYK is stored inverted."""
 
 
 def read_frame(data: bytes) -> Frame:
@@ -58,7 +70,7 @@ def read_frame(data: bytes) -> Frame:
     IndexError where the data end.
     """
     frame: tuple[int, int, int, float] | None = None
-    multiple, orientation, at = False, 0, 2
+    progressive, adobe, names, orientation, at = False, False, b"", 0, 2
     for _ in range(MAX_SEGMENTS):
         found = MARKER.search(data, at, at + MAX_GAP)
         if not found:
@@ -68,14 +80,27 @@ def read_frame(data: bytes) -> Frame:
             continue
         length = data[at] << 8 | data[at + 1]
         if code in FRAMES:
-            frame, multiple = frame_of(data, at), code in PROGRESSIVE
+            frame, progressive = frame_of(data, at), code in PROGRESSIVE
+            names = data[at + 8 : at + length : 3]
+            if data[at + 2] != DEPTH:
+                kind = "lossless JPEG" if code in LOSSLESS else "JPEG"
+                raise InvalidImage(
+                    f"The {kind} has {data[at + 2]} bits a sample, and only {DEPTH} are read"
+                )
         elif code == APP1 and not orientation and data.startswith(EXIF, at + 2):
             orientation = orientation_of(data[at + 2 + len(EXIF) : at + length])
+        elif code == APP14 and data.startswith(ADOBE, at + 2):
+            adobe = True
+        elif code == JPEG_LS:
+            raise InvalidImage("The image is a JPEG-LS, which is not read")
         elif code == SCAN and frame:
             width, height, components, coefficients = frame
-            multiple |= data[at + 2] < components
-            held = coefficients if multiple else 0.0
-            return Frame(width, height, components, held, orientation or 1, at + length)
+            held = coefficients if progressive or data[at + 2] < components else 0.0
+            orientation = orientation or 1
+            return Frame(
+                *(width, height, components, held, orientation, at + length),
+                *(progressive, names, adobe),
+            )
         elif code in (SCAN, END):
             break
         at += length
@@ -134,6 +159,30 @@ def count_scans(data: bytes, frame: Frame) -> int:
         if scans > MAX_SCANS or passed > MAX_MARKERS:
             return MAX_SCANS + 1
     return scans
+
+
+def lacks_scans(data: bytes, frame: Frame) -> bool:
+    """Whether the scans up to the end of the picture leave a coefficient without its last bit, as
+    where a file of several scans was cut between two of them: no decoder minds.
+
+    data: at most MAX_SCANS scans (`count_scans`).
+    """
+    if not frame.coefficients:
+        return False
+    end = data.find(END_OF_IMAGE, frame.scans_at)
+    at = data.rfind(START_OF_SCAN, 0, frame.scans_at)
+    missing = {name: {*range(COEFFICIENTS)} for name in frame.names}
+    for _ in range(MAX_MARKERS):
+        if at < 0 or at + 5 >= len(data):
+            break
+        behind = at + 5 + 2 * data[at + 4]
+        names, bounds = data[at + 5 : behind : 2], data[behind : behind + 3]
+        first, last, bits = bounds if frame.progressive and len(bounds) == 3 else SEQUENTIAL
+        for name in names:
+            if not bits & 0x0F and name in missing:
+                missing[name].difference_update(range(first, last + 1))
+        at = data.find(START_OF_SCAN, at + 2, end if end >= 0 else len(data))
+    return any(missing.values())
 
 
 def markers(data: bytes, at: int) -> Iterator[int]:

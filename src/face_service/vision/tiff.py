@@ -1,15 +1,18 @@
-"""The first directory of a TIFF, read without a library. TIFF 6.0, section 2."""
+"""The directories of a TIFF or BigTIFF, read without a library. TIFF 6.0, section 2."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from face_service.errors import InvalidImage
 
 MAX_ENTRIES = 4096
 """Of a directory: libtiff's own limit."""
+MAX_DIRECTORIES = 16
+"""Looked at for the picture that a preview stands before."""
 MAX_SAMPLES, MAX_BITS = 16, 64
 """Of a pixel, and of a sample: more than any picture of a camera, a scanner or a program has."""
 LEAST_TILE = 1024
@@ -17,12 +20,51 @@ LEAST_TILE = 1024
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 """Bytes of a value by its type."""
-INTEGERS = {1: "B", 3: "H", 4: "I"}
+INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 WIDTH, HEIGHT, BITS, SAMPLES = 256, 257, 258, 277
 TILE_WIDTH, TILE_HEIGHT = 322, 323
-SUBFILE, DNG_VERSION = 254, 50706
+SUBFILE, COMPRESSION, PHOTOMETRIC, SUB_DIRECTORIES = 254, 259, 262, 330
+SAMPLE_FORMAT, DNG_VERSION = 339, 50706
 STRIPS, TILES = (273, 279), (324, 325)
 """Offsets and byte counts."""
+LZW, ZEROS, MAX_PIECES = 5, bytes(32), 10_000
+INTEGER, FLOAT = (1, 2), 3
+"""Sample formats: without and with a sign; IEEE."""
+CMYK, MOSAICS = 5, (32803, 34892)
+"""Photometric interpretations: inks; the samples of a sensor (TIFF/EP, DNG)."""
+COMPRESSIONS: Mapping[int, str] = MappingProxyType(
+    {
+        6: "JPEG in the old style (compression 6)",
+        34712: "JPEG 2000",
+        34887: "LERC",
+        34925: "LZMA",
+        50000: "Zstandard",
+        50001: "WebP",
+        50002: "JPEG XL",
+        52546: "JPEG XL",
+    }
+)
+"""What OpenCV's libtiff does not read."""
+RAW = (
+    "The TIFF is a camera's raw file (DNG, NEF, ...) or has no more than a preview of its picture: "
+    "convert the picture to JPEG"
+)
+
+
+class Layout(NamedTuple):
+    """How offsets and directories are written: struct's byte order, an offset, the number of
+    entries, an entry, and the bytes of each."""
+
+    order: str
+    offset: str
+    number: str
+    entry: str
+    first: int
+    """Where the offset of the first directory is."""
+
+    def size(self, form: str) -> int:
+        """Bytes of an item."""
+        return struct.calcsize(self.order + form)
 
 
 class Entry(NamedTuple):
@@ -41,42 +83,113 @@ class Directory(NamedTuple):
     height: int
     pixel_bytes: float
     tile_pixels: int
+    bits: int
+    """Of a sample."""
+    floating: bool
+    """Whether samples are floating-point numbers."""
+    at: int
+    """Where it is in the file."""
+    first: int
+    """Where the offset of the first directory is, and its form for struct."""
+    offset: str
+    lzw: tuple[tuple[int, int], ...] = ()
+    """Offset and byte count of each piece that is compressed by LZW."""
 
 
 def read_directory(data: bytes) -> Directory:
-    """Read the first directory.
+    """Read the first directory, or where that is a preview the first one that is not.
 
     Raises InvalidImage if it declares more entries, samples, tiles or bytes than the picture or the
-    file can have, struct.error where the data end.
+    file can have, and for what is not read; struct.error where the data end.
     """
-    order = "<" if data.startswith(b"II") else ">"
-    (start,) = struct.unpack_from(order + "I", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, start)
-    if count > MAX_ENTRIES:
-        raise InvalidImage(f"The TIFF directory has {count} entries")
-    listed = data[start + 2 : start + 2 + 12 * count]
-    entries: dict[int, Entry] = {}
-    held = 0
-    for tag, *rest in struct.iter_unpack(order + "HHI4s", listed):
-        entry = Entry(*rest)
-        entries.setdefault(tag, entry)  # of two libtiff takes the first
-        held += entry.number * SIZES.get(entry.kind, 1)
-    if held > len(data) + len(listed):  # small ones lie in the directory
-        raise InvalidImage("The TIFF directory promises more than the file holds")
+    layout = layout_of(data)
+    for number, (at, entries) in enumerate(directories(data, layout)):
+        tags = Tags(data, layout, entries)
+        if DNG_VERSION in entries or data[8:10] == b"CR":  # CR2
+            raise InvalidImage(RAW)
+        photometric = tags.integer(PHOTOMETRIC, 0)
+        if photometric in MOSAICS:
+            raise InvalidImage(RAW)
+        if not tags.integer(SUBFILE, 0) & 1 and (WIDTH in entries or not number):
+            return picture_of(tags, at)
+    raise InvalidImage(RAW)
 
-    def integer(tag: int, default: int | None = None) -> int:
-        entry = entries.get(tag)
+
+def layout_of(data: bytes) -> Layout:
+    """What the first bytes say."""
+    order = "<" if data.startswith(b"II") else ">"
+    if data[2:4] in (b"+\x00", b"\x00+"):
+        return Layout(order, "Q", "Q", "HHQ8s", 8)
+    return Layout(order, "I", "H", "HHI4s", 4)
+
+
+def directories(data: bytes, layout: Layout) -> Iterator[tuple[int, dict[int, Entry]]]:
+    """Places and entries of the directories: the chain, and behind each those below it."""
+    order, offset, number, form, first = layout
+    pending = [struct.unpack_from(order + offset, data, first)[0]]
+    for _ in range(MAX_DIRECTORIES):
+        if not pending or not pending[0]:
+            return
+        at = pending.pop(0)
+        (count,) = struct.unpack_from(order + number, data, at)
+        if count > MAX_ENTRIES:
+            raise InvalidImage(f"The TIFF directory has {count} entries")
+        begin = at + layout.size(number)
+        end = begin + layout.size(form) * count
+        listed = data[begin:end]
+        if len(listed) < end - begin:
+            raise struct.error
+        entries: dict[int, Entry] = {}
+        held = 0
+        for tag, *rest in struct.iter_unpack(order + form, listed):
+            entry = Entry(*rest)
+            entries.setdefault(tag, entry)  # of two libtiff takes the first
+            held += entry.number * SIZES.get(entry.kind, 1)
+        if held > len(data) + len(listed):  # small ones lie in the directory
+            raise InvalidImage("The TIFF directory promises more than the file holds")
+        yield at, entries
+        below = Tags(data, layout, entries).integers(SUB_DIRECTORIES, MAX_DIRECTORIES)
+        following = struct.unpack_from(order + offset, data, end)
+        pending = [*below, *pending, *following]
+
+
+class Tags:
+    """The entries of a directory by their tags."""
+
+    def __init__(self, data: bytes, layout: Layout, entries: Mapping[int, Entry]) -> None:
+        self.layout, self.entries = layout, entries
+        self._data = data
+
+    def integer(self, tag: int, default: int | None = None) -> int:
+        """The value of an entry that has one; `default` if there is no entry. Else InvalidImage."""
+        entry = self.entries.get(tag)
         if entry is None and default is not None:
             return default
         if entry is None or entry.number != 1 or entry.kind not in INTEGERS:
             raise InvalidImage(f"The TIFF header is damaged: tag {tag}")
-        (value,) = struct.unpack_from(order + INTEGERS[entry.kind], entry.value)
-        return int(value)
+        return self._numbers(entry.value, entry.kind, 1)[0]
 
-    if DNG_VERSION in entries or data[8:10] == b"CR" or integer(SUBFILE, 0) & 1:  # CR2; a preview
-        raise InvalidImage("The TIFF is a raw file (DNG, NEF, ...): its picture is not read")
+    def integers(self, tag: int, most: int) -> tuple[int, ...]:
+        """The first values of an entry, wherever they are; none if there is no entry."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind not in INTEGERS:
+            return ()
+        number = min(entry.number, most)
+        if entry.number * struct.calcsize("<" + INTEGERS[entry.kind]) <= len(entry.value):
+            return self._numbers(entry.value, entry.kind, number)
+        (at,) = struct.unpack(self.layout.order + self.layout.offset, entry.value)
+        size = struct.calcsize("<" + INTEGERS[entry.kind]) * number
+        return self._numbers(self._data[at : at + size], entry.kind, number)
+
+    def _numbers(self, value: bytes, kind: int, number: int) -> tuple[int, ...]:
+        return struct.unpack_from(f"{self.layout.order}{number}{INTEGERS[kind]}", value)
+
+
+def picture_of(tags: Tags, at: int) -> Directory:
+    """The picture of a directory. Raises InvalidImage as `read_directory` does."""
+    entries, integer = tags.entries, tags.integer
     width, height, samples = integer(WIDTH), integer(HEIGHT), integer(SAMPLES, 1)
-    bits = bits_of(entries, data, order)
+    bits = (tags.integers(BITS, 1) or (1,))[0]  # 1 is what a TIFF that does not say has
     if not 1 <= samples <= MAX_SAMPLES or not 1 <= bits <= MAX_BITS:
         raise InvalidImage(f"The TIFF has {samples} samples a pixel of {bits} bits")
     tile_width, tile_height = integer(TILE_WIDTH, 0), integer(TILE_HEIGHT, 0)
@@ -87,23 +200,59 @@ def read_directory(data: bytes) -> Directory:
         STRIPS: height,
         TILES: -(-width // max(tile_width, 1)) * -(-height // max(tile_height, 1)),
     }
-    for tags, most in pieces.items():
-        if any(tag in entries and entries[tag].number > most * max(samples, 1) for tag in tags):
+    for pair, most in pieces.items():
+        if any(tag in entries and entries[tag].number > most * max(samples, 1) for tag in pair):
             raise InvalidImage("The TIFF has more pieces than its picture")
-    return Directory(width, height, samples * bits / 8, tile_pixels)
+    form = (tags.integers(SAMPLE_FORMAT, 1) or (1,))[0]
+    refuse_unread(integer(COMPRESSION, 1), form, bits, integer(PHOTOMETRIC, 0))
+    layout = tags.layout
+    lzw = pieces_of(tags) if integer(COMPRESSION, 1) == LZW else ()
+    return Directory(
+        *(width, height, samples * bits / 8, tile_pixels, bits, form == FLOAT),
+        *(at, layout.first, layout.order + layout.offset, lzw),
+    )
+
+
+def pieces_of(tags: Tags) -> tuple[tuple[int, int], ...]:
+    """Offset and byte count of the first MAX_PIECES strips or tiles."""
+    offsets, counts = (
+        tags.integers(strips, MAX_PIECES) or tags.integers(tiles, MAX_PIECES)
+        for strips, tiles in zip(STRIPS, TILES, strict=True)
+    )
+    return tuple(zip(offsets, counts, strict=False))
+
+
+def has_lost_bytes(data: bytes, directory: Directory) -> bool:
+    """Whether zeros stand in a piece where LZW puts none: two equal codes in a row become one of
+    their own, and zeros are what a copy that broke off leaves."""
+    return any(data.find(ZEROS, at, at + count) >= 0 for at, count in directory.lzw)
+
+
+def refuse_unread(compression: int, form: int, bits: int, photometric: int) -> None:
+    """Raise InvalidImage, with the reason, for what OpenCV does not read."""
+    if compression in COMPRESSIONS:
+        raise InvalidImage(
+            f"The TIFF is compressed by {COMPRESSIONS[compression]}, which is not read: save it "
+            "with LZW or Deflate"
+        )
+    if form == FLOAT and bits not in (32, 64):
+        raise InvalidImage(f"The TIFF has floating-point samples of {bits} bits: 32 or 64 are read")
+    if form in INTEGER and bits > 16:
+        raise InvalidImage(f"The TIFF has integer samples of {bits} bits: at most 16 are read")
+    if photometric == CMYK and bits > 8:
+        raise InvalidImage(f"The TIFF has inks of {bits} bits: 8 are read")
+    if form > FLOAT and form != 4:  # 4 is undefined, which is unsigned; 5 and 6 are complex
+        raise InvalidImage("The TIFF has complex numbers for samples, which are not read")
+
+
+def pointed_at(data: bytes, directory: Directory) -> bytes:
+    """The file with that directory as its first: all that a decoder looks at."""
+    pointer = struct.pack(directory.offset, directory.at)
+    if data.startswith(pointer, directory.first):
+        return data
+    return b"".join((data[: directory.first], pointer, data[directory.first + len(pointer) :]))
 
 
 def longest_tile(side: int) -> int:
     """The most a tile may measure along a side of the picture. Tiles' sides are multiples of 16."""
     return max(LEAST_TILE, -(-side // 16) * 16)
-
-
-def bits_of(entries: Mapping[int, Entry], data: bytes, order: str) -> int:
-    """The bits of the first sample; 1 is what a TIFF that does not say has."""
-    entry = entries.get(BITS)
-    if entry is None:
-        return 1
-    if entry.number <= 2:
-        return int(struct.unpack_from(order + "H", entry.value)[0])
-    (at,) = struct.unpack(order + "I", entry.value)
-    return int(struct.unpack_from(order + "H", data, at)[0])

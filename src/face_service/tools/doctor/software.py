@@ -22,8 +22,8 @@ from .hardware import content
 from .probing import run
 
 PACKAGES = (
-    "numpy", "opencv-python-headless", "opencv-python", "pillow", "simplejpeg", "fastapi",
-    "uvicorn", "pydantic", "pip",
+    "numpy", "opencv-python-headless", "opencv-python", "pillow", "pi-heif", "pillow-heif",
+    "simplejpeg", "fastapi", "uvicorn", "pydantic", "pip",
 )  # fmt: skip
 """Packages whose versions have mattered. opencv-python is the same module as the headless one."""
 

@@ -1,0 +1,83 @@
+"""What stands at the end of a GIF, a WebP or a BMP, and what of it no decoder looks at."""
+
+from __future__ import annotations
+
+import struct
+
+GIF_HEADER = 13
+MAX_BLOCKS = 250_000
+"""Of a GIF, up to the end of its first frame: 32 MB in blocks of 255 bytes have half as many."""
+EXTENSION, FRAME, TRAILER = 0x21, 0x2C, b";"
+BMP_HEADER = 26
+"""Bytes of a BMP up to its size in pixels."""
+RIFF_CHUNK, RIFF_HEADER = 8, 16
+"""Bytes of the head of a chunk, and of a file's up to the length of its first chunk."""
+ANIMATION_FRAME = 16
+MAX_CHUNKS = 1000
+"""Of a WebP, in front of its first picture."""
+FEW_ZEROS, PIXELS_A_ZERO = 64, 4000
+"""More zero bytes in a row, and one more for so many pixels, are what a disk or a copy that broke
+off leaves in place of data: a white sheet of 12 megapixels has 1,114 (libwebp 1.6, -q 10 -m 4)."""
+
+
+def first_frame(gif: bytes) -> bytes | None:
+    """A GIF up to the end of its first frame (GIF89a, 18 to 26), all that is read of it. None
+    where that is not there, or is more than MAX_BLOCKS away."""
+    try:
+        at = GIF_HEADER + colour_table(gif[10])
+        for _ in range(MAX_BLOCKS):
+            kind = gif[at]
+            if kind == FRAME:
+                at += 11 + colour_table(gif[at + 9])
+            elif kind == EXTENSION:
+                at += 2
+            else:
+                return None
+            for _ in range(MAX_BLOCKS):
+                if kind == FRAME and at == len(gif):  # all that may lack
+                    gif += b"\x00"
+                size = gif[at]
+                at += 1 + size
+                if not size:
+                    break
+            if kind == FRAME:
+                return gif[:at] + TRAILER if at <= len(gif) else None
+    except IndexError:
+        pass
+    return None
+
+
+def colour_table(flags: int) -> int:
+    """Bytes of the colour table that the packed fields of a screen or a frame announce."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def is_torn_bmp(data: bytes) -> bool:
+    """Whether another picture of the same kind begins inside, as in a frame half written."""
+    return data.find(data[:BMP_HEADER], BMP_HEADER) >= 0
+
+
+def whole_webp(data: bytes, pixels: int) -> bytes | None:
+    """A WebP of so many pixels, with the filling byte at its end if that is all it lacks (RFC
+    9649, 2.3).
+
+    None where another begins inside, as in a frame half written, or where zeros stand in place of
+    data: libwebp minds neither.
+    """
+    (size,) = struct.unpack_from("<I", data, 4)
+    end = RIFF_CHUNK + size
+    if data.find(data[:RIFF_HEADER], RIFF_HEADER, end) >= 0:
+        return None
+    at = RIFF_HEADER - 4
+    for _ in range(MAX_CHUNKS):
+        if at + RIFF_CHUNK > len(data):
+            break
+        kind, length = struct.unpack_from("<4sI", data, at)
+        at += RIFF_CHUNK
+        if kind in (b"VP8 ", b"VP8L"):
+            zeros = bytes(FEW_ZEROS + pixels // PIXELS_A_ZERO)
+            if data.find(zeros, at, at + length) >= 0:
+                return None
+            break
+        at += ANIMATION_FRAME if kind == b"ANMF" else length + length % 2
+    return data + b"\x00" if len(data) == end - 1 else data

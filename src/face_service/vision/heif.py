@@ -1,0 +1,141 @@
+"""HEIC by libheif (pillow-heif or pi-heif, where one is installed), AVIF by OpenCV."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from functools import cache
+from typing import Any, cast
+
+import cv2
+import numpy as np
+
+from face_service.errors import InvalidImage
+
+from .blob import Image
+from .heif_header import HEVC, Picture
+from .opencv import Values, opencv_pixels
+from .sdr import needs_mapping, to_sdr
+
+logger = logging.getLogger(__name__)
+
+NOT_INSTALLED = (
+    "The image is a HEIC picture, and nothing is installed that reads it: install pi-heif (the "
+    "extra heif), or convert it to JPEG"
+)
+LIBRARIES = ("pi_heif", "pillow_heif")
+"""The same bindings of libheif, without and with an encoder."""
+DAMAGED = "The {} image is damaged or cut short: some of its data are missing or wrong"
+NEVER = b"\x00\x00\x00"
+"""Bytes that no unit of H.265 holds (7.4.2), and that a copy that broke off leaves."""
+PARAMETERS, LAST_SLICE = (32, 33, 34), 31
+"""Types of units (H.265, table 7-1) that hold parameters, in a file of hvc1 in its header alone; of
+those that hold slices the last."""
+MAX_UNITS = 10_000
+"""Slices and more of one picture or tile: encoders write one to some tens."""
+ZEROS = bytes(32)
+"""More than AV1 ever has in a row, as good as: a white sheet has 3 (libavif 1.4.2, 36 pictures)."""
+REFUSALS = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError)
+"""What the bindings raise. libheif lacks memory also where a file asks for too much: whether there
+is some is asked afterwards."""
+ANIMATION, STILL = b"avis", b"avif"
+
+
+@cache
+def libheif() -> Any | None:
+    """The bindings that are installed, told to use the thread that calls them; None: none are."""
+    for name in LIBRARIES:
+        try:
+            library = importlib.import_module(name)
+        except ImportError:
+            continue
+        library.options.DECODE_THREADS = 1
+        library.options.THUMBNAILS = library.options.DEPTH_IMAGES = False
+        library.options.AUX_IMAGES = False
+        return library
+    return None
+
+
+def decode_heif(data: bytes, picture: Picture) -> Image | None:
+    """The primary picture, turned as the file's properties say, never by Exif; None where the
+    decoder refuses it. Raises InvalidImage with a reason, and cv2.error."""
+    mapped = needs_mapping(picture.colours)
+    if picture.codec == HEVC:
+        values = decode_hevc(data, picture, deep=mapped)
+    else:
+        values = decode_av1(data, picture, deep=mapped)
+    if values is None or not mapped:
+        return values
+    return to_sdr(values, *cast("tuple[int, int]", picture.colours))
+
+
+def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
+    """By libheif, which turns it. deep: with 16 bits a sample, if it has more than 8."""
+    library = libheif()
+    if library is None:
+        raise InvalidImage(NOT_INSTALLED)
+    if not all(is_whole_hevc(data, *extent) for extent in picture.extents):
+        raise InvalidImage(DAMAGED.format("HEIC"))
+    try:
+        file = library.open_heif(data, convert_hdr_to_8bit=not deep, bgr_mode=True)
+        width, height = file.size
+        if width * height > picture.width * picture.height:
+            return None
+        values = np.asarray(file)
+    except REFUSALS as error:
+        logger.debug("libheif refused a HEIC: %s", error)
+        return None
+    # A copy: the array is as wide as a row in memory, and its memory goes with `file`.
+    return in_colour(values[:height, :width])
+
+
+def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
+    """By OpenCV, which knows no clean aperture, rotation or mirror, and of an animation shows the
+    first frame, whatever the size of the still picture."""
+    if any(data.find(ZEROS, begin, end) >= 0 for begin, end in picture.extents):
+        raise InvalidImage(DAMAGED.format("AVIF"))
+    if data[8:12] == ANIMATION:
+        data = data[:8] + STILL + data[12:]
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    values: Values | None = opencv_pixels(data, flags | (cv2.IMREAD_ANYDEPTH if deep else 0))
+    if values is None or values.shape[:2] != (picture.height, picture.width):
+        return None
+    if values.dtype == np.uint16:
+        values = values << (16 - picture.bits)
+    for kind, numbers in picture.turns:
+        if kind == b"clap":
+            left, top, right, bottom = numbers
+            values = values[top:bottom, left:right]
+        elif kind == b"irot":
+            values = np.rot90(values, numbers[0])
+        else:
+            values = cv2.flip(values, numbers[0])
+    return np.ascontiguousarray(values)
+
+
+def in_colour(values: Values) -> Values:
+    """A copy of grey, grey with alpha, colour or colour with alpha as colour."""
+    if values.ndim == 2 or values.shape[2] <= 2:
+        grey = values if values.ndim == 2 else values[:, :, 0]
+        return cast(Values, cv2.cvtColor(np.array(grey), cv2.COLOR_GRAY2BGR))
+    return np.array(values[:, :, :3])
+
+
+def is_whole_hevc(data: bytes, begin: int, end: int) -> bool:
+    """Whether data are one picture of H.265 in whole units, each behind the 4 bytes of its length
+    (ISO/IEC 14496-15, 4.3.3), and hold nothing that none can hold. Of more pictures a decoder shows
+    one, and decodes all."""
+    pictures = 0
+    for _ in range(MAX_UNITS):
+        if begin == end:
+            break
+        length = int.from_bytes(data[begin : begin + 4])
+        begin += 4
+        if length < 3 or begin + length > end:
+            return False
+        kind = data[begin] >> 1 & 63
+        if kind in PARAMETERS or data.find(NEVER, begin, begin + length) >= 0:
+            return False
+        pictures += kind <= LAST_SLICE and data[begin + 2] >> 7  # first_slice_segment_in_pic_flag
+        begin += length
+    return begin == end and pictures == 1

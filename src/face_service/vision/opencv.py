@@ -1,0 +1,78 @@
+"""OpenCV's decoders, and what is done with samples of more than 8 bits."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .blob import Image
+from .tiff import Directory, has_lost_bytes, pointed_at
+
+Values = NDArray[Any]
+"""[height, width, 3], channels as in Image, of 8 or 16 bits."""
+VALUES = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+"""What cv2.imdecode is told so that samples of 16 bits stay so."""
+BAND = 64
+"""Rows that are converted together."""
+BLACK = 16
+"""The highest level of 8 bits in a picture of 16 bits that uses 12 of them."""
+DEPTHS = (8, 10, 12)
+WHITES = (1.0, 255.0, 65_535.0)
+"""What floating-point samples may mean by white."""
+
+
+def opencv_pixels(data: bytes, flags: int = cv2.IMREAD_COLOR) -> Image | None:
+    """The pixels of `cv2.imdecode`; None where it refuses the file. Raises cv2.error."""
+    if not data:
+        return None
+    buffer: NDArray[Any] = np.frombuffer(data, np.uint8)
+    return cast("Image | None", cv2.imdecode(buffer, flags))
+
+
+def scaled_if_dark(image: Image, data: bytes) -> Image:
+    """A picture of 16 bits, decoded to 8; decoded anew if it uses only the lowest 12 of its bits,
+    which would be black: then the 8, 10 or 12 that its largest sample needs are what counts."""
+    if int(image.max()) > BLACK:
+        return image
+    values: Values | None = opencv_pixels(data, VALUES)
+    if values is None or values.dtype == np.uint8:
+        return image
+    most = int(values.max())
+    bits = next((bits for bits in DEPTHS if most < 1 << bits), None)
+    if bits is None:
+        return image
+    for top in range(0, len(image), BAND):
+        image[top : top + BAND] = values[top : top + BAND].clip(0) >> (bits - 8)
+    return image
+
+
+def decode_tiff(data: bytes, directory: Directory) -> Image | None:
+    """The picture of a directory, with floating-point samples too."""
+    if has_lost_bytes(data, directory):
+        return None
+    data = pointed_at(data, directory)
+    if directory.floating:
+        values = opencv_pixels(data, cv2.IMREAD_UNCHANGED)
+        return None if values is None else from_floats(values)
+    image = opencv_pixels(data)
+    if image is None or directory.bits <= 8:
+        return image
+    return scaled_if_dark(image, data)
+
+
+def from_floats(values: NDArray[Any]) -> Image:
+    """Floating-point samples, [height, width] or [height, width, channels], to pixels: 0 is black;
+    white is 1, 255 or 65,535, the least that is not below their mean. No number is black."""
+    if values.ndim == 2:
+        values = values[:, :, None]
+    colours = values[:, :, : 3 if values.shape[2] >= 3 else 1]
+    some = np.nan_to_num(colours[::4, ::4].astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    white = next((white for white in WHITES if some.mean() <= white), WHITES[-1])
+    image = np.empty((*values.shape[:2], 3), np.uint8)
+    for top in range(0, len(image), BAND):
+        band = np.nan_to_num(colours[top : top + BAND], nan=0.0)
+        image[top : top + BAND] = (band.clip(0, white) * (255 / white)).round()
+    return image

@@ -1,0 +1,315 @@
+"""Every format and variant that the documentation speaks of, and what becomes of each.
+
+    .venv/bin/python -m tests.vision.format_cases
+
+writes the tables of docs/formats.md again.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from face_service.errors import InvalidImage
+from face_service.vision.blob import Image
+from face_service.vision.image import decode
+from tests.formats import (
+    BT2020,
+    HLG,
+    PQ,
+    avif,
+    deep_avif,
+    deep_heic,
+    hdr,
+    heic,
+    jpeg_without_adobe,
+    page,
+    png,
+    tiff_of,
+)
+from tests.images import encode, encode_16_bit, rotated
+
+PAGE = Path(__file__).parents[2] / "docs/formats.md"
+LIMIT = 1_000_000
+LOSSY = 7.0
+"""Most mean difference from the original, in levels of 255; of a palette and of inks as well."""
+
+
+def picture() -> Image:
+    """96×128, tinted, so that a swap of channels or of sides shows."""
+    noise = np.random.default_rng(8).integers(0, 255, (7, 9, 3), np.uint8)
+    image = cv2.resize(noise, (128, 96), interpolation=cv2.INTER_CUBIC)
+    return (image * np.array([0.5, 0.75, 1.0])).astype(np.uint8)
+
+
+P = picture()
+RGB = np.ascontiguousarray(P[:, :, ::-1])
+GREY = cv2.cvtColor(cv2.cvtColor(P, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+THUMBNAIL = page(np.ascontiguousarray(RGB[::4, ::4]), t254=("I", [1]))
+FULL = page(RGB, t254=("I", [0]))
+DEEP = P.astype(np.uint16) * 257
+
+
+class Case(NamedTuple):
+    """A file, and the picture it shows; None: it is refused."""
+
+    format: str
+    variant: str
+    data: bytes
+    shows: Image | None = P
+
+
+def twice(image_format: str, **options: object) -> bytes:
+    """An animation of two pictures."""
+    import PIL.Image
+
+    second = PIL.Image.fromarray(RGB[::-1].copy())
+    return encode(P, image_format, save_all=True, append_images=[second], **options)
+
+
+def jpeg_cases() -> Iterator[tuple[str, bytes, Image | None]]:
+    yield "sequential, progressive", encode(P, "JPEG", quality=95, progressive=True), P
+    yield "grey", encode(P, "JPEG", "L", quality=95), GREY
+    yield "CMYK with Adobe's marker", encode(P, "JPEG", "CMYK", quality=95), P
+    yield "CMYK without it, 0 is no ink", jpeg_without_adobe(P, inverted=False), P
+    yield "CMYK without it, 255 is no ink", jpeg_without_adobe(P, inverted=True), P
+    yield "turned by Exif", rotated(P, 6, "JPEG", quality=95), P
+    whole = encode(P, "JPEG", quality=95)
+    yield "XMP says tiff:Orientation=6, Exif nothing", with_xmp(whole), P
+    yield "a second picture or a video behind (MPO, Ultra HDR, motion photo)", whole + whole, P
+    yield "no end marker", whole[:-2], P
+    yield "a few stray bytes before the end marker", whole[:-2] + b"\x11\x22" + whole[-2:], P
+    yield "12 bits a sample", precise(whole, 12), None
+    yield "JPEG-LS", whole[:2] + b"\xff\xf7" + whole[4:], None
+
+
+def with_xmp(jpeg: bytes) -> bytes:
+    xmp = b"http://ns.adobe.com/xap/1.0/\x00<rdf:Description tiff:Orientation='6'/>"
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp + jpeg[2:]
+
+
+def precise(jpeg: bytes, bits: int) -> bytes:
+    at = jpeg.index(b"\xff\xc0") + 4
+    return jpeg[:at] + bytes((bits,)) + jpeg[at + 1 :]
+
+
+def png_cases() -> Iterator[tuple[str, bytes, Image | None]]:
+    plain = encode(P, "PNG")
+    yield "8 bits, with or without alpha", encode(P, "PNG", "RGBA"), P
+    yield "palette", encode(P, "PNG", "P"), P
+    yield "16 bits", png(DEEP), P
+    yield "12 bits in 16, as 0 to 4,095", png(P.astype(np.uint16) * 16), P
+    yield "turned by eXIf", rotated(P, 8, "PNG"), P
+    yield "an animation (APNG): its first frame", twice("PNG"), P
+    yield "PQ, BT.2020 (cICP)", png(hdr(P, PQ), b"cICP", bytes((BT2020, PQ, 0, 1))), P
+    yield "HLG, BT.2020 (cICP)", png(hdr(P, HLG), b"cICP", bytes((BT2020, HLG, 0, 1))), P
+    large = b"icc\x00\x00" + zlib.compress(bytes(2_000_000))
+    yield "a profile of megabytes", png(P, b"iCCP", large), P
+    yield "a wrong checksum in a text chunk", png(P, b"tEXt", b"a\x00b", 7), P
+    yield "a broken chunk of an animation", png(P, b"acTL", b"\xff" * 3), P
+    yield "no end (IEND)", plain[:-12], P
+
+
+def webp_cases() -> Iterator[tuple[str, bytes, Image | None]]:
+    yield "lossy", encode(P, "WEBP", quality=95), P
+    yield "lossless, with alpha", encode(P, "WEBP", "RGBA", lossless=True), P
+    yield "an animation: its first frame", twice("WEBP", quality=95), P
+    yield "turned by Exif", rotated(P, 3, "WEBP", quality=95), P
+
+
+def other_cases() -> Iterator[tuple[str, str, bytes, Image | None]]:
+    yield "BMP", "24 bits", encode(P, "BMP"), P
+    yield "BMP", "palette", encode(P, "BMP", "P"), P
+    gif, animation = encode(P, "GIF"), twice("GIF")
+    yield "GIF", "a picture", gif, P
+    yield "GIF", "an animation: its first frame", animation, P
+    yield "GIF", "its last byte lacks", gif[:-1], P
+    yield "GIF", "an animation cut behind its first frame", animation[: len(animation) * 7 // 10], P
+
+
+def tiff_cases() -> Iterator[tuple[str, bytes, Image | None]]:
+    yield "uncompressed", encode(P, "TIFF"), P
+    yield "LZW", encode(P, "TIFF", compression="tiff_lzw"), P
+    yield "Deflate", encode(P, "TIFF", compression="tiff_adobe_deflate"), P
+    yield "JPEG", encode(P, "TIFF", compression="jpeg", quality=95), P
+    yield "CMYK", encode(P, "TIFF", "CMYK"), P
+    yield "turned by its orientation", rotated(P, 6, "TIFF"), P
+    yield "BigTIFF, little-endian", tiff_of(page(RGB), big=True), P
+    yield "BigTIFF, big-endian", tiff_of(page(RGB), big=True, order=">"), P
+    yield "16 bits", encode_16_bit(P, ".tiff"), P
+    yield "12 bits in 16, as 0 to 4,095", tiff_of(page(RGB.astype(np.uint16) * 16)), P
+    yield "floating point, 0 to 1", tiff_of(page((RGB / 255).astype(np.float32))), P
+    yield "floating point, 0 to 255", tiff_of(page(RGB.astype(np.float32))), P
+    yield "floating point of 64 bits, 0 to 65,535", tiff_of(page(RGB * 257.0)), P
+    yield "floating point of 16 bits", tiff_of(page((RGB / 255).astype(np.float16))), None
+    yield "integers of 32 bits", tiff_of(page(RGB.astype(np.uint32))), None
+    inks = np.dstack([255 - RGB, RGB[:, :, :1] * 0]).astype(np.uint16) * 257
+    yield "CMYK of 16 bits", tiff_of(page(inks, t262=("H", [5]))), None
+    for number, name in ((50000, "Zstandard"), (34925, "LZMA"), (50001, "WebP"), (6, "old JPEG")):
+        yield name, tiff_of(page(RGB, t259=("H", [number]))), None
+    yield "a thumbnail, then the picture", tiff_of(THUMBNAIL, FULL), P
+    yield "a thumbnail, the picture below it (SubIFDs)", tiff_of(THUMBNAIL, FULL, below=True), P
+    yield "several pages: the first one", tiff_of(FULL, page(RGB[::-1].copy())), P
+    yield "a thumbnail alone", tiff_of(THUMBNAIL), None
+    sensor = page(RGB[:, :, 0].astype(np.uint16), t254=("I", [0]), t262=("H", [32803]))
+    yield "a raw file: NEF", tiff_of(THUMBNAIL, sensor, below=True), None
+    yield "a raw file: DNG", tiff_of(page(RGB, t50706=("B", [1, 4, 0, 0]))), None
+
+
+def heic_cases() -> Iterator[tuple[str, bytes, Image | None]]:
+    yield "8 bits", heic(P), P
+    yield "10 bits", deep_heic(DEEP), P
+    yield "a grid of tiles, as phones write it", heic(P, tile=64), P
+    yield "grey", heic(GREY), GREY
+    lying = np.ascontiguousarray(np.rot90(P))
+    yield "turned by irot, and Exif says so again", heic(lying, orientation=6), P
+    nclx = {"color_primaries": BT2020, "matrix_coefficients": 9, "full_range_flag": 1}
+    yield "PQ, BT.2020", deep_heic(hdr(P, PQ), transfer_characteristics=PQ, **nclx), P
+
+
+def avif_cases() -> Iterator[tuple[str, bytes, Image | None]]:
+    yield "8 bits", avif(P), P
+    yield "10 bits", deep_avif(DEEP), P
+    yield "grey", avif(P, mode="L"), GREY
+    yield "with alpha", avif(P, mode="RGBA"), P
+    yield "turned by irot", avif(np.ascontiguousarray(np.rot90(P)), orientation=6), P
+    yield "mirrored by imir", avif(np.ascontiguousarray(P[:, ::-1]), orientation=2), P
+    yield "an animation: its still picture", twice("AVIF", quality=90, speed=10), P
+    yield "PQ, BT.2020", deep_avif(hdr(P, PQ), BT2020, PQ), P
+    yield "HLG, BT.2020", deep_avif(hdr(P, HLG), BT2020, HLG), P
+
+
+FTYP = b"\x00\x00\x00\x18ftyp"
+UNREAD = {
+    "JPEG XL": b"\xff\x0a",
+    "JPEG 2000": b"\x00\x00\x00\x0cjP  \r\n\x87\n",
+    "raw file: CR3": FTYP + b"crx ",
+    "raw file: RAF": b"FUJIFILMCCD-RAW ",
+    "Photoshop": b"8BPS\x00\x01",
+    "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "PDF": b"%PDF-1.7",
+    "video: MP4": FTYP + b"isom",
+    "video: QuickTime": FTYP + b"qt  ",
+    "video: WebM": b"\x1aE\xdf\xa3",
+}
+
+
+@cache
+def cases() -> list[Case]:
+    """All of them, in the order of the table."""
+    named: dict[str, Callable[[], Iterator[tuple[str, bytes, Image | None]]]] = {
+        "JPEG": jpeg_cases,
+        "PNG": png_cases,
+        "WebP": webp_cases,
+        "TIFF": tiff_cases,
+        "HEIC": heic_cases,
+        "AVIF": avif_cases,
+    }
+    found = [Case(name, *case) for name, make in named.items() for case in make()]
+    before_tiff = next(n for n, case in enumerate(found) if case.format == "TIFF")
+    found[before_tiff:before_tiff] = [Case(*case) for case in other_cases()]
+    return found + [Case(name, "", head + bytes(99), None) for name, head in UNREAD.items()]
+
+
+def outcome(case: Case) -> str:
+    """What becomes of a case: "read", or why it is refused."""
+    try:
+        decode(case.data, LIMIT)
+    except InvalidImage as error:
+        return re.sub(r"\. Supported: .*", "", f"{error}".removeprefix("Invalid image format: "))
+    return "read"
+
+
+CUTS: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "at half": lambda data, _: data[: len(data) // 2],
+    "at 0.9": lambda data, _: data[: len(data) * 9 // 10],
+    "last byte": lambda data, _: data[:-1],
+    "zeros from half": lambda data, _: data[: len(data) // 2].ljust(len(data), b"\x00"),
+    "zeros at the end": lambda data, _: data[: len(data) * 9 // 10].ljust(len(data), b"\x00"),
+    "lost packet": lambda data, _: data[: len(data) // 2] + data[len(data) // 2 + 1400 :],
+    "torn": lambda data, _: data[: len(data) // 2] + data,
+    "half of another": lambda data, other: data[: len(data) // 2] + other[len(data) // 2 :],
+}
+"""Of a file, and that of the same picture turned over: what is left."""
+
+
+def large() -> Image:
+    """A picture whose files are some lost packets long."""
+    noise = np.random.default_rng(9).integers(0, 255, (60, 80, 3), np.uint8)
+    return cv2.resize(noise, (320, 240), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+
+
+WRITERS: dict[str, Callable[[Image], bytes]] = {
+    "JPEG": partial(encode, image_format="JPEG", quality=90),
+    "JPEG, end marker put behind": partial(encode, image_format="JPEG", quality=90),
+    "JPEG, progressive": partial(encode, image_format="JPEG", quality=90, progressive=True),
+    "JPEG, CMYK": partial(encode, image_format="JPEG", mode="CMYK", quality=90),
+    "PNG": partial(encode, image_format="PNG"),
+    "GIF": partial(encode, image_format="GIF"),
+    "WebP": partial(encode, image_format="WEBP", quality=90),
+    "WebP, lossless": partial(encode, image_format="WEBP", lossless=True),
+    "HEIC": heic,
+    "AVIF": avif,
+    "TIFF, LZW": partial(encode, image_format="TIFF", compression="tiff_lzw"),
+    "TIFF, Deflate": partial(encode, image_format="TIFF", compression="tiff_adobe_deflate"),
+    "TIFF, JPEG": partial(encode, image_format="TIFF", compression="jpeg", quality=90),
+    "TIFF, uncompressed": partial(encode, image_format="TIFF"),
+    "BMP": partial(encode, image_format="BMP"),
+}
+
+
+@cache
+def cut_outcomes() -> dict[str, list[str]]:
+    """For each format what becomes of each cut: `refused`; `whole`, the picture as it was; or
+    `not noticed`, another one."""
+    image = large()
+    found = {}
+    for name, write in WRITERS.items():
+        data, other = write(image), write(np.ascontiguousarray(image[::-1]))
+        end = b"\xff\xd9" if "put behind" in name else b""
+        whole = decode(data, LIMIT)
+        found[name] = [cut_outcome(cut(data, other) + end, whole) for cut in CUTS.values()]
+    return found
+
+
+def cut_outcome(data: bytes, whole: Image) -> str:
+    try:
+        image = decode(data, LIMIT)
+    except InvalidImage:
+        return "refused"
+    return "whole" if np.array_equal(image, whole) else "not noticed"
+
+
+def tables() -> dict[str, str]:
+    """The tables of the page by their markers."""
+    rows = [f"| {case.format} | {case.variant} | {outcome(case)} |" for case in cases()]
+    cuts = [f"| {name} | {' | '.join(row)} |" for name, row in cut_outcomes().items()]
+    return {
+        "formats": "\n".join(("| format | variant | what happens |", "|---|---|---|", *rows)),
+        "cuts": "\n".join(
+            (f"| format | {' | '.join(CUTS)} |", "|---" * (1 + len(CUTS)) + "|", *cuts)
+        ),
+    }
+
+
+def published(text: str, found: dict[str, str]) -> str:
+    """The page with these tables between its markers."""
+    for name, table in found.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+        before, _, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        assert found_end, f"{PAGE} has no markers of {name}"
+        text = f"{before}{begin}{table}\n{end}{after}"
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(published(PAGE.read_text(), tables()))
