@@ -25,6 +25,8 @@ from face_service.cli.evaluate import EPILOG as EVALUATE
 from face_service.cli.evaluate import evaluate
 from face_service.cli.key import key
 from face_service.cli.models import app as models
+from face_service.cli.plan import EPILOG as PLAN
+from face_service.cli.plan import plan
 from face_service.cli.tune import tune
 from face_service.errors import FaceServiceError
 
@@ -58,6 +60,7 @@ def serve(
 app.command(epilog=DOCTOR)(doctor)
 app.command()(bench)
 app.command()(tune)
+app.command(epilog=PLAN)(plan)
 app.command()(key)
 
 
