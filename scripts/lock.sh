@@ -40,3 +40,9 @@ for extra in cuda openvino rocm; do
   compile pyproject.toml --extra "$extra" --output-file "requirements-$extra.lock" "$@" \
     --constraints <(sed -nE '/^onnxruntime==/d; s/^([a-z][^ ]*==[^ ]+)( ;[^\\]*)? ?\\?$/\1\2/p' requirements.lock)
 done
+
+# Libraries without a server, and the same on Ray: every pin of the service, and what it needs beside.
+for extra in embed ray; do
+  compile pyproject.toml --extra embed --extra "$extra" --constraints requirements-dev.lock \
+    --output-file "requirements-$extra.lock" "$@"
+done

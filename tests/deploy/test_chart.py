@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
+from face_service.cli import app
 from face_service.config import Settings
 from face_service.main import SEND_TIMEOUT_S
 from face_service.observability.request_record import PROBES
@@ -193,6 +195,10 @@ def test_everything_is_about_the_pods_of_the_release(values: Path | None) -> Non
     chosen = selects(deployment["spec"]["template"]["metadata"]["labels"])
     for each in objects(values):
         spec = each["spec"]
+        if each["kind"] == "Job":
+            labels = spec["template"]["metadata"]["labels"]
+            assert not deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+            continue
         assert each["metadata"]["name"] == "faces"
         if each["kind"] == "Service":
             assert chosen(spec["selector"])
@@ -203,3 +209,17 @@ def test_everything_is_about_the_pods_of_the_release(values: Path | None) -> Non
         if each["kind"] in ("HorizontalPodAutoscaler", "ScaledObject"):
             assert spec["scaleTargetRef"]["name"] == "faces"
             assert "replicas" not in deployment["spec"]
+
+
+def test_shards_of_a_library_are_the_indices_of_its_run() -> None:
+    found = of_kind("Job", CHART / "values/embed.yaml")["spec"]
+    (container,) = found["template"]["spec"]["containers"]
+    assert found["completionMode"] == "Indexed"
+    words = container["args"]
+    assert words[words.index("--shard") + 1] == f"$(JOB_COMPLETION_INDEX)/{found['completions']}"
+    command = get_command(app).commands["embed"]  # type: ignore[attr-defined]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+    assert words[:2] == ["face-service", "embed"]
+    done = helm("template", "faces", CHART, "--set", "embed.enabled=true,embed.image=i,embed.out=o")
+    assert "embed.manifest" in done.stderr

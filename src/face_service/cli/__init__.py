@@ -21,6 +21,8 @@ from face_service.cli.detect import EPILOG as DETECT
 from face_service.cli.detect import detect
 from face_service.cli.doctor import EPILOG as DOCTOR
 from face_service.cli.doctor import doctor
+from face_service.cli.embed import EPILOG as EMBED
+from face_service.cli.embed import embed
 from face_service.cli.evaluate import EPILOG as EVALUATE
 from face_service.cli.evaluate import evaluate
 from face_service.cli.key import key
@@ -43,6 +45,7 @@ app = typer.Typer(
 app.command(epilog=DETECT)(detect)
 app.command(epilog=COMPARE)(compare)
 app.command(epilog=EVALUATE)(evaluate)
+app.command(epilog=EMBED)(embed)
 app.add_typer(models, name="models")
 
 
