@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,14 +151,14 @@ def until(condition: Callable[[], bool], driver: subprocess.Popen[str], within: 
         time.sleep(0.05)
 
 
-def actors_of(cluster: OnRay) -> list[psutil.Process]:
-    """Processes that embed, of this cluster."""
-    family = psutil.Process(cluster.cluster.pid).children(recursive=True)
-    return [each for each in family if each.is_running() and ACTOR in " ".join(each.cmdline())]
-
-
 def kill_actor(cluster: OnRay) -> None:
-    actors_of(cluster)[0].send_signal(signal.SIGKILL)
+    """SIGKILL to an actor of this cluster."""
+    for each in psutil.Process(cluster.cluster.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            if ACTOR in " ".join(each.cmdline()):
+                each.send_signal(signal.SIGKILL)
+                return
+    raise AssertionError("no actor runs")
 
 
 def lose_everything(cluster: OnRay, rows: int, within: float) -> list[str]:

@@ -87,7 +87,8 @@ def test_a_folder_elsewhere_is_a_folder_too() -> None:
     assert folder.missing([part], [part]) == [part]
     folder.write(part, pa.table({"id": [1]}))
     assert folder.missing([part], [part]) == []
-    assert folder.read(part).to_pylist() == [{"id": 1}]
+    with folder.open(part.name) as file:
+        assert pq.read_table(file).to_pylist() == [{"id": 1}]
     with pytest.raises(FaceServiceError, match="another model: a there, b here"):
         folder.agree({"model": "b"})
     with pytest.raises(FaceServiceError, match="--out"):

@@ -25,7 +25,11 @@ from face_service.cli.embed import EPILOG as EMBED
 from face_service.cli.embed import embed
 from face_service.cli.evaluate import EPILOG as EVALUATE
 from face_service.cli.evaluate import evaluate
+from face_service.cli.group import EPILOG as GROUP
+from face_service.cli.group import group
 from face_service.cli.key import key
+from face_service.cli.load import EPILOG as LOAD
+from face_service.cli.load import load
 from face_service.cli.models import app as models
 from face_service.cli.plan import EPILOG as PLAN
 from face_service.cli.plan import plan
@@ -46,6 +50,8 @@ app.command(epilog=DETECT)(detect)
 app.command(epilog=COMPARE)(compare)
 app.command(epilog=EVALUATE)(evaluate)
 app.command(epilog=EMBED)(embed)
+app.command(epilog=LOAD)(load)
+app.command(epilog=GROUP)(group)
 app.add_typer(models, name="models")
 
 

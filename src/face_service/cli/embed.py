@@ -11,7 +11,7 @@ import typer
 from face_service.cli.shared import Model, examples
 
 FILTERS, WORK = "Filters", "Work"
-EXTRA = "face-service embed needs the extra `embed`: pip install 'face-service[embed]'"
+EXTRA = "This command needs the extra `embed`: pip install 'face-service[embed]'"
 RAY = "face-service embed --ray needs the extra `ray`: pip install 'face-service[embed,ray]'"
 
 EPILOG = examples(

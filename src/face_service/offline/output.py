@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import fsspec
 import pyarrow.parquet
@@ -68,10 +69,11 @@ class Folder:
         pyarrow.parquet.write_table(table, sink, compression="zstd")
         self._write(f"{self._root}/{part.name}", sink.getvalue().to_pybytes())
 
-    def read(self, part: Part) -> Any:
-        """The table of a part."""
-        with self._files.open(f"{self._root}/{part.name}", "rb") as file:
-            return pyarrow.parquet.read_table(file)
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """A part, to read."""
+        with self._files.open(f"{self._root}/{name}", "rb") as file:
+            yield file
 
     def _write(self, path: str, content: bytes) -> None:
         # Whoever is killed leaves a file that nobody takes for a part; two write the same.
