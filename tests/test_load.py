@@ -219,11 +219,17 @@ def head_of(photo: bytes) -> bytes:
     )
 
 
-def test_a_second_sigterm_hurries(start_server: Callable[..., Server], photo: bytes) -> None:
+def test_in_the_grace_requests_are_answered_and_a_second_sigterm_hurries(
+    start_server: Callable[..., Server], photo: bytes
+) -> None:
+    """A balancer sends them until it has looked at /health/ready again."""
     server = start_server("tests.faulty", DRAIN_GRACE_S="60")
     server.wait_until_ready()
     server.process.send_signal(signal.SIGTERM)
     settled(lambda: server.client.get("/health/ready").status_code == 503, 5)
+    answer = post(server.url, photo)
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+    assert len(answer.json()["faces"]) == 4
     assert server.process.poll() is None
     server.process.send_signal(signal.SIGTERM)
     assert server.wait_until_ended(10) == 0

@@ -19,6 +19,9 @@ LOCKS = [
     *SERVED,
     "requirements-heif.lock",
     "requirements-dev.lock",
+    "requirements-deployment.lock",
+    "requirements-embed.lock",
+    "requirements-ray.lock",
     "requirements-oracle.lock",
     "requirements-platform.lock",
 ]
@@ -53,3 +56,11 @@ def test_another_build_is_served_beside_the_same_versions(lock: str) -> None:
     runtime, other = pins("requirements.lock"), pins(lock)
     assert runtime.pop("onnxruntime") != other.pop("onnxruntime")
     assert runtime.items() <= other.items()
+
+
+@pytest.mark.parametrize("lock", ["requirements-embed.lock", "requirements-ray.lock"])
+def test_libraries_are_embedded_by_the_versions_that_are_served_and_tested(lock: str) -> None:
+    found = pins(lock)
+    assert pins("requirements.lock").items() <= found.items()
+    dev = pins("requirements-dev.lock")
+    assert {name: dev[name] for name in found if name in dev}.items() <= found.items()

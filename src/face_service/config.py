@@ -190,7 +190,11 @@ class Settings(Address):
         description="Seconds one network, or decoding one image, may take before it is replaced.",
     )
     drain_grace_s: float = Field(
-        1, ge=0, le=300, description="Seconds of 503 after SIGTERM before the port is closed."
+        1,
+        ge=0,
+        le=300,
+        description="Seconds after SIGTERM in which /health/ready says 503 and requests are still "
+        "answered.",
     )
     api_keys: Annotated[tuple[KeyHash, ...], NoDecode] = Field(
         (),

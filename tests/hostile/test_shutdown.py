@@ -20,7 +20,7 @@ from tests.wire import metric, settled
 
 REQUEST_TIMEOUT_S = 3.0
 END_S = 5.0
-"""Promised by docs/reliability.md, beyond REQUEST_TIMEOUT_S."""
+"""Promised by docs/reliability.md, beyond DRAIN_GRACE_S and REQUEST_TIMEOUT_S."""
 SETTINGS = {
     "REQUEST_TIMEOUT_S": f"{REQUEST_TIMEOUT_S:g}",
     "STALL_TIMEOUT_S": "600",
@@ -86,6 +86,20 @@ def upload_drips(server: Server, photo: bytes) -> Iterator[None]:
         yield
         (answer,) = answers(connection.recv(65536))
         assert answer.status == 504
+
+
+def test_a_request_of_the_last_moment_has_its_time_beyond_the_grace(
+    start_server: Callable[..., Server], photo: bytes
+) -> None:
+    grace = 2.0
+    server = start_server(**SETTINGS | {"DRAIN_GRACE_S": f"{grace:g}"})
+    server.wait_until_ready()
+    server.process.terminate()
+    started = time.monotonic()
+    settled(lambda: server.client.get("/health/ready").status_code == 503, 10)
+    with upload_drips(server, photo):
+        assert server.wait_until_ended(120) == 0, server.log()
+        assert time.monotonic() - started < grace + REQUEST_TIMEOUT_S + END_S
 
 
 @contextlib.contextmanager

@@ -21,12 +21,20 @@ from face_service.cli.detect import EPILOG as DETECT
 from face_service.cli.detect import detect
 from face_service.cli.doctor import EPILOG as DOCTOR
 from face_service.cli.doctor import doctor
+from face_service.cli.embed import EPILOG as EMBED
+from face_service.cli.embed import embed
 from face_service.cli.evaluate import EPILOG as EVALUATE
 from face_service.cli.evaluate import evaluate
 from face_service.cli.frames import EPILOG as FRAMES
 from face_service.cli.frames import frames
+from face_service.cli.group import EPILOG as GROUP
+from face_service.cli.group import group
 from face_service.cli.key import key
+from face_service.cli.load import EPILOG as LOAD
+from face_service.cli.load import load
 from face_service.cli.models import app as models
+from face_service.cli.plan import EPILOG as PLAN
+from face_service.cli.plan import plan
 from face_service.cli.tune import tune
 from face_service.errors import FaceServiceError
 
@@ -44,6 +52,9 @@ app.command(epilog=DETECT)(detect)
 app.command(epilog=FRAMES)(frames)
 app.command(epilog=COMPARE)(compare)
 app.command(epilog=EVALUATE)(evaluate)
+app.command(epilog=EMBED)(embed)
+app.command(epilog=LOAD)(load)
+app.command(epilog=GROUP)(group)
 app.add_typer(models, name="models")
 
 
@@ -61,6 +72,7 @@ def serve(
 app.command(epilog=DOCTOR)(doctor)
 app.command()(bench)
 app.command()(tune)
+app.command(epilog=PLAN)(plan)
 app.command()(key)
 
 

@@ -104,6 +104,7 @@ class FaceService:
         self.info: EngineInfo | None = None
         self.ahead = 1
         self.draining = False
+        self._refusing = False
         self.metrics.watch(
             inside=lambda: self.admission.inside,
             bodies=lambda: self.admission.bytes_held,
@@ -118,9 +119,13 @@ class FaceService:
 
     @property
     def status(self) -> Status:
-        """`healthy` means: a request sent now is answered at full speed."""
-        if self.draining:
-            return "draining"
+        """`healthy` means: a request sent now is answered at full speed. `draining`: send it to
+        another process, as this one will soon refuse it."""
+        return "draining" if self.draining else self._condition
+
+    @property
+    def _condition(self) -> Status:
+        """The status, whether the process is about to end or not."""
         if self.failure is not None:
             return "failed"
         if self.info is None:
@@ -158,8 +163,9 @@ class FaceService:
         return self._workers.engines
 
     def require_ready(self) -> EngineInfo:
-        """What the engine is made of. Raises NotReady unless the service is healthy."""
-        if self.info is None or self.status != "healthy":
+        """What the engine is made of. Raises NotReady unless a request is answered: while healthy,
+        and in the grace of `drain` too."""
+        if self.info is None or self._refusing or self._condition != "healthy":
             raise NotReady(f"The service is {self.status}, try again in a moment")
         return self.info
 
@@ -245,16 +251,18 @@ class FaceService:
         return await self._grouping.run(faces, options, times)
 
     async def drain(self, grace: float) -> None:
-        """Accept no more requests; return once all accepted ones are answered, and not before
-        `grace` seconds, in which `/health/ready` reports it."""
+        """For `grace` seconds `/health/ready` says 503 and requests are still answered: a balancer
+        that has not looked yet sends them. After that they are refused; return once all accepted
+        ones are answered."""
         self.draining = True
         await asyncio.sleep(grace)
+        self._refusing = True
         await self.admission.wait_idle()
 
     def close(self, within: float = math.inf) -> None:
         """Stop all threads, once the workers have done what they have, or after `within` seconds.
         They may then still be inside a network: see WorkerPool.close."""
-        self.draining = True
+        self.draining = self._refusing = True
         self.info = None
         self._workers.close(self._limits.stall_timeout, within)
         self._pipeline.close()

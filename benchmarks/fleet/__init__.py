@@ -1,0 +1,1 @@
+"""Several services behind HAProxy: `python -m benchmarks.fleet`."""

@@ -1,0 +1,129 @@
+"""`face-service embed`: the faces of a library, from a manifest to Parquet."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from face_service.cli.shared import Model, examples
+
+FILTERS, WORK = "Filters", "Work"
+EXTRA = "This command needs the extra `embed`: pip install 'face-service[embed]'"
+RAY = "face-service embed --ray needs the extra `ray`: pip install 'face-service[embed,ray]'"
+
+EPILOG = examples(
+    ("Photos of a manifest; the same command again goes on:", "embed photos.csv --out faces"),
+    ("One of sixteen, each on a machine of its own:", "embed s3://in/all.parquet --out s3://out/v1 "
+     "--shard 3/16"),
+    ("On a Ray cluster:", "embed photos.parquet --out /shared/faces --ray auto"),
+    after="**Exit status**: 0 all is well; 1 an item failed, and its row says why; 2 it could not "
+    "be done; 130 interrupted.",
+)  # fmt: skip
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """`3/16`, from 0."""
+    first, slash, second = text.partition("/")
+    if slash and first.isdecimal() and second.isdecimal() and int(first) < int(second):
+        return int(first), int(second)
+    raise typer.BadParameter("a shard and how many there are, from 0: 0/16 to 15/16")
+
+
+def embed(
+    manifest: Annotated[
+        str,
+        typer.Argument(
+            metavar="MANIFEST",
+            help="Parquet or CSV with `id` and `uri`, and `start_s` and `end_s` of videos.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="Folder for the Parquet files.")],
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="The I-th of N shards, from 0.", rich_help_panel=WORK)
+    ] = "0/1",
+    rows: Annotated[
+        int,
+        typer.Option(
+            min=1, max=100_000, help="Items of a file: what a kill costs.", rich_help_panel=WORK
+        ),
+    ] = 64,
+    processes: Annotated[
+        int,
+        typer.Option(min=0, max=256, help="0: one a processor.", rich_help_panel=WORK),
+    ] = 0,
+    timeout: Annotated[
+        float,
+        typer.Option(min=1, max=86_400, help="Seconds an item may take.", rich_help_panel=WORK),
+    ] = 300,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Compute on Ray: `auto`, `local`, or the address of a cluster.",
+            rich_help_panel=WORK,
+        ),
+    ] = None,
+    every: Annotated[
+        float,
+        typer.Option(min=0.01, max=3600, help="Seconds between frames of a video."),
+    ] = 1,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Least score.", rich_help_panel=FILTERS)
+    ] = 0.5,
+    min_face_size: Annotated[
+        float, typer.Option(min=0, help="Least shorter side, in pixels.", rich_help_panel=FILTERS)
+    ] = 0,
+    max_faces: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many of each image.", rich_help_panel=FILTERS),
+    ] = None,
+    no_attributes: Annotated[
+        bool,
+        typer.Option(
+            "--no-attributes", help="Do not estimate age and gender.", rich_help_panel=FILTERS
+        ),
+    ] = False,
+    model: Model = None,
+) -> None:
+    """Embed the faces of a library of photos and videos, without a server.
+
+    Every item of the manifest becomes a row, with its faces, or with the reason why it failed. What
+    is done is kept: the same command goes on where it was interrupted, and refuses another model.
+    """
+    from face_service.config import load_settings
+    from face_service.errors import StartupError
+    from face_service.face_engine import Options
+
+    try:
+        from face_service.offline.run import Request, run
+    except ModuleNotFoundError as error:
+        raise StartupError(f"{EXTRA} ({error.name} is missing)") from error
+    options = Options(
+        min_score=min_score,
+        max_faces=max_faces,
+        min_face_size=min_face_size,
+        attributes=not no_attributes,
+    )
+    request = Request(
+        load_settings(insightface_model=model),
+        options,
+        manifest,
+        out,
+        rows,
+        shard_of(shard),
+        processes,
+        timeout,
+        every,
+    )
+    say = partial(print, file=sys.stderr)
+    if ray is None:
+        raise typer.Exit(run(request, say))
+    try:
+        from face_service.offline import on_ray
+    except ModuleNotFoundError as error:
+        raise StartupError(f"{RAY} ({error.name} is missing)") from error
+    raise typer.Exit(on_ray.run(request, ray, say))

@@ -1,0 +1,49 @@
+"""`face-service load`: the results of `embed` into the platform's database."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from face_service.cli.embed import EXTRA
+from face_service.cli.shared import examples
+
+EPILOG = examples(
+    ("Into the platform's tables; again is nothing:", "load faces"),
+    ("And an index over all faces, once all are there:", "load faces --index"),
+    after="**Exit status**: 0 all is loaded; 1 the database refused items; 2 it could not be done.",
+)
+
+
+def load(
+    folder: Annotated[
+        str,
+        typer.Argument(metavar="FOLDER", help="What `embed` has written.", show_default=False),
+    ],
+    database: Annotated[
+        str,
+        typer.Option(
+            envvar="DATABASE_URL",
+            metavar="URL",
+            help="Address of PostgreSQL with the platform's tables.",
+            show_default=False,
+        ),
+    ],
+    index: Annotated[
+        bool, typer.Option("--index", help="Make an index (HNSW) over all faces afterwards.")
+    ] = False,
+) -> None:
+    """Load what `embed` has written into the platform's database: each item in a transaction, once.
+
+    A photo becomes a video of one frame. Items that are there already are left out.
+    """
+    from face_service.errors import StartupError
+
+    try:
+        from face_service.offline.database import load as load_folder
+    except ModuleNotFoundError as error:
+        raise StartupError(f"{EXTRA} ({error.name} is missing)") from error
+    raise typer.Exit(load_folder(folder, database, index, partial(print, file=sys.stderr)))

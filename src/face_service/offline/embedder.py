@@ -1,0 +1,120 @@
+"""An item to its outcome, in a process of its own: a decoder that crashes takes no more along."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from face_service.config import Settings
+from face_service.engine_factory import load_engine, runtime_config
+from face_service.engine_info import EngineInfo
+from face_service.errors import FaceServiceError, InferenceFailed, RequestError
+from face_service.face_engine import FaceEngine, Options
+from face_service.offline.frames import VideoFrame, find_frames
+from face_service.offline.manifest import Item
+from face_service.offline.reading import open_uri, read_bytes
+from face_service.offline.schema import Failure, Frame, Outcome
+from face_service.serving.validation import validate
+from face_service.vision.image import decode
+
+BROKEN = 70
+"""Exit status of a process whose engine fails on a black image too: another one is started."""
+WATCH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What every process of a run does. every_s: seconds between frames of a video."""
+
+    settings: Settings
+    options: Options
+    every_s: float
+
+
+class Embedder:
+    """An engine, and what it makes of items."""
+
+    def __init__(self, task: Task, engine: FaceEngine) -> None:
+        self._task = task
+        self._engine = engine
+        self._most_bytes = int(task.settings.max_body_mb * 1e6)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine is made of."""
+        return self._engine.info
+
+    def embed(self, item: Item) -> Outcome:
+        """The faces of an item, or why there are none."""
+        outcome = Outcome(item)
+        try:
+            for time_ms, image in self._images(item):
+                faces = self._engine.analyse_image(image, self._task.options)
+                validate(faces)
+                height, width = image.shape[:2]
+                outcome.frames.append(Frame(time_ms, width, height, faces))
+        except RequestError as error:
+            if isinstance(error, InferenceFailed):
+                self._test_engine()
+            outcome.failure = Failure(error.code, str(error))
+        except (OSError, ValueError, ImportError, FaceServiceError) as error:
+            outcome.failure = Failure("unreadable", f"{type(error).__name__}: {error}")
+        except Exception as error:
+            self._test_engine()
+            outcome.failure = Failure(InferenceFailed.code, f"{type(error).__name__}: {error}")
+        if outcome.failure:
+            outcome.frames.clear()  # half a video is no answer
+        return outcome
+
+    def _images(self, item: Item) -> Iterator[VideoFrame | tuple[None, Any]]:
+        if item.is_video:
+            with open_uri(item.uri) as file:
+                yield from find_frames()(file, item.start_s, item.end_s, self._task.every_s)
+        else:
+            data = read_bytes(item.uri, self._most_bytes)
+            yield None, decode(data, self._task.settings.max_image_pixels)
+
+    def _test_engine(self) -> None:
+        try:
+            self._engine.self_test()
+        except Exception:
+            os._exit(BROKEN)
+
+
+_embedder: Embedder | None = None
+
+
+def start(task: Task, parent: int) -> None:
+    """Make this process one that embeds. parent: the process id that it ends with."""
+    global _embedder
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+    settings = task.settings
+    _embedder = Embedder(task, load_engine(settings, runtime_config(settings)))
+
+
+def embed(item: Item) -> Outcome:
+    """The outcome of an item in a process that was started."""
+    if _embedder is None:
+        raise RuntimeError("this process was not started")
+    return _embedder.embed(item)
+
+
+def describe() -> EngineInfo:
+    """What the engine of this process is made of."""
+    if _embedder is None:
+        raise RuntimeError("this process was not started")
+    return _embedder.info
+
+
+def end_with(parent: int) -> None:
+    """End this process when another one, whose child it is, has ended."""
+    while sys.platform == "win32" or os.getppid() == parent:
+        time.sleep(WATCH_S)
+    os._exit(0)

@@ -1,0 +1,125 @@
+"""The manifest: a table of photos and videos, and its parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from face_service.errors import FaceServiceError
+
+COLUMNS = {"id": pa.int64(), "uri": pa.string(), "start_s": pa.float64(), "end_s": pa.float64()}
+REQUIRED = ("id", "uri")
+VIDEOS = frozenset(
+    {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
+    | {".webm", ".wmv"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A row of the manifest: a photo, or a video between two times (seconds, None: to its end).
+
+    uri: a path, or an address that fsspec knows.
+    """
+
+    id: int
+    uri: str
+    start_s: float | None = None
+    end_s: float | None = None
+
+    @property
+    def is_video(self) -> bool:
+        """By the suffix of its path, or because it has times."""
+        timed = self.start_s is not None or self.end_s is not None
+        return timed or PurePosixPath(urlsplit(self.uri).path).suffix.lower() in VIDEOS
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Items that end up in one file. name: of the file, by number and content."""
+
+    number: int
+    name: str
+    items: tuple[Item, ...]
+
+
+def read_manifest(path: str) -> list[Item]:
+    """The items of a Parquet or CSV file. Paths in it are relative to its folder.
+
+    Raises FaceServiceError where it cannot be read, or is none: `id` is an int64 that is there
+    once, `uri` is text, `start_s` and `end_s` are seconds or nothing.
+    """
+    table = read_table(path)
+    if missing := [name for name in REQUIRED if name not in table.column_names]:
+        raise FaceServiceError(f"{path} has no column {' and no column '.join(missing)}")
+    columns = []
+    for name, kind in COLUMNS.items():
+        column = table[name] if name in table.column_names else pa.nulls(len(table), kind)
+        try:
+            columns.append(column.cast(kind))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise FaceServiceError(f"{path}, column {name}: {error}") from error
+        if name in REQUIRED and columns[-1].null_count:
+            raise FaceServiceError(f"{path}: {name} is empty in {columns[-1].null_count} rows")
+    ids, uris, starts, ends = (column.to_pylist() for column in columns)
+    if len(set(ids)) < len(ids):
+        twice = pc.value_counts(columns[0]).to_pylist()
+        first = next(each["values"] for each in twice if each["counts"] > 1)
+        raise FaceServiceError(f"{path}: the id {first} is there more than once")
+    base = str(path).rpartition("/")[0]
+    return [
+        Item(number, absolute(uri, base), start, end)
+        for number, uri, start, end in zip(ids, uris, starts, ends, strict=True)
+    ]
+
+
+def read_table(path: str) -> Any:
+    """The table of a Parquet or CSV file. Raises FaceServiceError."""
+    read = pyarrow.parquet.read_table if path.endswith(".parquet") else pyarrow.csv.read_csv
+    try:
+        with fsspec.open(path, "rb") as file:
+            return read(file)
+    except (OSError, ValueError, ImportError) as error:
+        raise FaceServiceError(f"{path} is no manifest: {error}") from error
+
+
+def absolute(uri: str, base: str) -> str:
+    """A path of a manifest in the folder `base`."""
+    if "://" in uri or uri.startswith("/") or not base:
+        return uri
+    return f"{base}/{uri}"
+
+
+def parts_of(items: Sequence[Item], size: int, same: dict[str, Any]) -> list[Part]:
+    """The items in order, `size` to a part. same: what else the content of a file depends on."""
+    starts = range(0, len(items), size)
+    return [
+        part_of(number, tuple(items[start : start + size]), same)
+        for number, start in enumerate(starts)
+    ]
+
+
+def part_of(number: int, items: tuple[Item, ...], same: dict[str, Any]) -> Part:
+    """A part, named by its number and the SHA-256 of what its content depends on: items, model,
+    options, version of the schema. Not on the bytes of photos: a file that was replaced under its
+    name is not read again."""
+    content = json.dumps([[asdict(item) for item in items], same], sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return Part(number, f"part-{number:06d}-{digest}.parquet", items)
+
+
+def shard_of(parts: Sequence[Part], shard: int, shards: int) -> Sequence[Part]:
+    """The parts of shard `shard`, from 0, of `shards`: neighbours, as many as of the others or one
+    more."""
+    return parts[len(parts) * shard // shards : len(parts) * (shard + 1) // shards]

@@ -1,0 +1,167 @@
+"""`face-service embed --ray`: parts on the actors of a Ray cluster. Decision 0035 has the reasons.
+
+Ray hands out parts and replaces what is lost. What is done is known by the files of the folder, as
+without Ray, and not by a checkpoint of Ray Data.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import: nothing is reported
+
+import ray
+import ray.data
+
+from face_service.engine_info import EngineInfo
+from face_service.errors import FaceServiceError, StartupError
+from face_service.offline.isolation import Processes
+from face_service.offline.manifest import Part, parts_of, read_manifest, shard_of
+from face_service.offline.output import Folder
+from face_service.offline.run import (
+    INTERRUPTED,
+    Request,
+    Tally,
+    bar,
+    count_items,
+    embed_parts,
+    prepare,
+)
+from face_service.runtime.providers import CPU
+
+CPUS_OF_AN_ACTOR = 0.5
+"""Of the processor that it uses: actors of a node that is lost find a place on those that are left.
+With 1 they would wait for one, and those who wait hold what they were given."""
+CARDS_OF_AN_ACTOR = 0.5
+TASK_RETRIES = 3
+"""Of a part whose actor dies. -1, Ray's own, is for ever, also where the part kills it."""
+ROUNDS = 3
+"""Over the parts that are missing: until Ray knows that a node is lost, each attempt to reach its
+actors is one of TASK_RETRIES, and a second sees them all."""
+LEAST_PATIENCE_S = 300
+"""Without a part that ends: Ray's own is 1800."""
+
+
+def run(request: Request, address: str, say: Callable[[str], object]) -> int:
+    """Embed a shard on the Ray cluster at `address`: `auto`, `local` for one on this machine, or
+    HOST:PORT. Returns the exit status, as `run.run` does; also 1 where parts are missing.
+
+    Raises FaceServiceError where it cannot be done.
+    """
+    items, tally = read_manifest(request.manifest), Tally()
+    prepare(request.settings, items)
+    connect(address)
+    try:
+        about = request.about(describe(request))
+        folder = Folder(request.out)
+        folder.agree(about)
+        parts = parts_of(items, request.rows, about)
+        chosen = shard_of(parts, *request.shard)
+        before = count_items(chosen) - count_items(folder.missing(chosen, parts))
+        for _ in range(ROUNDS):
+            if missing := folder.missing(chosen, parts):
+                embed_on_actors(request, about, chosen, missing, tally)
+    except KeyboardInterrupt:
+        say(f"Interrupted: the same command goes on. {tally}")
+        return INTERRUPTED
+    finally:
+        ray.shutdown()
+    left = folder.missing(chosen, parts)
+    say(f"{tally}; {before:,} before")
+    if left:
+        say(f"{len(left)} parts are missing, as their actors died: the same command tries again")
+    return int(tally.failed > 0 or bool(left))
+
+
+def connect(address: str) -> None:
+    """Raises StartupError."""
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:
+        raise StartupError(f"--ray {address}: {error}") from error
+
+
+def resources(request: Request) -> dict[str, float]:
+    """What an actor asks the cluster for."""
+    cards = 0 if request.settings.onnx_providers == (CPU,) else CARDS_OF_AN_ACTOR
+    return {"num_cpus": CPUS_OF_AN_ACTOR, "num_gpus": cards}
+
+
+def describe(request: Request) -> EngineInfo:
+    """What the engines are made of where the actors will be, not where the driver is."""
+
+    def look() -> EngineInfo:
+        hide_main()
+        with Processes(request.task, 1, request.timeout) as processes:
+            return processes.describe()
+
+    try:
+        return ray.get(ray.remote(**resources(request))(look).remote())  # type: ignore[no-any-return]
+    except ray.exceptions.RayTaskError as error:
+        raise StartupError(f"No engine could be loaded: {error.cause}") from error
+
+
+class PartEmbedder:
+    """An actor: a process with an engine, which it replaces, and the folder."""
+
+    def __init__(self, request: Request, about: dict[str, Any]) -> None:
+        hide_main()
+        self._about, self._folder = about, Folder(request.out)
+        self._processes = Processes(request.task, 1, request.timeout)
+        if request.about(self._processes.describe()) != about:
+            raise FaceServiceError("This node has another model than the first")
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        """Embed the parts of a batch, and write each. Answers what became of them."""
+        tallies = [self._embed(pickle.loads(part)) for part in batch["part"]]  # noqa: S301
+        return {"tally": [pickle.dumps(tally) for tally in tallies]}
+
+    def _embed(self, part: Part) -> Tally:
+        tally = Tally()
+        silent = bar([], [], disable=True)
+        embed_parts(self._processes, self._folder, [part], self._about, silent, tally)
+        return tally
+
+
+def embed_on_actors(
+    request: Request,
+    about: dict[str, Any],
+    chosen: Sequence[Part],
+    missing: Sequence[Part],
+    tally: Tally,
+) -> None:
+    """Hand out parts, and count what became of them. Those that are lost are not counted."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # A part that killed its actors is missing in the end, and is told; the others go on.
+    context.max_errored_blocks = -1
+    context.execution_no_progress_timeout_s = max(LEAST_PATIENCE_S, request.rows * request.timeout)
+    actors = min(len(missing), request.processes or int(ray.cluster_resources().get("CPU", 1)))
+    # A block for each part: otherwise one actor gets them all.
+    parts = [{"part": pickle.dumps(part)} for part in missing]
+    done = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
+        PartEmbedder,
+        fn_constructor_args=(request, about),
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
+        max_restarts=-1,
+        max_task_retries=TASK_RETRIES,
+        scheduling_strategy="SPREAD",
+        **resources(request),
+    )
+    with bar(chosen, missing) as progress:
+        for row in done.iter_rows():
+            tally.merge(one := pickle.loads(row["tally"]))  # noqa: S301
+            progress.set_postfix(faces=tally.faces, failed=tally.failed, refresh=False)
+            progress.update(one.items)
+
+
+def hide_main() -> None:
+    """Let the processes that this one starts not import its main module: Ray's."""
+    sys.modules["__main__"].__file__ = None

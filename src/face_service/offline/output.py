@@ -1,0 +1,86 @@
+"""The folder that a run fills: a file for each part, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import fsspec
+import pyarrow.parquet
+
+from face_service.errors import FaceServiceError
+from face_service.offline.manifest import Part
+
+ABOUT = "_embed.json"
+"""Readers of Parquet folders pass over names that begin so, and over what is being written."""
+PART = re.compile(r"part-\d{6}-[0-9a-f]{16}\.parquet")
+
+
+class Folder:
+    """A folder, by its path or an address that fsspec knows. Raises FaceServiceError."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(path)
+            self._files.makedirs(self._root, exist_ok=True)
+        except (OSError, ValueError, ImportError) as error:
+            raise FaceServiceError(f"--out {path}: {error}") from error
+
+    def agree(self, about: dict[str, Any]) -> None:
+        """Write what the folder is about, or raise FaceServiceError if it is about another."""
+        there = f"{self._root}/{ABOUT}"
+        if not self._files.exists(there):
+            if self.parts():
+                raise FaceServiceError(f"--out {self.path} has parts, but no {ABOUT}")
+            self._write(there, json.dumps(about, indent=2, sort_keys=True).encode())
+        found = json.loads(self._files.cat_file(there))
+        for name, value in about.items():
+            if found.get(name) != value:
+                raise FaceServiceError(
+                    f"--out {self.path} has another {name}: {found.get(name)} there, {value} here. "
+                    "Write to another folder: embeddings of two models must not mix"
+                )
+
+    def parts(self) -> set[str]:
+        """The names of the parts that are there."""
+        self._files.invalidate_cache()
+        paths = self._files.ls(self._root, detail=False)
+        return {name for path in paths if PART.fullmatch(name := path.rpartition("/")[2])}
+
+    def missing(self, parts: Sequence[Part], of_all: Sequence[Part]) -> list[Part]:
+        """Those of `parts` that are not there. of_all: every part of the manifest; a part of
+        another one is a FaceServiceError."""
+        there = self.parts()
+        if strange := sorted(there - {part.name for part in of_all}):
+            raise FaceServiceError(
+                f"--out {self.path} has {len(strange)} parts of another manifest, other options or "
+                f"another --rows, such as {strange[0]}: write to another folder, or remove them"
+            )
+        return [part for part in parts if part.name not in there]
+
+    def write(self, part: Part, table: Any) -> None:
+        """Write a part."""
+        sink = pyarrow.BufferOutputStream()
+        pyarrow.parquet.write_table(table, sink, compression="zstd")
+        self._write(f"{self._root}/{part.name}", sink.getvalue().to_pybytes())
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """A part, to read."""
+        with self._files.open(f"{self._root}/{name}", "rb") as file:
+            yield file
+
+    def _write(self, path: str, content: bytes) -> None:
+        # Whoever is killed leaves a file that nobody takes for a part; two write the same.
+        folder, _, name = path.rpartition("/")
+        partial = f"{folder}/_{secrets.token_hex(4)}-{name}.partial"
+        try:
+            self._files.pipe_file(partial, content)
+            self._files.mv(partial, path)
+        except OSError as error:
+            raise FaceServiceError(f"--out {self.path}: {error}") from error

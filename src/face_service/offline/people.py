@@ -1,0 +1,231 @@
+"""What `face-service group` does: the faces of a library to people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from tqdm import tqdm
+
+from face_service.errors import FaceServiceError
+from face_service.grouping.linkage import average_linkage
+from face_service.offline.results import Results
+from face_service.packs.catalog import CATALOG
+from face_service.routes.group import GROUP_RATE
+from face_service.runtime.threads import available_cpus
+
+Vectors = NDArray[np.float32]
+Numbers = NDArray[np.int64]
+
+EXACT = 20_000
+"""Faces up to which each is compared with every other."""
+CELLS_BY_ROOT = 2
+"""Cells of the index for each face of the root of their number: of a million 2000, of 500 each."""
+LOOKED_AT = 8
+"""Cells that a face is compared with."""
+TRAINED_ON = 40
+"""Faces for each cell, of which the cells are made: faiss asks for 39 at the least."""
+NEIGHBOURS = 32
+"""Most similar faces of a face that are looked at."""
+BATCH = 8192
+LARGEST = 16_000
+"""Faces that average linkage takes at once: 0.5 GB."""
+STEP = 0.05
+"""By which the similarity rises, along whose pairs more than LARGEST are cut apart."""
+SAME = 0.95
+"""Where so many are connected at this similarity, they are pictures of one picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """The faces of a library that have an embedding: float32 [n, dimension], norm 1; and where each
+    is: the item's id, the number of its frame, and of the face in that."""
+
+    vectors: Vectors
+    items: Numbers
+    frames: Numbers
+    places: Numbers
+
+
+def read_faces(results: Results, usable: bool) -> Faces:
+    """The faces of a folder. usable: only those that are. Raises FaceServiceError where there are
+    none."""
+    dimension = results.model["dimension"]
+    vectors, items, frames, places = [], [], [], []
+    for table in results.tables(["id", "frames"]):
+        for one, (item, frame, place) in faces_of_table(table, usable):
+            vectors.append(one)
+            items.append(item)
+            frames.append(frame)
+            places.append(place)
+    if not vectors:
+        raise FaceServiceError("There is no face with an embedding")
+    return Faces(
+        np.concatenate(vectors).reshape(-1, dimension),
+        *(np.concatenate(each) for each in (items, frames, places)),
+    )
+
+
+def faces_of_table(table: Any, usable: bool) -> Any:
+    """Vectors, and where they are, of a part: flattened by Arrow, for a million faces are as many
+    Python objects as nobody has memory for."""
+    for batch in table.to_batches():
+        frames = batch.column("frames")
+        of_frame = pa.compute.list_parent_indices(frames).to_numpy()
+        faces = pa.compute.list_flatten(frames).field("faces")
+        of_face = pa.compute.list_parent_indices(faces).to_numpy()
+        found = pa.compute.list_flatten(faces)
+        if not len(found):
+            continue
+        wanted = found.field("embedding").is_valid().to_numpy(zero_copy_only=False)
+        if usable:
+            wanted = wanted & found.field("usable").fill_null(False).to_numpy(zero_copy_only=False)
+        rows = of_frame[of_face]
+        first_frame = np.searchsorted(of_frame, rows)
+        first_face = np.searchsorted(of_face, of_face)
+        kept = found.field("embedding").filter(pa.array(wanted))
+        yield (
+            kept.flatten().to_numpy(zero_copy_only=False).astype(np.float32),
+            (
+                batch.column("id").to_numpy()[rows][wanted],
+                (of_face - first_frame)[wanted],
+                (np.arange(len(found)) - first_face)[wanted],
+            ),
+        )
+
+
+class Pairs(NamedTuple):
+    """Faces that are alike: first, second, and their cosine."""
+
+    first: Numbers
+    second: Numbers
+    cosines: Vectors
+
+    def among(self, faces: Numbers, count: int) -> Pairs:
+        """The pairs within some faces, by their places among these. count: of all faces."""
+        place = np.full(count, -1, np.int64)
+        place[faces] = np.arange(len(faces))
+        first, second = place[self.first], place[self.second]
+        kept = (first >= 0) & (second >= 0)
+        return Pairs(first[kept], second[kept], self.cosines[kept])
+
+    def from_on(self, cosine: float) -> Pairs:
+        """Those that reach a cosine."""
+        kept = self.cosines >= cosine
+        return Pairs(self.first[kept], self.second[kept], self.cosines[kept])
+
+
+def pairs_of(vectors: Vectors, threshold: float, threads: int) -> Pairs:
+    """Pairs of faces whose cosine reaches the threshold, among the NEIGHBOURS nearest of each: all
+    of these up to EXACT faces, beyond that those in the LOOKED_AT cells nearest to it (IVF)."""
+    faiss.omp_set_num_threads(threads)
+    index = index_of(vectors)
+    parts = []
+    for start in tqdm(range(0, len(vectors), BATCH), unit="batch", disable=None, leave=False):
+        cosines, found = index.search(vectors[start : start + BATCH], NEIGHBOURS + 1)
+        rows, columns = np.nonzero((cosines >= threshold) & (found >= 0))
+        pairs = Pairs(rows + start, found[rows, columns], cosines[rows, columns])
+        parts.append([each[pairs.first < pairs.second] for each in pairs])
+        parts.append([each[pairs.first > pairs.second] for each in (pairs[1], pairs[0], pairs[2])])
+    return Pairs(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def index_of(vectors: Vectors) -> Any:
+    """An index by inner product."""
+    count, dimension = vectors.shape
+    if count <= EXACT:
+        index: Any = faiss.IndexFlatIP(dimension)
+    else:
+        cells = int(CELLS_BY_ROOT * count**0.5)
+        index = faiss.index_factory(dimension, f"IVF{cells},SQfp16", faiss.METRIC_INNER_PRODUCT)
+        index.nprobe = LOOKED_AT
+        chance = np.random.default_rng(1)
+        index.train(vectors[chance.choice(count, min(count, TRAINED_ON * cells), replace=False)])
+    index.add(vectors)
+    return index
+
+
+def group(faces: Faces, threshold: float, threads: int) -> Numbers:
+    """The person of each face, numbered from 0 by their first faces.
+
+    Faces that are connected by pairs that reach the threshold come into question; of those average
+    linkage decides, as `POST /group` does. Faces of a frame are never one person's.
+    """
+    count = len(faces.vectors)
+    keys = np.stack([faces.items, faces.frames])
+    frames = np.unique(keys, axis=1, return_inverse=True)[1].ravel()
+    people, found = np.full(count, -1, np.int64), 0
+    with ThreadPoolExecutor(threads) as pool:
+        pairs = pairs_of(faces.vectors, threshold, threads)
+        for members in components(pairs, count, threshold):
+            labels = np.zeros(len(members), np.int64)
+            if 1 < len(members) <= LARGEST:
+                seen = [[frame] for frame in frames[members].tolist()]
+                labels = average_linkage(faces.vectors[members], threshold, seen, pool)
+            people[members] = labels + found
+            found += int(labels.max()) + 1
+    _, first, inverse = np.unique(people, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[inverse], np.int64)
+
+
+def components(pairs: Pairs, count: int, threshold: float) -> Iterator[Numbers]:
+    """The faces, of `count`, that pairs connect. More than LARGEST are of many people, who are
+    alike by chance: they are cut apart along their weaker pairs."""
+    graph = coo_matrix((np.ones(len(pairs.first), bool), pairs[:2]), shape=(count, count))
+    labels = connected_components(graph, directed=False)[1]
+    order = np.argsort(labels, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+        if len(members) <= LARGEST or threshold >= SAME:
+            yield members
+            continue
+        higher = threshold + STEP
+        within = pairs.among(members, count).from_on(higher)
+        for some in components(within, len(members), higher):
+            yield members[some]
+
+
+def write(path: str, faces: Faces, people: Numbers) -> None:
+    """Write a Parquet file: `id`, `frame`, `face` and `person` of each face."""
+    columns = {"id": faces.items, "frame": faces.frames, "face": faces.places, "person": people}
+    pyarrow.parquet.write_table(pa.table(columns), path)
+
+
+def usual_similarity(model: dict[str, Any]) -> float:
+    """The cosine from which on `POST /group` joins faces of a pack, by its name. Raises
+    FaceServiceError where it is not known."""
+    pack = CATALOG.get(model["pack"])
+    points = pack and pack.operating_points
+    if points and (similarity := points.similarity_at(GROUP_RATE)) is not None:
+        return similarity
+    if pack and pack.threshold and pack.threshold.measured_on:
+        return pack.threshold.similarity
+    raise FaceServiceError(
+        f"--similarity is needed: from which on faces of {model['pack']} are one person's is not "
+        "known (face-service evaluate measures it)"
+    )
+
+
+def run(
+    folder: str, out: str, similarity: float | None, usable: bool, say: Callable[[str], object]
+) -> int:
+    """Group the faces of a folder into `out`. similarity: None for `usual_similarity`. Raises
+    FaceServiceError."""
+    results = Results(folder)
+    if similarity is None:
+        similarity = usual_similarity(results.model)
+    faces = read_faces(results, usable)
+    people = group(faces, similarity, available_cpus())
+    write(out, faces, people)
+    sizes = np.bincount(people)
+    several = int((sizes > 1).sum())
+    say(f"{len(people):,} faces, {len(sizes):,} people, {several:,} of them seen more than once")
+    return 0

@@ -1,0 +1,40 @@
+"""What `embed` has written: the parts of a folder, one after the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.parquet
+
+from face_service.errors import FaceServiceError
+from face_service.offline.output import Folder
+from face_service.offline.schema import MODEL_KEY, SCHEMA_VERSION, VERSION_KEY
+
+
+class Results:
+    """The folder of `embed`. model: its pack, recogniser, precision and dimension.
+
+    Raises FaceServiceError where it has no parts, or those of a schema that is not known here.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._folder = Folder(path)
+        self.names = sorted(self._folder.parts())
+        if not self.names:
+            raise FaceServiceError(f"{path} has no parts: face-service embed writes them")
+        metadata = self.read(self.names[0]).schema.metadata or {}
+        version = metadata.get(VERSION_KEY, b"none").decode()
+        if version != str(SCHEMA_VERSION):
+            raise FaceServiceError(f"{path} has schema {version}; {SCHEMA_VERSION} is known here")
+        self.model: dict[str, Any] = json.loads(metadata[MODEL_KEY])
+
+    def read(self, name: str, columns: list[str] | None = None) -> Any:
+        """The table of a part, or columns of it."""
+        with self._folder.open(name) as file:
+            return pyarrow.parquet.read_table(file, columns=columns)
+
+    def tables(self, columns: list[str] | None = None) -> Iterator[Any]:
+        """The tables of all parts, in order."""
+        return (self.read(name, columns) for name in self.names)

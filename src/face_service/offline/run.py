@@ -1,0 +1,175 @@
+"""What `face-service embed` does: a manifest in, a folder of Parquet out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tqdm import tqdm
+
+from face_service.config import Settings
+from face_service.engine_info import EngineInfo
+from face_service.face_engine import Options
+from face_service.offline.embedder import Task
+from face_service.offline.frames import find_frames
+from face_service.offline.isolation import Processes
+from face_service.offline.manifest import Item, Part, parts_of, read_manifest, shard_of
+from face_service.offline.output import Folder
+from face_service.offline.schema import SCHEMA_VERSION, Outcome, table
+from face_service.packs.store import resolve
+from face_service.runtime.providers import CPU
+from face_service.runtime.threads import available_cpus
+from face_service.serialization import render_model
+
+PROCESSES_ON_A_CARD = 2
+"""One decodes while the other computes."""
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for.
+
+    manifest, out: paths, or addresses that fsspec knows. rows: items of a part. shard: which of how
+    many, from 0. processes: 0 for one a processor. timeout: seconds an item may take. every_s:
+    seconds between frames of a video.
+    """
+
+    settings: Settings
+    options: Options
+    manifest: str
+    out: str
+    rows: int = 64
+    shard: tuple[int, int] = (0, 1)
+    processes: int = 0
+    timeout: float = 300
+    every_s: float = 1
+
+    @property
+    def count(self) -> int:
+        """Processes."""
+        on_cpu = self.settings.onnx_providers == (CPU,)
+        return self.processes or (available_cpus() if on_cpu else PROCESSES_ON_A_CARD)
+
+    @property
+    def task(self) -> Task:
+        """What each process does: on a CPU on one thread, as there are as many as processors."""
+        alone = self.settings.model_copy(update={"intra_op_threads": 1, "workers": 1})
+        return Task(alone, self.options, self.every_s)
+
+    def about(self, info: EngineInfo) -> dict[str, Any]:
+        """What the folder is about: nothing of it may differ between two runs."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "model": {**render_model(info), "dimension": info.dimension},
+            "options": {**asdict(self.options), "every_s": self.every_s},
+        }
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has come to, in items but for `faces`."""
+
+    items: int = 0
+    faces: int = 0
+    failed: int = 0
+    codes: dict[str, int] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an item in."""
+        self.items += 1
+        self.faces += outcome.faces
+        if outcome.failure:
+            self.failed += 1
+            self.codes[outcome.failure.code] = self.codes.get(outcome.failure.code, 0) + 1
+
+    def merge(self, other: Tally) -> None:
+        """Count in what another run has come to."""
+        self.items += other.items
+        self.faces += other.faces
+        self.failed += other.failed
+        for code, count in other.codes.items():
+            self.codes[code] = self.codes.get(code, 0) + count
+
+    def __str__(self) -> str:
+        text = f"{self.items:,} items, {self.faces:,} faces"
+        if self.failed:
+            why = ", ".join(f"{count:,} {code}" for code, count in sorted(self.codes.items()))
+            text += f"; {self.failed:,} failed: {why}"
+        return text
+
+
+def run(request: Request, say: Callable[[str], object]) -> int:
+    """Embed a shard. say: is told in the end what became of it. Returns the exit status: 1 where an
+    item failed in this run.
+
+    Raises FaceServiceError where it cannot be done.
+    """
+    items, tally = read_manifest(request.manifest), Tally()
+    prepare(request.settings, items)
+    with Processes(request.task, request.count, request.timeout) as processes:
+        about = request.about(processes.describe())
+        folder = Folder(request.out)
+        folder.agree(about)
+        parts = parts_of(items, request.rows, about)
+        chosen = shard_of(parts, *request.shard)
+        missing = folder.missing(chosen, parts)
+        try:
+            embed_parts(processes, folder, missing, about, bar(chosen, missing), tally)
+        except KeyboardInterrupt:
+            say(f"Interrupted: the same command goes on. {tally}")
+            return INTERRUPTED
+    say(f"{tally}; {count_items(chosen) - count_items(missing):,} before")
+    return int(tally.failed > 0)
+
+
+def prepare(settings: Settings, items: Sequence[Item]) -> None:
+    """What is better found out before processes start: the pack, which is fetched once, and who
+    reads videos if there are any. Raises FaceServiceError."""
+    if any(item.is_video for item in items):
+        find_frames()
+    mirror = str(settings.model_mirror) if settings.model_mirror else None
+    resolve(settings.insightface_model, settings.model_cache_dir, mirror)
+
+
+def embed_parts(
+    processes: Processes,
+    folder: Folder,
+    parts: Sequence[Part],
+    about: dict[str, Any],
+    progress: tqdm[Any],
+    tally: Tally,
+) -> None:
+    """Embed parts, and write each when its last item is done."""
+    dimension = about["model"]["dimension"]
+    outcomes = processes.embed([item for part in parts for item in part.items])
+    with progress:
+        for part in parts:
+            rows = []
+            for _ in part.items:
+                rows.append(next(outcomes))
+                tally.add(rows[-1])
+                progress.set_postfix(faces=tally.faces, failed=tally.failed, refresh=False)
+                progress.update()
+            folder.write(part, table(rows, dimension, about))
+
+
+def bar(chosen: Sequence[Part], missing: Sequence[Part], disable: bool = False) -> tqdm[Any]:
+    """Items, rate and time left: on a terminal all the time, in a log each half minute."""
+    total = count_items(chosen)
+    return tqdm(
+        total=total,
+        initial=total - count_items(missing),
+        unit="item",
+        dynamic_ncols=True,
+        mininterval=0.2 if sys.stderr.isatty() else 30,
+        leave=False,
+        disable=disable,
+    )
+
+
+def count_items(parts: Sequence[Part]) -> int:
+    """Items of parts."""
+    return sum(len(part.items) for part in parts)

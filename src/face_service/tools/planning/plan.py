@@ -1,0 +1,152 @@
+"""The fewest replicas that keep a percentile of the latency, by policy of the balancer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from face_service.tools.bench.report import mean, percentile
+from face_service.tools.planning.simulation import POLICIES, Traffic, traffic, waits
+
+MOST_REPLICAS = 4
+"""Times what the load needs at the least: beyond that waiting is not what is wrong."""
+BALANCER_MS = 0.4
+"""Of a processor a request, and of latency: HAProxy 2.8 before a photo of 273 kB
+(docs/capacity.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked for.
+
+    rate: requests a second. faces: of an image on average. p99: seconds of the 99th percentile of
+    the latency. image, face: seconds that an engine takes for an image, and each face of it.
+    engines: of a replica. decode: seconds that decoding an image takes beside the engine. price:
+    of a replica an hour, in any money.
+    """
+
+    rate: float
+    faces: float
+    p99: float
+    image: float
+    face: float
+    engines: int
+    decode: float
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a policy needs. replicas: None where none is found within MOST_REPLICAS times the least.
+    wait, p99: seconds, of the waiting on average and of the latency."""
+
+    policy: str
+    replicas: int | None
+    load: float
+    wait: float
+    p99: float
+
+    def cost(self, plan: Load) -> float | None:
+        """Of a million requests."""
+        if self.replicas is None:
+            return None
+        return self.replicas * plan.price / 3600 / plan.rate * 1e6
+
+
+def least_replicas(plan: Load, requests: Traffic) -> int:
+    """Replicas below which the queue grows for ever."""
+    return math.floor(requests.busy / plan.engines) + 1
+
+
+def rows(plan: Load) -> Iterator[Row]:
+    """A row for each policy."""
+    requests = traffic(plan.rate, plan.image, plan.face, plan.faces)
+    for policy in POLICIES:
+        yield row(plan, requests, policy)
+
+
+def row(plan: Load, requests: Traffic, policy: str) -> Row:
+    """The fewest replicas with which a policy keeps the latency, found by halving: more replicas
+    never wait longer but for chance."""
+    low = least_replicas(plan, requests)
+    high = MOST_REPLICAS * low
+    simulated = partial(simulate, plan, requests, policy)
+    found = simulated(high)
+    if found.p99 > plan.p99:
+        return Row(policy, None, found.load, found.wait, found.p99)
+    while low < high:
+        middle = (low + high) // 2
+        tried = simulated(middle)
+        if tried.p99 <= plan.p99:
+            high, found = middle, tried
+        else:
+            low = middle + 1
+    return found
+
+
+def simulate(plan: Load, requests: Traffic, policy: str, replicas: int) -> Row:
+    """How long requests wait at so many replicas."""
+    waited = waits(requests, replicas, plan.engines, policy)
+    services = requests.services[-len(waited) :]
+    beside = plan.decode + BALANCER_MS / 1e3
+    latencies = [wait + service + beside for wait, service in zip(waited, services, strict=True)]
+    load = requests.busy / plan.engines / replicas
+    return Row(policy, replicas, load, mean(waited), percentile(latencies, 99))
+
+
+def as_dict(plan: Load, found: list[Row]) -> dict[str, Any]:
+    """The plan in the types of JSON, times in milliseconds."""
+    return {
+        "engines_busy": plan.rate * (plan.image + plan.face * plan.faces),
+        "balancer_cores": plan.rate * BALANCER_MS / 1e3,
+        "decode_cores": plan.rate * plan.decode,
+        "policies": [
+            {
+                "policy": each.policy,
+                "replicas": each.replicas,
+                "load": round(each.load, 3),
+                "wait_ms": round(each.wait * 1e3, 1),
+                "p99_ms": round(each.p99 * 1e3, 1),
+                "cost_per_million": each.cost(plan) if plan.price else None,
+            }
+            for each in found
+        ],
+    }
+
+
+def as_text(plan: Load, found: list[Row]) -> str:
+    """The plan for people: a Markdown table, and what stands beside the replicas."""
+    money = bool(plan.price)
+    busy = plan.rate * (plan.image + plan.face * plan.faces)
+    lines = [
+        f"{plan.rate:g} requests/s keep {busy:.1f} engines busy, {plan.engines} to a replica.",
+        "",
+        "| policy | replicas | load | wait, ms | p99, ms |" + " cost of a million |" * money,
+        "|---|---|---|---|---|" + "---|" * money,
+    ]
+    for each in found:
+        cells = [
+            each.policy,
+            "none" if each.replicas is None else str(each.replicas),
+            f"{each.load:.2f}",
+            f"{each.wait * 1e3:.0f}",
+            f"{each.p99 * 1e3:.0f}",
+        ]
+        if money:
+            cost = each.cost(plan)
+            cells.append("" if cost is None else f"{cost:.2f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"Beside them: {plan.rate * BALANCER_MS / 1e3:.2f} cores for the balancer, "
+        f"{plan.rate * plan.decode:.1f} for decoding.",
+    ]
+    if all(each.replicas is None for each in found):
+        lines.append(
+            f"No number keeps {plan.p99 * 1e3:g} ms: an image with more faces than usual takes "
+            "longer by itself. Faster replicas, fewer faces (max_faces), or more time."
+        )
+    return "\n".join(lines)

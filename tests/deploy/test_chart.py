@@ -1,0 +1,225 @@
+"""The Helm chart: rendered by helm for every file of values, held against Kubernetes' schemas and
+against the service."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from face_service.cli import app
+from face_service.config import Settings
+from face_service.main import SEND_TIMEOUT_S
+from face_service.observability.request_record import PROBES
+from face_service.serving.batch import STAGES
+from tests.conftest import ROOT
+
+CHART = ROOT / "deploy/helm/face-service"
+EXAMPLES = sorted((CHART / "values").glob("*.yaml"))
+TOOLS = ROOT / ".deployment/bin"
+KUBERNETES = "1.37"
+WITHOUT_SCHEMA = {"BackendTrafficPolicy", "HTTPRoute", "ScaledObject", "ServiceMonitor"}
+"""Kinds that are not Kubernetes' own."""
+Object = dict[str, Any]
+
+
+def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    if not (TOOLS / "helm").exists():
+        pytest.skip("no helm: scripts/deployment.sh fetches it into .deployment")
+    return subprocess.run([TOOLS / "helm", *arguments], capture_output=True, text=True)
+
+
+@cache
+def rendered(values: Path | None, *settings: str) -> str:
+    more = [word for setting in settings for word in ("--set", setting)]
+    files = ["-f", values] if values else []
+    done = helm("template", "faces", CHART, "--namespace", "recognition", *files, *more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def objects(values: Path | None, *settings: str) -> list[Object]:
+    return [each for each in yaml.safe_load_all(rendered(values, *settings)) if each]
+
+
+def of_kind(kind: str, values: Path | None, *settings: str) -> Object:
+    (found,) = (each for each in objects(values, *settings) if each["kind"] == kind)
+    return found
+
+
+def pod(values: Path | None, *settings: str) -> Object:
+    template: Object = of_kind("Deployment", values, *settings)["spec"]["template"]["spec"]
+    return template
+
+
+def environment(container: Object) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in container["env"] if "value" in each}
+
+
+every = pytest.mark.parametrize(
+    "values", [None, *EXAMPLES], ids=lambda path: path.stem if path else "default"
+)
+
+
+@every
+def test_helm_finds_nothing_to_say(values: Path | None) -> None:
+    done = helm("lint", "--strict", CHART, *(["-f", values] if values else []))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def validate(files: list[Path]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [TOOLS / "kubernetes-validate", "-k", KUBERNETES, "--strict", *files],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_kubernetes_schemas_take_every_object(tmp_path: Path) -> None:
+    """And a fault is one to them."""
+    files = []
+    for values in [None, *EXAMPLES]:
+        files.append(tmp_path / f"{values.stem if values else 'default'}.yaml")
+        files[-1].write_text(rendered(values))
+    done = validate(files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    unknown = set(re.findall(r"find schema for kind (\w+)", done.stdout + done.stderr))
+    assert unknown == WITHOUT_SCHEMA
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(files[0].read_text().replace("containerPort: 8100", "containerPort: eighty"))
+    assert validate([wrong]).returncode != 0
+
+
+@every
+def test_variables_are_settings_of_the_service(values: Path | None) -> None:
+    for each in objects(values):
+        spec = each["spec"].get("template", {}).get("spec", {})
+        for container in spec.get("containers", []):
+            names = [variable["name"] for variable in container["env"]]
+            assert len(set(names)) == len(names)
+            assert {name.lower() for name in names} <= Settings.model_fields.keys()
+            given = {name.lower(): value for name, value in environment(container).items()}
+            Settings(_env_file=None, **given)
+
+
+@every
+def test_there_is_time_for_what_was_accepted(values: Path | None) -> None:
+    spec = pod(values)
+    (container,) = spec["containers"]
+    given = environment(container)
+    sleeps = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    accepted = float(given["REQUEST_TIMEOUT_S"]) + float(given["DRAIN_GRACE_S"])
+    assert spec["terminationGracePeriodSeconds"] >= sleeps + accepted + 5
+    probe = container["readinessProbe"]
+    noticed = probe["failureThreshold"] * (probe["periodSeconds"] + probe["timeoutSeconds"])
+    assert sleeps + float(given["DRAIN_GRACE_S"]) > noticed
+    assert SEND_TIMEOUT_S < 5
+
+
+def test_times_are_counted_up_from_fractions() -> None:
+    spec = pod(None, "settings.REQUEST_TIMEOUT_S=12.5", "settings.DRAIN_GRACE_S=0.5")
+    assert spec["terminationGracePeriodSeconds"] == 5 + 13 + 1 + 5
+
+
+@every
+def test_a_pod_may_do_no_more_than_it_needs(values: Path | None) -> None:
+    spec = pod(values)
+    (container,) = spec["containers"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] == 1000
+    assert spec["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    written = {mount["mountPath"] for mount in container["volumeMounts"]}
+    given = environment(container)
+    assert "/tmp" in written
+    assert (given["MODEL_CACHE_DIR"] in written) == (values is None or values.stem != "fleet")
+
+
+@every
+def test_the_scheduler_gives_whole_cores(values: Path | None) -> None:
+    (container,) = pod(values)["containers"]
+    resources = container["resources"]
+    assert resources["requests"] == resources["limits"]
+    assert float(resources["limits"]["cpu"]) == math.floor(float(resources["limits"]["cpu"]))
+
+
+@every
+def test_probes_and_ports_are_the_services(values: Path | None) -> None:
+    (container,) = pod(values)["containers"]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["path"] in PROBES
+    assert container["ports"][0]["containerPort"] == Settings.model_fields["port"].default
+
+
+def test_scaling_asks_for_metrics_that_exist() -> None:
+    name = "deploy/helm/face-service/values/envoy.yaml"
+    (trigger,) = of_kind("ScaledObject", ROOT / name)["spec"]["triggers"]
+    query = trigger["metadata"]["query"]
+    documented = re.findall(r"`(face_service_\w+)`", (ROOT / "docs/metrics.md").read_text())
+    asked = re.findall(r"(face_service_\w+?)(?:_sum)?\{", query)
+    assert len(asked) == 2
+    assert set(asked) <= set(documented)
+    (stages,) = re.findall(r'stage=~"([\w|]+)"', query)
+    assert tuple(stages.split("|")) == STAGES
+    assert query.count('namespace="recognition"') == 2
+
+
+@pytest.mark.parametrize(
+    "wrong", ["autoscaling.kind=vpa", "route.kind=traefik", "packs.from=oven", "packs.from=claim"]
+)
+def test_a_word_that_is_none_of_these_is_told(wrong: str) -> None:
+    done = helm("template", "faces", CHART, "--set", wrong)
+    assert done.returncode != 0
+    assert wrong.split(".")[0] in done.stderr
+
+
+def selects(labels: dict[str, str]) -> Callable[[dict[str, str]], bool]:
+    return lambda wanted: wanted.items() <= labels.items()
+
+
+@every
+def test_everything_is_about_the_pods_of_the_release(values: Path | None) -> None:
+    deployment = of_kind("Deployment", values)
+    chosen = selects(deployment["spec"]["template"]["metadata"]["labels"])
+    for each in objects(values):
+        spec = each["spec"]
+        if each["kind"] == "Job":
+            labels = spec["template"]["metadata"]["labels"]
+            assert not deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+            continue
+        assert each["metadata"]["name"] == "faces"
+        if each["kind"] == "Service":
+            assert chosen(spec["selector"])
+        if each["kind"] in ("PodDisruptionBudget", "Deployment"):
+            assert chosen(spec["selector"]["matchLabels"])
+        if each["kind"] == "NetworkPolicy":
+            assert chosen(spec["podSelector"]["matchLabels"])
+        if each["kind"] in ("HorizontalPodAutoscaler", "ScaledObject"):
+            assert spec["scaleTargetRef"]["name"] == "faces"
+            assert "replicas" not in deployment["spec"]
+
+
+def test_shards_of_a_library_are_the_indices_of_its_run() -> None:
+    found = of_kind("Job", CHART / "values/embed.yaml")["spec"]
+    (container,) = found["template"]["spec"]["containers"]
+    assert found["completionMode"] == "Indexed"
+    words = container["args"]
+    assert words[words.index("--shard") + 1] == f"$(JOB_COMPLETION_INDEX)/{found['completions']}"
+    command = get_command(app).commands["embed"]  # type: ignore[attr-defined]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+    assert words[:2] == ["face-service", "embed"]
+    done = helm("template", "faces", CHART, "--set", "embed.enabled=true,embed.image=i,embed.out=o")
+    assert "embed.manifest" in done.stderr

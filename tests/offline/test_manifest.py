@@ -1,0 +1,95 @@
+"""Manifests: what is one, and how it is divided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from face_service.errors import FaceServiceError
+from face_service.offline.manifest import Item, parts_of, read_manifest, shard_of
+from face_service.offline.output import Folder
+
+
+def test_parquet_and_csv_are_the_same(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("id,uri,start_s\n7,a.jpg,\n8,s3://bucket/b.mp4,1.5\n")
+    table = {"uri": ["a.jpg", "s3://bucket/b.mp4"], "id": [7, 8], "start_s": [None, 1.5]}
+    pq.write_table(pa.table(table), tmp_path / "m.parquet")
+    expected = [Item(7, f"{tmp_path}/a.jpg"), Item(8, "s3://bucket/b.mp4", 1.5)]
+    assert read_manifest(str(tmp_path / "m.csv")) == expected
+    assert read_manifest(str(tmp_path / "m.parquet")) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("uri\na.jpg\n", "no column id"),
+        ("id,path\n1,a.jpg\n", "no column uri"),
+        ("id,uri\n1,a.jpg\n1,b.jpg\n", "the id 1 is there more than once"),
+        ("id,uri\none,a.jpg\n", "column id"),
+        ("id,uri\n,a.jpg\n2,b.jpg\n", "id is empty in 1 rows"),
+        ("id,uri,start_s\n1,a.mp4,soon\n", "column start_s"),
+        ("", "is no manifest"),
+    ],
+)
+def test_what_is_no_manifest_is_told(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(text)
+    with pytest.raises(FaceServiceError, match=said):
+        read_manifest(str(path))
+
+
+@pytest.mark.parametrize("path", ["absent.csv", "absent.parquet", "odd://x/m.csv"])
+def test_what_cannot_be_read_is_told(path: str) -> None:
+    with pytest.raises(FaceServiceError, match="is no manifest"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("item", "video"),
+    [
+        (Item(1, "a.jpg"), False),
+        (Item(1, "https://x/a.MP4?signature=1"), True),
+        (Item(1, "a", start_s=0.0), True),
+        (Item(1, "mp4"), False),
+    ],
+)
+def test_videos_are_told_by_suffix_or_times(item: Item, video: bool) -> None:
+    assert item.is_video is video
+
+
+@pytest.mark.parametrize("shards", [1, 3, 7, 20])
+def test_shards_are_every_part_once(shards: int) -> None:
+    parts = parts_of([Item(n, f"{n}.jpg") for n in range(50)], 4, {})
+    divided = [part for shard in range(shards) for part in shard_of(parts, shard, shards)]
+    assert divided == parts
+    sizes = {len(shard_of(parts, shard, shards)) for shard in range(shards)}
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_names_are_by_content() -> None:
+    items = [Item(n, f"{n}.jpg") for n in range(8)]
+    first, second = parts_of(items, 4, {"model": "a"})
+    again = parts_of([*items[:7], Item(7, "other.jpg")], 4, {"model": "a"})
+    assert again[0].name == first.name
+    assert again[1].name != second.name
+    assert parts_of(items, 4, {"model": "b"})[0].name != first.name
+
+
+def test_a_folder_elsewhere_is_a_folder_too() -> None:
+    """memory:// has what an object store has: whole files, no folders."""
+    folder = Folder("memory://faces/v1")
+    (part,) = parts_of([Item(1, "a.jpg")], 4, {})
+    folder.agree({"model": "a"})
+    folder.agree({"model": "a"})
+    assert folder.missing([part], [part]) == [part]
+    folder.write(part, pa.table({"id": [1]}))
+    assert folder.missing([part], [part]) == []
+    with folder.open(part.name) as file:
+        assert pq.read_table(file).to_pylist() == [{"id": 1}]
+    with pytest.raises(FaceServiceError, match="another model: a there, b here"):
+        folder.agree({"model": "b"})
+    with pytest.raises(FaceServiceError, match="--out"):
+        Folder("odd://x/y")
