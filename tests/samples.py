@@ -12,8 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_PAGES = {
-    *(".arm64", ".git", ".deployment", ".openvino", ".oracle", ".platform", ".ray", ".tools", ".venv"),
-    *("node_modules", "site"),
+    *(".arm64", ".deployment", ".git", ".openvino", ".oracle", ".platform", ".ray", ".tools"),
+    *(".venv", "node_modules", "site"),
 }
 """Folders whose pages are others', or made."""
 
