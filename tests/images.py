@@ -28,6 +28,20 @@ def encode_16_bit(image: Image, suffix: str) -> bytes:
     return data.tobytes()
 
 
+def gif(*images: Image) -> bytes:
+    """BGR images as an animation. Pillow's own choice of 256 colours takes a second for each 2
+    megapixels, this one a twentieth of that."""
+    frames = [
+        PIL.Image.fromarray(np.ascontiguousarray(image[:, :, ::-1])).quantize(
+            method=PIL.Image.Quantize.FASTOCTREE
+        )
+        for image in images
+    ]
+    out = io.BytesIO()
+    frames[0].save(out, "GIF", save_all=len(frames) > 1, append_images=frames[1:])
+    return out.getvalue()
+
+
 def rotated(image: Image, orientation: int, image_format: str, **options: object) -> bytes:
     """The image stored so that a reader who obeys EXIF `orientation` sees it upright."""
     undo = {
@@ -56,13 +70,13 @@ def every_dress(image: Image) -> dict[str, bytes]:
         "jpeg cmyk": encode(image, "JPEG", "CMYK", quality=95),
         "png": encode(image, "PNG"),
         "png grey": encode(image, "PNG", "L"),
-        "png alpha": encode(image, "PNG", "RGBA"),
-        "png grey alpha": encode(image, "PNG", "LA"),
+        "png alpha": encode(image, "PNG", "RGBA", compress_level=1),
+        "png grey alpha": encode(image, "PNG", "LA", compress_level=1),
         "png palette": encode(image, "PNG", "P"),
         "png 16 bit": encode_16_bit(image, ".png"),
         "png 16 bit grey": encode_16_bit(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), ".png"),
         "webp": encode(image, "WEBP", quality=90),
-        "webp lossless alpha": encode(image, "WEBP", "RGBA", lossless=True),
+        "webp lossless alpha": encode(image, "WEBP", "RGBA", lossless=True, method=0),
         "webp animated": encode(image, "WEBP", quality=90, **frames),
         "bmp": encode(image, "BMP"),
         "bmp palette": encode(image, "BMP", "P"),
@@ -71,6 +85,6 @@ def every_dress(image: Image) -> dict[str, bytes]:
         "tiff jpeg": encode(image, "TIFF", compression="jpeg"),
         "tiff cmyk": encode(image, "TIFF", "CMYK"),
         "tiff 16 bit": encode_16_bit(image, ".tiff"),
-        "gif": encode(image, "GIF"),
-        "gif animated": encode(image, "GIF", **frames),
+        "gif": gif(image),
+        "gif animated": gif(image, other),
     }

@@ -23,6 +23,7 @@ LONGEST = (
     "hostile/test_waiting.py",
     "hostile/test_outside.py",
     "clients/test_samples.py",
+    "test_processors.py",
     "test_openvino.py",
     "test_parity.py",
     "test_endurance.py",

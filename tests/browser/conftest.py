@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests import photos
 
-from .tab import FLAGS
+from .tab import FLAGS, chromium_path
 
 
 @pytest.fixture(scope="package")
@@ -34,16 +33,28 @@ def mirrored(pictures: Path) -> Path:
 
 # Of a module, not of the session: while Playwright runs, no test may start an event loop.
 @pytest.fixture(scope="module")
-def chromium(pictures: Path, middle: Path) -> Iterator[Browser]:
-    """Debian's Chromium, with a camera that sees thirteen faces."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no Chromium on this machine: Debian's package is called chromium")
+def playwright() -> Iterator[Playwright]:
+    """What drives a browser."""
+    expect.set_options(timeout=20_000)
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Debian's Chromium, without windows where it is."""
+    browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium_with_camera(playwright: Playwright, pictures: Path, middle: Path) -> Iterator[Browser]:
+    """Debian's Chromium with windows, which alone has cameras; this one sees thirteen faces."""
     film = pictures / "film.mjpeg"
     film.write_bytes(middle.read_bytes())
     camera = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}")
-    expect.set_options(timeout=20_000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *camera])
-        yield browser
-        browser.close()
+    path = chromium_path("chromium")
+    browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *camera])
+    yield browser
+    browser.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 # As root in a container; and nothing that Chromium asks the internet by itself.
@@ -21,6 +23,18 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+def chromium_path(*programs: str) -> str:
+    """The first of these that is here; by default Debian's Chromium without windows, which needs
+    half the time, or the one with them. Skips without."""
+    wanted = programs or ("chromium-headless-shell", "chromium")
+    path = next(filter(None, map(shutil.which, wanted)), None)
+    if path is None:
+        pytest.skip(f"no Chromium on this machine: Debian's package is called {wanted[0]}")
+    return path
+
+
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},

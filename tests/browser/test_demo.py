@@ -142,8 +142,8 @@ def test_a_pasted_picture_is_taken(chromium: Browser, server: Server, middle: Pa
         expect(tab.page.locator("figcaption")).to_contain_text("image.png · 1200 × 760")
 
 
-def test_the_camera_takes_a_picture(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server.url, permissions=["camera"]) as tab:
+def test_the_camera_takes_a_picture(chromium_with_camera: Browser, server: Server) -> None:
+    with opened(chromium_with_camera, server.url, permissions=["camera"]) as tab:
         tab.open()
         tab.page.get_by_role("button", name="Use the camera").click()
         tab.page.get_by_role("button", name="Take the picture").click()
@@ -152,8 +152,10 @@ def test_the_camera_takes_a_picture(chromium: Browser, server: Server) -> None:
         expect(tab.page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_a_camera_that_is_not_allowed_is_said(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server.url) as tab:
+def test_a_camera_that_is_not_allowed_is_said(
+    chromium_with_camera: Browser, server: Server
+) -> None:
+    with opened(chromium_with_camera, server.url) as tab:
         tab.open()
         tab.page.get_by_role("button", name="Use the camera").click()
         dialog = tab.page.get_by_role("dialog")

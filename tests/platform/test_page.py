@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.tab import FLAGS
+from tests.browser.tab import FLAGS, chromium_path
 
 from .backend import PASSWORD, Backend
 from .clips import Scene, write_clip
@@ -22,9 +21,7 @@ KNOWN, UNKNOWN = "Charlton_Heston", "Christine_Todd_Whitman"
 @pytest.fixture(scope="module")
 def page(backend: Backend) -> Iterator[Page]:
     """A tab, logged in; what goes wrong in it fails the test."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no Chromium on this machine: Debian's package is called chromium")
+    path = chromium_path()
     expect.set_options(timeout=30_000)
     wrong: list[str] = []
     with sync_playwright() as playwright:
