@@ -35,9 +35,6 @@ MAX_UNITS = 10_000
 """Slices and more of one picture or tile: encoders write one to some tens."""
 ZEROS = bytes(32)
 """More than AV1 ever has in a row, as good as: a white sheet has 3 (libavif 1.4.2, 36 pictures)."""
-REFUSALS = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError)
-"""What the bindings raise. libheif lacks memory also where a file asks for too much: whether there
-is some is asked afterwards."""
 ANIMATION, STILL = b"avis", b"avif"
 
 
@@ -70,7 +67,8 @@ def decode_heif(data: bytes, picture: Picture) -> Image | None:
 
 
 def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
-    """By libheif, which turns it. deep: with 16 bits a sample, if it has more than 8."""
+    """By libheif, which turns it. None also where it has no memory: it says so of files that ask
+    for too much, too. deep: with 16 bits a sample, if it has more than 8."""
     library = libheif()
     if library is None:
         raise InvalidImage(NOT_INSTALLED)
@@ -82,7 +80,7 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
         if width * height > picture.width * picture.height:
             return None
         values = np.asarray(file)
-    except REFUSALS as error:
+    except Exception as error:  # of any class: its bindings trip over odd files themselves
         logger.debug("libheif refused a HEIC: %s", error)
         return None
     # A copy: the array is as wide as a row in memory, and its memory goes with `file`.
