@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 from functools import cache
 from typing import Any, cast
 
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 NOT_INSTALLED = (
     "The image is a HEIC picture, and nothing is installed that reads it: install pi-heif (the "
     "extra heif), or convert it to JPEG"
+)
+NO_AVIF = (
+    "The image is an AVIF picture, which this build of OpenCV does not read: convert it to JPEG"
 )
 LIBRARIES = ("pi_heif", "pillow_heif")
 """The same bindings of libheif, without and with an encoder."""
@@ -51,6 +55,12 @@ def libheif() -> Any | None:
         library.options.AUX_IMAGES = False
         return library
     return None
+
+
+@cache
+def reads_avif() -> bool:
+    """Whether this build of OpenCV does."""
+    return re.search(r"AVIF:\s+NO", cv2.getBuildInformation()) is None
 
 
 def decode_heif(data: bytes, picture: Picture) -> Image | None:
@@ -90,6 +100,8 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
 def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
     """By OpenCV, which knows no clean aperture, rotation or mirror, and of an animation shows the
     first frame, whatever the size of the still picture."""
+    if not reads_avif():
+        raise InvalidImage(NO_AVIF)
     if any(data.find(ZEROS, begin, end) >= 0 for begin, end in picture.extents):
         raise InvalidImage(DAMAGED.format("AVIF"))
     if data[8:12] == ANIMATION:
