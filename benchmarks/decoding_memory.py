@@ -67,19 +67,16 @@ def pictures(megapixels: float) -> Iterator[tuple[str, bytes]]:
 
 def newer(image: Image) -> Iterator[tuple[str, bytes]]:
     """Those of phones, of high dynamic range, and of samples that are no bytes."""
-    lying = np.ascontiguousarray(np.rot90(image))
     rgb = np.ascontiguousarray(image[:, :, ::-1])
     yield "heic", heic(image)
     yield "heic in tiles", heic(image, tile=512)
     yield "heic PQ", deep_heic(hdr(image, 16), transfer_characteristics=16, color_primaries=9)
     yield "avif", avif(image)
-    yield "avif turned", avif(lying, orientation=6)
     yield "avif PQ", deep_avif(hdr(image, 16), 9, 16)
     yield "png PQ", png(hdr(image, 16), b"cICP", bytes((9, 16, 0, 1)))
     yield "png 12 bits in 16", png(image.astype(np.uint16) * 16)
     yield "jpeg cmyk, unmarked", jpeg_without_adobe(image, inverted=False)
     yield "tiff 12 bits in 16", tiff_of(page(rgb.astype(np.uint16) * 16))
-    yield "tiff float", tiff_of(page((rgb / 255).astype(np.float32)))
     yield "tiff double", tiff_of(page(rgb / 255))
 
 

@@ -93,7 +93,7 @@ def main() -> None:
             other = way(image)
             face = main_face(engine.analyse_image(other, options), other)
             cosines[name].append(float(np.dot(own, face.embedding)))
-    print(f"{engine.info.pack}, {count} people, class `{in_words(processor())}`")
+    print(f"{engine.info.pack}, {count} people. {in_words(processor())}")
     print("| the picture is | cosine | least |")
     print("|---|---|---|")
     for name, found in cosines.items():

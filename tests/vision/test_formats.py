@@ -3,6 +3,7 @@ true reason; what is cut is refused."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -78,6 +79,17 @@ def test_heic_without_its_library_says_what_to_install(monkeypatch: pytest.Monke
         assert decode(avif(P), LIMIT).shape == P.shape
     finally:
         heif.libheif.cache_clear()
+
+
+def test_avif_without_a_decoder_of_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert heif.reads_avif()
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "    AVIF:                        NO\n")
+    heif.reads_avif.cache_clear()
+    try:
+        with pytest.raises(InvalidImage, match="an AVIF picture, which this build"):
+            decode(avif(P), LIMIT)
+    finally:
+        heif.reads_avif.cache_clear()
 
 
 @pytest.mark.parametrize("library", ["pi_heif", "pillow_heif"])

@@ -55,6 +55,13 @@ def test_an_oddity_that_changes_no_pixel_costs_nothing(warning: str) -> None:
         decode(half, LIMIT)
 
 
+def test_many_scans_that_are_odd_are_mended_up_to_a_bound() -> None:
+    """Megabytes of them behind the picture are not gone through one by one."""
+    data = ODD["SOS parameters"]
+    assert np.array_equal(decode(data + b"\xff\xda" * 10**6, LIMIT), decode(WHOLE, LIMIT))
+    assert np.array_equal(decode(data + b"\xff\xda", LIMIT), decode(WHOLE, LIMIT))
+
+
 def test_all_of_them_at_once_cost_nothing() -> None:
     data = patched(ODD["JFIF revision"], b"\xff\xda", 12, 0)
     assert np.array_equal(decode(data[:-2] + b"\x11" + END, LIMIT), decode(WHOLE, LIMIT))

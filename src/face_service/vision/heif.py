@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 from functools import cache
 from typing import Any, cast
 
@@ -23,6 +24,9 @@ NOT_INSTALLED = (
     "The image is a HEIC picture, and nothing is installed that reads it: install pi-heif (the "
     "extra heif), or convert it to JPEG"
 )
+NO_AVIF = (
+    "The image is an AVIF picture, which this build of OpenCV does not read: convert it to JPEG"
+)
 LIBRARIES = ("pi_heif", "pillow_heif")
 """The same bindings of libheif, without and with an encoder."""
 DAMAGED = "The {} image is damaged or cut short: some of its data are missing or wrong"
@@ -35,9 +39,6 @@ MAX_UNITS = 10_000
 """Slices and more of one picture or tile: encoders write one to some tens."""
 ZEROS = bytes(32)
 """More than AV1 ever has in a row, as good as: a white sheet has 3 (libavif 1.4.2, 36 pictures)."""
-REFUSALS = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError)
-"""What the bindings raise. libheif lacks memory also where a file asks for too much: whether there
-is some is asked afterwards."""
 ANIMATION, STILL = b"avis", b"avif"
 
 
@@ -56,6 +57,12 @@ def libheif() -> Any | None:
     return None
 
 
+@cache
+def reads_avif() -> bool:
+    """Whether this build of OpenCV does."""
+    return re.search(r"AVIF:\s+NO", cv2.getBuildInformation()) is None
+
+
 def decode_heif(data: bytes, picture: Picture) -> Image | None:
     """The primary picture, turned as the file's properties say, never by Exif; None where the
     decoder refuses it. Raises InvalidImage with a reason, and cv2.error."""
@@ -70,7 +77,8 @@ def decode_heif(data: bytes, picture: Picture) -> Image | None:
 
 
 def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
-    """By libheif, which turns it. deep: with 16 bits a sample, if it has more than 8."""
+    """By libheif, which turns it. None also where it has no memory: it says so of files that ask
+    for too much, too. deep: with 16 bits a sample, if it has more than 8."""
     library = libheif()
     if library is None:
         raise InvalidImage(NOT_INSTALLED)
@@ -82,7 +90,7 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
         if width * height > picture.width * picture.height:
             return None
         values = np.asarray(file)
-    except REFUSALS as error:
+    except Exception as error:  # of any class: its bindings trip over odd files themselves
         logger.debug("libheif refused a HEIC: %s", error)
         return None
     # A copy: the array is as wide as a row in memory, and its memory goes with `file`.
@@ -92,6 +100,8 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
 def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
     """By OpenCV, which knows no clean aperture, rotation or mirror, and of an animation shows the
     first frame, whatever the size of the still picture."""
+    if not reads_avif():
+        raise InvalidImage(NO_AVIF)
     if any(data.find(ZEROS, begin, end) >= 0 for begin, end in picture.extents):
         raise InvalidImage(DAMAGED.format("AVIF"))
     if data[8:12] == ANIMATION:

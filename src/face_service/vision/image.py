@@ -106,10 +106,10 @@ def decode_pixels(image: Checked) -> Image | None:
     """The pixels; None where the decoder refuses the file. Raises MemoryError, and InvalidImage
     with a reason."""
     data, image_format, header = image
-    if header.frame and header.frame.components in (1, 3, 4):
-        refuse_scans(data, header, header.frame)
-        return upright(decode_jpeg(data, header.frame), header.frame.orientation)
     try:
+        if header.frame and header.frame.components in (1, 3, 4):
+            refuse_scans(data, header, header.frame)
+            return upright(decode_jpeg(data, header.frame), header.frame.orientation)
         if header.directory:
             return decode_tiff(data, header.directory)
         if header.picture:
@@ -156,7 +156,7 @@ def ending(data: bytes, image_format: str, header: Header) -> bytes:
         return data if data.endswith(TRAILER) else first_frame(data) or b""
     if image_format == "WEBP":
         return whole_webp(data, header.width * header.height) or b""
-    return b"" if is_torn_bmp(data) else data
+    return b"" if image_format == "BMP" and is_torn_bmp(data) else data
 
 
 def is_allocatable(size: int) -> bool:

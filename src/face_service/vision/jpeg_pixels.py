@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from face_service.errors import InvalidImage
 
 from .blob import Image
-from .jpeg import END_OF_IMAGE, SEQUENTIAL, START_OF_SCAN, Frame, lacks_scans
+from .jpeg import END_OF_IMAGE, MAX_SCANS, SEQUENTIAL, START_OF_SCAN, Frame, lacks_scans
 from .opencv import BAND, opencv_pixels
 
 DAMAGED = "The JPEG image is damaged or cut short: some of its data are missing or wrong"
@@ -101,10 +101,12 @@ def without_oddity(data: bytes, frame: Frame, ended: bool, warning: str) -> byte
         changed[at + 5 : at + 7] = b"\x01\x01"
     elif "Unknown Adobe color transform" in warning:
         at = data.index(b"Adobe")
-        changed[at + 11] = 2 if frame.components == 4 else 1
+        changed[at + 11 : at + 12] = b"\x02" if frame.components == 4 else b"\x01"
     elif "Invalid SOS parameters for sequential" in warning:
         at = data.rfind(START_OF_SCAN, 0, frame.scans_at)
-        while at >= 0:
+        for _ in range(MAX_SCANS):
+            if at < 0 or at + 4 >= len(data):
+                break
             behind = at + 5 + 2 * data[at + 4]
             changed[behind : behind + 3] = SEQUENTIAL
             at = data.find(START_OF_SCAN, at + 2)
