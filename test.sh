@@ -7,6 +7,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 install_locked .venv requirements-dev.lock --no-deps --editable . --editable clients/python
 scripts/oracle.sh
 scripts/openvino.sh || echo "OpenVINO could not be installed: its tests skip." >&2
+scripts/ray.sh || echo "Ray could not be installed: its tests skip." >&2
 scripts/deployment.sh || echo "HAProxy and helm could not be installed: tests of deploy/ skip." >&2
 export PATH=$PWD/.venv/bin:$PATH
 

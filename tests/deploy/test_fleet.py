@@ -9,8 +9,8 @@ from typing import IO
 
 import httpx
 import pytest
-from benchmarks.fleet.__main__ import free_ports
-from benchmarks.fleet.load import (
+from benchmarks.fleet import free_ports
+from benchmarks.fleets.load import (
     ask_once,
     clients,
     efficiency,
@@ -22,7 +22,7 @@ from benchmarks.fleet.load import (
     rolling_restarts,
     shares,
 )
-from benchmarks.fleet.processes import Fleet, haproxy
+from benchmarks.fleets.processes import Fleet, haproxy
 
 from face_service_client import Client
 from tests.forks import MODULE, Forked, fork
@@ -33,7 +33,7 @@ LOAD_SECONDS = 0.5
 
 
 def start(environment: dict[str, str], folder: Path, log: IO[str]) -> Forked:
-    program, to = MODULE.format("benchmarks.fleet.stub"), log.fileno()
+    program, to = MODULE.format("benchmarks.fleets.stub"), log.fileno()
     return fork(program, [], environment | {"DET_GATE": "off"}, folder, to, to)
 
 

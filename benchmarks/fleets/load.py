@@ -17,8 +17,8 @@ import cv2
 import httpx
 import numpy as np
 
-from benchmarks.fleet.processes import Fleet
-from benchmarks.fleet.stub import UNIT
+from benchmarks.fleets.processes import Fleet
+from benchmarks.fleets.stub import UNIT
 from face_service.tools.bench.client import Client, request_of
 from face_service.tools.bench.report import percentile
 
