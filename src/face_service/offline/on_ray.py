@@ -18,6 +18,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import: noth
 
 import ray
 import ray.data
+from ray.data.exceptions import ExecutionTimeoutError
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import FaceServiceError, StartupError
@@ -45,7 +46,7 @@ ROUNDS = 3
 """Over the parts that are missing: until Ray knows that a node is lost, each attempt to reach its
 actors is one of TASK_RETRIES, and a second sees them all."""
 LEAST_PATIENCE_S = 300
-"""Without a part that ends: Ray's own is 1800."""
+"""Without a part that ends, and then another round: Ray's own is 1800."""
 
 
 def run(request: Request, address: str, say: Callable[[str], object]) -> int:
@@ -66,7 +67,10 @@ def run(request: Request, address: str, say: Callable[[str], object]) -> int:
         before = count_items(chosen) - count_items(folder.missing(chosen, parts))
         for _ in range(ROUNDS):
             if missing := folder.missing(chosen, parts):
-                embed_on_actors(request, about, chosen, missing, tally, shares)
+                try:
+                    embed_on_actors(request, about, chosen, missing, tally, shares)
+                except (ExecutionTimeoutError, ray.exceptions.RayError) as error:
+                    say(f"Ray: {str(error).splitlines()[0]}")
     except KeyboardInterrupt:
         say(f"Interrupted: the same command goes on. {tally}")
         return INTERRUPTED
@@ -119,7 +123,7 @@ def describe(request: Request) -> EngineInfo:
         raise StartupError(f"No engine could be loaded: {error.cause}") from error
 
 
-class PartEmbedder:
+class PartActor:
     """An actor: a process with an engine, which it replaces, and the folder."""
 
     def __init__(self, request: Request, about: dict[str, Any]) -> None:
@@ -162,7 +166,7 @@ def embed_on_actors(
     # A block for each part: otherwise one actor gets them all.
     parts = [{"part": pickle.dumps(part)} for part in missing]
     done = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
-        PartEmbedder,
+        PartActor,
         fn_constructor_args=(request, about),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
