@@ -8,6 +8,7 @@ install_locked .venv requirements-dev.lock --no-deps --editable . --editable cli
 scripts/oracle.sh
 scripts/arm64.sh || echo "Its tests skip." >&2
 scripts/openvino.sh || echo "OpenVINO could not be installed: its tests skip." >&2
+scripts/ray.sh || echo "Ray could not be installed: its tests skip." >&2
 scripts/deployment.sh || echo "HAProxy and helm could not be installed: tests of deploy/ skip." >&2
 export PATH=$PWD/.venv/bin:$PATH
 

@@ -52,3 +52,6 @@ for extra in embed ray; do
   compile pyproject.toml --extra embed --extra "$extra" --constraints requirements-dev.lock \
     --output-file "requirements-$extra.lock" "$@"
 done
+# What examples/ray_serve wants besides.
+echo 'ray[serve]' | compile pyproject.toml - --extra embed --extra ray --constraints requirements-ray.lock \
+  --constraints requirements-dev.lock --output-file requirements-ray-serve.lock "$@"

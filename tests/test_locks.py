@@ -22,6 +22,7 @@ LOCKS = [
     "requirements-deployment.lock",
     "requirements-embed.lock",
     "requirements-ray.lock",
+    "requirements-ray-serve.lock",
     "requirements-oracle.lock",
     "requirements-platform.lock",
 ]
@@ -58,7 +59,9 @@ def test_another_build_is_served_beside_the_same_versions(lock: str) -> None:
     assert runtime.items() <= other.items()
 
 
-@pytest.mark.parametrize("lock", ["requirements-embed.lock", "requirements-ray.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements-embed.lock", "requirements-ray.lock", "requirements-ray-serve.lock"]
+)
 def test_libraries_are_embedded_by_the_versions_that_are_served_and_tested(lock: str) -> None:
     found = pins(lock)
     assert pins("requirements.lock").items() <= found.items()

@@ -223,3 +223,19 @@ def test_shards_of_a_library_are_the_indices_of_its_run() -> None:
     assert words[:2] == ["face-service", "embed"]
     done = helm("template", "faces", CHART, "--set", "embed.enabled=true,embed.image=i,embed.out=o")
     assert "embed.manifest" in done.stderr
+
+
+def test_the_run_on_kuberay_is_a_command_with_settings() -> None:
+    found = yaml.safe_load((ROOT / "deploy/ray/rayjob.yaml").read_text())["spec"]
+    words = found["entrypoint"].split()
+    command = get_command(app).commands[words[1]]  # type: ignore[attr-defined]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+    version = f"ray=={found['rayClusterSpec']['rayVersion']} "
+    assert version in (ROOT / "requirements-ray.lock").read_text()
+    head = found["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
+    (group,) = found["rayClusterSpec"]["workerGroupSpecs"]
+    for (container,) in (head, group["template"]["spec"]["containers"]):
+        names = {each["name"].lower() for each in container["env"]} - {"ray_usage_stats_enabled"}
+        assert names <= Settings.model_fields.keys()
+        assert container["resources"]["requests"] == container["resources"]["limits"]

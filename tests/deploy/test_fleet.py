@@ -9,8 +9,8 @@ from typing import IO
 
 import httpx
 import pytest
-from benchmarks.fleet.__main__ import free_ports
-from benchmarks.fleet.load import (
+from benchmarks.fleet import free_ports
+from benchmarks.fleets.load import (
     ask_once,
     clients,
     efficiency,
@@ -22,9 +22,10 @@ from benchmarks.fleet.load import (
     rolling_restarts,
     shares,
 )
-from benchmarks.fleet.processes import Fleet, haproxy
+from benchmarks.fleets.processes import Fleet, haproxy
 
 from face_service_client import Client
+from tests.clients.workshop import PROJECT, install
 from tests.forks import MODULE, Forked, fork
 from tests.wire import settled
 
@@ -33,7 +34,7 @@ LOAD_SECONDS = 0.5
 
 
 def start(environment: dict[str, str], folder: Path, log: IO[str]) -> Forked:
-    program, to = MODULE.format("benchmarks.fleet.stub"), log.fileno()
+    program, to = MODULE.format("benchmarks.fleets.stub"), log.fileno()
     return fork(program, [], environment | {"DET_GATE": "off"}, folder, to, to)
 
 
@@ -79,6 +80,32 @@ def test_the_client_brings_home_what_was_lost(fleet: Fleet) -> None:
     assert had >= 1
     assert len(got) == 2 * SERVICES
     assert len(set(got)) == 1
+
+
+HOME = """
+import { readFileSync } from 'node:fs';
+import { FaceServiceClient } from 'CLIENT';
+const [, , photo, url, count] = process.argv;
+const client = new FaceServiceClient(url);
+const image = readFileSync(photo);
+const found = await Promise.all([...Array(Number(count))].map(() => client.detect(image)));
+console.log(found.length);
+"""
+
+
+def test_the_typescript_client_brings_home_what_was_lost(fleet: Fleet, tmp_path: Path) -> None:
+    workshop = install()
+    script, image = tmp_path / "home.ts", tmp_path / "photo.jpg"
+    script.write_text(HOME.replace("CLIENT", str(PROJECT / "src/index.ts")))
+    image.write_bytes(lasting(fleet))
+    command = [*workshop.runtimes["bun"], script, image, fleet.url, 2 * SERVICES]
+
+    def ask() -> int:
+        return int(workshop.do([str(word) for word in command], tmp_path))
+
+    had, got = killed(fleet, 2, ask, together=True)
+    assert had >= 1
+    assert got == [2 * SERVICES]
 
 
 def test_a_cold_service_gets_nothing_before_it_is_warm(fleet: Fleet) -> None:

@@ -11,6 +11,8 @@ import pytest
 from face_service.errors import FaceServiceError
 from face_service.offline.manifest import Item, parts_of, read_manifest, shard_of
 from face_service.offline.output import Folder
+from tests.offline.faces import failed, photo, write
+from tests.samples import samples
 
 
 def test_parquet_and_csv_are_the_same(tmp_path: Path) -> None:
@@ -93,3 +95,14 @@ def test_a_folder_elsewhere_is_a_folder_too() -> None:
         folder.agree({"model": "b"})
     with pytest.raises(FaceServiceError, match="--out"):
         Folder("odd://x/y")
+
+
+def test_what_failed_becomes_a_manifest_as_the_page_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sample,) = (each for each in samples("python") if each.page == "docs/offline.md")
+    outcomes = [photo(Item(1, "/a.jpg"), []), failed(Item(2, "/b.jpg"), "crashed")]
+    write(tmp_path / "faces", outcomes)
+    monkeypatch.chdir(tmp_path)
+    exec(sample.code, {})
+    assert read_manifest("again.parquet") == [Item(2, "/b.jpg")]

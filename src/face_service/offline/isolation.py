@@ -16,8 +16,8 @@ from pebble import ProcessExpired, ProcessPool
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import StartupError
-from face_service.offline import embedder
-from face_service.offline.embedder import Task
+from face_service.offline import analyser
+from face_service.offline.analyser import Task
 from face_service.offline.manifest import Item
 from face_service.offline.schema import Failure, Outcome
 
@@ -43,7 +43,7 @@ class Processes:
         self.count, self._timeout = count, timeout
         self._pool = ProcessPool(
             max_workers=count,
-            initializer=embedder.start,
+            initializer=analyser.start,
             initargs=(task, os.getpid()),
             context=get_context("spawn"),
         )
@@ -51,7 +51,7 @@ class Processes:
     def describe(self) -> EngineInfo:
         """What the engines are made of. Raises StartupError where they cannot be loaded."""
         try:
-            return self._pool.schedule(embedder.describe).result()
+            return self._pool.schedule(analyser.describe).result()
         except Exception as error:
             raise StartupError(f"No engine could be loaded: {error}") from error
 
@@ -67,7 +67,7 @@ class Processes:
             yield self._result(pending.popleft())
 
     def _schedule(self, item: Item) -> Any:
-        return self._pool.schedule(embedder.embed, args=[item], timeout=self._timeout)
+        return self._pool.schedule(analyser.embed, args=[item], timeout=self._timeout)
 
     def _result(self, pending: Pending) -> Outcome:
         while True:

@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import: noth
 
 import ray
 import ray.data
+from ray.data.exceptions import ExecutionTimeoutError
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import FaceServiceError, StartupError
@@ -44,7 +46,7 @@ ROUNDS = 3
 """Over the parts that are missing: until Ray knows that a node is lost, each attempt to reach its
 actors is one of TASK_RETRIES, and a second sees them all."""
 LEAST_PATIENCE_S = 300
-"""Without a part that ends: Ray's own is 1800."""
+"""Without a part that ends, and then another round: Ray's own is 1800."""
 
 
 def run(request: Request, address: str, say: Callable[[str], object]) -> int:
@@ -53,7 +55,7 @@ def run(request: Request, address: str, say: Callable[[str], object]) -> int:
 
     Raises FaceServiceError where it cannot be done.
     """
-    items, tally = read_manifest(request.manifest), Tally()
+    items, tally, shares = read_manifest(request.manifest), Tally(), Counter[str]()
     prepare(request.settings, items)
     connect(address)
     try:
@@ -65,17 +67,31 @@ def run(request: Request, address: str, say: Callable[[str], object]) -> int:
         before = count_items(chosen) - count_items(folder.missing(chosen, parts))
         for _ in range(ROUNDS):
             if missing := folder.missing(chosen, parts):
-                embed_on_actors(request, about, chosen, missing, tally)
+                try:
+                    embed_on_actors(request, about, chosen, missing, tally, shares)
+                except (ExecutionTimeoutError, ray.exceptions.RayError) as error:
+                    say(f"Ray: {str(error).splitlines()[0]}")
     except KeyboardInterrupt:
         say(f"Interrupted: the same command goes on. {tally}")
         return INTERRUPTED
     finally:
         ray.shutdown()
     left = folder.missing(chosen, parts)
-    say(f"{tally}; {before:,} before")
+    say(f"{tally}; {before:,} before{of_actors(shares)}")
     if left:
         say(f"{len(left)} parts are missing, as their actors died: the same command tries again")
     return int(tally.failed > 0 or bool(left))
+
+
+def of_actors(shares: Counter[str]) -> str:
+    """How evenly the actors had items, in words."""
+    if not shares:
+        return ""
+    mean = shares.total() / len(shares)
+    return (
+        f"; {len(shares)} actors, with {min(shares.values()) / mean:.2f} to "
+        f"{max(shares.values()) / mean:.2f} of the mean"
+    )
 
 
 def connect(address: str) -> None:
@@ -107,7 +123,7 @@ def describe(request: Request) -> EngineInfo:
         raise StartupError(f"No engine could be loaded: {error.cause}") from error
 
 
-class PartEmbedder:
+class PartActor:
     """An actor: a process with an engine, which it replaces, and the folder."""
 
     def __init__(self, request: Request, about: dict[str, Any]) -> None:
@@ -120,7 +136,9 @@ class PartEmbedder:
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         """Embed the parts of a batch, and write each. Answers what became of them."""
         tallies = [self._embed(pickle.loads(part)) for part in batch["part"]]  # noqa: S301
-        return {"tally": [pickle.dumps(tally) for tally in tallies]}
+        actor = ray.get_runtime_context().get_actor_id()
+        tallied = [pickle.dumps(tally) for tally in tallies]
+        return {"tally": tallied, "actor": [actor] * len(tallies)}
 
     def _embed(self, part: Part) -> Tally:
         tally = Tally()
@@ -135,8 +153,10 @@ def embed_on_actors(
     chosen: Sequence[Part],
     missing: Sequence[Part],
     tally: Tally,
+    shares: Counter[str],
 ) -> None:
-    """Hand out parts, and count what became of them. Those that are lost are not counted."""
+    """Hand out parts, and count what became of them, and in `shares` the items of each actor. Parts
+    that are lost are not counted."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     # A part that killed its actors is missing in the end, and is told; the others go on.
@@ -146,7 +166,7 @@ def embed_on_actors(
     # A block for each part: otherwise one actor gets them all.
     parts = [{"part": pickle.dumps(part)} for part in missing]
     done = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
-        PartEmbedder,
+        PartActor,
         fn_constructor_args=(request, about),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
@@ -158,6 +178,7 @@ def embed_on_actors(
     with bar(chosen, missing) as progress:
         for row in done.iter_rows():
             tally.merge(one := pickle.loads(row["tally"]))  # noqa: S301
+            shares[row["actor"]] += one.items
             progress.set_postfix(faces=tally.faces, failed=tally.failed, refresh=False)
             progress.update(one.items)
 

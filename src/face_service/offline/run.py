@@ -12,7 +12,7 @@ from tqdm import tqdm
 from face_service.config import Settings
 from face_service.engine_info import EngineInfo
 from face_service.face_engine import Options
-from face_service.offline.embedder import Task
+from face_service.offline.analyser import Task
 from face_service.offline.frames import find_frames
 from face_service.offline.isolation import Processes
 from face_service.offline.manifest import Item, Part, parts_of, read_manifest, shard_of

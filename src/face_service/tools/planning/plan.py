@@ -91,8 +91,8 @@ def simulate(plan: Load, requests: Traffic, policy: str, replicas: int) -> Row:
     """How long requests wait at so many replicas."""
     waited = waits(requests, replicas, plan.engines, policy)
     services = requests.services[-len(waited) :]
-    beside = plan.decode + BALANCER_MS / 1e3
-    latencies = [wait + service + beside for wait, service in zip(waited, services, strict=True)]
+    added = plan.decode + BALANCER_MS / 1e3
+    latencies = [wait + service + added for wait, service in zip(waited, services, strict=True)]
     load = requests.busy / plan.engines / replicas
     return Row(policy, replicas, load, mean(waited), percentile(latencies, 99))
 

@@ -37,7 +37,7 @@ class Task:
     every_s: float
 
 
-class Embedder:
+class Analyser:
     """An engine, and what it makes of items."""
 
     def __init__(self, task: Task, engine: FaceEngine) -> None:
@@ -87,30 +87,30 @@ class Embedder:
             os._exit(BROKEN)
 
 
-_embedder: Embedder | None = None
+_analyser: Analyser | None = None
 
 
 def start(task: Task, parent: int) -> None:
     """Make this process one that embeds. parent: the process id that it ends with."""
-    global _embedder
+    global _analyser
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     settings = task.settings
-    _embedder = Embedder(task, load_engine(settings, runtime_config(settings)))
+    _analyser = Analyser(task, load_engine(settings, runtime_config(settings)))
 
 
 def embed(item: Item) -> Outcome:
     """The outcome of an item in a process that was started."""
-    if _embedder is None:
+    if _analyser is None:
         raise RuntimeError("this process was not started")
-    return _embedder.embed(item)
+    return _analyser.embed(item)
 
 
 def describe() -> EngineInfo:
     """What the engine of this process is made of."""
-    if _embedder is None:
+    if _analyser is None:
         raise RuntimeError("this process was not started")
-    return _embedder.info
+    return _analyser.info
 
 
 def end_with(parent: int) -> None:

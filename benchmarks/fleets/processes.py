@@ -13,9 +13,9 @@ from typing import IO, Protocol
 
 import httpx
 
-from benchmarks.fleet.stub import LOAD_SECONDS, SECONDS
+from benchmarks.fleets.stub import LOAD_SECONDS, SECONDS
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """\
 global
   maxconn 4000
@@ -50,12 +50,12 @@ class Process(Protocol):
 
 
 Start = Callable[[dict[str, str], Path, IO[str]], Process]
-"""Starts the module `benchmarks.fleet.stub` with an environment, in a folder, with a log."""
+"""Starts the module `benchmarks.fleets.stub` with an environment, in a folder, with a log."""
 
 
 def start_program(environment: dict[str, str], folder: Path, log: IO[str]) -> Process:
     """A Python of its own."""
-    command = [sys.executable, "-m", "benchmarks.fleet.stub"]
+    command = [sys.executable, "-m", "benchmarks.fleets.stub"]
     return subprocess.Popen(
         command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
     )

@@ -17,8 +17,8 @@ import cv2
 import httpx
 import numpy as np
 
-from benchmarks.fleet.processes import Fleet
-from benchmarks.fleet.stub import UNIT
+from benchmarks.fleets.processes import Fleet
+from benchmarks.fleets.stub import UNIT
 from face_service.tools.bench.client import Client, request_of
 from face_service.tools.bench.report import percentile
 
@@ -156,17 +156,20 @@ def inside(fleet: Fleet, number: int) -> int:
     return int(float(line.split()[1]))
 
 
-def killed(fleet: Fleet, number: int, ask: Callable[[], int]) -> tuple[int, list[int]]:
-    """SIGKILL to a service while each of twice as many callers as services waits in `ask`.
-    Returns how many requests it had inside, and what the callers got."""
+def killed(
+    fleet: Fleet, number: int, ask: Callable[[], int], together: bool = False
+) -> tuple[int, list[int]]:
+    """SIGKILL to a service while twice as many requests as services are inside, each of a caller in
+    `ask`; `together`: all of one. Returns how many the service had, and what the callers got."""
     got: list[int] = []
+    wanted = 2 * len(fleet.services)
     callers = [
-        threading.Thread(target=lambda: got.append(ask())) for _ in range(2 * len(fleet.services))
+        threading.Thread(target=lambda: got.append(ask())) for _ in range(1 if together else wanted)
     ]
     for caller in callers:
         caller.start()
     end = time.monotonic() + 30
-    while sum(inside(fleet, each) for each in range(len(fleet.services))) < len(callers):
+    while sum(inside(fleet, each) for each in range(len(fleet.services))) < wanted:
         if time.monotonic() > end:
             raise TimeoutError("the requests do not arrive")
     had = inside(fleet, number)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.fleet.stub`: the service on an engine that sleeps.
+"""`python -m benchmarks.fleets.stub`: the service on an engine that sleeps.
 
 Everything but the networks is the service's own: connections, admission, decoding, queue, signals.
 STUB_SECONDS is what an image UNIT pixels wide takes, one at a time; STUB_LOAD_SECONDS what loading

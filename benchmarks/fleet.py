@@ -4,7 +4,7 @@
     .venv/bin/python -m benchmarks.fleet [--services 16] [--seconds 0.5] [--duration 20]
                                          [--balance leastconn] [--rounds 2]
 
-Services are the whole application on an engine that sleeps (benchmarks/fleet/stub.py). Prints what
+Services are the whole application on an engine that sleeps (benchmarks/fleets/stub.py). Prints what
 they reach of what they could, how long requests wait at 0.8 of that, how evenly they are
 shared, and what is lost in rolling restarts and by SIGKILL. Ends with status 1 where that is not
 as docs/capacity.md promises.
@@ -19,7 +19,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.fleet.load import (
+from benchmarks.fleets.load import (
     ask_once,
     efficiency,
     killed,
@@ -27,7 +27,7 @@ from benchmarks.fleet.load import (
     open_load,
     rolling_restarts,
 )
-from benchmarks.fleet.processes import Fleet
+from benchmarks.fleets.processes import Fleet
 from face_service.runtime.processor import in_words, processor
 from face_service_client import Client
 

@@ -1,1 +1,0 @@
-"""Several services behind HAProxy: `python -m benchmarks.fleet`."""

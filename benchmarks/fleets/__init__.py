@@ -1,0 +1,1 @@
+"""Several services behind HAProxy, for `python -m benchmarks.fleet`."""
