@@ -16,8 +16,8 @@ from face_service.errors import FaceServiceError, RequestError
 from face_service.video.frames import Frame, frames
 from face_service.video.opening import HEAD, is_video
 from face_service.vision.blob import Image
-from face_service.vision.image import HEAD as IMAGE_HEAD
-from face_service.vision.image import name_unread, sniff
+from face_service.vision.kinds import HEAD as IMAGE_HEAD
+from face_service.vision.kinds import name_unread, sniff
 
 UNITS: Mapping[str, float] = MappingProxyType(
     {"": 1000, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
