@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from face_service.runtime.memory import libc_function, limit_malloc_arenas, trim_heap
+from face_service.runtime.memory import libc_function, set_up_malloc, trim_heap
 from face_service.vision.blob import Image
 from face_service.vision.image import check, decode_checked, set_up_opencv
 from tests.formats import (
@@ -105,7 +105,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--megapixels", type=float, default=4)
     megapixels = parser.parse_args().megapixels
-    limit_malloc_arenas()
+    set_up_malloc()
     mallopt = libc_function("mallopt")
     if mallopt:
         mallopt(M_MMAP_THRESHOLD, ALONE)

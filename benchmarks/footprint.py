@@ -5,10 +5,12 @@
         [--seconds 5] [--processes 4]
 
 Both builds run in this environment, each from its own source, in turn, a fresh process each time;
-what the disk and the caches of compiled networks hold is warm. Prints medians and the medians of
-the ratios within a round. Memory is the peak of the resident memory while the clients are
-answered, places of files that a process maps twice counted once; for the processes side by side
-it is the proportional set size (PSS: what several share is divided among them).
+what the disk, the caches of compiled networks and those of Python's bytecode hold is warm: an
+installed package has the latter, whatever PYTHONDONTWRITEBYTECODE says here. Prints medians and the
+medians of the ratios within a round. Memory is the peak of the resident memory while the clients
+are answered, mapped files among it, places of files that a process maps twice counted once; for
+the processes side by side it is the proportional set size (PSS: what several share is divided among
+them).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.frames import ROOT, frame
 from benchmarks.opponents import MANY, PYTHON, HttpServer, ours
@@ -88,9 +91,10 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4)
     arguments = parser.parse_args()
     measure = Footprint(arguments.pack, arguments.faces, arguments.clients, arguments.seconds)
-    older = {"PYTHONPATH": str((arguments.older / "src").resolve())}
-    newer: dict[str, str] = {}
-    one, two = {"WORKERS": "1"}, {"WORKERS": "2"}
+    kept = TemporaryDirectory()
+    newer = {"PYTHONPYCACHEPREFIX": kept.name, "PYTHONDONTWRITEBYTECODE": ""}
+    older = {**newer, "PYTHONPATH": str((arguments.older / "src").resolve())}
+    one, two = {**newer, "WORKERS": "1"}, {**newer, "WORKERS": "2"}
     for variables in (older, newer):
         measure.start(variables)  # whatever a first start compiles
     turns = range(arguments.rounds)

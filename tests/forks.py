@@ -27,6 +27,7 @@ IMPORTED = (
     "face_service.cli.comparing",
     "face_service.cli.detection",
     "face_service.main",
+    "face_service.server",
     "face_service.tools.doctor.examination",
     "rich.markdown",
     "typer.rich_utils",

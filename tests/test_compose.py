@@ -9,7 +9,7 @@ import yaml
 from scripts.postgres import installation
 
 from face_service.config import Settings
-from face_service.main import SEND_TIMEOUT_S
+from face_service.server import SEND_TIMEOUT_S
 
 from .test_containers import (
     DOCKERFILES,

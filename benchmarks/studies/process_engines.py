@@ -21,7 +21,7 @@ from face_service.config import Settings
 from face_service.engine_factory import load_engine, runtime_config
 from face_service.face_engine import DEFAULTS, Face, PreparedImage
 from face_service.observability.timing import StageTimes
-from face_service.runtime.memory import limit_malloc_arenas
+from face_service.runtime.memory import set_up_malloc
 from face_service.vision.image import check, decode_checked, set_up_opencv
 
 WAYS = ("thread", "pixels", "encoded")
@@ -83,7 +83,7 @@ def misbehave(data: bytes) -> None:
 
 def child_main(wire: Connection, pack: str, slots: Sequence[SharedMemory]) -> None:
     """The child: answers (number, faces) to (number, slot and shape, or bytes)."""
-    limit_malloc_arenas()
+    set_up_malloc()
     engine = Engine(pack) if pack else None
     sending = threading.Lock()
 

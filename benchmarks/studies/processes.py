@@ -41,7 +41,7 @@ from benchmarks.studies.process_engines import (
     make,
 )
 from benchmarks.tables import table
-from face_service.runtime.memory import limit_malloc_arenas, trim_heap
+from face_service.runtime.memory import set_up_malloc, trim_heap
 from face_service.tools.bench.server import cpu_seconds
 from face_service.vision.image import check, decode_checked
 
@@ -132,7 +132,7 @@ def megabytes(way: Way, field: str) -> float:
 
 def memory(way: str, pack: str) -> None:
     """Start, memory and a replacement of one way, in this process. One row."""
-    limit_malloc_arenas()
+    set_up_malloc()
     empty = kilobytes(os.getpid(), "Pss:") * 1024 / 1e6
     engine_cpu, started = time.process_time(), time.perf_counter()
     engine = make(way, pack)

@@ -28,7 +28,7 @@ from face_service.app import create_app
 from face_service.config import load_settings
 from face_service.main import main
 from face_service.observability.logs import configure_logging
-from face_service.runtime.memory import limit_malloc_arenas
+from face_service.runtime.memory import set_up_malloc
 from face_service.tools.bench.server import LOOPBACK, Address, free_port, stop, wait_until_ready
 
 SERVERS = ("uvicorn", "granian", "hypercorn")
@@ -149,7 +149,7 @@ async def serve_with_hypercorn(app: Any, settings: Any) -> None:
 
 
 def serve(name: str) -> None:
-    limit_malloc_arenas()
+    set_up_malloc()
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     runner = {"granian": serve_with_granian, "hypercorn": serve_with_hypercorn}[name]

@@ -12,8 +12,7 @@ from fastapi import FastAPI
 
 from face_service import __version__
 from face_service.config import Settings, load_settings
-from face_service.engine_factory import detector_canvases, load_engine, runtime_config
-from face_service.engine_factory.gates import GateSupply
+from face_service.engine_factory.loader import EngineLoader
 from face_service.errors import StartupError
 from face_service.http.errors import add_error_handlers
 from face_service.http.middleware import middleware_stack
@@ -44,27 +43,28 @@ Every error has one shape: `{"detail": "…", "code": "…", "request_id": "…"
 def create_app(
     settings: Settings | None = None,
     on_failure: Callable[[StartupError], None] | None = None,
+    engines: EngineLoader | None = None,
 ) -> FastAPI:
-    """Build the application. `settings`: by default those of the environment and `.env`.
+    """Build the application. `settings`: by default those of the environment and `.env`. `engines`:
+    of these settings; it may have begun to load.
 
     Models are loaded in the background once the server runs; until then requests get a 503.
     `on_failure` is called with the error if that fails; by default the error is logged. In both
     cases `/health` reports it as `detail`.
     """
     settings = settings or load_settings()
-    config = runtime_config(settings)
-    gates = GateSupply(settings.det_gate, detector_canvases(settings), config)
+    loader = engines or EngineLoader(settings)
     service = FaceService(
-        lambda worker: load_engine(settings, config, worker, gates),
+        loader.load,
         Limits.of(settings),
-        progress=lambda: str(config.progress),
-        gate=lambda: gates.status,
+        progress=lambda: str(loader.progress),
+        gate=lambda: loader.gates.status,
     )
 
     async def run() -> None:
         try:
             await service.start()
-            make_gate = partial(gates.make, lambda: service.engines)
+            make_gate = partial(loader.gates.make, lambda: service.engines)
             await asyncio.gather(run_in_daemon_thread(make_gate), service.watch())
         except StartupError as error:
             if on_failure:

@@ -273,10 +273,16 @@ class FaceEngine:
         return self.predict(PreparedImage(image, inputs, options), StageTimes())
 
     def warm_up(self) -> None:
-        """Run every network with every number of threads, and on every canvas and batch whose first
-        run takes longer than the next, so that the first request is as fast as the tenth."""
-        for threads in sorted({n for network in self._networks for n in network.widths}):
+        """Run every session that has not run yet, and on every canvas and batch whose first run
+        takes longer than the next, so that the first request is as fast as the tenth."""
+        *narrower, widest = sorted({n for network in self._networks for n in network.widths})
+        new = {n for network in self._networks for n in network.new_widths}
+        for threads in (n for n in narrower if n in new):
             self.limit_threads(threads)
+            self._warm_up_detector(self.preprocessor.canvases[-1], passes=1)
+            self._warm_up_face_networks(1)
+        self.limit_threads(widest)
+        if widest in new:
             self.self_test()
         if all(network.policy.kind == "dynamic" for network in self._networks):
             return  # one shape is as good as another
@@ -291,9 +297,9 @@ class FaceEngine:
         self._warm_up_detector(self.preprocessor.canvases[-1])
         self._warm_up_face_networks(1)
 
-    def _warm_up_detector(self, size: Size, images: int = 1) -> None:
+    def _warm_up_detector(self, size: Size, images: int = 1, passes: int | None = None) -> None:
         image = np.zeros((size.height, size.width, 3), np.uint8)
-        for each in self._detector.preprocess(image):
+        for each in self._detector.preprocess(image)[:passes]:
             self._detector.candidates_together([each] * images, [MIN_SCORE] * images)
 
     def _warm_up_face_networks(self, faces: int) -> None:

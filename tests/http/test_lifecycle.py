@@ -281,7 +281,7 @@ import os
 for name in ("setpriority", "getpriority", "sched_getaffinity"):
     if hasattr(os, name):
         delattr(os, name)
-import face_service.main
+import face_service.main, face_service.server
 sys.platform = "win32"
 from face_service.http.transport import unacknowledged
 from face_service.http.lifecycle import affordable_connections

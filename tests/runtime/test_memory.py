@@ -14,7 +14,7 @@ import pytest
 
 from face_service.errors import OutOfMemory
 from face_service.runtime import network
-from face_service.runtime.memory import is_out_of_memory, limit_malloc_arenas, trim_heap
+from face_service.runtime.memory import is_out_of_memory, set_up_malloc, trim_heap
 from face_service.runtime.providers import CPU, OPENVINO
 from tests.server import Server
 
@@ -36,10 +36,10 @@ print(before - resident())
 """
 HEAPS = """
 import ctypes, sys, threading
-from face_service.runtime.memory import limit_malloc_arenas
+from face_service.runtime.memory import set_up_malloc
 
 if sys.argv[2:]:
-    limit_malloc_arenas()
+    set_up_malloc()
 blocks, all_there = [], threading.Barrier(4)
 
 def allocate():
@@ -106,7 +106,7 @@ def test_a_c_library_that_cannot_be_asked_is_no_trouble(monkeypatch: pytest.Monk
         raise OSError("Dynamic loading not supported")
 
     monkeypatch.setattr(ctypes, "CDLL", static)
-    limit_malloc_arenas()
+    set_up_malloc()
     trim_heap()
 
 

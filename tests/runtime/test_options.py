@@ -11,6 +11,7 @@ import pytest
 from face_service.errors import ProviderError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack
+from face_service.runtime.arena import SHARED
 from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, OPENVINO, PROVIDERS
 from face_service.runtime.rewriting import rewritten
@@ -207,7 +208,9 @@ def test_the_cpu_is_told_nothing_and_the_session_what_decision_0012_says(
     assert given.options.get_session_config_entry(RECORD) == "1"
     assert not given.options.enable_profiling
     assert given.options.log_severity_level == 3
-    assert given.options.enable_cpu_mem_arena is False
+    assert given.options.enable_cpu_mem_arena is True
+    for key, value in SHARED.items():  # one arena for all sessions, not one for each
+        assert given.options.get_session_config_entry(key) == value
     assert given.options.enable_mem_pattern is False
     assert given.options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 

@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from face_service.packs.pack import sha256_of
-from face_service.runtime.memory import trim_heap, limit_malloc_arenas
+from face_service.runtime.memory import trim_heap, set_up_malloc
 from face_service.runtime.network import load_networks
 from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
@@ -37,7 +37,7 @@ def resident_after(runs):
     trim_heap()
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
-limit_malloc_arenas()
+set_up_malloc()
 path = Path(sys.argv[1])
 (network,) = load_networks([NetworkSpec(path, sha256_of(path))], (CPU,), RuntimeConfig(threads=2))
 blob = np.zeros((1, 3, 64, 64), np.float32)

@@ -22,8 +22,8 @@ from .engines import FakeEngine
 from .test_service import image
 
 LIMITS = Limits(workers=1, decoders=2)
-AHEAD = 4
-"""One that is computed, the next, and two in the decoders."""
+AHEAD = 3
+"""One that is computed, and one for each decoder, of which one is the next."""
 
 
 def charge(width: int) -> int:
@@ -66,7 +66,7 @@ def test_of_twenty_that_wait_few_are_decoded() -> None:
         requests = [
             asyncio.create_task(service.analyse(image(10), Options(), each)) for each in times
         ]
-        while engine.prepared < AHEAD or service._gate.waiting < 16:  # noqa: ASYNC110
+        while engine.prepared < AHEAD or service._gate.waiting < 20 - AHEAD:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         value = service.metrics.registry.get_sample_value
         await asyncio.wait_for(until(lambda: value("face_service_queue_depth") == 19), 30)
@@ -80,7 +80,7 @@ def test_of_twenty_that_wait_few_are_decoded() -> None:
     assert engine.most == AHEAD
     # Who waited to be decoded and then to be computed was in two queues.
     queues = [[each.stage for each in one.intervals if each.stage == "queue"] for one in times]
-    assert queues == [["queue"]] * AHEAD + [["queue", "queue"]] * 16
+    assert queues == [["queue"]] * AHEAD + [["queue", "queue"]] * (20 - AHEAD)
 
 
 def test_who_leaves_while_waiting_is_never_decoded() -> None:
@@ -93,7 +93,7 @@ def test_who_leaves_while_waiting_is_never_decoded() -> None:
             asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
             for _ in range(20)
         ]
-        while service._gate.waiting < 16:  # noqa: ASYNC110
+        while service._gate.waiting < 20 - AHEAD:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for request in requests[AHEAD:-1]:
             request.cancel()
@@ -103,7 +103,7 @@ def test_who_leaves_while_waiting_is_never_decoded() -> None:
         labels = {"where": "waiting", "why": "client"}
         return service.metrics.registry.get_sample_value("face_service_cancelled_total", labels)
 
-    assert asyncio.run(run()) == 15
+    assert asyncio.run(run()) == 20 - AHEAD - 1
     assert engine.prepared == AHEAD + 1
 
 

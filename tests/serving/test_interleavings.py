@@ -99,7 +99,8 @@ class Schedule:
         for _ in range(workers):
             self.add_worker()
         self.pipeline.configure(self.workers[0].engine)
-        ahead = DECODERS + 2 * workers * self.workers[0].engine.max_batch_images
+        batches = workers * self.workers[0].engine.max_batch_images
+        ahead = batches + max(batches, DECODERS)
         self.gate.set_concurrency(ahead, PARTS_UNDER_WAY * workers)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from face_service.config import Settings
@@ -48,18 +49,19 @@ def load_engine(
     config: RuntimeConfig,
     worker: int = 0,
     gates: GateSupply | None = None,
+    packed: Callable[[], Pack] | None = None,
 ) -> FaceEngine:
     """Fetch or verify the pack, load its networks, run each once on every shape.
 
     config: of `runtime_config`, the same one for every engine of a process, as is `gates`; None for
-    an engine without a gate. worker: the number of the worker that the engine is for, from 0. Takes
-    seconds, minutes where the pack must be downloaded or programs compiled. Raises StartupError.
+    an engine without a gate. worker: the number of the worker that the engine is for, from 0.
+    packed: returns the pack; by default `find_pack`. Takes seconds, minutes where the pack must be
+    downloaded or programs compiled. Raises StartupError.
     """
     started = time.perf_counter()
     # First, because a provider that is not there should not be found out after a long download.
     selection = choose_providers(settings.onnx_providers, settings.precision)
-    mirror = str(settings.model_mirror) if settings.model_mirror else None
-    pack = resolve(settings.insightface_model, settings.model_cache_dir, mirror)
+    pack = packed() if packed else find_pack(settings)
     workers = most_workers(settings.workers, config.threads)
     threads, *narrower = network_threads(worker, workers, config.threads)
     engine = load_with_fallback(
@@ -79,6 +81,12 @@ def load_engine(
         time.perf_counter() - started,
     )
     return engine
+
+
+def find_pack(settings: Settings) -> Pack:
+    """The pack of the settings, verified, or fetched where it is absent. Raises PackError."""
+    mirror = str(settings.model_mirror) if settings.model_mirror else None
+    return resolve(settings.insightface_model, settings.model_cache_dir, mirror)
 
 
 def load_with_fallback(

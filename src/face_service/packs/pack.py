@@ -16,6 +16,9 @@ from face_service.thresholds import OperatingPoints, Threshold
 PackPrecision = Literal["fp32", "int8"]
 """The precision of a pack's weights."""
 
+PIECE = 16 << 20
+"""Bytes that are read and hashed at once. Both give up the interpreter's lock, which other imports
+hold on to at the start."""
 QUANTIZATION = "u8s7"
 """How the networks of an int8 pack are quantised: activations of 8 bits without a sign, weights of
 7 bits with one. Sums of two products stay within 16 bits, so that every processor computes the
@@ -58,5 +61,8 @@ def by_role(models: Iterable[PackModel]) -> Mapping[Role, PackModel]:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(PIECE))
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(buffer):
+            digest.update(buffer[:size])
+    return digest.hexdigest()

@@ -7,13 +7,21 @@ import re
 import sys
 from collections.abc import Callable
 
-M_ARENA_MAX = -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """glibc's malloc.h."""
 
+MAPPED_FROM = 4 << 20
+"""Bytes of the least block that is a mapping of its own, and goes back to the system as soon as it
+is freed: a photo of full HD, what the shared arena keeps for large layers. In the heap they leave
+holes between smaller ones. glibc by itself raises this limit to the largest that was ever freed."""
+KEPT_AT_THE_END = 64 << 20
+"""Bytes that may be free at the end of the heap before they go back, which costs the next request
+time; `trim_heap` returns them after seconds."""
 
-def limit_malloc_arenas() -> None:
-    """Make all threads allocate from one heap (glibc; elsewhere nothing happens). To be called
-    before the first thread starts: heaps that exist stay in use.
+
+def set_up_malloc() -> None:
+    """Make all threads allocate from one heap, and large blocks outside it (glibc; elsewhere
+    nothing happens). To be called before the first thread starts: heaps that exist stay in use.
 
     By default glibc has several heaps for threads. An image is decoded in one thread and freed in
     another, so each heap grows to what all of them need together, and memory that is free in one is
@@ -22,6 +30,8 @@ def limit_malloc_arenas() -> None:
     mallopt = libc_function("mallopt")
     if mallopt:
         mallopt(M_ARENA_MAX, 1)
+        mallopt(M_MMAP_THRESHOLD, MAPPED_FROM)
+        mallopt(M_TRIM_THRESHOLD, KEPT_AT_THE_END)
 
 
 def trim_heap() -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from face_service.errors import InferenceFailed, OutOfMemory
 
+from .arena import SHRINK
 from .compiling import compile_missing
 from .graph import Shape
 from .memory import is_out_of_memory
@@ -37,9 +38,6 @@ Input = NDArray[np.float32] | NDArray[np.uint8]
 EXCLUSIVE_TIMEOUT_S = 60.0
 """Longer than any healthy run: the one that holds the lock has hung."""
 
-SHRINK = "memory.enable_memory_arena_shrinkage"
-"""onnxruntime_run_options_config_keys.h, kOrtRunOptionsConfigEnableMemoryArenaShrinkage."""
-
 
 class Network:
     """A network with one input: where it `takes_pixels` uint8 [n, height, width, 3], channels in
@@ -47,7 +45,7 @@ class Network:
 
     sessions: by number of intra-op threads, the most first; of each number, by shape, None for a
     session that takes any. name: its file's. input_shape: the graph's own, None where an axis is
-    free. placement: nodes by provider, known after the first run. last_run: when a run last ended,
+    free. last_run: when a run last ended,
     on time.monotonic(). warnings: what is slower than it could be, and why. observer: called with
     the input of each run before it; None but in the bench. To be used by one thread at a time.
     """
@@ -65,7 +63,6 @@ class Network:
         self.policy = plan.policy
         self.takes_pixels = plan.edits.normalization is not None
         self.warnings = plan.warnings
-        self.placement: Placement = Counter()
         self.last_run = 0.0
         self.observer: Callable[[Input], object] | None = None
         self._provider = provider
@@ -79,6 +76,21 @@ class Network:
     def widths(self) -> tuple[int, ...]:
         """Numbers of threads on which it can run, descending."""
         return tuple(self._sessions)
+
+    @property
+    def new_widths(self) -> tuple[int, ...]:
+        """Those of `widths` on which a session has not run yet, in no engine."""
+        return tuple(
+            width
+            for width, sessions in self._sessions.items()
+            if any(opened.placement is None for opened in sessions.values())
+        )
+
+    @property
+    def placement(self) -> Placement:
+        """Nodes by provider, of the sessions that have run."""
+        sessions = [opened for each in self._sessions.values() for opened in each.values()]
+        return sum((Counter(opened.placement) for opened in sessions), Counter())
 
     @property
     def maps_weights(self) -> bool:
@@ -118,7 +130,6 @@ class Network:
                 raise OutOfMemory("Out of memory, try again later or send less at once") from error
             raise
         self.last_run = time.monotonic()
-        self.placement = opened.placement_added_to(self.placement)
         if not all(np.isfinite(output).all() for output in outputs):
             raise InferenceFailed("A network gave numbers that are not finite")
         return outputs

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from face_service.errors import ProviderError
 
+from .arena import use_shared_arena
 from .binding import FixedBuffers, why_no_buffers
 from .child_folder import discard
 from .placement import Placement, PlacementProbe, Profile, graph_assignment
@@ -29,8 +30,9 @@ RECORD = "session.record_ep_graph_assignment_info"
 
 
 class OpenSession:
-    """An onnxruntime.InferenceSession, the program it computes, and the probe of where its nodes
-    run, which is used once. buffers: on the card, if it has such. mapped: whether its weights are.
+    """An onnxruntime.InferenceSession, and the program it computes. placement: nodes by provider,
+    None before the first run. buffers: on the card, if it has such. mapped: whether its weights
+    are. Without buffers any number of threads may run it at the same time.
     """
 
     def __init__(
@@ -46,31 +48,32 @@ class OpenSession:
         self.shapes = frozenset(program.shapes)
         self.buffers = buffers
         self._input_name = program.input_name
-        self._probe: PlacementProbe | None = probe
+        self.placement: Placement | None = None
+        self._probe = probe
 
     def run(self, blob: NDArray[Any], *options: Any) -> list[NDArray[np.float32]]:
         """All outputs for an input. options: onnxruntime.RunOptions, or none."""
         if self.buffers is not None:
-            return self.buffers.run(blob, *options)
-        outputs: list[NDArray[np.float32]] = self.session.run(
-            None, {self._input_name: blob}, *options
-        )
+            outputs = self.buffers.run(blob, *options)
+        else:
+            outputs = self.session.run(None, {self._input_name: blob}, *options)
+        if self.placement is None:
+            self.placement = Counter(self._probe(self.session))
         return outputs
-
-    def placement_added_to(self, placement: Placement) -> Placement:
-        """`placement` plus this session's own after its first run, and unchanged after later
-        ones."""
-        if self._probe is None:
-            return placement
-        probe, self._probe = self._probe, None
-        return Counter(placement) + Counter(probe(self.session))
 
 
 def open_spec(spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig) -> OpenSession:
-    """Open the session that `spec` describes; see `open_session`."""
+    """Open the session that `spec` describes; see `open_session`. One of a single thread on a saved
+    network is the one that the config has already."""
     if spec.saved is not None:
+        shared = config.single_threaded if config.threads == 1 else {}
         try:
-            return open_session(spec.saved, providers, config, spec.program, optimized=True)
+            if spec.saved not in shared:
+                shared[spec.saved] = open_session(
+                    spec.saved, providers, config, spec.program, optimized=True
+                )
+            opened: OpenSession = shared[spec.saved]
+            return opened
         except Exception as error:
             logger.warning("%s is saved again at the next start: %s", spec.label, error)
             discard(spec.saved.parent)
@@ -99,9 +102,8 @@ def open_session(
     for name in providers:
         PROVIDERS[name].adjust(options)
     if tuple(providers) == (CPU,):
-        # An arena for each session keeps what its largest run ever needed; the heap of the C
-        # library is shared, and takes no longer: docs/decisions/0012.
-        options.enable_cpu_mem_arena = False
+        use_shared_arena(options)
+        # A plan for each shape is one block for all of a run, for which there is never a place.
         options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(

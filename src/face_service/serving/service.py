@@ -198,8 +198,9 @@ class FaceService:
     def _on_engine_ready(self, engine: FaceEngine) -> None:
         info = self.info = engine.info
         workers = self._workers_for(engine)
-        # A batch of every worker, the next one of each, and what is being decoded.
-        self.ahead = self._limits.decoders + 2 * workers * engine.max_batch_images
+        # A batch of every worker, and the next one of each, or what is being decoded to be it.
+        batches = workers * engine.max_batch_images
+        self.ahead = batches + max(batches, self._limits.decoders)
         self._gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * workers)
         self._pipeline.configure(engine)
         self.metrics.describe(

@@ -13,6 +13,7 @@ from functools import partial
 from face_service.errors import StartupError
 from face_service.face_engine import FaceEngine
 from face_service.observability.metrics import Metrics
+from face_service.runtime.arena import shrink_shared_arena
 from face_service.runtime.memory import trim_heap
 
 from .threads import run_in_daemon_thread
@@ -90,7 +91,7 @@ class EngineSupervisor:
                 await asyncio.sleep(WATCH_S)
                 try:
                     if look % GIVE_BACK_EVERY == 0:
-                        await run_in_daemon_thread(trim_heap)
+                        await run_in_daemon_thread(give_back_memory)
                     self._remove_failed()
                     if restoring and restoring.done():
                         ended, restoring = restoring, None
@@ -155,3 +156,9 @@ class EngineSupervisor:
     def _add_worker(self, engine: FaceEngine) -> None:
         self._workers.add(engine)
         self._on_engine_ready(next((e for e in self._workers.engines if e.info.fallback), engine))
+
+
+def give_back_memory() -> None:
+    """Return to the system what the networks and the heap hold and do not use."""
+    shrink_shared_arena()
+    trim_heap()

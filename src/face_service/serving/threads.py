@@ -15,6 +15,11 @@ WORKER, LOADER = "worker", "loader"
 
 
 async def run_in_daemon_thread(call: Callable[[], T]) -> T:
+    """The result of something long, which is called on a daemon thread of its own."""
+    return await asyncio.wrap_future(in_daemon_thread(call))
+
+
+def in_daemon_thread(call: Callable[[], T]) -> Future[T]:
     """Call something long on a daemon thread of its own."""
     future: Future[T] = Future()
 
@@ -29,7 +34,7 @@ async def run_in_daemon_thread(call: Callable[[], T]) -> T:
                 future.set_result(result)
 
     threading.Thread(target=run, name=LOADER, daemon=True).start()
-    return await asyncio.wrap_future(future)
+    return future
 
 
 def is_inside_a_network() -> bool:

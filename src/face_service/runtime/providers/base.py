@@ -32,7 +32,9 @@ class RuntimeConfig:
     may hold, 0 for no limit. shrink_every: runs of a network after which the arena is shrunk, 0 for
     never. compile_timeout: seconds for one program. overrides: ONNX_PROVIDER_OPTIONS, options by
     provider. cache: the folder of compiled programs. progress: of compilation. one_at_a_time: held
-    during each run of a provider that is not safe in parallel.
+    during each run of a provider that is not safe in parallel. single_threaded: sessions of one
+    thread by saved network, which any number of engines may run at the same time; each opens what
+    is missing.
     """
 
     threads: int = 1
@@ -46,6 +48,7 @@ class RuntimeConfig:
     cache: Path = Path("./models") / COMPILED
     progress: Progress = field(default_factory=Progress)
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    single_threaded: dict[Path, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
