@@ -21,12 +21,14 @@ export async function unmarkedFields(
 ): Promise<'tff' | 'bff' | null> {
   const long = durationMs !== null && durationMs > LONG_MS;
   const count = { TFF: 0, BFF: 0, Progressive: 0 };
-  for (const place of long ? PLACES : [0]) {
-    const text = await told(ffmpeg, [
+  const look = (place: number) =>
+    told(ffmpeg, [
       ...['-ss', String((place * (durationMs ?? 0)) / 1000), ...input],
       ...['-map', '0:v:0', '-vf', 'idet'],
       ...['-frames:v', String(long ? FRAMES : FRAMES * PLACES.length), '-f', 'null', '-'],
     ]);
+  // At once: no frame is taken before the answer.
+  for (const text of await Promise.all((long ? PLACES : [0]).map(look))) {
     const last = text.slice(text.lastIndexOf('Multi frame detection'));
     for (const kind of ['TFF', 'BFF', 'Progressive'] as const) {
       count[kind] += Number(new RegExp(`${kind}: *(\\d+)`).exec(last)?.[1] ?? 0);

@@ -139,8 +139,8 @@ def split(
         part = left.pop()
         cosines = across(faces.embeddings[part], limits.similarity_elsewhere)
         if cosines.size and cosines.min() < limits.similarity_elsewhere:
-            cut = FEWEST + int(cosines.argmin())
-            left += [part[cut:], part[:cut]]
+            before = FEWEST + int(cosines.argmin())
+            left += [part[before:], part[:before]]
         else:
             yield part
 
