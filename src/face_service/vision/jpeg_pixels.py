@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from face_service.errors import InvalidImage
 
 from .blob import Image
-from .jpeg import END_OF_IMAGE, MAX_SCANS, SEQUENTIAL, START_OF_SCAN, Frame, lacks_scans
+from .jpeg import (
+    END_OF_IMAGE,
+    MAX_SCANS,
+    SEQUENTIAL,
+    START_OF_SCAN,
+    Frame,
+    end_of_image,
+    lacks_scans,
+)
 from .opencv import BAND, opencv_pixels
 
 DAMAGED = "The JPEG image is damaged or cut short: some of its data are missing or wrong"
@@ -44,7 +52,7 @@ def decode_jpeg(data: bytes, frame: Frame) -> Image:
     """
     if lacks_scans(data, frame):
         raise InvalidImage(DAMAGED)
-    ended = data.find(END_OF_IMAGE, frame.scans_at) >= 0
+    ended = end_of_image(data, frame) >= 0
     if not ended:  # some cameras leave it out, though every pixel is there
         data += END_OF_IMAGE
     for _ in range(MAX_ODDITIES):
@@ -91,7 +99,7 @@ def without_oddity(data: bytes, frame: Frame, ended: bool, warning: str) -> byte
     """
     changed = bytearray(data)
     if found := STRAY.fullmatch(warning):
-        end = data.find(END_OF_IMAGE, frame.scans_at)
+        end = end_of_image(data, frame)
         last = end - int(found[1])
         if (ended and end - last > MAX_STRAY) or data[:last].endswith(ZEROS):
             raise InvalidImage(DAMAGED)
@@ -121,7 +129,7 @@ def decode_odd_sampling(data: bytes, frame: Frame) -> Image:
 
     Raises InvalidImage.
     """
-    end = data.find(END_OF_IMAGE, frame.scans_at)
+    end = end_of_image(data, frame)
     if data.find(b"\xff\xd8\xff", frame.scans_at, end) >= 0:  # another picture begins in it
         raise InvalidImage(DAMAGED)
     image = opencv_pixels(data, AS_STORED)
