@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
+from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,7 +60,10 @@ def graph_of(frame: VideoFrame, *filters: tuple[str, str]) -> Graph:
 
     graph = Graph()
     source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=frame.time_base or Fraction(1, 1000),
     )
     nodes = [graph.add(name, arguments) for name, arguments in filters]
     graph.link_nodes(source, *nodes, graph.add("buffersink")).configure()
