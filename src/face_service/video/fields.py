@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PLACES = (0.2, 0.5, 0.8)
 """Where frames of a long video are looked at, as shares of its length."""
-FRAMES = 24
+FRAMES = 12
 """How many at each place."""
 LONG_S = 15.0
 """A shorter video is looked at from its beginning."""
