@@ -86,7 +86,7 @@ class Clock:
 
     def of_frame(self, frame: VideoFrame) -> int:
         """Of the next frame; where the file does not say, a frame's length behind the last."""
-        times = (frame.pts, frame.dts) if self.ordered else (frame.dts, frame.pts)
+        times = (frame.pts, frame.dts) if self.ordered else (frame.dts,)
         time = next((one for one in times if one is not None), None)
         self._last = self._last + self._step if time is None else self._ms(time)
         return max(0, round(self._last))
