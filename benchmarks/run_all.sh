@@ -41,6 +41,7 @@ step mixed benchmarks.mixed
 step canvas_agreement benchmarks.studies.canvas_agreement --frames 500
 step closeup benchmarks.studies.closeup --photos 60
 step quality benchmarks.studies.quality
+step frame_faults benchmarks.studies.frame_faults
 if (($#)); then
   "$runner" -m benchmarks.publish
   exit

@@ -25,6 +25,7 @@ from tests.conftest import SHARED
 from tests.postgres import Postgres
 from tests.samples import ROOT, Sample, commands, inline, samples
 from tests.server import Server
+from tests.video.clips import write
 
 SHELL, RUN = ("bash", "console", "sh"), ("bash", "python", "sql")
 DATA = ("", "json", "text", "yaml", "ini")
@@ -58,7 +59,7 @@ NOT_RUN = {
     r"^RAY_|^serve run": "serves on Ray: tests/deploy/test_ray_serve.py",
     r"scripts/openvino\.sh": "installs: tests/test_precision.py",
     r"\.openvino/bin/python .* doctor": "says what its machine has: tests/tools/doctor",
-    r"^ffmpeg ": "needs a video: tests/platform/test_backend_page.py",
+    r"^ffmpeg ": "needs FFmpeg: tests/platform/test_backend_page.py, tests/cli/test_videos.py",
     r"models/\.compiled": "removes what this machine has compiled: tests/runtime/test_programs.py",
     r"face-service doctor --": "seconds each, with other options: tests/tools/doctor",
 }
@@ -156,6 +157,8 @@ def checkout(solvay: Path, four_faces: Path, tmp_path: Path) -> Path:
     (folder / "solvay.jpg").symlink_to(solvay)
     for name in ("image", "frame", "photo"):
         (folder / f"{name}.jpg").symlink_to(four_faces)
+    portrait = cv2.imread(str(four_faces))
+    write(folder / "clip.mp4", 50, lambda _: portrait, g="25")
     photo = cv2.imread(str(solvay))
     one, two = photo[1080:1330, 780:1030], photo[760:1040, 2020:2460]
     smaller = cv2.resize(one, None, fx=0.9, fy=0.9)

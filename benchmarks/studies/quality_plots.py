@@ -68,6 +68,17 @@ def signals(quality: dict[str, Any], pose: dict[str, Any]) -> None:
     save(picture, "signals")
 
 
+def frames(faults: dict[str, Any]) -> None:
+    """Similarity to the photo as it was against combing and compression."""
+    picture, places = plt.subplots(1, 2, figsize=(8, 3.2), facecolor="white", sharey=True)
+    for axes, name in zip(places, ("combing", "compression"), strict=True):
+        panel(axes, name, "similarity" if name == "combing" else "")
+        curve(axes, faults["curves"][name])
+    places[1].set_xlim(0, 6)
+    places[0].legend(frameon=False, loc="upper right")
+    save(picture, "frames")
+
+
 def refusal(quality: dict[str, Any]) -> None:
     """Errors against the share of pairs refused, worst first."""
     picture, axes = plt.subplots(figsize=(6.4, 3.8), facecolor="white")
@@ -108,9 +119,10 @@ def save(picture: Any, name: str) -> None:
 
 
 def main() -> None:
-    """Draw all three."""
+    """Draw all four."""
     plt.rcParams.update({"svg.hashsalt": "face-service", "svg.fonttype": "none", "font.size": 10})
     quality, pose = read("quality"), read("pose")
+    frames(read("frame_faults"))
     signals(quality, pose)
     refusal(quality)
     poses(pose)

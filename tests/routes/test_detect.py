@@ -15,6 +15,7 @@ from face_service.schemas import DetectResponse
 from face_service.vision.blob import Image
 from face_service.vision.image import decode
 from tests.formats import avif, heic
+from face_service.vision.quantisation import luminance_step
 from tests.images import encode, every_dress, rotated
 from tests.server import Server
 
@@ -62,9 +63,11 @@ def test_the_wire_carries_what_the_engine_found(
         assert wire["reasons"] == list(face.quality.reasons)
         quality = wire["quality"]
         assert quality.pop("pose") == pytest.approx(face.quality.pose._asdict())
+        step, side = luminance_step(group), float(min(face.bbox[2:] - face.bbox[:2]))
+        assert quality.pop("compression") == pytest.approx(step / (side / 8) ** 2, rel=1e-5)
         assert quality == {
             name: pytest.approx(getattr(face.quality, name))
-            for name in ("score", "size", "sharpness", "brightness", "visible")
+            for name in ("score", "size", "sharpness", "brightness", "visible", "combing")
         }
 
 

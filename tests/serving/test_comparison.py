@@ -15,7 +15,7 @@ from face_service.vision.pose import Pose
 from face_service.vision.quality import Quality, Reason
 
 NAMES = ("file_a", "file_b")
-GOOD = Quality(0.9, 90, 2.5, 0.5, 1, Pose(0, 0, 0), ())
+GOOD = Quality(0.9, 90, 2.5, 0.5, 1, 0, None, Pose(0, 0, 0), ())
 
 
 def face(angle: float, *reasons: Reason) -> Face:

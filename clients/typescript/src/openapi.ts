@@ -488,7 +488,7 @@ export interface components {
              * Reasons
              * @description Why it is not; null if quality was not asked for.
              */
-            reasons: ("too_small" | "blurred" | "extreme_pose" | "too_dark" | "too_bright" | "cut_off" | "low_confidence")[] | null;
+            reasons: ("too_small" | "blurred" | "extreme_pose" | "too_dark" | "too_bright" | "cut_off" | "low_confidence" | "interlaced" | "compressed")[] | null;
             /**
              * Crop
              * @description The aligned face, 112×112 pixels, as base64 of a JPEG of quality 98; null if it was not asked for, or if `error` says why there is none. POST /embed takes it.
@@ -917,6 +917,16 @@ export interface components {
              * @description Share of the box that is inside the image.
              */
             visible: number;
+            /**
+             * Combing
+             * @description How much more rows of two fields differ than those of one, in percent of the contrast: interlaced video.
+             */
+            combing: number;
+            /**
+             * Compression
+             * @description Mean quantisation step of the JPEG's lower frequencies, by the number of 8×8 blocks in the box; null if the image is no JPEG.
+             */
+            compression: number | null;
             pose: components["schemas"]["PoseOut"];
         };
         /**

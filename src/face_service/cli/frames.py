@@ -44,13 +44,17 @@ def frames(
 
     from face_service.cli.videos import as_milliseconds, write_frames
     from face_service.config import load_settings
+    from face_service.errors import FaceServiceError, RequestError
 
     settings = load_settings()
     interval = as_milliseconds(every)
     written = write_frames(video, interval, out, f".{picture}", settings.max_image_pixels)
     last, number = None, 0
-    for path, image in tqdm(written, unit="frame", leave=False, disable=None, file=sys.stderr):
-        last, number = (path, image.shape), number + 1
+    try:
+        for path, image in tqdm(written, unit="frame", leave=False, disable=None, file=sys.stderr):
+            last, number = (path, image.shape), number + 1
+    except RequestError as error:
+        raise FaceServiceError(f"{video}: {error}") from error
     if last:
         path, (height, width, _) = last
         print(f"{video}: {number:,} frame{'s' * (number != 1)} of {width}x{height}, to {path}")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
+from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 PLACES = (0.2, 0.5, 0.8)
 """Where frames of a long video are looked at, as shares of its length."""
-FRAMES = 24
+FRAMES = 12
 """How many at each place."""
 LONG_S = 15.0
 """A shorter video is looked at from its beginning."""
@@ -59,7 +60,10 @@ def graph_of(frame: VideoFrame, *filters: tuple[str, str]) -> Graph:
 
     graph = Graph()
     source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=frame.time_base or Fraction(1, 1000),
     )
     nodes = [graph.add(name, arguments) for name, arguments in filters]
     graph.link_nodes(source, *nodes, graph.add("buffersink")).configure()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -75,10 +74,8 @@ class Clock:
         self._start = (container.start_time or 0) / 1e3
         self._unit = 1000 * float(stream.time_base or 0)
         self._step = 1000 / float(stream.guessed_rate or 25)
-        # An AVI knows no order but that of decoding.
+        # An AVI knows no order but that of decoding (findings/pyav-avi-times.sh).
         self.ordered = container.format.name != "avi"
-        self._shown = self._decoded = -math.inf
-        self._wrong_shown = self._wrong_decoded = 0
         self._last = -self._step
 
     def of_packet(self, packet: Packet[VideoStream]) -> Times | None:
@@ -88,18 +85,10 @@ class Clock:
         return Times(self._ms(packet.pts), self._ms(packet.dts))
 
     def of_frame(self, frame: VideoFrame) -> int:
-        """Of the next frame. Where times of showing go back and forth those of decoding are right:
-        FFmpeg's `guess_correct_pts`. Where there are none, a frame's length behind the last."""
-        shown, decoded = frame.pts, frame.dts
-        if decoded is not None:
-            self._wrong_decoded += decoded <= self._decoded
-        if shown is not None:
-            self._wrong_shown += shown <= self._shown
-        self._decoded = next((t for t in (decoded, shown) if t is not None), self._decoded)
-        self._shown = next((t for t in (shown, decoded) if t is not None), self._shown)
-        if shown is None or (decoded is not None and self._wrong_shown > self._wrong_decoded):
-            shown = decoded
-        self._last = self._last + self._step if shown is None else self._ms(shown)
+        """Of the next frame; where the file does not say, a frame's length behind the last."""
+        times = (frame.pts, frame.dts) if self.ordered else (frame.dts,)
+        time = next((one for one in times if one is not None), None)
+        self._last = self._last + self._step if time is None else self._ms(time)
         return max(0, round(self._last))
 
     def _ms(self, time: int) -> int:

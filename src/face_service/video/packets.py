@@ -45,7 +45,7 @@ class Needed(Generic[P]):
         self._times = times
         self._every = every
         self._start = first * every
-        self._held: list[P] = []
+        self._held: list[tuple[P, Times]] = []
         self._bytes = 0
         self._keyframe: int | None = None  # when the one is shown that the held ones begin with
         self._earliest: int | None = None  # frame of the interval among the held ones
@@ -57,27 +57,33 @@ class Needed(Generic[P]):
         for packet in packets:
             when = self._times(packet)
             if when is None:
-                yield from self._take()
+                yield from self._take(len(self._held))
                 yield packet
                 continue
             self._hold(packet, when)
-            if self._complete(when) or self._bytes > MAX_HELD:
-                yield from self._take()
+            if self._complete(when):
+                yield from self._take(self._last_needed() + 1)
+            elif self._bytes > MAX_HELD:
+                yield from self._take(len(self._held))
         if self._earliest is not None:
-            yield from self._take()
+            yield from self._take(len(self._held))
 
     @property
     def _window(self) -> int:
         """Up to where a keyframe stands for the first frame of the interval."""
         return self._start + self._every // SLACK
 
+    @property
+    def _stands(self) -> bool:
+        """Whether the held ones begin with a keyframe in the interval."""
+        return self._keyframe is not None and self._keyframe >= self._start
+
     def _hold(self, packet: P, when: Times) -> None:
-        stands = self._keyframe is not None and self._keyframe >= self._start
-        if packet.is_keyframe and when.shown <= self._window and not stands:
+        if packet.is_keyframe and when.shown <= self._window and not self._stands:
             self._left_out |= bool(self._held)
             self._held.clear()
-            self._bytes, self._earliest, self._keyframe = 0, None, when.shown
-        self._held.append(packet)
+            self._bytes, self._keyframe, self._earliest = 0, when.shown, None
+        self._held.append((packet, when))
         self._bytes += packet.size
         if when.shown >= self._start:
             shown = when.shown if self._earliest is None else min(when.shown, self._earliest)
@@ -87,17 +93,28 @@ class Needed(Generic[P]):
         """Whether the frame of the interval is among those held, and no keyframe will do better."""
         if self._earliest is None:
             return False
-        if self._keyframe is not None and self._keyframe >= self._start:
-            return when.decoded >= self._keyframe
-        # One more than the frame itself, which may be one that no other needs, and not decoded.
+        if self._stands:
+            return when.decoded >= self._earliest
         return when.decoded > self._earliest and when.decoded >= self._window
 
-    def _take(self) -> Iterator[P | None]:
-        if self._left_out and self._held:
+    def _last_needed(self) -> int:
+        """The place among those held behind which none is needed for this interval: that of the
+        one after its frame, for this may be one that no other needs, and is not decoded."""
+        if self._earliest is None or self._stands:
+            return len(self._held) - 1
+        earliest = self._earliest
+        return next(n for n, (_, when) in enumerate(self._held) if when.decoded > earliest)
+
+    def _take(self, number: int) -> Iterator[P | None]:
+        """So many of those held, to be decoded; the others may be left out yet."""
+        taken, self._held = self._held[:number], self._held[number:]
+        if self._left_out and taken:
             yield None
             self._left_out = False
-        yield from self._held
-        self._held.clear()
+        for packet, _ in taken:
+            yield packet
         if self._earliest is not None:
             self._start = (self._earliest // self._every + 1) * self._every
-        self._bytes, self._earliest, self._keyframe = 0, None, None
+        self._bytes = sum(packet.size for packet, _ in self._held)
+        shown = (when.shown for _, when in self._held if when.shown >= self._start)
+        self._earliest, self._keyframe = min(shown, default=None), None
