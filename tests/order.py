@@ -8,6 +8,10 @@ import pytest
 
 LONGEST = (
     "test_load.py",
+    "offline/test_on_ray.py",
+    "deploy/test_fleet.py",
+    "deploy/test_ray_serve.py",
+    "offline/test_embed.py",
     "clients/test_typescript.py",
     "test_accelerators.py",
     "tools/test_operating_points.py",

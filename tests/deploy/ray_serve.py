@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,10 +15,14 @@ import requests
 from examples.ray_serve.service import FaceServiceReplica
 from ray import serve
 
-from tests.server import free_port
-
 ATTEMPTS = 3
 """On a busy machine Ray gives up on the processes that it starts."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def start() -> int:

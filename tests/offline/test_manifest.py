@@ -9,7 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from face_service.errors import FaceServiceError
-from face_service.offline.manifest import Item, parts_of, read_manifest, shard_of
+from face_service.offline.manifest import (
+    Item,
+    absolute,
+    folder_of,
+    parts_of,
+    read_manifest,
+    shard_of,
+)
 from face_service.offline.output import Folder
 from tests.offline.faces import failed, photo, write
 from tests.samples import samples
@@ -19,7 +26,7 @@ def test_parquet_and_csv_are_the_same(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("id,uri,start_s\n7,a.jpg,\n8,s3://bucket/b.mp4,1.5\n")
     table = {"uri": ["a.jpg", "s3://bucket/b.mp4"], "id": [7, 8], "start_s": [None, 1.5]}
     pq.write_table(pa.table(table), tmp_path / "m.parquet")
-    expected = [Item(7, f"{tmp_path}/a.jpg"), Item(8, "s3://bucket/b.mp4", 1.5)]
+    expected = [Item(7, "a.jpg"), Item(8, "s3://bucket/b.mp4", 1.5)]
     assert read_manifest(str(tmp_path / "m.csv")) == expected
     assert read_manifest(str(tmp_path / "m.parquet")) == expected
 
@@ -106,3 +113,18 @@ def test_what_failed_becomes_a_manifest_as_the_page_has_it(
     monkeypatch.chdir(tmp_path)
     exec(sample.code, {})
     assert read_manifest("again.parquet") == [Item(2, "/b.jpg")]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "uri", "where"),
+    [
+        ("m.csv", "a.jpg", "{here}/a.jpg"),
+        ("below/m.csv", "b/a.jpg", "{here}/below/b/a.jpg"),
+        ("/data/m.csv", "a.jpg", "/data/a.jpg"),
+        ("/data/m.csv", "/photos/a.jpg", "/photos/a.jpg"),
+        ("/data/m.csv", "https://x/a.jpg", "https://x/a.jpg"),
+        ("s3://bucket/in/m.csv", "a.jpg", "s3://bucket/in/a.jpg"),
+    ],
+)
+def test_paths_are_relative_to_the_manifest(manifest: str, uri: str, where: str) -> None:
+    assert absolute(uri, folder_of(manifest)) == where.format(here=Path.cwd())

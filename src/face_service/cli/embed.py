@@ -99,6 +99,7 @@ def embed(
     from face_service.face_engine import Options
 
     try:
+        from face_service.offline.manifest import absolute
         from face_service.offline.run import Request, run
     except ModuleNotFoundError as error:
         raise StartupError(f"{EXTRA} ({error.name} is missing)") from error
@@ -111,8 +112,8 @@ def embed(
     request = Request(
         load_settings(insightface_model=model),
         options,
-        manifest,
-        out,
+        absolute(manifest),
+        absolute(out),
         rows,
         shard_of(shard),
         processes,

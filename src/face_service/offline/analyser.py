@@ -17,7 +17,7 @@ from face_service.engine_info import EngineInfo
 from face_service.errors import FaceServiceError, InferenceFailed, RequestError
 from face_service.face_engine import FaceEngine, Options
 from face_service.offline.frames import VideoFrame, find_frames
-from face_service.offline.manifest import Item
+from face_service.offline.manifest import Item, absolute
 from face_service.offline.reading import open_uri, read_bytes
 from face_service.offline.schema import Failure, Frame, Outcome
 from face_service.serving.validation import validate
@@ -30,10 +30,12 @@ WATCH_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What every process of a run does. every_s: seconds between frames of a video."""
+    """What every process of a run does. folder: what paths of items are relative to. every_s:
+    seconds between frames of a video."""
 
     settings: Settings
     options: Options
+    folder: str
     every_s: float
 
 
@@ -73,11 +75,12 @@ class Analyser:
         return outcome
 
     def _images(self, item: Item) -> Iterator[VideoFrame | tuple[None, Any]]:
+        uri = absolute(item.uri, self._task.folder)
         if item.is_video:
-            with open_uri(item.uri) as file:
+            with open_uri(uri) as file:
                 yield from find_frames()(file, item.start_s, item.end_s, self._task.every_s)
         else:
-            data = read_bytes(item.uri, self._most_bytes)
+            data = read_bytes(uri, self._most_bytes)
             yield None, decode(data, self._task.settings.max_image_pixels)
 
     def _test_engine(self) -> None:

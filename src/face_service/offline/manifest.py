@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,7 +30,7 @@ VIDEOS = frozenset(
 class Item:
     """A row of the manifest: a photo, or a video between two times (seconds, None: to its end).
 
-    uri: a path, or an address that fsspec knows.
+    uri: an address that fsspec knows, or a path, relative to the manifest's folder.
     """
 
     id: int
@@ -55,7 +55,7 @@ class Part:
 
 
 def read_manifest(path: str) -> list[Item]:
-    """The items of a Parquet or CSV file. Paths in it are relative to its folder.
+    """The items of a Parquet or CSV file.
 
     Raises FaceServiceError where it cannot be read, or is none: `id` is an int64 that is there
     once, `uri` is text, `start_s` and `end_s` are seconds or nothing.
@@ -77,11 +77,7 @@ def read_manifest(path: str) -> list[Item]:
         twice = pc.value_counts(columns[0]).to_pylist()
         first = next(each["values"] for each in twice if each["counts"] > 1)
         raise FaceServiceError(f"{path}: the id {first} is there more than once")
-    base = str(path).rpartition("/")[0]
-    return [
-        Item(number, absolute(uri, base), start, end)
-        for number, uri, start, end in zip(ids, uris, starts, ends, strict=True)
-    ]
+    return [Item(*row) for row in zip(ids, uris, starts, ends, strict=True)]
 
 
 def read_table(path: str) -> Any:
@@ -94,11 +90,16 @@ def read_table(path: str) -> Any:
         raise FaceServiceError(f"{path} is no manifest: {error}") from error
 
 
-def absolute(uri: str, base: str) -> str:
-    """A path of a manifest in the folder `base`."""
-    if "://" in uri or uri.startswith("/") or not base:
-        return uri
-    return f"{base}/{uri}"
+def absolute(path: str, folder: str = "") -> str:
+    """A path in a folder, by default the one that this process works in; an address as it is."""
+    if "://" in path:
+        return path
+    return f"{folder}/{path}" if "://" in folder else str(Path.cwd() / folder / path)
+
+
+def folder_of(path: str) -> str:
+    """The folder that a path or an address is in."""
+    return absolute(path).rpartition("/")[0]
 
 
 def parts_of(items: Sequence[Item], size: int, same: dict[str, Any]) -> list[Part]:

@@ -45,6 +45,8 @@ TASK_RETRIES = 3
 ROUNDS = 3
 """Over the parts that are missing: until Ray knows that a node is lost, each attempt to reach its
 actors is one of TASK_RETRIES, and a second sees them all."""
+STARTS = 3
+"""Of Ray on this machine: where it is busy, Ray gives up on processes that it starts."""
 LEAST_PATIENCE_S = 300
 """Without a part that ends, and then another round: Ray's own is 1800."""
 
@@ -97,10 +99,14 @@ def of_actors(shares: Counter[str]) -> str:
 def connect(address: str) -> None:
     """Raises StartupError."""
     logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except Exception as error:
-        raise StartupError(f"--ray {address}: {error}") from error
+    for start in range(STARTS):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            return
+        except Exception as error:
+            ray.shutdown()
+            if address != "local" or start == STARTS - 1:
+                raise StartupError(f"--ray {address}: {error}") from error
 
 
 def resources(request: Request) -> dict[str, float]:

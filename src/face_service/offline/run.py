@@ -15,7 +15,14 @@ from face_service.face_engine import Options
 from face_service.offline.analyser import Task
 from face_service.offline.frames import find_frames
 from face_service.offline.isolation import Processes
-from face_service.offline.manifest import Item, Part, parts_of, read_manifest, shard_of
+from face_service.offline.manifest import (
+    Item,
+    Part,
+    folder_of,
+    parts_of,
+    read_manifest,
+    shard_of,
+)
 from face_service.offline.output import Folder
 from face_service.offline.schema import SCHEMA_VERSION, Outcome, table
 from face_service.packs.store import resolve
@@ -32,9 +39,9 @@ INTERRUPTED = 130
 class Request:
     """What is asked for.
 
-    manifest, out: paths, or addresses that fsspec knows. rows: items of a part. shard: which of how
-    many, from 0. processes: 0 for one a processor. timeout: seconds an item may take. every_s:
-    seconds between frames of a video.
+    manifest, out: absolute paths, or addresses that fsspec knows. rows: items of a part. shard:
+    which of how many, from 0. processes: 0 for one a processor. timeout: seconds an item may take.
+    every_s: seconds between frames of a video.
     """
 
     settings: Settings
@@ -57,7 +64,7 @@ class Request:
     def task(self) -> Task:
         """What each process does: on a CPU on one thread, as there are as many as processors."""
         alone = self.settings.model_copy(update={"intra_op_threads": 1, "workers": 1})
-        return Task(alone, self.options, self.every_s)
+        return Task(alone, self.options, folder_of(self.manifest), self.every_s)
 
     def about(self, info: EngineInfo) -> dict[str, Any]:
         """What the folder is about: nothing of it may differ between two runs."""
