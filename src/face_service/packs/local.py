@@ -8,6 +8,7 @@ the files states them instead, see `Manifest`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from face_service.vision.blob import (
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
     SCRFD_NORMALIZATION,
+    YUNET_NORMALIZATION,
 )
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,9 @@ INPUT_SIDE = {Role.RECOGNITION: 112, Role.GENDERAGE: 96, Role.AGE: 64, Role.GEND
 _OUTPUT_AXIS = {Role.GENDERAGE: 3, Role.AGE: 81, Role.GENDER: 2}
 _SMALLEST_EMBEDDING = 128
 # SCRFD with landmarks: scores, boxes, landmarks, each at strides 8, 16, 32.
-_DETECTOR_AXES = (1, 1, 1, 4, 4, 4, 10, 10, 10)
+_SCRFD_AXES = (1, 1, 1, 4, 4, 4, 10, 10, 10)
+# YuNet: class, object, boxes, landmarks, likewise.
+_YUNET_AXES = (1, 1, 1, 1, 1, 1, 4, 4, 4, 10, 10, 10)
 _ATTRIBUTE_NORMALIZATION = Normalization((127.5, 127.5, 127.5), 128.0)  # attribute.py
 
 
@@ -145,7 +149,7 @@ def _model(
     entry: ManifestModel | None,
 ) -> PackModel:
     known = _catalogued(digest)
-    normalization = known.normalization if known else _normalization(role, header.first_nodes)
+    normalization = known.normalization if known else _normalization(role, header)
     if entry:
         normalization = entry.normalization(normalization)
     return PackModel(
@@ -165,14 +169,18 @@ def _fits(header: OnnxHeader, role: Role) -> bool:
     if len(header.inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
         return False
     if role is Role.DETECTION:
-        return len(axes) == len(_DETECTOR_AXES) and all(
-            axis in (expected, None) for axis, expected in zip(axes, _DETECTOR_AXES, strict=True)
-        )
+        return _is_detector(axes, _SCRFD_AXES) or _is_detector(axes, _YUNET_AXES)
     if len(axes) != 1 or any(side not in (INPUT_SIDE[role], None) for side in shape[2:]):
         return False
     if role is Role.RECOGNITION:
         return axes[0] is None or axes[0] >= _SMALLEST_EMBEDDING
     return axes[0] in (_OUTPUT_AXIS[role], None)
+
+
+def _is_detector(axes: Sequence[int | None], expected: Sequence[int]) -> bool:
+    return len(axes) == len(expected) and all(
+        axis in (right, None) for axis, right in zip(axes, expected, strict=True)
+    )
 
 
 def _why_unused(header: OnnxHeader) -> str:
@@ -194,10 +202,12 @@ def _shapes(header: OnnxHeader) -> str:
     return f"inputs {inputs}; outputs {outputs}"
 
 
-def _normalization(role: Role, first_nodes: tuple[str, ...]) -> Normalization:
+def _normalization(role: Role, header: OnnxHeader) -> Normalization:
+    first_nodes = header.first_nodes
     match role:
         case Role.DETECTION:
-            return SCRFD_NORMALIZATION
+            yunet = len(header.outputs) == len(_YUNET_AXES)
+            return YUNET_NORMALIZATION if yunet else SCRFD_NORMALIZATION
         case Role.AGE | Role.GENDER:
             return AGE_AND_GENDER_NORMALIZATION
         case Role.RECOGNITION:
