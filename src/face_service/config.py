@@ -107,6 +107,12 @@ class Settings(Address):
     quality_min_det_score: float = Field(
         LIMITS.min_det_score, ge=0, le=1, description="Least detection score of a usable face."
     )
+    quality_min_face_confidence: float = Field(
+        LIMITS.min_face_confidence,
+        ge=0,
+        le=1,
+        description="Least probability of a face, where the pack has a verifier.",
+    )
     onnx_provider_options: Annotated[dict[str, dict[str, str]] | None, NoDecode] = Field(
         None,
         description="Options by provider, as JSON; they win over those of this service.",

@@ -26,7 +26,7 @@ from face_service.vision.crops import encode_crop
 from face_service.vision.filtering import Found, select
 from face_service.vision.gate import Gate, detect
 from face_service.vision.known import KnownFace, locate
-from face_service.vision.quality import Quality, QualityLimits, assess
+from face_service.vision.quality import Quality, QualityLimits, assess_faces
 from face_service.vision.scrfd import (
     MIN_SCORE,
     DetectedFace,
@@ -37,6 +37,7 @@ from face_service.vision.scrfd import (
     merge,
     suppress,
 )
+from face_service.vision.verifier import FaceVerifier
 
 Embedding = NDArray[np.float32]
 T = TypeVar("T")
@@ -69,8 +70,8 @@ class Face:
     bbox float32 [4]: x1, y1, x2, y2, not clipped. landmarks float32 [5, 2]: left eye, right
     eye, nose, mouth left, mouth right, as seen in the picture. embedding float32
     [dimension] of norm 1; None if it was not asked for, or if `error` says why there is none.
-    quality: None if it was not asked for, or if there is an `error`. crop: what was embedded,
-    112×112 pixels as JPEG; None likewise.
+    quality: None likewise. crop: what was embedded, 112×112 pixels as JPEG; None likewise.
+    confidence: that it is a face, 0..1; None where the pack has no verifier.
     """
 
     bbox: NDArray[np.float32]
@@ -82,6 +83,7 @@ class Face:
     quality: Quality | None = None
     error: str | None = None
     crop: bytes | None = None
+    confidence: float | None = None
 
     @property
     def usable(self) -> bool | None:
@@ -120,6 +122,7 @@ class FaceEngine:
         attributes: AttributeReader | None,
         networks: Sequence[Network],
         limits: QualityLimits,
+        verifier: FaceVerifier | None = None,
     ) -> None:
         self.info = info
         self.max_batch_images = max_batch_images(info.providers)
@@ -130,6 +133,7 @@ class FaceEngine:
         self._detector = detector
         self._recogniser = recogniser
         self._attributes = attributes
+        self._verifier = verifier
         self._networks = networks
         self._limits = limits
 
@@ -172,8 +176,9 @@ class FaceEngine:
             network.release()
 
     def runs_per_piece(self, options: Options) -> int:
-        """Steps of `describe`: 2 where it runs the recogniser and a network for attributes."""
-        return max(1, options.embeddings + (options.attributes and self._attributes is not None))
+        """Steps of `describe`: one for each kind of network that it runs."""
+        described = options.attributes and self._attributes is not None
+        return max(1, (self._verifier is not None) + options.embeddings + described)
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters, or those that are known (see `locate`).
@@ -217,17 +222,18 @@ class FaceEngine:
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
     ) -> Generator[None, None, list[Face]]:
-        """Align, assess, embed and estimate, as `options` ask: at most `piece` faces, of one or
-        several images. Pauses between two networks."""
+        """Verify, align, assess, embed and estimate, as `options` ask: at most `piece` faces, of
+        one or several images. Pauses between two networks."""
+        confidences: Sequence[float | None] = [None] * len(faces)
+        if self._verifier and faces:
+            with times.measure("verify"):
+                confidences = self._verifier.confidences(faces)
+            yield
         with times.measure("align"):
             crops = [align_face(face.image, face.landmarks) for face in faces]
         with times.measure("quality"):
-            qualities = [
-                assess(crop, face.bbox, face.score, face.landmarks, face.image.shape, self._limits)
-                if crop is not None and options.quality
-                else None
-                for crop, face in zip(crops, faces, strict=True)
-            ]
+            wanted_of = crops if options.quality else [None] * len(faces)
+            qualities = assess_faces(wanted_of, faces, confidences, self._limits)
         with times.measure("embed"):
             wanted = [crop for crop in crops if crop is not None] if options.embeddings else []
             rows = iter(self._recogniser.embed(wanted) if wanted else ())
@@ -248,9 +254,10 @@ class FaceEngine:
                 quality=quality,
                 error="landmarks are degenerate" if crop is None else None,
                 crop=encode_crop(crop) if crop is not None and options.crops else None,
+                confidence=confidence,
             )
-            for face, crop, quality, embedding, described in zip(
-                faces, crops, qualities, embeddings, attributes, strict=True
+            for face, crop, quality, embedding, described, confidence in zip(
+                faces, crops, qualities, embeddings, attributes, confidences, strict=True
             )
         ]
 
@@ -296,9 +303,12 @@ class FaceEngine:
     def _warm_up_face_networks(self, faces: int) -> None:
         crop = np.zeros((ARCFACE_SIZE, ARCFACE_SIZE, 3), np.uint8)
         self._recogniser.embed([crop] * faces)
+        box = np.array([0, 0, ARCFACE_SIZE, ARCFACE_SIZE], np.float32)
+        found = [DetectedFace(crop, box, 1.0, ARCFACE_TEMPLATE)] * faces
         if self._attributes:
-            box = np.array([0, 0, ARCFACE_SIZE, ARCFACE_SIZE], np.float32)
-            self._attributes.read([DetectedFace(crop, box, 1.0, ARCFACE_TEMPLATE)] * faces)
+            self._attributes.read(found)
+        if self._verifier:
+            self._verifier.confidences(found)
 
 
 def finish(work: Generator[None, None, T]) -> T:

@@ -63,6 +63,7 @@ const WORDS: Record<string, string> = {
   too_bright: 'it is too bright',
   cut_off: 'it is cut off',
   low_confidence: 'it can hardly be made out',
+  not_a_face: 'it is perhaps no face',
 };
 
 /** Whose photo it is: the face that is by far the largest. Else a sentence. */

@@ -11,8 +11,8 @@ from face_service.engine_info import EngineInfo, NetworkFile
 from face_service.errors import PackError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG, Role
-from face_service.packs.local import INPUT_SIDE
-from face_service.packs.pack import Pack
+from face_service.packs.pack import Pack, PackModel
+from face_service.packs.roles import INPUT_SIDE
 from face_service.runtime.graph import read_header, read_input
 from face_service.runtime.network import Network, load_networks
 from face_service.runtime.pixel_input import Normalization
@@ -23,6 +23,7 @@ from face_service.vision.attributes import AgeAndGender, AttributeReader, Gender
 from face_service.vision.canvas import Size
 from face_service.vision.quality import QualityLimits
 from face_service.vision.scrfd import Detector, DetectorPreprocessor, Scrfd
+from face_service.vision.verifier import EXPANSION, FaceVerifier
 from face_service.vision.yunet import OUTPUTS as YUNET_OUTPUTS
 from face_service.vision.yunet import YuNet
 
@@ -60,7 +61,8 @@ def build_engine(
     config = config or RuntimeConfig(threads=threads)
     config = replace(config, precision=computed_precision(pack, config.precision))
     detector, passes = detector_spec(pack, canvases)
-    roles = (Role.RECOGNITION, *attribute_roles(pack))
+    verifying = (Role.VERIFICATION,) if Role.VERIFICATION in pack.models else ()
+    roles = (Role.RECOGNITION, *verifying, *attribute_roles(pack))
     specs = [detector, *(face_network_spec(pack, role) for role in roles)]
     networks = load_networks(specs, providers, config)
     by_role = dict(zip((Role.DETECTION, *roles), networks, strict=True))
@@ -77,6 +79,7 @@ def build_engine(
         attribute_reader(by_role, normalization),
         networks,
         limits or QualityLimits(),
+        face_verifier(pack, by_role, normalization),
     )
 
 
@@ -163,9 +166,32 @@ def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases
 def face_network_spec(pack: Pack, role: Role) -> NetworkSpec:
     """A network whose input is an aligned face. Where its graph leaves height and width free, the
     role decides them."""
-    side, model = INPUT_SIDE[role], pack.models[role]
+    model = pack.models[role]
+    side = INPUT_SIDE.get(role) or input_side(model)
     sizes = ((side, side),)
     return NetworkSpec(model.path, model.sha256, sizes, normalization=model.normalization)
+
+
+def input_side(model: PackModel) -> int:
+    """The side of the square that a network's graph takes, in pixels."""
+    side = (read_input(model.path).shape or (None,))[-1]
+    if side is None:
+        raise PackError(f"{model.path} does not say how large its input is")
+    return side
+
+
+def face_verifier(
+    pack: Pack,
+    networks: Mapping[Role, Network],
+    normalization: Callable[[Role], Normalization | None],
+) -> FaceVerifier | None:
+    """What tells faces from what is none; None where the pack has no network for it."""
+    model = pack.models.get(Role.VERIFICATION)
+    if model is None:
+        return None
+    role, side = Role.VERIFICATION, input_side(model)
+    expansion = EXPANSION if model.expansion is None else model.expansion
+    return FaceVerifier(networks[role], normalization(role), side, expansion)
 
 
 def attribute_roles(pack: Pack) -> tuple[Role, ...]:

@@ -22,7 +22,7 @@ from face_service.packs.entries import (
     Role,
     Source,
 )
-from face_service.packs.insightface import INSIGHTFACE_PACKS
+from face_service.packs.insightface import INSIGHTFACE_PACKS, MODEL_ZOO, UNPINNED
 from face_service.packs.registries import (
     AGE_AND_GENDER_NORMALIZATION,
     AURAFACE,
@@ -53,6 +53,12 @@ def find(name: str) -> CatalogPack:
     """The pack of that name. Raises PackError, with the names of the catalogue, for any other."""
     if pack := CATALOG.get(name):
         return pack
+    if name in UNPINNED:
+        raise PackError(
+            f"{name} cannot be fetched by its name, because its SHA-256 is not known here: unpack "
+            f"{MODEL_ZOO}/{name}.zip into a folder of yours and set INSIGHTFACE_MODEL=./{name}; its "
+            "manifest.json says the rest."
+        )
     close = get_close_matches(name.lower(), CATALOG, n=1)
     meant = "".join(f" Did you mean '{other}'?" for other in close)
     raise PackError(

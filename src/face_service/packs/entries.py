@@ -13,6 +13,7 @@ class Role(StrEnum):
     """The task of a network in a pack."""
 
     DETECTION = "detection"  # SCRFD or YuNet: boxes, scores, five landmarks
+    VERIFICATION = "verification"  # a square around a box → whether it is a face
     RECOGNITION = "recognition"  # ArcFace: one embedding per aligned face
     GENDERAGE = "genderage"  # InsightFace: one network, 96×96 → gender and age
     AGE = "age"  # 64×64 → 81 age classes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from .graph import TensorInfo, read_input
+from .graph import UINT8, TensorInfo, read_input
 from .half import half_precision
 from .mapped import mapped_network
 from .pixel_input import Normalization
@@ -64,13 +64,15 @@ def plan_network(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -
     if graph_input.shape is None or len(graph_input.shape) != 4:
         raise ValueError(f"{spec.path.name}: its input is not [n, 3, height, width]")
     batch, channels, height, width = graph_input.shape
+    if graph_input.kind == UINT8:  # pixels already
+        spec = replace(spec, normalization=None)
     source = spec.path
     if config.precision == "fp16" and provider.halves_file:
         source = half_precision(source, spec.sha256, config)
     edits, warnings = edits_for(spec, source, batch, provider)
     if spec.free_size:
         edits = replace(edits, free_size=True)
-        graph_input = TensorInfo(graph_input.name, (batch, channels, None, None))
+        graph_input = TensorInfo(graph_input.name, (batch, channels, None, None), graph_input.kind)
     policy = provider.shapes_for(config)
     if not edits.free_batch:
         policy = policy.for_fixed_batch(1 if spec.single else batch)

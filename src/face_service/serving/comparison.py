@@ -27,6 +27,7 @@ WORDS: Mapping[Reason, str] = MappingProxyType(
         "too_bright": "too bright",
         "cut_off": "cut off by the frame",
         "low_confidence": "hardly recognisable as a face",
+        "not_a_face": "perhaps no face at all",
     }
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from .blob import Image
 from .pose import Pose, head_pose
+from .scrfd import DetectedFace
 
 Grey = NDArray[np.integer | np.floating]
 """One channel of a crop, 0..255."""
@@ -23,6 +25,7 @@ Reason = Literal[
     "too_bright",
     "cut_off",
     "low_confidence",
+    "not_a_face",
 ]
 
 FACE = slice(24, 104), slice(20, 92)
@@ -52,7 +55,8 @@ class QualityLimits:
     """The limits beyond which a face is not usable: the settings of the same names (QUALITY_…).
 
     Units are those of `Quality`. Where the defaults come from: benchmarks/studies/quality.py and
-    docs/quality-measured.md.
+    docs/quality-measured.md; that of `min_face_confidence` is the probability from which
+    PrivateFrame of insightface 2.1 counts a frame for a face.
     """
 
     min_size: float = 22.0
@@ -64,6 +68,7 @@ class QualityLimits:
     max_roll: float = 55.0
     min_visible: float = 0.65
     min_det_score: float = 0.7
+    min_face_confidence: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +97,11 @@ def assess(
     landmarks: NDArray[np.float32],
     image_shape: tuple[int, ...],
     limits: QualityLimits,
+    face_confidence: float | None = None,
 ) -> Quality:
     """Measure a face by its aligned crop (uint8 [112, 112, 3], BGR), its box (float32 [4],
-    x1, y1, x2, y2, not clipped), its score (0..1), its landmarks (float32 [5, 2]) and the
-    shape (height, width, …) of its image."""
+    x1, y1, x2, y2, not clipped), its score (0..1), its landmarks (float32 [5, 2]), the
+    shape (height, width, …) of its image, and its probability by a verifier, if there is one."""
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     detail = sharpness(grey)
     brightness = cv2.mean(grey[FACE])[0] / 255
@@ -111,6 +117,12 @@ def assess(
         ("too_bright", at_least(1 - brightness, 1 - limits.max_brightness)),
         ("cut_off", at_most(1 - visible, 1 - limits.min_visible)),
         ("low_confidence", at_most(1 - det_score, 1 - limits.min_det_score)),
+        (
+            "not_a_face",
+            1.0
+            if face_confidence is None
+            else at_least(face_confidence, limits.min_face_confidence),
+        ),
     )
     return Quality(
         score=min(merit for _, merit in normalized_scores),
@@ -121,6 +133,21 @@ def assess(
         pose=pose,
         reasons=tuple(dict.fromkeys(reason for reason, merit in normalized_scores if merit < 0.5)),
     )
+
+
+def assess_faces(
+    crops: Sequence[Image | None],
+    faces: Sequence[DetectedFace],
+    confidences: Sequence[float | None],
+    limits: QualityLimits,
+) -> list[Quality | None]:
+    """`assess` for each face that has a crop, None for the others."""
+    return [
+        None
+        if crop is None
+        else assess(crop, face.bbox, face.score, face.landmarks, face.image.shape, limits, sure)
+        for crop, face, sure in zip(crops, faces, confidences, strict=True)
+    ]
 
 
 def sharpness(grey: Grey) -> float:

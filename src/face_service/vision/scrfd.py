@@ -68,13 +68,15 @@ NO_DETECTIONS = Detections(
 class DetectedFace(NamedTuple):
     """One detection and the image it was found in (uint8 [height, width, 3], BGR).
 
-    bbox float32 [4], score 0..1, landmarks float32 [5, 2], as in `Detections`.
+    bbox float32 [4], score 0..1, landmarks float32 [5, 2], as in `Detections`. known: a caller said
+    where it is, and `bbox` is what its landmarks span.
     """
 
     image: Image
     bbox: Floats
     score: float
     landmarks: Floats
+    known: bool = False
 
 
 class DetectorInput(NamedTuple):

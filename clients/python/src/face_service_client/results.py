@@ -13,7 +13,14 @@ from .errors import ErrorAnswer
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Reason: TypeAlias = Literal[
-    "too_small", "blurred", "extreme_pose", "too_dark", "too_bright", "cut_off", "low_confidence"
+    "too_small",
+    "blurred",
+    "extreme_pose",
+    "too_dark",
+    "too_bright",
+    "cut_off",
+    "low_confidence",
+    "not_a_face",
 ]
 Verdict: TypeAlias = Literal[
     "same_person", "different_people", "too_poor", "no_face", "no_threshold"
@@ -58,6 +65,7 @@ class Face:
     landmarks: float32 (5, 2) in pixels: left eye, right eye, nose, mouth left, mouth right, as
     seen in the picture. usable: whether it is fit to be stored, reasons: why not. What was not
     asked for is None. crop: the aligned face, 112×112 pixels, as JPEG; `embed` takes it.
+    face_confidence: that it is a face, 0 to 1; None where the pack has no verifier.
     """
 
     bbox: Floats
@@ -71,6 +79,7 @@ class Face:
     reasons: tuple[Reason, ...] | None = None
     crop: bytes | None = None
     error: str | None = None
+    face_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ const REASONS = {
   too_bright: 'too bright',
   cut_off: 'cut off by the edge',
   low_confidence: 'perhaps no face',
+  not_a_face: 'no face',
 };
 
 const VERDICTS = {
