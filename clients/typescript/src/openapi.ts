@@ -458,6 +458,11 @@ export interface components {
              */
             det_score: number;
             /**
+             * Face Confidence
+             * @description Probability of a face by the pack's verifier; null where it has none.
+             */
+            face_confidence: number | null;
+            /**
              * Age
              * @description Estimated age in years.
              * @example 28
@@ -488,7 +493,7 @@ export interface components {
              * Reasons
              * @description Why it is not; null if quality was not asked for.
              */
-            reasons: ("too_small" | "blurred" | "extreme_pose" | "too_dark" | "too_bright" | "cut_off" | "low_confidence")[] | null;
+            reasons: ("too_small" | "blurred" | "extreme_pose" | "too_dark" | "too_bright" | "cut_off" | "low_confidence" | "not_a_face")[] | null;
             /**
              * Crop
              * @description The aligned face, 112×112 pixels, as base64 of a JPEG of quality 98; null if it was not asked for, or if `error` says why there is none. POST /embed takes it.

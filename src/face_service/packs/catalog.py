@@ -56,8 +56,8 @@ def find(name: str) -> CatalogPack:
     if name in UNPINNED:
         raise PackError(
             f"{name} cannot be fetched by its name, because its SHA-256 is not known here: unpack "
-            f"{MODEL_ZOO}/{name}.zip into a folder of yours and set INSIGHTFACE_MODEL=./{name}; its "
-            "manifest.json says the rest."
+            f"{MODEL_ZOO}/{name}.zip into a folder of yours and set INSIGHTFACE_MODEL=./{name}; "
+            "its manifest.json says the rest."
         )
     close = get_close_matches(name.lower(), CATALOG, n=1)
     meant = "".join(f" Did you mean '{other}'?" for other in close)

@@ -15,7 +15,7 @@ from face_service.packs.catalog import CATALOG, CatalogFile, Role
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, read_manifest
 from face_service.packs.manifest_v2 import VERSION, Task, manifest_version, model_of, read_v2
 from face_service.packs.pack import QUANTIZATION, Pack, PackModel, by_role, sha256_of
-from face_service.packs.roles import fits, normalization_of, read_header, shapes, why_unused
+from face_service.packs.roles import fits, normalization_of, read_header, why_not, why_unused
 from face_service.runtime.graph import OnnxHeader
 from face_service.thresholds import Threshold
 
@@ -116,7 +116,7 @@ def _listed(directory: Path, manifest: Manifest) -> tuple[dict[Role, _Found], di
         path = directory / entry.file
         header = read_header(path)
         if not fits(header, entry.role):
-            raise PackError(f"{path} cannot be the {entry.role} network: it has {shapes(header)}.")
+            raise PackError(why_not(path, header, entry.role))
         digest = sha256_of(path)
         if entry.sha256 and entry.sha256 != digest:
             raise PackError(f"{path} has SHA-256 {digest}, {entry.sha256} was expected.")

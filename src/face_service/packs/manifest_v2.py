@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from face_service.errors import PackError
 from face_service.packs.entries import Role
 from face_service.packs.pack import PackModel, sha256_of
-from face_service.packs.roles import fits, read_header, shapes
+from face_service.packs.roles import fits, read_header, why_not
 from face_service.runtime.graph import FLOAT, UINT8
 from face_service.runtime.pixel_input import Normalization
 from face_service.vision.verifier import EXPANSION
@@ -127,7 +127,7 @@ def model_of(directory: Path, role: Role, task: Task, licence: str) -> PackModel
         raise PackError(f"{directory / task.file} leads out of its folder.")
     header = read_header(path)
     if not fits(header, role):
-        raise PackError(f"{path} cannot be the {role} network: it has {shapes(header)}.")
+        raise PackError(why_not(path, header, role))
     preprocessing = task.preprocessing or _DEFAULTS[role]
     if header.inputs[0].kind not in (FLOAT, UINT8):
         raise PackError(f"{path} takes neither float32 nor uint8.")

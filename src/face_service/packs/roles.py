@@ -11,6 +11,7 @@ from pathlib import Path
 
 from face_service.errors import PackError
 from face_service.packs.catalog import AGE_AND_GENDER_NORMALIZATION, Role
+from face_service.packs.unused import kind_of
 from face_service.runtime import graph
 from face_service.runtime.graph import OnnxHeader
 from face_service.runtime.pixel_input import Normalization
@@ -71,12 +72,15 @@ def _are(axes: Sequence[int | None], expected: Sequence[int]) -> bool:
 
 def why_unused(header: OnnxHeader) -> str:
     """Why a network has no role."""
-    shape = header.inputs[0].shape
-    if shape and shape[2:] == (192, 192):
-        return "a landmark network"
-    if len(header.outputs) in (6, 10):
-        return f"{len(header.outputs)} outputs: a detector without landmarks cannot align faces"
-    return f"no role, or more than one, fits {shapes(header)}"
+    return kind_of(header) or f"no role, or more than one, fits {shapes(header)}"
+
+
+def why_not(path: Path, header: OnnxHeader, role: Role) -> str:
+    """The sentence that a network cannot have the role it was given."""
+    kind = kind_of(header)
+    return f"{path} cannot be the {role} network: it has {shapes(header)}" + (
+        f" ({kind})." if kind else "."
+    )
 
 
 def shapes(header: OnnxHeader) -> str:
