@@ -80,3 +80,22 @@ def test_it_gets_no_gate_and_says_why(opened: FaceEngine, open_pack: Pack, tmp_p
 
 def test_other_detectors_stay_what_they_were(engine: FaceEngine) -> None:
     assert isinstance(engine._detector, Scrfd)
+
+
+def test_the_least_score_is_the_detectors_own_unless_a_request_says_another(
+    opened: FaceEngine, engine: FaceEngine
+) -> None:
+    """Coloured noise, in which YuNet sees faint faces and SCRFD none."""
+    random = np.random.default_rng(0)
+    noise = [
+        cv2.resize(random.integers(0, 256, (48, 64, 3)).astype(np.uint8), (640, 480))
+        for _ in range(6)
+    ]
+
+    def found(one: FaceEngine, **said: float) -> int:
+        options = Options(embeddings=False, attributes=False, quality=False, **said)  # type: ignore[arg-type]
+        return sum(len(one.analyse_image(image, options)) for image in noise)
+
+    assert (opened._detector.min_score, engine._detector.min_score) == (0.7, 0.5)
+    assert found(opened, min_score=0.5) > 0
+    assert (found(opened), found(engine)) == (0, 0)

@@ -47,11 +47,11 @@ T = TypeVar("T")
 class Options:
     """The options of a request. Filters act before embedding.
 
-    min_score: least detection score, 0..1. max_faces: the best by score, None for all.
-    min_face_size: least shorter side of the box inside the image, in pixels.
+    min_score: least detection score, 0..1, None for the detector's own. max_faces: the best by
+    score, None for all. min_face_size: least shorter side of the box inside the image, pixels.
     """
 
-    min_score: float = MIN_SCORE
+    min_score: float | None = None
     max_faces: int | None = None
     min_face_size: float = 0.0
     embeddings: bool = True
@@ -183,7 +183,7 @@ class FaceEngine:
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters, or those that are known (see `locate`).
         Pauses between two passes."""
-        inputs, min_score = prepared.inputs, prepared.options.min_score
+        inputs, min_score = prepared.inputs, self._detector.least(prepared.options.min_score)
         timed = partial(times.measure, "detect")
         gate = self.gate if prepared.known is None else None  # there is a face, says the caller
         found, verdict = yield from detect(self._detector, gate, inputs, min_score, timed)
@@ -195,7 +195,8 @@ class FaceEngine:
         """`detect` for several images: their inputs of one canvas in one run, at most
         `images_per_run`. Pauses between two runs."""
         inputs = [each for image in images for each in image.inputs]
-        scores = [image.options.min_score for image in images for _ in image.inputs]
+        asked = [image.options.min_score for image in images for _ in image.inputs]
+        scores = list(map(self._detector.least, asked))
         found: dict[int, Detections] = {}
         for run in self._detector.runs(inputs):
             if found:
@@ -302,13 +303,9 @@ class FaceEngine:
 
     def _warm_up_face_networks(self, faces: int) -> None:
         crop = np.zeros((ARCFACE_SIZE, ARCFACE_SIZE, 3), np.uint8)
-        self._recogniser.embed([crop] * faces)
         box = np.array([0, 0, ARCFACE_SIZE, ARCFACE_SIZE], np.float32)
         found = [DetectedFace(crop, box, 1.0, ARCFACE_TEMPLATE)] * faces
-        if self._attributes:
-            self._attributes.read(found)
-        if self._verifier:
-            self._verifier.confidences(found)
+        finish(self.describe(found, DEFAULTS, StageTimes()))
 
 
 def finish(work: Generator[None, None, T]) -> T:

@@ -130,7 +130,7 @@ def test_dead_server_says_what_was_tried_and_the_ways_out(
     assert "http://127.0.0.1:9/mirror/demo.zip: " in message
     assert "Connection refused" in message
     assert f"place det.onnx, rec.onnx by hand in {tmp_path / 'demo'}" in message
-    assert "INSIGHTFACE_MODEL=starter" in message
+    assert "INSIGHTFACE_MODEL=open" in message
 
 
 def test_place_that_cannot_be_written(demo: CatalogPack, tmp_path: Path) -> None:

@@ -198,9 +198,9 @@ def _publish(staging: Path, directory: Path) -> None:
 def _not_to_be_had(pack: CatalogPack, directory: Path, tried: Sequence[str]) -> PackError:
     names = ", ".join(file.name for file in pack.files)
     ways_out = [f"place {names} by hand in {directory.absolute()}"]
-    if pack.name != "starter":
+    if pack.name not in ("starter", "open"):
         ways_out.append(
-            "set INSIGHTFACE_MODEL=starter: small networks from PyPI and npm, for a trial "
+            "set INSIGHTFACE_MODEL=open: small networks from PyPI and npm, for a trial "
             f"(its embeddings do not compare with those of {pack.name})"
         )
     return PackError(

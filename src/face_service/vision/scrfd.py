@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +131,12 @@ class Detector(ABC):
 
     network: Network
     preprocessor: DetectorPreprocessor
+    min_score: ClassVar[float] = MIN_SCORE
+    """The least score of a face where nobody says another."""
+
+    def least(self, min_score: float | None) -> float:
+        """`min_score`, or the detector's own where it is None."""
+        return self.min_score if min_score is None else min_score
 
     @abstractmethod
     def decode(

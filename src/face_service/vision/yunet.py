@@ -16,6 +16,8 @@ from .canvas import Size
 from .scrfd import MAX_CANDIDATES, NO_DETECTIONS, STRIDES, Detections, Detector, Floats
 
 OUTPUTS = 12
+MIN_SCORE = 0.7
+"""Below, it takes noise for faces (docs/decisions/0032-open-pack.md)."""
 IOU_THRESHOLD = 0.3
 """The default `nms_threshold` of FaceDetectorYN."""
 
@@ -25,6 +27,7 @@ class YuNet(Detector):
     stride."""
 
     __slots__ = ()
+    min_score = MIN_SCORE
 
     def decode(
         self, outputs: Sequence[Floats], size: Size, min_score: float, scale: float
