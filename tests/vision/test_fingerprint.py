@@ -28,7 +28,7 @@ def moved(rows: np.ndarray, cosine: float) -> np.ndarray:
 
 
 def test_the_planes_are_the_same_for_ever() -> None:
-    assert planes(512)[:2, :6].tolist() == [[-1, -1, -1, 1, 1, 1], [1, -1, -1, 1, 1, 1]]
+    assert planes(512)[:2, :6].tolist() == [[-1, 1, 1, -1, 1, -1], [1, 1, 1, -1, -1, 1]]
     assert planes(130).shape == (BITS, 130)
     assert set(np.unique(planes(512))) == {-1.0, 1.0}
 

@@ -122,8 +122,8 @@ def as_svg(trials: Sequence[Trial]) -> str:
     its threshold."""
     parts = [
         f'<text x="{LEFT}" y="20" class="b">Similarity of the pairs</text>',
-        f'<text x="{LEFT + 200}" y="20" fill="{COLOURS[0]}">of two people</text>',
-        f'<text x="{LEFT + 310}" y="20" fill="{COLOURS[1]}">of one person</text>',
+        f'<text x="{LEFT + 200}" y="20" style="fill:{COLOURS[0]}">of two people</text>',
+        f'<text x="{LEFT + 310}" y="20" style="fill:{COLOURS[1]}">of one person</text>',
     ]
     for row, trial in enumerate(trials):
         base = TOP + (row + 1) * HEIGHT - 30
