@@ -742,6 +742,11 @@ export interface components {
             files: components["schemas"]["ModelFileOut"][];
             /** Precision */
             precision: string;
+            /**
+             * Fingerprint
+             * @description Of its embeddings of bundled photos, 64 hexadecimal digits: where at most 2 % of the bits differ, two installations share one space.
+             */
+            fingerprint: string | null;
             /** Onnx Providers */
             onnx_providers: string[];
             /** Fallback */
@@ -1167,8 +1172,8 @@ export interface operations {
     detect: {
         parameters: {
             query?: {
-                /** @description Least detection score. */
-                min_score?: number;
+                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                min_score?: number | null;
                 /** @description Return the best this many by score; all if left out. */
                 max_faces?: number | null;
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
@@ -1195,10 +1200,9 @@ export interface operations {
                     file: string;
                     /**
                      * Min Score
-                     * @description Least detection score.
-                     * @default 0.5
+                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
                      */
-                    min_score?: number;
+                    min_score?: number | null;
                     /**
                      * Max Faces
                      * @description Return the best this many by score; all if left out.
@@ -1338,8 +1342,8 @@ export interface operations {
     detect_batch: {
         parameters: {
             query?: {
-                /** @description Least detection score. */
-                min_score?: number;
+                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                min_score?: number | null;
                 /** @description Return the best this many by score; all if left out. */
                 max_faces?: number | null;
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
@@ -1368,10 +1372,9 @@ export interface operations {
                     ];
                     /**
                      * Min Score
-                     * @description Least detection score.
-                     * @default 0.5
+                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
                      */
-                    min_score?: number;
+                    min_score?: number | null;
                     /**
                      * Max Faces
                      * @description Return the best this many by score; all if left out.
@@ -1510,8 +1513,8 @@ export interface operations {
     extract_embedding: {
         parameters: {
             query?: {
-                /** @description Least detection score. */
-                min_score?: number;
+                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                min_score?: number | null;
                 /** @description Return the best this many by score; all if left out. */
                 max_faces?: number | null;
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
@@ -1536,10 +1539,9 @@ export interface operations {
                 "application/json": {
                     /**
                      * Min Score
-                     * @description Least detection score.
-                     * @default 0.5
+                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
                      */
-                    min_score?: number;
+                    min_score?: number | null;
                     /**
                      * Max Faces
                      * @description Return the best this many by score; all if left out.
@@ -2447,8 +2449,8 @@ export interface operations {
     compare_images: {
         parameters: {
             query?: {
-                /** @description Least detection score. */
-                min_score?: number;
+                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                min_score?: number | null;
                 /** @description Return the best this many by score; all if left out. */
                 max_faces?: number | null;
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
@@ -2477,10 +2479,9 @@ export interface operations {
                     file_b: string;
                     /**
                      * Min Score
-                     * @description Least detection score.
-                     * @default 0.5
+                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
                      */
-                    min_score?: number;
+                    min_score?: number | null;
                     /**
                      * Max Faces
                      * @description Return the best this many by score; all if left out.
