@@ -86,11 +86,11 @@ def test_the_least_score_is_the_detectors_own_unless_a_request_says_another(
     opened: FaceEngine, engine: FaceEngine
 ) -> None:
     """Coloured noise, in which YuNet sees faint faces and SCRFD none."""
-    random = np.random.default_rng(0)
-    noise = [
-        cv2.resize(random.integers(0, 256, (48, 64, 3)).astype(np.uint8), (640, 480))
-        for _ in range(6)
+    coarse = [
+        np.random.default_rng(seed).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+        for seed in range(6)
     ]
+    noise = [cv2.resize(one, (640, 480), interpolation=cv2.INTER_NEAREST) for one in coarse]
 
     def found(one: FaceEngine, **said: float) -> int:
         options = Options(embeddings=False, attributes=False, quality=False, **said)  # type: ignore[arg-type]

@@ -144,7 +144,7 @@ def _detections(one: Photos | None, other: Photos | None) -> Difference | None:
     worst_box = worst_score = 0.0
     for faces, others in zip(one, other, strict=True):
         for face, its in zip(faces, others, strict=True):
-            apart = np.abs(np.array(face) - np.array(its))
-            worst_box, worst_score = max(worst_box, apart[:4].max()), max(worst_score, apart[4])
+            gaps = np.abs(np.array(face) - np.array(its))
+            worst_box, worst_score = max(worst_box, gaps[:4].max()), max(worst_score, gaps[4])
     same = worst_box <= BOX_TOLERANCE and worst_score <= SCORE_TOLERANCE
     return Difference("detect", bool(same), f"boxes {worst_box:.3f} px, scores {worst_score:.4f}")
