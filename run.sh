@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing into .venv and serves: INSIGHTFACE_MODEL=starter ./run.sh
+# Installs what is missing into .venv and serves: INSIGHTFACE_MODEL=open ./run.sh
 # EXTRA=cpu, cuda, openvino or rocm installs that build of ONNX Runtime; without it, the one that
 # is in .venv stays, and an empty .venv gets the CPU's.
 set -euo pipefail

@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from face_service.packs.catalog import Role
-from face_service.packs.local import INPUT_SIDE, load_folder
+from face_service.packs.local import load_folder
 from face_service.packs.pack import PackModel
+from face_service.packs.roles import INPUT_SIDE
 from face_service.runtime.binding import FixedBuffers, why_no_buffers
 from face_service.runtime.compiling import compile_missing
 from face_service.runtime.graph import read_input

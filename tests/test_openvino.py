@@ -16,6 +16,7 @@ import pytest
 from face_service.config import Settings
 from face_service.engine_factory import detector_canvases
 from face_service.engine_factory.builder import build_engine
+from face_service.packs.catalog import CATALOG
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
@@ -24,7 +25,14 @@ from face_service.vision.image import decode
 from tests.server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKS = ("starter", "stand-in for buffalo_l", "det_500m + EdgeFace", "det_2.5g + EdgeFace")
+PACKS = (
+    "starter",
+    "stand-in for buffalo_l",
+    "det_500m + EdgeFace",
+    "det_2.5g + EdgeFace",
+    "open",
+    "a recogniser of 128 numbers whose sides are free",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +42,22 @@ def photos(shared: Path, six_faces: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def folders(standin: Path, starter: Pack, with_edgeface: Callable[[str], Path]) -> list[Path]:
+def folders(
+    standin: Path,
+    starter: Pack,
+    open_pack: Pack,
+    with_edgeface: Callable[[str], Path],
+    with_free_sides: Callable[[int], Path],
+) -> list[Path]:
     """The folder of each of PACKS."""
-    return [starter.directory, standin, with_edgeface("det_500m"), with_edgeface("det_2.5g")]
+    return [
+        starter.directory,
+        standin,
+        with_edgeface("det_500m"),
+        with_edgeface("det_2.5g"),
+        open_pack.directory,
+        with_free_sides(128),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +90,8 @@ def test_the_same_faces_as_on_the_cpu(
 ) -> None:
     _, theirs = through_openvino
     folder = folders[index]
-    pack = resolve("starter", folder.parent) if index == 0 else load_folder(folder)
+    known = folder.name in CATALOG
+    pack = resolve(folder.name, folder.parent) if known else load_folder(folder)
     engine = build_engine(pack, detector_canvases(Settings(_env_file=None)), (CPU,), threads=2)
     found = 0
     for number, photo in enumerate(photos):

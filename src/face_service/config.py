@@ -119,6 +119,12 @@ class Settings(Address):
         le=1000,
         description="Most quantisation of a JPEG, by the blocks that a usable face has.",
     )
+    quality_min_face_confidence: float = Field(
+        LIMITS.min_face_confidence,
+        ge=0,
+        le=1,
+        description="Least probability of a face, where the pack has a verifier.",
+    )
     onnx_provider_options: Annotated[dict[str, dict[str, str]] | None, NoDecode] = Field(
         None,
         description="Options by provider, as JSON; they win over those of this service.",

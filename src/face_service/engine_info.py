@@ -29,6 +29,7 @@ class EngineInfo:
     providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
     was built with. fallback: why the best of `asked` does not compute, where it does not.
     warnings: what is not as it was asked for, or as it should be, though it computes.
+    fingerprint: of the embedding space (vision/fingerprint.py); None where it was not computed.
     placement: how many nodes of each network run on which provider. processor: this machine's.
     """
 
@@ -47,4 +48,5 @@ class EngineInfo:
     fallback: str | None = None
     warnings: tuple[str, ...] = ()
     placement: Mapping[str, Placement] = field(default_factory=dict)
+    fingerprint: str | None = None
     processor: Processor = field(default_factory=processor)

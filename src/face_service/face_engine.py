@@ -26,17 +26,18 @@ from face_service.vision.crops import encode_crop
 from face_service.vision.filtering import Found, select
 from face_service.vision.gate import Gate, detect
 from face_service.vision.known import KnownFace, locate
-from face_service.vision.quality import Quality, QualityLimits, assess
+from face_service.vision.quality import Quality, QualityLimits, assess_faces
 from face_service.vision.scrfd import (
     MIN_SCORE,
     DetectedFace,
     Detections,
+    Detector,
     DetectorInput,
     DetectorPreprocessor,
-    Scrfd,
     merge,
     suppress,
 )
+from face_service.vision.verifier import FaceVerifier
 
 Embedding = NDArray[np.float32]
 T = TypeVar("T")
@@ -46,11 +47,11 @@ T = TypeVar("T")
 class Options:
     """The options of a request. Filters act before embedding.
 
-    min_score: least detection score, 0..1. max_faces: the best by score, None for all.
-    min_face_size: least shorter side of the box inside the image, in pixels.
+    min_score: least detection score, 0..1, None for the detector's own. max_faces: the best by
+    score, None for all. min_face_size: least shorter side of the box inside the image, pixels.
     """
 
-    min_score: float = MIN_SCORE
+    min_score: float | None = None
     max_faces: int | None = None
     min_face_size: float = 0.0
     embeddings: bool = True
@@ -69,8 +70,8 @@ class Face:
     bbox float32 [4]: x1, y1, x2, y2, not clipped. landmarks float32 [5, 2]: left eye, right
     eye, nose, mouth left, mouth right, as seen in the picture. embedding float32
     [dimension] of norm 1; None if it was not asked for, or if `error` says why there is none.
-    quality: None if it was not asked for, or if there is an `error`. crop: what was embedded,
-    112×112 pixels as JPEG; None likewise.
+    quality: None likewise. crop: what was embedded, 112×112 pixels as JPEG; None likewise.
+    confidence: that it is a face, 0..1; None where the pack has no verifier.
     """
 
     bbox: NDArray[np.float32]
@@ -82,6 +83,7 @@ class Face:
     quality: Quality | None = None
     error: str | None = None
     crop: bytes | None = None
+    confidence: float | None = None
 
     @property
     def usable(self) -> bool | None:
@@ -117,11 +119,12 @@ class FaceEngine:
     def __init__(
         self,
         info: EngineInfo,
-        detector: Scrfd,
+        detector: Detector,
         recogniser: ArcFace,
         attributes: AttributeReader | None,
         networks: Sequence[Network],
         limits: QualityLimits,
+        verifier: FaceVerifier | None = None,
     ) -> None:
         self.info = info
         self.max_batch_images = max_batch_images(info.providers)
@@ -132,6 +135,7 @@ class FaceEngine:
         self._detector = detector
         self._recogniser = recogniser
         self._attributes = attributes
+        self._verifier = verifier
         self._networks = networks
         self._limits = limits
 
@@ -174,13 +178,14 @@ class FaceEngine:
             network.release()
 
     def runs_per_piece(self, options: Options) -> int:
-        """Steps of `describe`: 2 where it runs the recogniser and a network for attributes."""
-        return max(1, options.embeddings + (options.attributes and self._attributes is not None))
+        """Steps of `describe`: one for each kind of network that it runs."""
+        described = options.attributes and self._attributes is not None
+        return max(1, (self._verifier is not None) + options.embeddings + described)
 
     def detect(self, prepared: PreparedImage, times: StageTimes) -> Generator[None, None, Found]:
         """The faces of an image that pass its filters, or those that are known (see `locate`).
         Pauses between two passes."""
-        inputs, min_score = prepared.inputs, prepared.options.min_score
+        inputs, min_score = prepared.inputs, self._detector.least(prepared.options.min_score)
         timed = partial(times.measure, "detect")
         gate = self.gate if prepared.known is None else None  # there is a face, says the caller
         found, verdict = yield from detect(self._detector, gate, inputs, min_score, timed)
@@ -192,7 +197,8 @@ class FaceEngine:
         """`detect` for several images: their inputs of one canvas in one run, at most
         `images_per_run`. Pauses between two runs."""
         inputs = [each for image in images for each in image.inputs]
-        scores = [image.options.min_score for image in images for _ in image.inputs]
+        asked = [image.options.min_score for image in images for _ in image.inputs]
+        scores = list(map(self._detector.least, asked))
         found: dict[int, Detections] = {}
         for run in self._detector.runs(inputs):
             if found:
@@ -222,15 +228,18 @@ class FaceEngine:
     def describe(
         self, faces: Sequence[DetectedFace], options: Options, times: StageTimes
     ) -> Generator[None, None, list[Face]]:
-        """Align, assess, embed and estimate, as `options` ask: at most `piece` faces, of one or
-        several images. Pauses between two networks."""
+        """Verify, align, assess, embed and estimate, as `options` ask: at most `piece` faces, of
+        one or several images. Pauses between two networks."""
+        confidences: Sequence[float | None] = [None] * len(faces)
+        if self._verifier and faces:
+            with times.measure("verify"):
+                confidences = self._verifier.confidences(faces)
+            yield
         with times.measure("align"):
             crops = [align_face(face.image, face.landmarks) for face in faces]
         with times.measure("quality"):
-            qualities = [
-                assess(crop, face, self._limits) if crop is not None and options.quality else None
-                for crop, face in zip(crops, faces, strict=True)
-            ]
+            wanted_of = crops if options.quality else [None] * len(faces)
+            qualities = assess_faces(wanted_of, faces, confidences, self._limits)
         with times.measure("embed"):
             wanted = [crop for crop in crops if crop is not None] if options.embeddings else []
             rows = iter(self._recogniser.embed(wanted) if wanted else ())
@@ -251,9 +260,10 @@ class FaceEngine:
                 quality=quality,
                 error="landmarks are degenerate" if crop is None else None,
                 crop=encode_crop(crop) if crop is not None and options.crops else None,
+                confidence=confidence,
             )
-            for face, crop, quality, embedding, described in zip(
-                faces, crops, qualities, embeddings, attributes, strict=True
+            for face, crop, quality, embedding, described, confidence in zip(
+                faces, crops, qualities, embeddings, attributes, confidences, strict=True
             )
         ]
 
@@ -304,10 +314,9 @@ class FaceEngine:
 
     def _warm_up_face_networks(self, faces: int) -> None:
         crop = np.zeros((ARCFACE_SIZE, ARCFACE_SIZE, 3), np.uint8)
-        self._recogniser.embed([crop] * faces)
-        if self._attributes:
-            box = np.array([0, 0, ARCFACE_SIZE, ARCFACE_SIZE], np.float32)
-            self._attributes.read([DetectedFace(crop, box, 1.0, ARCFACE_TEMPLATE)] * faces)
+        box = np.array([0, 0, ARCFACE_SIZE, ARCFACE_SIZE], np.float32)
+        found = [DetectedFace(crop, box, 1.0, ARCFACE_TEMPLATE)] * faces
+        finish(self.describe(found, DEFAULTS, StageTimes()))
 
 
 def finish(work: Generator[None, None, T]) -> T:

@@ -167,6 +167,7 @@ def render_face(face: Face, analysis: ImageAnalysis, options: DetectOptions) -> 
         "bbox": clip(face.bbox, analysis.width, analysis.height),
         "embedding": render_embedding(face, options.embedding_format),
         "det_score": np.float32(face.score),
+        "face_confidence": None if face.confidence is None else np.float32(face.confidence),
         "age": face.age,
         "gender": face.gender,
         "landmarks": face.landmarks if options.landmarks else None,

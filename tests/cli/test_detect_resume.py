@@ -79,7 +79,7 @@ def test_a_folder_is_gone_on_with(run, crops: Path, tmp_path: Path) -> None:
     assert out.read_bytes() == before
     result = run(*command, "--min-score", 0.9)
     assert result.returncode == 2
-    assert "min_score 0.5 there, 0.9 here" in result.stderr
+    assert "min_score None there, 0.9 here" in result.stderr
     assert out.read_bytes() == before
 
 

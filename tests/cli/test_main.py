@@ -89,7 +89,7 @@ def test_a_pack_that_cannot_be_had_ends_the_server_with_the_ways_out(run, tmp_pa
     assert result.returncode == 1
     assert "Failed to download model" in result.stderr
     assert "http://127.0.0.1:9/mirror/buffalo_l.zip" in result.stderr
-    assert "INSIGHTFACE_MODEL=starter" in result.stderr
+    assert "INSIGHTFACE_MODEL=open" in result.stderr
     assert str(tmp_path / "cache" / "buffalo_l") in result.stderr
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from face_service.config import Settings
 from face_service.engine_factory import detector_canvases, smoke_test
 from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.packs.catalog import CATALOG
 from face_service.packs.local import load_folder
 from face_service.packs.store import resolve
 from face_service.runtime.providers import OPENVINO, RuntimeConfig
@@ -26,8 +27,8 @@ def main() -> None:
     answers = {}
     for index, name in enumerate(folders):
         folder = Path(name)
-        starter = folder.name == "starter"
-        pack = resolve("starter", folder.parent) if starter else load_folder(folder)
+        known = folder.name in CATALOG
+        pack = resolve(folder.name, folder.parent) if known else load_folder(folder)
         canvases: Canvases = detector_canvases(Settings(_env_file=None))
         engine = build_engine(pack, canvases, (OPENVINO,), config=RuntimeConfig(threads=2))
         smoke_test(engine)

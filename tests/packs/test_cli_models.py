@@ -76,7 +76,7 @@ def test_settings_come_from_the_environment(
     assert (status, out) == (2, "")
     assert [request.path for request in server.requests] == ["/buffalo_l.zip"]
     assert f"{server.url}/buffalo_l.zip: 404" in err
-    assert "INSIGHTFACE_MODEL=starter" in err
+    assert "INSIGHTFACE_MODEL=open" in err
 
 
 def test_settings_come_from_dotenv(

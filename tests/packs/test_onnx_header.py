@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from face_service.errors import PackError
-from face_service.packs.local import read_header
 from face_service.packs.pack import Pack
+from face_service.packs.roles import read_header
 from face_service.runtime.graph import OnnxHeader, TensorInfo
 
 

@@ -14,8 +14,8 @@ from face_service.packs.pack import Pack
 from face_service.schemas import DetectResponse
 from face_service.vision.blob import Image
 from face_service.vision.image import decode
-from tests.formats import avif, heic
 from face_service.vision.quantisation import luminance_step
+from tests.formats import avif, heic
 from tests.images import encode, every_dress, rotated
 from tests.server import Server
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from face_service.engine_factory.builder import Canvases, attribute_roles, build_engine
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import Role
-from face_service.packs.local import INPUT_SIDE, load_folder
+from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack, sha256_of
+from face_service.packs.roles import INPUT_SIDE
 from face_service.runtime import compiling
 from face_service.runtime import session as session_module
 from face_service.runtime.graph import read_input

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from face_service.cli import app
 from face_service.errors import InvalidRequest
-from face_service.packs.measured import STARTER
+from face_service.packs.measured import OPEN_POINTS, STARTER_POINTS
 from face_service.packs.pack import Pack
 from face_service.thresholds import OperatingPoints
 from face_service.tools.operating_points import (
@@ -108,7 +108,8 @@ def test_25_people_are_needed(tmp_path: Path) -> None:
 def committed() -> dict[str, OperatingPoints]:
     """Of the catalogue, and of the example of a manifest."""
     manifest = json.loads(MANIFEST.read_text())
-    return {"starter": STARTER, "edgeface": FORMAT.validate_python(manifest["operating_points"])}
+    edgeface = FORMAT.validate_python(manifest["operating_points"])
+    return {"starter": STARTER_POINTS, "open": OPEN_POINTS, "edgeface": edgeface}
 
 
 @pytest.mark.parametrize("name", committed())
@@ -146,11 +147,11 @@ def test_the_command_measures_what_is_committed(shared: Path, starter: Pack) -> 
     """Another processor rounds otherwise."""
     told = json.loads(evaluate(shared / "faces" / "lfw", starter, "--json"))
     points = FORMAT.validate_python(told["operating_points"])
-    assert points.measured_on.removeprefix("lfw") == STARTER.measured_on.removeprefix("LFW")
-    for found, expected in zip(points.verification, STARTER.verification, strict=True):
+    assert points.measured_on.removeprefix("lfw") == STARTER_POINTS.measured_on.removeprefix("LFW")
+    for found, expected in zip(points.verification, STARTER_POINTS.verification, strict=True):
         assert found.similarity == pytest.approx(expected.similarity, abs=0.004)
         assert found.true_match_rate == pytest.approx(expected.true_match_rate, abs=0.006)
-    for one, other in zip(points.identification, STARTER.identification, strict=True):
+    for one, other in zip(points.identification, STARTER_POINTS.identification, strict=True):
         assert (one.people, one.measured) == (other.people, other.measured)
         assert one.similarity == pytest.approx(other.similarity, abs=0.006)
 

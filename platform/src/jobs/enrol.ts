@@ -65,6 +65,7 @@ const WORDS: Record<string, string> = {
   low_confidence: 'it can hardly be made out',
   interlaced: 'it is of two fields of an interlaced video',
   compressed: 'it is compressed too far',
+  not_a_face: 'it is perhaps no face',
 };
 
 /** Whose photo it is: the face that is by far the largest. Else a sentence. */

@@ -72,9 +72,15 @@ def detect(
         ),
     ] = None,
     min_score: Annotated[
-        float,
-        typer.Option(metavar="SCORE", min=0, max=1, help="Least score.", rich_help_panel=FILTERS),
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            metavar="SCORE",
+            min=0,
+            max=1,
+            help="Least score; the detector's own by default.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None,
     max_faces: Annotated[
         int | None,
         typer.Option(

@@ -1,4 +1,4 @@
-"""`face-service models`: list, pull, verify, path, quantize."""
+"""`face-service models`: list, pull, verify, path, quantize, fingerprint, compare."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from face_service.cli.fingerprint import fingerprint
+from face_service.cli.packs_compared import compare
 from face_service.cli.quantize import quantize
 from face_service.cli.shared import PackName
 from face_service.errors import PackError
@@ -21,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(quantize)
+app.command()(compare)
+app.command()(fingerprint)
 
 CacheDir = Annotated[
     Path | None,

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from face_service.config import Settings
 from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.engine_factory.fingerprints import add_fingerprint
 from face_service.engine_factory.gates import GateSupply
 from face_service.errors import ProviderError
 from face_service.face_engine import FaceEngine
@@ -72,6 +73,7 @@ def load_engine(
         quality_limits(settings),
     )
     engine.max_faces = settings.max_faces
+    add_fingerprint(engine)
     if gates:
         gates.equip(engine, pack)
     logger.info(

@@ -11,9 +11,9 @@ from face_service.engine_info import EngineInfo, NetworkFile
 from face_service.errors import PackError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG, Role
-from face_service.packs.local import INPUT_SIDE
-from face_service.packs.pack import Pack
-from face_service.runtime.graph import read_input
+from face_service.packs.pack import Pack, PackModel
+from face_service.packs.roles import INPUT_SIDE
+from face_service.runtime.graph import read_header, read_input
 from face_service.runtime.network import Network, load_networks
 from face_service.runtime.pixel_input import Normalization
 from face_service.runtime.plans import NetworkSpec
@@ -22,7 +22,10 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
 from face_service.vision.canvas import Size
 from face_service.vision.quality import QualityLimits
-from face_service.vision.scrfd import DetectorPreprocessor, Scrfd
+from face_service.vision.scrfd import Detector, DetectorPreprocessor, Scrfd
+from face_service.vision.verifier import EXPANSION, FaceVerifier
+from face_service.vision.yunet import OUTPUTS as YUNET_OUTPUTS
+from face_service.vision.yunet import YuNet
 
 logger = logging.getLogger("face_service.face_engine")  # the name that the log is documented with
 
@@ -58,7 +61,8 @@ def build_engine(
     config = config or RuntimeConfig(threads=threads)
     config = replace(config, precision=computed_precision(pack, config.precision))
     detector, passes = detector_spec(pack, canvases)
-    roles = (Role.RECOGNITION, *attribute_roles(pack))
+    verifying = (Role.VERIFICATION,) if Role.VERIFICATION in pack.models else ()
+    roles = (Role.RECOGNITION, *verifying, *attribute_roles(pack))
     specs = [detector, *(face_network_spec(pack, role) for role in roles)]
     networks = load_networks(specs, providers, config)
     by_role = dict(zip((Role.DETECTION, *roles), networks, strict=True))
@@ -68,11 +72,14 @@ def build_engine(
 
     return FaceEngine(
         describe(pack, providers, config.threads, config.precision),
-        Scrfd(networks[0], DetectorPreprocessor(*passes, normalization(Role.DETECTION))),
+        detector_class(pack)(
+            networks[0], DetectorPreprocessor(*passes, normalization(Role.DETECTION))
+        ),
         ArcFace(by_role[Role.RECOGNITION], normalization(Role.RECOGNITION)),
         attribute_reader(by_role, normalization),
         networks,
         limits or QualityLimits(),
+        face_verifier(pack, by_role, normalization),
     )
 
 
@@ -122,14 +129,24 @@ def describe(
     )
 
 
+def detector_class(pack: Pack) -> type[Detector]:
+    """What the detector of a pack is, by its number of outputs."""
+    outputs = read_header(pack.models[Role.DETECTION].path).outputs
+    return YuNet if len(outputs) == YUNET_OUTPUTS else Scrfd
+
+
 def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases]:
     """The detector of a pack, and the canvases it is given.
 
-    They are `canvases` where the graph leaves height and width free. A graph of fixed size has one
-    pass on that size. Raises PackError where DET_SIZE says another.
+    They are `canvases` where the graph leaves height and width free, and for YuNet, whose exports
+    declare one size that nothing in them depends on. A graph of fixed size has one pass on that
+    size. Raises PackError where DET_SIZE says another.
     """
     model = pack.models[Role.DETECTION]
     *_, height, width = read_input(model.path).shape or (None, None)
+    free = height is not None and detector_class(pack) is YuNet
+    if free:
+        height = width = None
     if height is not None and width is not None:
         fixed = Size(width, height)
         if fixed != canvases.allowed[0]:
@@ -142,15 +159,39 @@ def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases
         canvases = Canvases((fixed,), None)
     sizes = (*canvases.allowed, *([canvases.closeup] if canvases.closeup else []))
     shapes = tuple((size.height, size.width) for size in sizes)
-    return NetworkSpec(model.path, model.sha256, shapes, True, model.normalization), canvases
+    spec = NetworkSpec(model.path, model.sha256, shapes, True, model.normalization, free)
+    return spec, canvases
 
 
 def face_network_spec(pack: Pack, role: Role) -> NetworkSpec:
     """A network whose input is an aligned face. Where its graph leaves height and width free, the
     role decides them."""
-    side, model = INPUT_SIDE[role], pack.models[role]
+    model = pack.models[role]
+    side = INPUT_SIDE.get(role) or input_side(model)
     sizes = ((side, side),)
     return NetworkSpec(model.path, model.sha256, sizes, normalization=model.normalization)
+
+
+def input_side(model: PackModel) -> int:
+    """The side of the square that a network's graph takes, in pixels."""
+    side = (read_input(model.path).shape or (None,))[-1]
+    if side is None:
+        raise PackError(f"{model.path} does not say how large its input is")
+    return side
+
+
+def face_verifier(
+    pack: Pack,
+    networks: Mapping[Role, Network],
+    normalization: Callable[[Role], Normalization | None],
+) -> FaceVerifier | None:
+    """What tells faces from what is none; None where the pack has no network for it."""
+    model = pack.models.get(Role.VERIFICATION)
+    if model is None:
+        return None
+    role, side = Role.VERIFICATION, input_side(model)
+    expansion = EXPANSION if model.expansion is None else model.expansion
+    return FaceVerifier(networks[role], normalization(role), side, expansion)
 
 
 def attribute_roles(pack: Pack) -> tuple[Role, ...]:

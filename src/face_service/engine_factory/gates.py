@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from face_service.engine_factory.builder import Canvases, detector_spec
+from face_service.engine_factory.builder import Canvases, detector_class, detector_spec
+from face_service.errors import PackError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG, Role
 from face_service.packs.pack import Pack
@@ -21,6 +22,7 @@ from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.gate import Gate
 from face_service.vision.gate_policy import GateMode, GatePolicy, GateStatus
+from face_service.vision.scrfd import Scrfd
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ NETWORK, FACTS = "gate.onnx", "gate.json"
 
 VERSION = 1
 """Of the way in which a gate is made; part of its folder's name."""
+
+NEEDS_NONE = "YuNet takes a third of the time of the smallest SCRFD that has one"
+"""docs/decisions/0032-open-pack.md"""
 
 ADVICE = "face-service models quantize PACK --calibrate PHOTOS --gate makes one"
 
@@ -68,8 +73,11 @@ def make_gate(
     """Make the gate of a pack's detector in a process of its own; minutes of one processor.
 
     photos: of people, for calibration, in place of those that are here and of a gate that is there
-    already. Raises OSError, and RuntimeError with the reason where it fails.
+    already. Raises OSError, RuntimeError with the reason where it fails, and PackError for a
+    detector that needs none.
     """
+    if detector_class(pack) is not Scrfd:
+        raise PackError(f"The detector of {pack.name} gets no gate: {NEEDS_NONE}")
     folder = gate_folder(pack, canvases, config)
     if photos:
         discard(folder)
@@ -135,6 +143,9 @@ class GateSupply:
         info = engine.info
         if info.providers[0] != CPU or info.precision != "fp32":
             self._say_none(f"{info.precision} on {info.providers[0]} needs none")
+            return
+        if detector_class(pack) is not Scrfd:
+            self._say_none(NEEDS_NONE)
             return
         facts = read_gate(gate_folder(pack, self._canvases, self._config))
         if facts:

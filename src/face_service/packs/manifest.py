@@ -36,7 +36,8 @@ class _Strict(BaseModel):
 
 
 class ManifestModel(_Strict):
-    """One network. `mean` (one number, or three in `order`) and `std`: of pixels 0 to 255."""
+    """One network. `mean` (one number, or three in `order`) and `std`: of pixels 0 to 255.
+    `expansion`: of a verifier, side of its squares in longer sides of the box."""
 
     # A plain name: nothing that could lead out of the folder.
     file: Annotated[str, Field(pattern=r"^[^/\\:\x00]+\.onnx$")]
@@ -45,11 +46,14 @@ class ManifestModel(_Strict):
     mean: float | tuple[float, float, float] | None = None
     std: Annotated[float, Field(gt=0)] | None = None
     order: Literal["rgb", "bgr"] | None = None
+    expansion: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _mean_with_std(self) -> Self:
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean and std are given together or not at all")
+        if self.expansion is not None and self.role is not Role.VERIFICATION:
+            raise ValueError("expansion is of a verification network alone")
         return self
 
     def normalization(self, otherwise: Normalization) -> Normalization:

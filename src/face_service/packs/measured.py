@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from face_service.thresholds import IdentificationPoint, OperatingPoints, VerificationPoint
 
-STARTER = OperatingPoints(
+STARTER_POINTS = OperatingPoints(
     measured_on="LFW: 240 photos of 60 people, 360 pairs of one person, 28,320 of two",
     verification=(
         VerificationPoint(0.01, 0.242, 1.0),
@@ -25,3 +25,25 @@ STARTER = OperatingPoints(
     ),
 )
 """`face-service evaluate ../shared/faces/lfw --model starter`, 2026-11."""
+
+OPEN_POINTS = OperatingPoints(
+    measured_on="LFW: 240 photos of 60 people, 360 pairs of one person, 28,320 of two",
+    verification=(
+        VerificationPoint(0.01, 0.242, 1.0),
+        VerificationPoint(0.001, 0.342, 1.0),
+        VerificationPoint(0.0001, 0.423, 0.9778),
+    ),
+    identification=(
+        IdentificationPoint(5, 0.1, 0.249, measured=True),
+        IdentificationPoint(5, 0.01, 0.351, measured=True),
+        IdentificationPoint(20, 0.1, 0.307, measured=True),
+        IdentificationPoint(20, 0.01, 0.406, measured=True),
+        IdentificationPoint(59, 0.1, 0.357, measured=True),
+        IdentificationPoint(59, 0.01, 0.426, measured=True),
+        IdentificationPoint(1000, 0.1, 0.461, measured=False),
+        IdentificationPoint(1000, 0.01, 0.551, measured=False),
+        IdentificationPoint(10000, 0.1, 0.549, measured=False),
+        IdentificationPoint(10000, 0.01, 0.639, measured=False),
+    ),
+)
+"""`face-service evaluate ../shared/faces/lfw --model open`, 2026-11."""

@@ -27,13 +27,15 @@ same (docs/decisions/0011-precision.md)."""
 
 @dataclass(frozen=True, slots=True)
 class PackModel:
-    """One network: an ONNX file whose SHA-256 is known to be `sha256` (64 hex digits)."""
+    """One network: an ONNX file whose SHA-256 is known to be `sha256` (64 hex digits). expansion:
+    of the squares that a verifier is given, None for the usual one."""
 
     role: Role
     path: Path
     sha256: str
     normalization: Normalization
     licence: str
+    expansion: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

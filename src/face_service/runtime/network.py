@@ -20,7 +20,7 @@ from face_service.errors import InferenceFailed, OutOfMemory
 
 from .arena import SHRINK
 from .compiling import compile_missing
-from .graph import Shape
+from .graph import UINT8, Shape
 from .memory import is_out_of_memory
 from .parallel import in_parallel
 from .placement import Placement
@@ -41,7 +41,8 @@ EXCLUSIVE_TIMEOUT_S = 60.0
 
 class Network:
     """A network with one input: where it `takes_pixels` uint8 [n, height, width, 3], channels in
-    OpenCV's order, else float32 [n, 3, height, width], normalised.
+    OpenCV's order, else float32 [n, 3, height, width], normalised; whole numbers where the graph
+    takes uint8.
 
     sessions: by number of intra-op threads, the most first; of each number, by shape, None for a
     session that takes any. name: its file's. input_shape: the graph's own, None where an axis is
@@ -62,6 +63,7 @@ class Network:
         self.input_shape = plan.graph_input.shape or ()
         self.policy = plan.policy
         self.takes_pixels = plan.edits.normalization is not None
+        self._counts = plan.graph_input.kind == UINT8
         self.warnings = plan.warnings
         self.last_run = 0.0
         self.observer: Callable[[Input], object] | None = None
@@ -116,6 +118,8 @@ class Network:
         where the run before it has hung; OutOfMemory where ONNX Runtime reports it; ValueError for
         a shape that was not announced.
         """
+        if self._counts:
+            blob = blob.astype(np.uint8)
         opened = self._session_for(blob.shape, threads or self.threads)
         if self.observer is not None:
             self.observer(blob)

@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from .editing import UINT8, EditableGraph, Node, new_node, renamed
-from .graph import FLOAT
+from .editing import EditableGraph, Node, new_node, renamed
+from .graph import FLOAT, UINT8
 
 PREFIX = "face_service_input"
 """Of the names of what is added: networks have none like it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from .graph import TensorInfo, read_input
+from .graph import UINT8, TensorInfo, read_input
 from .half import half_precision
 from .mapped import mapped_network
 from .pixel_input import Normalization
@@ -26,7 +26,8 @@ class NetworkSpec:
     path: the ONNX file, of SHA-256 `sha256`. sizes: every (height, width) in pixels that its input
     will have; empty for the one that the graph fixes. single: one image a run, whatever the graph
     says, except on a card for which it can be rewritten. normalization: of its input, which a card
-    computes by itself; None where the network is always given floats.
+    computes by itself; None where the network is always given floats. free_size: its graph declares
+    one height and width, which are to be free (`free_size`).
     """
 
     path: Path
@@ -34,6 +35,7 @@ class NetworkSpec:
     sizes: tuple[tuple[int, int], ...] = ()
     single: bool = False
     normalization: Normalization | None = None
+    free_size: bool = False
 
 
 class Plan(NamedTuple):
@@ -62,10 +64,15 @@ def plan_network(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -
     if graph_input.shape is None or len(graph_input.shape) != 4:
         raise ValueError(f"{spec.path.name}: its input is not [n, 3, height, width]")
     batch, channels, height, width = graph_input.shape
+    if graph_input.kind == UINT8:  # pixels already
+        spec = replace(spec, normalization=None)
     source = spec.path
     if config.precision == "fp16" and provider.halves_file:
         source = half_precision(source, spec.sha256, config)
     edits, warnings = edits_for(spec, source, batch, provider)
+    if spec.free_size:
+        edits = replace(edits, free_size=True)
+        graph_input = TensorInfo(graph_input.name, (batch, channels, None, None), graph_input.kind)
     policy = provider.shapes_for(config)
     if not edits.free_batch:
         policy = policy.for_fixed_batch(1 if spec.single else batch)
@@ -77,7 +84,8 @@ def plan_network(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -
     ]
     specs = specs_for(source, spec.sha256, graph_input, shapes, provider, config, edits)
     if provider.maps_weights:
-        saved = mapped_network(source, spec.sha256, config)
+        with specs[0].file() as file:
+            saved = mapped_network(file, spec.sha256, config)
         specs = [replace(one, saved=saved) for one in specs]
     return Plan(graph_input, policy, specs, edits, warnings)
 

@@ -21,7 +21,7 @@ import onnxruntime
 
 from face_service.errors import ProviderError
 
-from .graph import Shape, TensorInfo
+from .graph import UINT8, Shape, TensorInfo
 from .providers import ProgramSpec, Provider, RuntimeConfig
 from .rewriting import EDITION, NO_EDITS, Edits, rewritten
 
@@ -89,9 +89,11 @@ def specs_for(
     provider cannot do without.
     """
 
+    pixels = edits.normalization is not None or graph_input.kind == UINT8
+
     def program(shapes: tuple[Shape, ...]) -> ProgramSpec:
         folder = _folder(sha256, shapes, provider, config, edits)
-        dtype: Literal["float32", "uint8"] = "uint8" if edits.normalization else "float32"
+        dtype: Literal["float32", "uint8"] = "uint8" if pixels else "float32"
         return ProgramSpec(graph_input.name, shapes, folder, dtype)
 
     if provider.shapes_for(config).kind != "fixed":

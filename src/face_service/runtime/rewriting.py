@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .editing import EditableGraph
 from .free_batch import MixesImages, free_batch
+from .free_size import free_size
 from .graph import Shape
 from .pixel_input import Normalization, take_pixels
 
@@ -18,13 +19,15 @@ that programs compiled of the old ones are not taken for those of the new."""
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """Changes of a network: `free_batch`, and `take_pixels` with this normalization."""
+    """Changes of a network: `free_size`, `free_batch`, and `take_pixels` with this
+    normalization."""
 
     free_batch: bool = False
     normalization: Normalization | None = None
+    free_size: bool = False
 
     def __bool__(self) -> bool:
-        return self.free_batch or self.normalization is not None
+        return self.free_batch or self.free_size or self.normalization is not None
 
     def input_shape(self, rows: int, channels: int, height: int, width: int) -> Shape:
         """The shape of the input afterwards, where it was [rows, channels, height, width]."""
@@ -39,10 +42,12 @@ NO_EDITS = Edits()
 def rewritten(path: Path, edits: Edits = NO_EDITS, shape: Shape | None = None) -> bytes:
     """The network in the file `path` with `edits`.
 
-    shape: to which its input is fixed afterwards; None leaves it as it is. Raises MixesImages, and
-    ValueError for what is no network of one input.
+    shape: to which its input is fixed afterwards; None leaves it as it is. Raises MixesImages,
+    DependsOnSize, and ValueError for what is no network of one input.
     """
     graph = EditableGraph(path.read_bytes())
+    if edits.free_size:
+        free_size(graph)
     if edits.free_batch:
         free_batch(graph)
     if edits.normalization:

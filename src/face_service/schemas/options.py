@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from face_service.face_engine import Options
-from face_service.vision.scrfd import MIN_SCORE
 
 EmbeddingFormat = Literal["float", "base64", "none"]
 """How embeddings are written in a response; see DetectOptions.embedding_format."""
@@ -19,7 +18,12 @@ class DetectOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    min_score: float = Field(MIN_SCORE, ge=0, le=1, description="Least detection score.")
+    min_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.",
+    )
     max_faces: int | None = Field(
         None, ge=1, description="Return the best this many by score; all if left out."
     )

@@ -64,6 +64,11 @@ class FaceOut(BaseModel):
         description="Unit vector; an array, base64 of little-endian float32, or null."
     )
     det_score: float = Field(ge=0, le=1, description="Detection confidence.", examples=[0.9987])
+    face_confidence: float | None = Field(
+        ge=0,
+        le=1,
+        description="Probability of a face by the pack's verifier; null where it has none.",
+    )
     age: int | None = Field(description="Estimated age in years.", examples=[28])
     gender: Literal["M", "F"] | None = Field(description="Estimated gender.", examples=["M"])
     landmarks: list[Point] | None = Field(

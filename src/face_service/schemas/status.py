@@ -129,6 +129,10 @@ class LoadedPackOut(PackOut):
     """The loaded pack."""
 
     precision: str
+    fingerprint: str | None = Field(
+        description="Of its embeddings of bundled photos, 64 hexadecimal digits: where at most 2 % "
+        "of the bits differ, two installations share one space."
+    )
     onnx_providers: list[str]
     fallback: str | None
     runtime: RuntimeOut

@@ -29,6 +29,7 @@ WORDS: Mapping[Reason, str] = MappingProxyType(
         "low_confidence": "hardly recognisable as a face",
         "interlaced": "combed, of two fields",
         "compressed": "compressed too far",
+        "not_a_face": "perhaps no face at all",
     }
 )
 

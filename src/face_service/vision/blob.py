@@ -21,6 +21,7 @@ channels in OpenCV's order."""
 
 # The constants of insightface 2.1: model_zoo/scrfd.py and model_zoo/arcface_onnx.py.
 SCRFD_NORMALIZATION = Normalization((127.5, 127.5, 127.5), 128.0)
+YUNET_NORMALIZATION = Normalization((0.0, 0.0, 0.0), 1.0, "bgr")  # FaceDetectorYN
 ARCFACE_NORMALIZATION = Normalization((127.5, 127.5, 127.5), 127.5)
 # Networks exported from MXNet begin with their own Sub and Mul and take raw pixels.
 EMBEDDED_NORMALIZATION = Normalization((0.0, 0.0, 0.0), 1.0)

@@ -17,7 +17,7 @@ from face_service.runtime.network import Network
 
 from .canvas import Size
 from .gate_policy import SKIPPED, GatePolicy, Verdict
-from .scrfd import STRIDES, Detections, DetectorInput, Scrfd, merge, suppress
+from .scrfd import STRIDES, Detections, Detector, DetectorInput, merge, suppress
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Gate:
 
 
 def detect(
-    detector: Scrfd,
+    detector: Detector,
     gate: Gate | None,
     inputs: Sequence[DetectorInput],
     min_score: float,

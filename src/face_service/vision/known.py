@@ -46,7 +46,7 @@ def locate_one(known: KnownFace, image: Image, found: Sequence[DetectedFace]) ->
         middle = known.landmarks.mean(axis=0)
         if (middle < 0).any() or (middle > size).any():
             return nowhere
-        return DetectedFace(image, np.concatenate([low, high]), 1.0, known.landmarks)
+        return DetectedFace(image, np.concatenate([low, high]), 1.0, known.landmarks, known=True)
     if known.bbox is None:
         return nowhere
     overlaps = iou(known.bbox, np.array([face.bbox for face in found]).reshape(-1, 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,7 @@ Reason = Literal[
     "low_confidence",
     "interlaced",
     "compressed",
+    "not_a_face",
 ]
 
 FACE = slice(24, 104), slice(20, 92)
@@ -57,7 +59,8 @@ class QualityLimits:
     """The limits beyond which a face is not usable: the settings of the same names (QUALITY_…).
 
     Units are those of `Quality`. Where the defaults come from: benchmarks/studies/quality.py and
-    docs/quality-measured.md.
+    docs/quality-measured.md; that of `min_face_confidence` is the probability from which
+    PrivateFrame of insightface 2.1 counts a frame for a face.
     """
 
     min_size: float = 22.0
@@ -71,6 +74,7 @@ class QualityLimits:
     min_det_score: float = 0.7
     max_combing: float = 18.0
     max_compression: float = 1.2
+    min_face_confidence: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,11 @@ class Quality:
     reasons: tuple[Reason, ...]
 
 
-def assess(crop: Image, face: DetectedFace, limits: QualityLimits) -> Quality:
-    """Measure a face by what was detected and by its aligned crop (uint8 [112, 112, 3], BGR)."""
+def assess(
+    crop: Image, face: DetectedFace, limits: QualityLimits, face_confidence: float | None = None
+) -> Quality:
+    """Measure a face by what was detected, by its aligned crop (uint8 [112, 112, 3], BGR), and by
+    its probability by a verifier (0..1), if there is one."""
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     detail = sharpness(grey)
     brightness = cv2.mean(grey[FACE])[0] / 255
@@ -116,6 +123,12 @@ def assess(crop: Image, face: DetectedFace, limits: QualityLimits) -> Quality:
         ("low_confidence", at_most(1 - face.score, 1 - limits.min_det_score)),
         ("interlaced", at_most(combed, limits.max_combing)),
         ("compressed", at_most(compressed or 0.0, limits.max_compression)),
+        (
+            "not_a_face",
+            1.0
+            if face_confidence is None
+            else at_least(face_confidence, limits.min_face_confidence),
+        ),
     )
     return Quality(
         score=min(merit for _, merit in normalized_scores),
@@ -128,6 +141,19 @@ def assess(crop: Image, face: DetectedFace, limits: QualityLimits) -> Quality:
         pose=pose,
         reasons=tuple(dict.fromkeys(reason for reason, merit in normalized_scores if merit < 0.5)),
     )
+
+
+def assess_faces(
+    crops: Sequence[Image | None],
+    faces: Sequence[DetectedFace],
+    confidences: Sequence[float | None],
+    limits: QualityLimits,
+) -> list[Quality | None]:
+    """`assess` for each face that has a crop, None for the others."""
+    return [
+        None if crop is None else assess(crop, face, limits, sure)
+        for crop, face, sure in zip(crops, faces, confidences, strict=True)
+    ]
 
 
 def sharpness(grey: Grey) -> float:

@@ -1,15 +1,16 @@
-"""SCRFD: the face detector.
+"""SCRFD, and what every face detector has: inputs, runs, suppression.
 
-Steps, constants and their order follow `model_zoo/scrfd.py` of insightface 2.1, in
+SCRFD's steps, constants and their order follow `model_zoo/scrfd.py` of insightface 2.1, in
 float32 throughout, so that boxes, scores and landmarks equal its own.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,8 @@ class DetectedFace(NamedTuple):
     """One detection and the image it was found in (uint8 [height, width, 3], BGR).
 
     bbox float32 [4], score 0..1, landmarks float32 [5, 2], as in `Detections`. quantisation: see
-    `luminance_step`; None if the image was no JPEG.
+    `luminance_step`; None if the image was no JPEG. known: a caller said where it is, and `bbox` is
+    what its landmarks span.
     """
 
     image: Image
@@ -76,6 +78,7 @@ class DetectedFace(NamedTuple):
     score: float
     landmarks: Floats
     quantisation: float | None = None
+    known: bool = False
 
 
 class DetectorInput(NamedTuple):
@@ -125,11 +128,24 @@ class DetectorPreprocessor:
 
 
 @dataclass(frozen=True, slots=True)
-class Scrfd:
-    """A detector, and the preprocessor of its images."""
+class Detector(ABC):
+    """A detector, and the preprocessor of its images. A subclass says what its outputs mean."""
 
     network: Network
     preprocessor: DetectorPreprocessor
+    min_score: ClassVar[float] = MIN_SCORE
+    """The least score of a face where nobody says another."""
+
+    def least(self, min_score: float | None) -> float:
+        """`min_score`, or the detector's own where it is None."""
+        return self.min_score if min_score is None else min_score
+
+    @abstractmethod
+    def decode(
+        self, outputs: Sequence[Floats], size: Size, min_score: float, scale: float
+    ) -> Detections:
+        """The outputs for one canvas as candidates by descending score, at least `min_score`, in
+        pixels of the image. `scale`: pixels of the canvas for a pixel of the image."""
 
     def preprocess(self, image: Image) -> list[DetectorInput]:
         """`DetectorPreprocessor.preprocess`."""
@@ -138,7 +154,7 @@ class Scrfd:
     def candidates(self, detector_input: DetectorInput, min_score: float = MIN_SCORE) -> Detections:
         """One run of the network: boxes by descending score, none suppressed yet."""
         blob, size, scale = detector_input
-        return decode_scrfd(self.network.run(blob), size, min_score, scale)
+        return self.decode(self.network.run(blob), size, min_score, scale)
 
     def runs(self, inputs: Sequence[DetectorInput]) -> Iterator[list[int]]:
         """The indices of the inputs that one run takes: of one canvas, as many as the network
@@ -158,13 +174,25 @@ class Scrfd:
             return [self.candidates(inputs[0], min_scores[0])]
         outputs = self.network.run_batched(np.concatenate([each.blob for each in inputs]))
         return [
-            decode_scrfd([output[row] for output in outputs], each.size, min_score, each.scale)
+            self.decode([output[row] for output in outputs], each.size, min_score, each.scale)
             for row, (each, min_score) in enumerate(zip(inputs, min_scores, strict=True))
         ]
 
     def detect(self, inputs: Sequence[DetectorInput], min_score: float = MIN_SCORE) -> Detections:
         """Every face of a preprocessed image whose score is at least `min_score`."""
         return suppress(merge([self.candidates(each, min_score) for each in inputs]))
+
+
+class Scrfd(Detector):
+    """InsightFace's detector: nine outputs, scores, boxes and landmarks at each stride."""
+
+    __slots__ = ()
+
+    def decode(
+        self, outputs: Sequence[Floats], size: Size, min_score: float, scale: float
+    ) -> Detections:
+        """See `decode_scrfd`."""
+        return decode_scrfd(outputs, size, min_score, scale)
 
 
 @lru_cache(maxsize=64)

@@ -22,6 +22,7 @@ Reason: TypeAlias = Literal[
     "low_confidence",
     "interlaced",
     "compressed",
+    "not_a_face",
 ]
 Verdict: TypeAlias = Literal[
     "same_person", "different_people", "too_poor", "no_face", "no_threshold"
@@ -70,6 +71,7 @@ class Face:
     landmarks: float32 (5, 2) in pixels: left eye, right eye, nose, mouth left, mouth right, as
     seen in the picture. usable: whether it is fit to be stored, reasons: why not. What was not
     asked for is None. crop: the aligned face, 112×112 pixels, as JPEG; `embed` takes it.
+    face_confidence: that it is a face, 0 to 1; None where the pack has no verifier.
     """
 
     bbox: Floats
@@ -83,6 +85,7 @@ class Face:
     reasons: tuple[Reason, ...] | None = None
     crop: bytes | None = None
     error: str | None = None
+    face_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ const REASONS = {
   low_confidence: 'perhaps no face',
   interlaced: 'combed, of two fields',
   compressed: 'compressed too far',
+  not_a_face: 'no face',
 };
 
 const VERDICTS = {

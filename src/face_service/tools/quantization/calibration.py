@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from face_service.engine_factory.builder import Canvases, detector_spec
+from face_service.engine_factory.builder import Canvases, detector_class, detector_spec
 from face_service.errors import InvalidRequest, RequestError
 from face_service.packs.catalog import Role
 from face_service.packs.pack import Pack, PackModel
@@ -21,7 +21,7 @@ from face_service.tools.photos import photos_in, read_photo
 from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, Image, to_blob
 from face_service.vision.canvas import Size, letterbox
-from face_service.vision.scrfd import DetectorPreprocessor, Scrfd
+from face_service.vision.scrfd import Detector, DetectorPreprocessor
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Calibration:
     photos: tuple[Path, ...]
     crops: tuple[Image, ...]
 
-    def canvases(self, detector: Scrfd) -> Iterator[Blob]:
+    def canvases(self, detector: Detector) -> Iterator[Blob]:
         """Inputs of the detector, float32 [1, 3, height, width], one at a time."""
         for scene in scenes(self.photos[::2]):
             for one in detector.preprocess(scene):
@@ -69,15 +69,15 @@ class Calibration:
             yield to_blob([crop], model.normalization)
 
 
-def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
+def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Detector:
     """The detector of a pack, on ONNX Runtime's own CPU provider with `threads` threads."""
     spec, passes = detector_spec(pack, canvases)
     (network,) = load_networks([spec], (CPU,), RuntimeConfig(threads))
     normalization = pack.models[Role.DETECTION].normalization
-    return Scrfd(network, DetectorPreprocessor(*passes, normalization))
+    return detector_class(pack)(network, DetectorPreprocessor(*passes, normalization))
 
 
-def calibrate(folder: Path, detector: Scrfd) -> Calibration:
+def calibrate(folder: Path, detector: Detector) -> Calibration:
     """Find faces on the photos of a folder and of the folders in it.
 
     A file that cannot be decoded is left out with a warning. Raises InvalidRequest where

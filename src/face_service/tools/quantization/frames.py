@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import Scrfd
+from face_service.vision.scrfd import Detector
 
 Box = NDArray[np.float32]
 """float32 [4]: x1, y1, x2, y2 in pixels, not clipped."""
@@ -49,7 +49,7 @@ def head_at(photo: Image, box: Box) -> Head:
     return Head(photo, mask, box)
 
 
-def heads_of(photo: Image, detector: Scrfd) -> list[Head]:
+def heads_of(photo: Image, detector: Detector) -> list[Head]:
     """Every head of a photo, each with the part of the photo around it."""
     heads = []
     for box in detector.detect(detector.preprocess(photo)).bboxes:

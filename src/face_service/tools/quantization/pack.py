@@ -23,7 +23,7 @@ from face_service.tools.quantization.calibration import build_cpu_detector, cali
 from face_service.tools.quantization.network import quantize_network
 from face_service.vision.blob import Image
 from face_service.vision.boxes import Boxes, iou
-from face_service.vision.scrfd import Detections, Scrfd
+from face_service.vision.scrfd import Detections, Detector, Scrfd
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ def quantize_pack(
 ) -> Pack:
     """Write the int8 form of `pack` to the folder `out`, which must not be there yet.
 
-    Detector and recogniser are quantised, the small networks of age and gender copied. The
-    detector stays as it is where its int8 form disputes more than MAX_DISPUTED of the clear
+    Detector and recogniser are quantised, the small networks of age and gender and YuNet copied. An
+    SCRFD stays as it is where its int8 form disputes more than MAX_DISPUTED of the clear
     faces on photos it was not calibrated on, alone and in grids. With a `trial` the pack
     gets a threshold of its own; without one it has none. The folder appears whole or not
     at all.
@@ -105,7 +105,7 @@ def _quantize_networks(
     logger.info("%d faces on %d photos", len(calibration.crops), len(calibration.photos))
     for role, model in pack.models.items():
         target = staging / model.path.name
-        if role is Role.DETECTION:
+        if role is Role.DETECTION and isinstance(detector, Scrfd):
             quantize_network(model.path, target, calibration.canvases(detector), None)
             quantised = replace(pack, models={**pack.models, role: replace(model, path=target)})
             int8 = build_cpu_detector(quantised, canvases, threads)
@@ -120,7 +120,7 @@ def _quantize_networks(
         shutil.copyfile(model.path, target)
 
 
-def disputed_faces(images: Iterable[Image], reference: Scrfd, detector: Scrfd) -> float:
+def disputed_faces(images: Iterable[Image], reference: Detector, detector: Detector) -> float:
     """Clear faces that only one of two detectors finds, per clear face of the reference."""
     disputed = clear = 0
     for image in images:

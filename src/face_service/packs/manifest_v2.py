@@ -1,0 +1,146 @@
+"""`manifest.json` of version 2, as InsightFace 2.x ships it with `raccoon_s` and `raccoon_l`.
+
+    {
+      "manifest_version": 2, "model_id": "raccoon_s", "license": "MODEL.LICENSE",
+      "tasks": {
+        "detection": {"file": "detector.onnx", "sha256": "…",
+                      "preprocessing": {"mean": 127.5, "std": 128.0}},
+        "verification": {"file": "verifier.onnx", "preprocessing": "embedded", "expansion": 1.3},
+        "recognition": {"file": "recognizer.onnx", "embedding_dimension": 512}
+      }
+    }
+
+Fields and defaults are those that `model_zoo/package_manifest.py` of insightface 2.1 reads. It is
+InsightFace's format, which may grow: fields and tasks that are not known here are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from face_service.errors import PackError
+from face_service.packs.entries import Role
+from face_service.packs.pack import PackModel, sha256_of
+from face_service.packs.roles import fits, read_header, why_not
+from face_service.runtime.graph import FLOAT, UINT8
+from face_service.runtime.pixel_input import Normalization
+from face_service.vision.verifier import EXPANSION
+
+VERSION = 2
+EMBEDDED = "embedded"
+"""The network takes pixels, 0 to 255, and normalises them itself."""
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False, strict=True)
+
+
+class Scaling(_Lenient):
+    """Input is (pixel - mean) / std, of pixels 0 to 255."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    mean: float
+    std: Annotated[float, Field(gt=0)]
+
+
+Preprocessing = Literal["embedded"] | Scaling
+
+
+class Task(_Lenient):
+    """One network: a file below the manifest's folder."""
+
+    file: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    preprocessing: Preprocessing | None = None
+    expansion: Annotated[float, Field(gt=0)] = EXPANSION
+    input_size: tuple[int, int] = Field((112, 112), strict=False)
+    embedding_dimension: Annotated[int, Field(gt=0)] = 512
+
+    @field_validator("file")
+    @classmethod
+    def _stays_inside(cls, file: str) -> str:
+        path = PurePosixPath(file)
+        outside = path.is_absolute() or ".." in path.parts or any(c in file for c in "\\:\x00")
+        if outside or path.suffix.lower() != ".onnx":
+            raise ValueError("a path below this folder that ends in .onnx is needed")
+        return file
+
+
+class ManifestV2(_Lenient):
+    """The whole file."""
+
+    manifest_version: Literal[2]
+    model_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    license: str
+    tasks: Mapping[str, object]
+
+
+_DEFAULTS: Mapping[Role, Preprocessing] = MappingProxyType(
+    {
+        Role.DETECTION: Scaling(mean=127.5, std=128.0),
+        Role.VERIFICATION: "embedded",
+        Role.RECOGNITION: Scaling(mean=127.5, std=127.5),
+    }
+)
+
+
+def manifest_version(path: Path) -> int | None:
+    """The `manifest_version` that a manifest states; None where it states none, or is no JSON."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    version = content.get("manifest_version") if isinstance(content, dict) else None
+    return version if type(version) is int else None
+
+
+def read_v2(path: Path) -> tuple[ManifestV2, dict[Role, Task]]:
+    """A manifest of version 2 and those of its tasks that are known here. Raises PackError."""
+    where = ""
+    try:
+        manifest = ManifestV2.model_validate_json(path.read_bytes())
+        tasks = {}
+        for role in _DEFAULTS:
+            if role in manifest.tasks:
+                where = f"tasks.{role}."
+                tasks[role] = Task.model_validate(manifest.tasks[role])
+    except ValidationError as error:
+        faults = (
+            f"{where}{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
+        raise PackError(f"{path} is wrong: {'; '.join(faults)}.") from error
+    except OSError as error:
+        raise PackError(f"{path} cannot be read: {error.strerror}.") from error
+    return manifest, tasks
+
+
+def model_of(directory: Path, role: Role, task: Task, licence: str) -> PackModel:
+    """One network of a folder, hashed. Raises PackError where it is not what the task says."""
+    path = (directory / task.file).resolve()
+    if not path.is_relative_to(directory.resolve()):
+        raise PackError(f"{directory / task.file} leads out of its folder.")
+    header = read_header(path)
+    if not fits(header, role):
+        raise PackError(why_not(path, header, role))
+    preprocessing = task.preprocessing or _DEFAULTS[role]
+    if header.inputs[0].kind not in (FLOAT, UINT8):
+        raise PackError(f"{path} takes neither float32 nor uint8.")
+    if preprocessing != EMBEDDED and header.inputs[0].kind == UINT8:
+        raise PackError(f"{path} takes uint8, so its preprocessing must be embedded.")
+    digest = sha256_of(path)
+    if task.sha256 and task.sha256 != digest:
+        raise PackError(f"{path} has SHA-256 {digest}, {task.sha256} was expected.")
+    expansion = task.expansion if role is Role.VERIFICATION else None
+    return PackModel(role, path, digest, _normalization(preprocessing), licence, expansion)
+
+
+def _normalization(preprocessing: Preprocessing) -> Normalization:
+    if isinstance(preprocessing, Scaling):
+        return Normalization((preprocessing.mean,) * 3, preprocessing.std)
+    return Normalization((0.0, 0.0, 0.0), 1.0)

@@ -1,0 +1,74 @@
+"""What people also bring, told by its inputs and outputs, and why it is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from face_service.runtime.graph import OnnxHeader
+
+WITHOUT_LANDMARKS = "a detector without landmarks cannot align faces"
+TAKE = "take an SCRFD with landmarks, or YuNet"
+_YOLO_ROWS = {
+    16: "YOLOv5-face",  # box, object, five landmarks, class
+    21: "YOLOv7-face",  # box, object, class, five landmarks with visibility
+    20: "YOLOv8-face",  # box, class, five landmarks with visibility
+    15: "YOLOv8-face",  # box, class, five landmarks
+}
+_YOLO_BOXES = (5, 6)
+"""Box and class, or box, object and class."""
+_YOLO_HEADS = (80, 96)
+"""Channels of a head: 16 bins for each side of a box, a class, five landmarks (rounded up)."""
+_SMALLEST_EMBEDDING = 128
+_ALIGNED = 112
+
+
+def kind_of(header: OnnxHeader) -> str | None:
+    """What a network is and why it is not used; None for one that nobody can name."""
+    shape = header.inputs[0].shape or ()
+    outputs = [output.shape or () for output in header.outputs]
+    if len(header.inputs) == 2:
+        return "two inputs: a network that exchanges faces, not one that describes them"
+    if len(shape) == 4 and shape[3] == 3 and shape[1] != 3:
+        return "its channels come last: export it for [n, 3, height, width]"
+    if shape[2:] == (192, 192):
+        return "a landmark network"
+    return _detector(outputs) or _recogniser(shape, outputs)
+
+
+def _detector(outputs: Sequence[tuple[int | None, ...]]) -> str | None:
+    count, last = len(outputs), [shape[-1] if shape else None for shape in outputs]
+    if count in (6, 10):
+        return f"{count} outputs: {WITHOUT_LANDMARKS}"
+    if count == 15:
+        return f"15 outputs: SCRFD of five strides is not decoded here; {TAKE}"
+    if count == 3 and sorted(filter(None, last)) == [2, 4, 10]:
+        return f"RetinaFace is not decoded here; {TAKE}"
+    if count == 2 and sorted(filter(None, last)) == [2, 4]:
+        return f"boxes and scores alone: {WITHOUT_LANDMARKS}"
+    if count == 3 and all(len(shape) in (4, 5) for shape in outputs):
+        heads = {shape[1] for shape in outputs}
+        if heads & {*_YOLO_HEADS, 3}:
+            return f"YOLO-face, the heads of three strides, is not decoded here; {TAKE}"
+    if count in (1, 4) and len(outputs[0]) == 3:
+        for axis in outputs[0][1:]:
+            if axis in _YOLO_ROWS:
+                return f"{_YOLO_ROWS[axis]} is not decoded here; {TAKE}"
+        if any(axis in _YOLO_BOXES for axis in outputs[0][1:]):
+            return f"YOLO with boxes alone: {WITHOUT_LANDMARKS}"
+    return None
+
+
+def _recogniser(
+    shape: tuple[int | None, ...], outputs: Sequence[tuple[int | None, ...]]
+) -> str | None:
+    if len(outputs) != 1 or len(outputs[0]) != 2 or len(shape) != 4:
+        return None
+    length = outputs[0][-1]
+    if length is not None and length >= _SMALLEST_EMBEDDING and None not in shape[2:]:
+        height, width = shape[2:]
+        return (
+            f"a recogniser of {width}×{height} pixels; faces are aligned to {_ALIGNED}×{_ALIGNED}"
+        )
+    if length is not None and shape[2:] == (_ALIGNED, _ALIGNED):
+        return f"{length} numbers for a face; an embedding has {_SMALLEST_EMBEDDING} or more"
+    return None

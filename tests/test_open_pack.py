@@ -1,0 +1,101 @@
+"""The pack `open`: YuNet where SCRFD is elsewhere, on the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.engine_factory.gates import GateSupply, make_gate
+from face_service.errors import PackError
+from face_service.face_engine import FaceEngine, Options
+from face_service.packs.pack import Pack
+from face_service.packs.registries import OPEN, STARTER
+from face_service.runtime.providers import CPU, RuntimeConfig
+from face_service.tools.photos import read_photo
+from face_service.vision.canvas import Size, allowed_canvases
+from face_service.vision.scrfd import CLOSEUP, Scrfd
+from face_service.vision.yunet import YuNet
+
+CANVASES = Canvases(allowed_canvases(640), CLOSEUP)
+
+
+@pytest.fixture(scope="module")
+def opened(open_pack: Pack) -> FaceEngine:
+    return build_engine(open_pack, CANVASES, (CPU,), threads=1)
+
+
+def test_nothing_of_it_is_insightfaces() -> None:
+    assert {file.sha256 for file in OPEN.files} & {file.sha256 for file in STARTER.files} == {
+        file.sha256 for file in STARTER.files if file.role != "detection"
+    }
+    assert not any("InsightFace" in file.licence for file in OPEN.files)
+
+
+def test_its_faces_are_those_of_the_starter_pack(
+    opened: FaceEngine, engine: FaceEngine, four_faces: Path
+) -> None:
+    photo = read_photo(four_faces)
+    ours, theirs = opened.analyse_image(photo), engine.analyse_image(photo)
+    assert len(ours) == len(theirs) == 4
+    for face in ours:
+        other = max(theirs, key=lambda one: float(np.dot(one.embedding, face.embedding)))
+        assert np.abs(other.landmarks - face.landmarks).max() < 8
+        assert float(np.dot(other.embedding, face.embedding)) > 0.8
+        assert face.usable == other.usable
+        assert face.gender == "M"
+
+
+def test_it_has_rectangles_and_a_close_up_though_its_file_declares_a_square(
+    opened: FaceEngine, open_pack: Pack, four_faces: Path
+) -> None:
+    assert isinstance(opened._detector, YuNet)
+    assert opened.preprocessor.canvases == CANVASES.allowed
+    shapes: list[tuple[int, ...]] = []
+    opened.networks[0].observer = lambda blob: shapes.append(blob.shape)
+    photo = read_photo(four_faces)
+    face = photo[87:156, 374:426]  # of it, from the brows to the mouth
+    close = cv2.resize(face, None, fx=12, fy=12)
+    assert len(opened.analyse_image(photo, Options(attributes=False))) == 4
+    assert opened.analyse_image(close, Options(attributes=False))
+    opened.networks[0].observer = None
+    assert shapes[:2] == [(1, 3, 128, 128), (1, 3, 384, 640)]
+    square = build_engine(open_pack, Canvases((Size(640, 640),), None), (CPU,), threads=1)
+    assert not square.analyse_image(close), "the close-up is what finds it"
+
+
+def test_it_gets_no_gate_and_says_why(opened: FaceEngine, open_pack: Pack, tmp_path: Path) -> None:
+    config = RuntimeConfig(cache=tmp_path)
+    supply = GateSupply("auto", CANVASES, config)
+    supply.equip(opened, open_pack)
+    assert opened.gate is None
+    assert supply.status.state == "none"
+    assert "YuNet takes a third" in (supply.status.detail or "")
+    with pytest.raises(PackError, match="open gets no gate: YuNet"):
+        make_gate(open_pack, CANVASES, config)
+
+
+def test_other_detectors_stay_what_they_were(engine: FaceEngine) -> None:
+    assert isinstance(engine._detector, Scrfd)
+
+
+def test_the_least_score_is_the_detectors_own_unless_a_request_says_another(
+    opened: FaceEngine, engine: FaceEngine
+) -> None:
+    """Coloured noise, in which YuNet sees faint faces and SCRFD none."""
+    coarse = [
+        np.random.default_rng(seed).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+        for seed in range(6)
+    ]
+    noise = [cv2.resize(one, (640, 480), interpolation=cv2.INTER_NEAREST) for one in coarse]
+
+    def found(one: FaceEngine, **said: float) -> int:
+        options = Options(embeddings=False, attributes=False, quality=False, **said)  # type: ignore[arg-type]
+        return sum(len(one.analyse_image(image, options)) for image in noise)
+
+    assert (opened._detector.min_score, engine._detector.min_score) == (0.7, 0.5)
+    assert found(opened, min_score=0.5) > 0
+    assert (found(opened), found(engine)) == (0, 0)
