@@ -30,7 +30,7 @@ EXACT = 20_000
 """Faces up to which each is compared with every other."""
 CELLS_BY_ROOT = 2
 """Cells of the index for each face of the root of their number: of a million 2000, of 500 each."""
-LOOKED_AT = 8
+LOOKED_AT = 16
 """Cells that a face is compared with."""
 TRAINED_ON = 40
 """Faces for each cell, of which the cells are made: faiss asks for 39 at the least."""
