@@ -27,7 +27,7 @@ class Means:
 
 
 def face(*box: float, known: bool = False) -> DetectedFace:
-    return DetectedFace(IMAGE, np.array(box, np.float32), 0.9, LANDMARKS, known)
+    return DetectedFace(IMAGE, np.array(box, np.float32), 0.9, LANDMARKS, known=known)
 
 
 def test_all_are_asked_about_in_one_batch_and_those_without_a_box_not_at_all() -> None:
