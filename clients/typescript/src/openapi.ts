@@ -458,6 +458,11 @@ export interface components {
              */
             det_score: number;
             /**
+             * Face Confidence
+             * @description Probability of a face by the pack's verifier; null where it has none.
+             */
+            face_confidence: number | null;
+            /**
              * Age
              * @description Estimated age in years.
              * @example 28
@@ -488,7 +493,7 @@ export interface components {
              * Reasons
              * @description Why it is not; null if quality was not asked for.
              */
-            reasons: ("too_small" | "blurred" | "extreme_pose" | "too_dark" | "too_bright" | "cut_off" | "low_confidence" | "interlaced" | "compressed")[] | null;
+            reasons: ("too_small" | "blurred" | "extreme_pose" | "too_dark" | "too_bright" | "cut_off" | "low_confidence" | "interlaced" | "compressed" | "not_a_face")[] | null;
             /**
              * Crop
              * @description The aligned face, 112×112 pixels, as base64 of a JPEG of quality 98; null if it was not asked for, or if `error` says why there is none. POST /embed takes it.
@@ -737,6 +742,11 @@ export interface components {
             files: components["schemas"]["ModelFileOut"][];
             /** Precision */
             precision: string;
+            /**
+             * Fingerprint
+             * @description Of its embeddings of bundled photos, 64 hexadecimal digits: where at most 2 % of the bits differ, two installations share one space.
+             */
+            fingerprint: string | null;
             /** Onnx Providers */
             onnx_providers: string[];
             /** Fallback */
@@ -1172,8 +1182,8 @@ export interface operations {
     detect: {
         parameters: {
             query?: {
-                /** @description Least detection score. */
-                min_score?: number;
+                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                min_score?: number | null;
                 /** @description Return the best this many by score; all if left out. */
                 max_faces?: number | null;
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
@@ -1200,10 +1210,9 @@ export interface operations {
                     file: string;
                     /**
                      * Min Score
-                     * @description Least detection score.
-                     * @default 0.5
+                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
                      */
-                    min_score?: number;
+                    min_score?: number | null;
                     /**
                      * Max Faces
                      * @description Return the best this many by score; all if left out.
@@ -1343,8 +1352,8 @@ export interface operations {
     detect_batch: {
         parameters: {
             query?: {
-                /** @description Least detection score. */
-                min_score?: number;
+                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                min_score?: number | null;
                 /** @description Return the best this many by score; all if left out. */
                 max_faces?: number | null;
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
@@ -1373,10 +1382,9 @@ export interface operations {
                     ];
                     /**
                      * Min Score
-                     * @description Least detection score.
-                     * @default 0.5
+                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
                      */
-                    min_score?: number;
+                    min_score?: number | null;
                     /**
                      * Max Faces
                      * @description Return the best this many by score; all if left out.
@@ -1515,8 +1523,8 @@ export interface operations {
     extract_embedding: {
         parameters: {
             query?: {
-                /** @description Least detection score. */
-                min_score?: number;
+                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                min_score?: number | null;
                 /** @description Return the best this many by score; all if left out. */
                 max_faces?: number | null;
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
@@ -1541,10 +1549,9 @@ export interface operations {
                 "application/json": {
                     /**
                      * Min Score
-                     * @description Least detection score.
-                     * @default 0.5
+                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
                      */
-                    min_score?: number;
+                    min_score?: number | null;
                     /**
                      * Max Faces
                      * @description Return the best this many by score; all if left out.
@@ -2452,8 +2459,8 @@ export interface operations {
     compare_images: {
         parameters: {
             query?: {
-                /** @description Least detection score. */
-                min_score?: number;
+                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                min_score?: number | null;
                 /** @description Return the best this many by score; all if left out. */
                 max_faces?: number | null;
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
@@ -2482,10 +2489,9 @@ export interface operations {
                     file_b: string;
                     /**
                      * Min Score
-                     * @description Least detection score.
-                     * @default 0.5
+                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
                      */
-                    min_score?: number;
+                    min_score?: number | null;
                     /**
                      * Max Faces
                      * @description Return the best this many by score; all if left out.
