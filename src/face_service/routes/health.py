@@ -41,6 +41,7 @@ async def health(service: Service, settings: Configured, response: Response) -> 
         fallback=service.fallback if info else None,
         runtime=runtime_of(info) if info else None,
         gate=GateOut.model_validate(service.gate),
+        networks=service.networks,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from face_service.schemas.thresholds import ThresholdOut
+from face_service.serving.supervisor import Networks
 from face_service.thresholds import OperatingPoints
 
 
@@ -92,6 +93,10 @@ class HealthResponse(BaseModel):
     )
     runtime: RuntimeOut | None
     gate: GateOut
+    networks: Networks = Field(
+        description="unloaded: let go after IDLE_UNLOAD_S without a request; the next one waits "
+        "until they are loaded."
+    )
 
 
 class ModelFileOut(BaseModel):

@@ -126,7 +126,8 @@ class Health:
 
     status: `healthy`, or why not. detail: what went wrong. progress: what is done while it
     starts. fallback: why the provider that was asked for does not compute. gate: None from a
-    service that has none.
+    service that has none. networks: "loaded", "unloaded" while nobody has asked for long, or
+    "loading" for whoever has asked then.
     """
 
     status: str
@@ -143,3 +144,4 @@ class Health:
     fallback: str | None = None
     runtime: Runtime | None = None
     gate: Gate | None = None
+    networks: str = "loaded"
