@@ -6,7 +6,9 @@ A photo of each person of ../shared/faces is enlarged (Lanczos) until its face h
 pixels, and noise is added, of a standard deviation of so many grey levels a pixel. Its face is cut
 out both ways (ALIGNMENT) and embedded: cosine to the embedding of the photo as it is, cosine to
 another photo of the person (the mean of three), and how far apart the cosines of one person and of
-two people lie: the difference of their means in standard deviations (d').
+two people lie: the difference of their means in standard deviations (d'). `both`: the least cosine
+of a face cut out one way and the other. Sharpness: of the crop as it is sampled, and as /detect
+measures it, from the averaged crop and without what noise adds.
 """
 
 from __future__ import annotations
@@ -30,10 +32,11 @@ from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.evaluation import main_face
-from face_service.vision.alignment import CROPS, align_face
+from face_service.vision.alignment import ARCFACE_TEMPLATE, CROPS, align_face, similarity
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image
-from face_service.vision.quality import sharpness
+from face_service.vision.noise import crop_noise
+from face_service.vision.quality import NO_NOISE, sharpness
 
 RECOGNISERS = {
     "starter": Path("models/starter/fr_feature.onnx"),
@@ -84,6 +87,12 @@ def recogniser(path: Path) -> Callable[[list[Image]], NDArray[np.float32]]:
     return ArcFace(network, ARCFACE_NORMALIZATION).embed
 
 
+def noise_of(photo: Photo) -> tuple[float, ...]:
+    """What noise adds to the detail of a photo's averaged crop."""
+    matrix = similarity(photo.landmarks, ARCFACE_TEMPLATE)
+    return NO_NOISE if matrix is None else crop_noise(photo.image, matrix)
+
+
 def apart(same: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     """How far apart two sets of cosines lie, in standard deviations."""
     return float((same.mean() - other.mean()) / np.sqrt((same.var() + other.var()) / 2))
@@ -106,14 +115,14 @@ def main() -> None:
     }
     columns = [f"{name}, {how}" for name in embed for how in CROPS]
     print("Cosine to the photo as it is (the least) / to the person's other photos / d'\n")
-    print("| face px | noise |", *(f"{column} |" for column in columns), "sharpness |")
-    print("|---|---|" + "---|" * (len(columns) + 1))
+    print("| face px | noise |", *(f"{column} |" for column in columns), "both |", "sharpness |")
+    print("|---|---|" + "---|" * (len(columns) + 2))
     table = []
     for face, noise in product(FACES, arguments.noises):
         random = np.random.default_rng(0)
         large = [enlarged(of[0], face, noise, random) for of in photos]
         row: dict[str, object] = {"face": face, "noise": noise}
-        cells, detail = [], []
+        cells, detail, ways = [], dict[str, float](), dict[tuple[str, str], NDArray[np.float32]]()
         for name, how in product(embed, CROPS):
             crops = [align_face(*one[:2], how) for one in large]
             found = embed[name](crops)
@@ -124,11 +133,17 @@ def main() -> None:
             values = (own.mean(), own.min(), same.mean(), apart(same, two))
             row[f"{name}, {how}"] = [float(value) for value in values]
             cells.append("{:.4f} ({:.4f}) / {:.3f} / {:.2f}".format(*values))
-            if name == "starter":
-                greys = [cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY) for crop in crops]
-                detail.append(float(np.mean([sharpness(grey) for grey in greys])))
-        row["sharpness"] = detail
-        cells.append(" / ".join(f"{value:.2f}" for value in detail))
+            ways[name, how] = found
+            greys = [cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY) for crop in crops]
+            less = [NO_NOISE if how == "insightface" else noise_of(one) for one in large]
+            detail[how] = float(np.mean(list(map(sharpness, greys, less))))
+        both = [
+            float((ways[name, "insightface"] * ways[name, "antialiased"]).sum(axis=1).min())
+            for name in embed
+        ]
+        row["both"], row["sharpness"] = both, detail
+        cells.append(" / ".join(f"{value:.4f}" for value in both))
+        cells.append(" / ".join(f"{value:.2f}" for value in detail.values()))
         print(f"| {face} | {noise:g} |", *(f"{cell} |" for cell in cells), flush=True)
         table.append(row)
     kept.write("alignment", {"people": len(people), "rows": table})

@@ -67,9 +67,9 @@ class Settings(Address):
         "(1), in 2 or 3 tiles along the longer side, or in as many as small faces need (auto).",
     )
     alignment: Alignment = Field(
-        "insightface",
-        description="How faces are cut out: sampled as InsightFace does, or averaged down first "
-        "(antialiased), which faces of more than 224 pixels and noise need.",
+        "antialiased",
+        description="How faces are cut out: averaged down first where they are large, or sampled "
+        "as InsightFace does.",
     )
     idle_unload_s: float = Field(
         0,

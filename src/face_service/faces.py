@@ -97,8 +97,10 @@ def prepare(image: Image, options: Options, preprocessor: DetectorPreprocessor) 
     if options.det_size:
         preprocessor = preprocessor.for_side(options.det_size)
     inputs = preprocessor.preprocess(image)
-    height, width = image.shape[:2]
-    further = most_runs(width, height, closeness(options, preprocessor), len(inputs))
+    further = 0
+    if options.detail not in (None, "1") or options.rotations not in (None, "none"):
+        height, width = image.shape[:2]
+        further = most_runs(width, height, closeness(options, preprocessor), len(inputs))
     return PreparedImage(image, inputs, options, None, further)
 
 

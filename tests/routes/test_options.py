@@ -85,7 +85,7 @@ def test_how_faces_are_looked_for_is_in_the_answer(server: Server, group: bytes)
     }
     assert plain["smallest_face_px"] == pytest.approx(10 * width / 640)
     assert {face["rotation"] for face in plain["faces"]} == {0}
-    assert plain["model"]["alignment"] == "insightface"
+    assert plain["model"]["alignment"] == "antialiased"
     closer = {"det_size": 640, "detail": 2, "rotations": "all", "order": "size"}
     found = post(server, group, embedding_format="none", **closer).json()
     assert found["detection"] == {

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from face_service.schemas.thresholds import ThresholdOut
 from face_service.serving.supervisor import Networks
 from face_service.thresholds import OperatingPoints
+from face_service.vision.alignment import Alignment
 
 
 class ProcessorOut(BaseModel):
@@ -84,6 +85,7 @@ class HealthResponse(BaseModel):
     threads: int | None = Field(description="Intra-op threads of ONNX Runtime.")
     recogniser: str | None = Field(description="SHA-256 of the recogniser's file.")
     precision: str | None
+    alignment: Alignment | None = Field(description="ALIGNMENT: how faces are cut out.")
     progress: str | None = Field(
         description="While starting: what is being compiled, and how far it has come.",
         examples=["compiling det_10g.onnx 1×3×640×640, 3 of 8"],
@@ -134,6 +136,7 @@ class LoadedPackOut(PackOut):
     """The loaded pack."""
 
     precision: str
+    alignment: Alignment
     onnx_providers: list[str]
     fallback: str | None
     runtime: RuntimeOut
