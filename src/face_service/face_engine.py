@@ -25,8 +25,7 @@ from face_service.vision.alignment import (
     ARCFACE_SIZE,
     ARCFACE_TEMPLATE,
     align_face,
-    antialiased_crop,
-    similarity,
+    may_be_averaged,
 )
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AttributeReader
@@ -38,7 +37,7 @@ from face_service.vision.filtering import Found, select, without_parts
 from face_service.vision.gate import Gate, detect
 from face_service.vision.known import locate
 from face_service.vision.noise import crop_noise
-from face_service.vision.quality import NO_NOISE, Quality, QualityLimits, assess
+from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
     MIN_SCORE,
     DetectedFace,
@@ -199,12 +198,10 @@ class FaceEngine:
         return False
 
     def _assess(self, crop: Image, face: DetectedFace) -> Quality:
-        noise = NO_NOISE
-        matrix = similarity(face.landmarks, ARCFACE_TEMPLATE)
-        if matrix is not None:
-            noise = crop_noise(face.image, matrix)
-            if self.info.alignment != "antialiased":
-                crop = antialiased_crop(face.image, matrix, ARCFACE_SIZE)  # aliasing is no detail
+        if self.info.alignment != "antialiased" and may_be_averaged(face.landmarks):
+            averaged = align_face(face.image, face.landmarks, "antialiased")
+            crop = crop if averaged is None else averaged  # aliasing is no detail
+        noise = crop_noise(face.image, face.landmarks)
         landmarks = upright(face.landmarks, face.angle)
         shape = face.image.shape
         return assess(crop, face.bbox, face.score, landmarks, shape, self._limits, noise)

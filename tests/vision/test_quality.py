@@ -100,7 +100,7 @@ def test_noise_is_no_detail(portrait: Image, engine: FaceEngine, factor: float) 
     def measured(image: Image, landmarks: np.ndarray) -> float:
         matrix = similarity(landmarks, ARCFACE_TEMPLATE)
         crop = cv2.cvtColor(antialiased_crop(image, matrix, 112), cv2.COLOR_BGR2GRAY)
-        return sharpness(crop, crop_noise(image, matrix))
+        return sharpness(crop, crop_noise(image, landmarks))
 
     faces = engine.analyse_image(clear, LOOK)
     face = min(faces, key=lambda one: float(np.abs(one.landmarks[2] - middle).sum()))
@@ -121,11 +121,11 @@ def test_noise_that_is_sent_the_way_of_a_face_tells_what_is_left_of_it() -> None
         points = (ARCFACE_TEMPLATE * scale + 30).astype(np.float32)
         matrix = similarity(points, ARCFACE_TEMPLATE)
         grey = cv2.cvtColor(antialiased_crop(noisy, matrix, 112), cv2.COLOR_BGR2GRAY)
-        left = np.array(crop_noise(noisy, matrix))
+        left = np.array(crop_noise(noisy, points))
         assert left == pytest.approx(detail_powers(grey), rel=0.4)
-    assert crop_noise(np.full((400, 400, 3), 90, np.uint8), matrix) == NO_NOISE
-    far = similarity((ARCFACE_TEMPLATE + 5000).astype(np.float32), ARCFACE_TEMPLATE)
-    assert crop_noise(noisy, far) == NO_NOISE
+    assert crop_noise(np.full((400, 400, 3), 90, np.uint8), points) == NO_NOISE
+    for far in (ARCFACE_TEMPLATE + 5000, ARCFACE_TEMPLATE * 3 - 5000, ARCFACE_TEMPLATE * 0):
+        assert crop_noise(noisy, far.astype(np.float32)) == NO_NOISE
 
 
 @pytest.mark.parametrize(("gain", "reason"), [(0.08, "too_dark"), (1.9, "too_bright")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, log2, sqrt
+from math import floor, hypot, log2, sqrt
 from typing import Literal, cast
 
 import cv2
@@ -95,6 +95,13 @@ def crop_of_long(image: Image, matrix: Affine, size: int) -> Image:
     inverse[:, 2] -= across.start, down.start
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cast(Image, cv2.warpAffine(part, inverse, (size, size), flags=flags, borderValue=0.0))
+
+
+def may_be_averaged(landmarks: NDArray[np.float32]) -> bool:
+    """Whether a face with `landmarks` [5, 2] may be so large that `averaged` halves its image. The
+    matrix decides, and takes ten times as long."""
+    (x1, y1), (x2, y2) = landmarks[:2].tolist()
+    return hypot(x2 - x1, y2 - y1) > 1.5 * float(ARCFACE_TEMPLATE[1, 0] - ARCFACE_TEMPLATE[0, 0])
 
 
 def seen_by(inverse: Affine, size: int, image: Image, margin: int) -> list[slice]:

@@ -8,7 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import ARCFACE_SIZE, Affine, averaged
+from .alignment import (
+    ARCFACE_SIZE,
+    ARCFACE_TEMPLATE,
+    averaged,
+    may_be_averaged,
+    similarity,
+)
 from .blob import Image
 from .quality import NO_NOISE, detail_powers
 
@@ -24,32 +30,41 @@ USUAL = 2.0
 skin and hair: at most 1 in LFW at every size (benchmarks/studies/alignment.py)."""
 MIDDLE = (56.0, 64.0, 1.0)
 """Of a face, in its crop."""
-PATCH = 48
-"""Pixels around it, on every side, in which noise is measured."""
+PATCH, LEAST = 32, 8
+"""Pixels around it, on every side, in which noise is measured; and the least side of what lies in
+the image."""
 FIELD = 512
 """Side of the noise that is sent the way of a face: twice what a crop covers at most."""
 
 
-def crop_noise(image: Image, matrix: Affine) -> tuple[float, ...]:
-    """What noise of an image adds to `detail_powers` of the averaged crop that `matrix` describes;
-    zeros where there is no more of it than in good photos.
+def crop_noise(image: Image, landmarks: NDArray[np.float32]) -> tuple[float, ...]:
+    """What noise of an image adds to `detail_powers` of the averaged crop of a face; zeros where
+    there is no more of it than in good photos. landmarks: float32 [5, 2].
 
     Measured in the image, at its own size: a crop that enlarges a small face has smoothed its noise
     to what looks like detail. How much of it is left there tells noise that is sent the same way.
     """
-    part, matrix = averaged(image, matrix, ARCFACE_SIZE)
-    inverse = cv2.invertAffineTransform(matrix)
-    x, y = np.rint(inverse @ MIDDLE).astype(int)
-    patch = part[max(0, y - PATCH) : max(0, y + PATCH), max(0, x - PATCH) : max(0, x + PATCH)]
-    if min(patch.shape[:2]) < 8:
-        return NO_NOISE
-    variance = noise_variance(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).astype(np.float32))
-    if variance == 0:
+    if not may_be_averaged(landmarks):  # most are not, and few have noise: no matrix for these
+        variance = variance_at(image, landmarks.mean(axis=0))
+        matrix = similarity(landmarks, ARCFACE_TEMPLATE) if variance else None
+    elif (matrix := similarity(landmarks, ARCFACE_TEMPLATE)) is not None:
+        part, matrix = averaged(image, matrix, ARCFACE_SIZE)
+        variance = variance_at(part, cv2.invertAffineTransform(matrix) @ MIDDLE)
+    if matrix is None or variance == 0:
         return NO_NOISE
     moved = matrix.copy()
     moved[:, 2] = np.array(MIDDLE[:2]) - matrix[:, :2] @ (FIELD / 2, FIELD / 2)
     seen = cv2.warpAffine(field(), moved, (ARCFACE_SIZE, ARCFACE_SIZE))
     return tuple(variance * power for power in detail_powers(seen))
+
+
+def variance_at(image: Image, middle: NDArray[np.floating]) -> float:
+    """`noise_variance` of the image around a point; 0 where too little of it lies there."""
+    x, y = (int(value) for value in np.clip(middle, -PATCH, max(image.shape) + PATCH))
+    patch = image[max(0, y - PATCH) : max(0, y + PATCH), max(0, x - PATCH) : max(0, x + PATCH)]
+    if min(patch.shape[:2]) < LEAST:
+        return 0.0
+    return noise_variance(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).astype(np.float32))
 
 
 def noise_variance(grey: NDArray[np.float32]) -> float:
