@@ -97,7 +97,8 @@ def main() -> None:
         for number, pack in enumerate(arguments.packs):
             scratch = Path(folder) / str(number)
             scratch.mkdir()
-            print(measured(pack, photo, scratch), flush=True)
+            name = str(Path(pack).resolve()) if "/" in pack else pack
+            print(measured(name, photo, scratch), flush=True)
 
 
 if __name__ == "__main__":

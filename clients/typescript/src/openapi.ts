@@ -731,6 +731,11 @@ export interface components {
             /** Precision */
             precision: string | null;
             /**
+             * Alignment
+             * @description ALIGNMENT: how faces are cut out.
+             */
+            alignment: ("insightface" | "antialiased") | null;
+            /**
              * Progress
              * @description While starting: what is being compiled, and how far it has come.
              * @example compiling det_10g.onnx 1×3×640×640, 3 of 8
@@ -803,6 +808,11 @@ export interface components {
             files: components["schemas"]["ModelFileOut"][];
             /** Precision */
             precision: string;
+            /**
+             * Alignment
+             * @enum {string}
+             */
+            alignment: "insightface" | "antialiased";
             /** Onnx Providers */
             onnx_providers: string[];
             /** Fallback */
