@@ -44,6 +44,7 @@ def loaded_pack(info: EngineInfo, fallback: str | None) -> LoadedPackOut:
         ],
         precision=info.precision,
         fingerprint=info.fingerprint,
+        alignment=info.alignment,
         onnx_providers=list(info.providers),
         fallback=fallback,
         runtime=runtime_of(info),

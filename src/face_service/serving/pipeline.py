@@ -13,6 +13,7 @@ from typing import Protocol
 
 from face_service.errors import InvalidImage, OutOfMemory, RequestError
 from face_service.face_engine import FaceEngine, Options, PreparedImage
+from face_service.faces import prepare
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE
@@ -106,7 +107,8 @@ class ImagePipeline:
         """An answer for each image, and how many seconds they took an engine."""
         side = known.side if known else None
         answers: list[Answer | CheckedPicture] = [await self._check(data, side) for data in files]
-        overhead = self._preprocessor.max_bytes if known is None or known.detected else 0
+        detected = known is None or known.detected
+        overhead = self._overhead(options.det_size) if detected else 0
         fitting = {n: image for n, image in enumerate(answers) if isinstance(image, CheckedPicture)}
         under_way = asyncio.Semaphore(PARTS_UNDER_WAY)
         # One after the other, on each worker: side by side they would all end at the same time,
@@ -157,6 +159,11 @@ class ImagePipeline:
         answered = [answer for answer in answers if not isinstance(answer, CheckedPicture)]
         return answered, sum(seconds)
 
+    def _overhead(self, det_size: int | None) -> int:
+        """Bytes of what the detector is shown of an image."""
+        preprocessor = self._preprocessor
+        return (preprocessor.for_side(det_size) if det_size else preprocessor).max_bytes
+
     async def _check(self, data: Picture, side: int | None) -> CheckedPicture | RequestError:
         """Read the header of an image: never behind one that is decoded."""
         if isinstance(data, DecodedImage):
@@ -188,14 +195,14 @@ class ImagePipeline:
         """Decode and preprocess images side by side."""
         preprocessor = self._preprocessor
 
-        def prepare(image: CheckedPicture) -> PreparedImage:
+        def decode_and_prepare(image: CheckedPicture) -> PreparedImage:
             pixels, quantisation = decode(image)
-            detected = known is None or known.detected
-            inputs = preprocessor.preprocess(pixels) if detected else []
-            faces = known.faces if known else None
-            return PreparedImage(pixels, inputs, options, faces, quantisation)
+            if known is None:
+                return prepare(pixels, options, preprocessor, quantisation)
+            inputs = preprocessor.preprocess(pixels) if known.detected else []
+            return PreparedImage(pixels, inputs, options, known.faces, quantisation=quantisation)
 
-        futures = [self._submit(prepare, image) for image in images]
+        futures = [self._submit(decode_and_prepare, image) for image in images]
         for future in futures:
             reservation.keep_until(future)
         with times.measure("decode"), count_cancellation(self._metrics, "decoding"):

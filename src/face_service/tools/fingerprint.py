@@ -83,7 +83,7 @@ def measure(engine: FaceEngine) -> Fingerprint:
     images = [decode(photo.path.read_bytes(), 10**7) for photo in PHOTOS]
     wanted = Options(embeddings=False, attributes=False, quality=False)
     faces = known_faces()
-    crops = [align_face(face.image, face.landmarks) for face in faces]
+    crops = [align_face(face.image, face.landmarks, engine.info.alignment) for face in faces]
     described = finish(
         engine.describe(faces, Options(embeddings=False, quality=False), StageTimes())
     )

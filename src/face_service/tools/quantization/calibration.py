@@ -74,7 +74,8 @@ def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Detector
     spec, passes = detector_spec(pack, canvases)
     (network,) = load_networks([spec], (CPU,), RuntimeConfig(threads))
     normalization = pack.models[Role.DETECTION].normalization
-    return detector_class(pack)(network, DetectorPreprocessor(*passes, normalization))
+    preprocessor = DetectorPreprocessor(passes.allowed, passes.closeup, normalization)
+    return detector_class(pack)(network, preprocessor)
 
 
 def calibrate(folder: Path, detector: Detector) -> Calibration:
