@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -98,10 +99,10 @@ def of_actors(shares: Counter[str]) -> str:
 
 def connect(address: str) -> None:
     """Raises StartupError."""
-    logging.getLogger("ray").setLevel(logging.ERROR)
     for start in range(STARTS):
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
             return
         except Exception as error:
             ray.shutdown()
@@ -171,6 +172,8 @@ def embed_on_actors(
     actors = min(len(missing), request.processes or int(ray.cluster_resources().get("CPU", 1)))
     # A block for each part: otherwise one actor gets them all.
     parts = [{"part": pickle.dumps(part)} for part in missing]
+    # 2.60 has no other way to bound restarts, and warns of this one.
+    warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
     done = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
         PartActor,
         fn_constructor_args=(request, about),
