@@ -292,7 +292,7 @@ export interface components {
         };
         /**
          * ComparedImage
-         * @description One of the two images, its faces by descending score.
+         * @description One of the two images, its faces in the order asked for.
          */
         ComparedImage: {
             /** Faces */
@@ -303,6 +303,13 @@ export interface components {
              * @example 0
              */
             faces_omitted: number;
+            /**
+             * Smallest Face Px
+             * @description Shorter side, in pixels of the image, of the smallest face that may have been found: of smaller ones most are lost.
+             * @example 30
+             */
+            smallest_face_px: number;
+            detection: components["schemas"]["DetectionOut"];
             /** Image Width */
             image_width: number;
             /** Image Height */
@@ -335,7 +342,7 @@ export interface components {
         };
         /**
          * DetectResponse
-         * @description Every face of an image, by descending score.
+         * @description Every face of an image, in the order asked for.
          */
         DetectResponse: {
             /** Faces */
@@ -346,6 +353,13 @@ export interface components {
              * @example 0
              */
             faces_omitted: number;
+            /**
+             * Smallest Face Px
+             * @description Shorter side, in pixels of the image, of the smallest face that may have been found: of smaller ones most are lost.
+             * @example 30
+             */
+            smallest_face_px: number;
+            detection: components["schemas"]["DetectionOut"];
             /**
              * Processing Time Ms
              * @example 45.23
@@ -364,6 +378,43 @@ export interface components {
             model: components["schemas"]["ModelUsed"];
             /** Request Id */
             request_id: string;
+        };
+        /**
+         * DetectionOut
+         * @description How the faces of an image were looked for: its options as they were applied.
+         */
+        DetectionOut: {
+            /**
+             * Det Size
+             * @description Side of the detector's canvas, in pixels.
+             * @example 640
+             */
+            det_size: number;
+            /**
+             * Detail
+             * @enum {string}
+             */
+            detail: "auto" | "1" | "2" | "3";
+            /**
+             * Tiles
+             * @description Tiles in which the image was looked at, beside as a whole.
+             */
+            tiles: number;
+            /**
+             * Rotations
+             * @enum {string}
+             */
+            rotations: "none" | "auto" | "all";
+            /**
+             * Angles
+             * @description Degrees clockwise by which it was turned, 0 among them.
+             */
+            angles: (0 | 90 | 180 | 270)[];
+            /**
+             * Order
+             * @enum {string}
+             */
+            order: "score" | "size" | "center";
         };
         /**
          * EmbedResponse
@@ -500,6 +551,12 @@ export interface components {
              */
             crop: string | null;
             /**
+             * Rotation
+             * @description Degrees clockwise by which the image has to be turned to show the face upright; above 0 only where `rotations` was asked for. `quality.pose` is that of the face turned so.
+             * @enum {integer}
+             */
+            rotation: 0 | 90 | 180 | 270;
+            /**
              * Error
              * @description Why this face has no embedding, where it has none.
              */
@@ -530,6 +587,9 @@ export interface components {
              * @example 0
              */
             faces_omitted: number;
+            /** Smallest Face Px */
+            smallest_face_px: number | null;
+            detection: components["schemas"]["DetectionOut"] | null;
             /** Image Width */
             image_width: number | null;
             /** Image Height */
@@ -676,6 +736,11 @@ export interface components {
             /** Precision */
             precision: string | null;
             /**
+             * Alignment
+             * @description ALIGNMENT: how faces are cut out.
+             */
+            alignment: ("insightface" | "antialiased") | null;
+            /**
              * Progress
              * @description While starting: what is being compiled, and how far it has come.
              * @example compiling det_10g.onnx 1×3×640×640, 3 of 8
@@ -688,6 +753,12 @@ export interface components {
             fallback: string | null;
             runtime: components["schemas"]["RuntimeOut"] | null;
             gate: components["schemas"]["GateOut"];
+            /**
+             * Networks
+             * @description unloaded: let go after IDLE_UNLOAD_S without a request; the next one waits until they are loaded.
+             * @enum {string}
+             */
+            networks: "loaded" | "unloaded" | "loading";
         };
         /**
          * IdentificationPoint
@@ -747,6 +818,11 @@ export interface components {
              * @description Of its embeddings of bundled photos, 64 hexadecimal digits: where at most 2 % of the bits differ, two installations share one space.
              */
             fingerprint: string | null;
+            /**
+             * Alignment
+             * @enum {string}
+             */
+            alignment: "insightface" | "antialiased";
             /** Onnx Providers */
             onnx_providers: string[];
             /** Fallback */
@@ -787,6 +863,12 @@ export interface components {
              * @example fp32
              */
             precision: string;
+            /**
+             * Alignment
+             * @description ALIGNMENT: how faces were cut out.
+             * @enum {string}
+             */
+            alignment: "insightface" | "antialiased";
         };
         /**
          * ModelsResponse
@@ -1184,10 +1266,18 @@ export interface operations {
             query?: {
                 /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
                 min_score?: number | null;
-                /** @description Return the best this many by score; all if left out. */
+                /** @description Return the first this many in `order`; all if left out. */
                 max_faces?: number | null;
+                /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
+                order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
+                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                det_size?: number | null;
+                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                detail?: ("auto" | "1" | "2" | "3") | null;
+                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
                 /** @description Estimate age and gender. */
@@ -1215,15 +1305,39 @@ export interface operations {
                     min_score?: number | null;
                     /**
                      * Max Faces
-                     * @description Return the best this many by score; all if left out.
+                     * @description Return the first this many in `order`; all if left out.
                      */
                     max_faces?: number | null;
+                    /**
+                     * Order
+                     * @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle.
+                     * @default score
+                     * @enum {string}
+                     */
+                    order?: "score" | "size" | "center";
                     /**
                      * Min Face Size
                      * @description Least shorter side of a face's box inside the image, in pixels.
                      * @default 0
                      */
                     min_face_size?: number;
+                    /**
+                     * Det Size
+                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     */
+                    det_size?: number | null;
+                    /**
+                     * Detail
+                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     */
+                    detail?: ("auto" | "1" | "2" | "3") | null;
+                    /**
+                     * Rotations
+                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @default none
+                     * @enum {string}
+                     */
+                    rotations?: "none" | "auto" | "all";
                     /**
                      * Embedding Format
                      * @description `float`: an array; `base64`: little-endian float32; `none`: not computed.
@@ -1354,10 +1468,18 @@ export interface operations {
             query?: {
                 /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
                 min_score?: number | null;
-                /** @description Return the best this many by score; all if left out. */
+                /** @description Return the first this many in `order`; all if left out. */
                 max_faces?: number | null;
+                /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
+                order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
+                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                det_size?: number | null;
+                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                detail?: ("auto" | "1" | "2" | "3") | null;
+                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
                 /** @description Estimate age and gender. */
@@ -1387,15 +1509,39 @@ export interface operations {
                     min_score?: number | null;
                     /**
                      * Max Faces
-                     * @description Return the best this many by score; all if left out.
+                     * @description Return the first this many in `order`; all if left out.
                      */
                     max_faces?: number | null;
+                    /**
+                     * Order
+                     * @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle.
+                     * @default score
+                     * @enum {string}
+                     */
+                    order?: "score" | "size" | "center";
                     /**
                      * Min Face Size
                      * @description Least shorter side of a face's box inside the image, in pixels.
                      * @default 0
                      */
                     min_face_size?: number;
+                    /**
+                     * Det Size
+                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     */
+                    det_size?: number | null;
+                    /**
+                     * Detail
+                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     */
+                    detail?: ("auto" | "1" | "2" | "3") | null;
+                    /**
+                     * Rotations
+                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @default none
+                     * @enum {string}
+                     */
+                    rotations?: "none" | "auto" | "all";
                     /**
                      * Embedding Format
                      * @description `float`: an array; `base64`: little-endian float32; `none`: not computed.
@@ -1525,10 +1671,18 @@ export interface operations {
             query?: {
                 /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
                 min_score?: number | null;
-                /** @description Return the best this many by score; all if left out. */
+                /** @description Return the first this many in `order`; all if left out. */
                 max_faces?: number | null;
+                /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
+                order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
+                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                det_size?: number | null;
+                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                detail?: ("auto" | "1" | "2" | "3") | null;
+                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
                 /** @description Estimate age and gender. */
@@ -1554,15 +1708,39 @@ export interface operations {
                     min_score?: number | null;
                     /**
                      * Max Faces
-                     * @description Return the best this many by score; all if left out.
+                     * @description Return the first this many in `order`; all if left out.
                      */
                     max_faces?: number | null;
+                    /**
+                     * Order
+                     * @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle.
+                     * @default score
+                     * @enum {string}
+                     */
+                    order?: "score" | "size" | "center";
                     /**
                      * Min Face Size
                      * @description Least shorter side of a face's box inside the image, in pixels.
                      * @default 0
                      */
                     min_face_size?: number;
+                    /**
+                     * Det Size
+                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     */
+                    det_size?: number | null;
+                    /**
+                     * Detail
+                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     */
+                    detail?: ("auto" | "1" | "2" | "3") | null;
+                    /**
+                     * Rotations
+                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @default none
+                     * @enum {string}
+                     */
+                    rotations?: "none" | "auto" | "all";
                     /**
                      * Embedding Format
                      * @description `float`: an array; `base64`: little-endian float32; `none`: not computed.
@@ -2461,10 +2639,18 @@ export interface operations {
             query?: {
                 /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
                 min_score?: number | null;
-                /** @description Return the best this many by score; all if left out. */
+                /** @description Return the first this many in `order`; all if left out. */
                 max_faces?: number | null;
+                /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
+                order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
+                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                det_size?: number | null;
+                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                detail?: ("auto" | "1" | "2" | "3") | null;
+                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not returned. */
                 embedding_format?: "float" | "base64" | "none";
                 /** @description Estimate age and gender. */
@@ -2494,15 +2680,39 @@ export interface operations {
                     min_score?: number | null;
                     /**
                      * Max Faces
-                     * @description Return the best this many by score; all if left out.
+                     * @description Return the first this many in `order`; all if left out.
                      */
                     max_faces?: number | null;
+                    /**
+                     * Order
+                     * @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle.
+                     * @default score
+                     * @enum {string}
+                     */
+                    order?: "score" | "size" | "center";
                     /**
                      * Min Face Size
                      * @description Least shorter side of a face's box inside the image, in pixels.
                      * @default 0
                      */
                     min_face_size?: number;
+                    /**
+                     * Det Size
+                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     */
+                    det_size?: number | null;
+                    /**
+                     * Detail
+                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     */
+                    detail?: ("auto" | "1" | "2" | "3") | null;
+                    /**
+                     * Rotations
+                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @default none
+                     * @enum {string}
+                     */
+                    rotations?: "none" | "auto" | "all";
                     /**
                      * Embedding Format
                      * @description `float`: an array; `base64`: little-endian float32; `none`: not returned.
