@@ -31,8 +31,8 @@ def combing(image: Image, bbox: NDArray[np.float32]) -> float:
     """
     height, width = image.shape[:2]
     x1, y1, x2, y2 = np.clip(bbox, 0, (width, height, width, height)).astype(int).tolist()
-    over, beside = max(0, (y2 - y1 - SIDE) // 2), max(0, (x2 - x1 - SIDE) // 2)
-    part = image[y1 + over : y2 - over, x1 + beside : x2 - beside, GREEN]
+    above, left = max(0, (y2 - y1 - SIDE) // 2), max(0, (x2 - x1 - SIDE) // 2)
+    part = image[y1 + above : y2 - above, x1 + left : x2 - left, GREEN]
     if min(part.shape) < LEAST_SIDE:
         return 0.0
     part = np.ascontiguousarray(part)
