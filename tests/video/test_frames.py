@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -281,3 +282,22 @@ def test_containers_are_told_by_their_first_bytes(tmp_path: Path, container: str
 def test_pictures_and_texts_are_no_containers(four_faces: Path) -> None:
     for head in (four_faces.read_bytes()[:HEAD], b"", b"GG", b"G" + bytes(200), b"%PDF-1.7\n"):
         assert not is_video(head)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ({"tff": 30}, Fields.TOP),
+        ({"bff": 9, "progressive": 20}, Fields.BOTTOM),
+        ({"bff": 4}, Fields.NONE),
+        ({"tff": 6, "progressive": 30}, Fields.NONE),
+        ({"tff": 44, "bff": 19, "progressive": 8}, Fields.NONE),  # FFmpeg's testsrc2, progressive
+        ({"progressive": 30, "marked": 1}, Fields.MARKED),
+    ],
+)
+def test_when_frames_are_of_two_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: dict[str, int], expected: Fields
+) -> None:
+    monkeypatch.setattr("face_service.video.fields.look", lambda *_: Counter(seen))
+    with opened(write(tmp_path / "clip.mp4", 3)) as (file, stream):
+        assert find_fields(file, stream) is expected

@@ -1,4 +1,4 @@
-"""`face-service embed --ray`: parts on the actors of a Ray cluster. Decision 0035 has the reasons.
+"""`face-service embed --ray`: parts on the actors of a Ray cluster. Decision 0034 has the reasons.
 
 Ray hands out parts and replaces what is lost. What is done is known by the files of the folder, as
 without Ray, and not by a checkpoint of Ray Data.

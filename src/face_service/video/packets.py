@@ -94,7 +94,7 @@ class Needed(Generic[P]):
         if self._earliest is None:
             return False
         if self._stands:
-            return when.decoded >= self._earliest
+            return True
         return when.decoded > self._earliest and when.decoded >= self._window
 
     def _last_needed(self) -> int:
