@@ -13,24 +13,22 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from face_service.errors import StartupError
 from face_service.runtime.policy import MAX_FACES
 from face_service.runtime.providers import AUTO, CPU, PROVIDERS, Precision
-from face_service.settings.address import Address
 from face_service.settings.env_file import misspelt, values_in_env_file
 from face_service.settings.errors import sentence
 from face_service.settings.provider_options import parse_options
+from face_service.settings.quality import QualitySettings
 from face_service.settings.renamed import FormerNames, former_names
 from face_service.vision.alignment import Alignment
 from face_service.vision.gate_policy import GateMode
 from face_service.vision.looks import Detail
-from face_service.vision.quality import QualityLimits
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
-LIMITS = QualityLimits()
 DetSize = Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
 LogFormat = Literal["console", "json"]
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Settings(Address):
+class Settings(QualitySettings):
     """Settings from the environment or from `.env`; the environment wins.
 
     A field is the variable of its name in upper case. Numeric fields need `ge` or `gt`, and `le`:
@@ -100,54 +98,6 @@ class Settings(Address):
         ge=0,
         le=16,
         description="Most requests computed side by side; 0: on a CPU one for each core, else one.",
-    )
-    quality_min_size: float = Field(
-        LIMITS.min_size,
-        ge=0,
-        le=10_000,
-        description="Least shorter side of a usable face's box inside the image, in pixels.",
-    )
-    quality_min_sharpness: float = Field(
-        LIMITS.min_sharpness, ge=0, le=100, description="Least sharpness of a usable face."
-    )
-    quality_min_brightness: float = Field(
-        LIMITS.min_brightness, ge=0, le=1, description="Least brightness of a usable face."
-    )
-    quality_max_brightness: float = Field(
-        LIMITS.max_brightness, ge=0, le=1, description="Most brightness of a usable face."
-    )
-    quality_max_yaw: float = Field(
-        LIMITS.max_yaw, gt=0, le=180, description="Most degrees a usable face is turned sideways."
-    )
-    quality_max_pitch: float = Field(
-        LIMITS.max_pitch, gt=0, le=180, description="Most degrees a usable face looks up or down."
-    )
-    quality_max_roll: float = Field(
-        LIMITS.max_roll, gt=0, le=180, description="Most degrees a usable face is tilted."
-    )
-    quality_min_visible: float = Field(
-        LIMITS.min_visible, ge=0, le=1, description="Least share of a usable face's box inside."
-    )
-    quality_min_det_score: float = Field(
-        LIMITS.min_det_score, ge=0, le=1, description="Least detection score of a usable face."
-    )
-    quality_max_combing: float = Field(
-        LIMITS.max_combing,
-        gt=0,
-        le=1000,
-        description="Most that the two fields of a usable face differ, in percent of its contrast.",
-    )
-    quality_max_compression: float = Field(
-        LIMITS.max_compression,
-        gt=0,
-        le=1000,
-        description="Most quantisation of a JPEG, by the blocks that a usable face has.",
-    )
-    quality_min_face_confidence: float = Field(
-        LIMITS.min_face_confidence,
-        ge=0,
-        le=1,
-        description="Least probability of a face, where the pack has a verifier.",
     )
     onnx_provider_options: Annotated[dict[str, dict[str, str]] | None, NoDecode] = Field(
         None,
