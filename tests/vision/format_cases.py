@@ -234,6 +234,9 @@ CUTS: dict[str, Callable[[bytes, bytes], bytes]] = {
     "last byte": lambda data, _: data[:-1],
     "zeros from half": lambda data, _: data[: len(data) // 2].ljust(len(data), b"\x00"),
     "zeros at the end": lambda data, _: data[: len(data) * 9 // 10].ljust(len(data), b"\x00"),
+    "zeros within": lambda data, _: (
+        data[: len(data) // 2] + bytes(1400) + data[len(data) // 2 + 1400 :]
+    ),
     "lost packet": lambda data, _: data[: len(data) // 2] + data[len(data) // 2 + 1400 :],
     "torn": lambda data, _: data[: len(data) // 2] + data,
     "half of another": lambda data, other: data[: len(data) // 2] + other[len(data) // 2 :],

@@ -93,8 +93,7 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
     except Exception as error:  # of any class: its bindings trip over odd files themselves
         logger.debug("libheif refused a HEIC: %s", error)
         return None
-    # A copy: the array is as wide as a row in memory, and its memory goes with `file`.
-    return in_colour(values[:height, :width])
+    return in_colour(values)  # a copy: the memory of `values` goes with `file`
 
 
 def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
