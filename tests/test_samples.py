@@ -42,6 +42,7 @@ NOT_RUN = {
     "that cannot be reached from everywhere: tests/packs/test_download.py",
     r"face-service evaluate": "240 photos: tests/tools/test_evaluation.py, "
     "tests/tools/test_operating_points.py",
+    r"face-service models compare": "240 photos a pack: tests/tools/test_pack_comparison.py",
     r"face-service models quantize": "minutes: tests/tools/test_quantization.py",
     r"face-service tune": "two minutes of load: tests/cli/test_tune.py",
     r"face-service bench": "many seconds of load: tests/cli/test_bench.py",
