@@ -148,7 +148,7 @@ def test_averaging_first_keeps_the_place_and_drops_the_noise(factor: int, turn: 
     that it covers, halved until there are fewer than two."""
     side = int(150 * factor)
     y, x = np.mgrid[:side, :side] / factor
-    smooth = np.stack([80 + 0.8 * x, 60 + 0.9 * y, 120 + 50 * np.sin(x / 20)], -1)
+    smooth = np.stack([80 + 0.8 * x, 120 + 50 * np.sin(y / 3), 120 + 50 * np.sin(x / 3)], -1)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     points = ((ARCFACE_TEMPLATE - 56) @ rotation.T * factor + side / 2).astype(np.float32)
     matrix = similarity(points, ARCFACE_TEMPLATE)
@@ -157,7 +157,7 @@ def test_averaging_first_keeps_the_place_and_drops_the_noise(factor: int, turn: 
     noisy = np.clip(smooth + noise, 0, 255).astype(np.uint8)
     middle = np.s_[20:92, 20:92]
     plain, averaged = (cut(clean, matrix, 112)[middle] for cut in (crop, antialiased_crop))
-    assert np.abs(plain.astype(int) - averaged).max() <= 2
+    assert np.abs(plain.astype(int) - averaged).max() <= 4
     plain, averaged = (
         np.std(cut(noisy, matrix, 112)[middle] - cut(clean, matrix, 112)[middle].astype(float))
         for cut in (crop, antialiased_crop)

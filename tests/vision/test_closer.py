@@ -195,3 +195,11 @@ def test_where_a_face_is_sure_there_is_no_close_up(
 def test_known_faces_are_not_looked_for_again(engine: FaceEngine, six_faces_image: Image) -> None:
     prepared = PreparedImage(six_faces_image, [], replace(FOUND, detail="3"), [])
     assert list(engine.detect(prepared, StageTimes())) == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (70, 64)])
+def test_pictures_of_odd_sizes_are_looked_at_in_every_way(
+    close: FaceEngine, size: tuple[int, int]
+) -> None:
+    image = np.zeros((*size, 3), np.uint8)
+    assert close.analyse_image(image, replace(FOUND, detail="3", rotations="auto")) == []

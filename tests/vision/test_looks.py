@@ -32,6 +32,11 @@ def test_a_frame_of_full_hd_and_less_is_looked_at_as_a_whole(size: tuple[int, in
     assert tiles(*size, 640, "auto") == tiles(*size, 640, "1") == []
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (50, 50)])
+def test_a_picture_smaller_than_tiles_has_none(size: tuple[int, int]) -> None:
+    assert tiles(*size, 640, "2") == tiles(*size, 640, "3") == []
+
+
 @pytest.mark.parametrize(
     ("size", "detail", "count"),
     [
@@ -45,7 +50,7 @@ def test_a_frame_of_full_hd_and_less_is_looked_at_as_a_whole(size: tuple[int, in
         ((4000, 3000), "2", 4),
         ((4000, 3000), "3", 9),
         ((12000, 2000), "2", 2),
-        ((3, 1), "3", 3),
+        ((640, 3), "3", 3),
     ],
 )
 def test_tiles_cover_the_picture_and_are_bounded(

@@ -35,6 +35,8 @@ canvas of the whole picture lies in one of the tiles as a whole: they overlap by
 SMALLEST = 10.0
 """Shorter side of a box, in pixels of the canvas, below which most faces are lost; of 12 and more
 nine in ten are found (benchmarks/studies/small_faces.py)."""
+LEAST_TILE = 32
+"""Pixels of the longer side of a tile."""
 TOLERANCE = 0.1
 """Of the longer side of a tile: a picture that is higher by so little gets no second row."""
 EDGE = 2.0
@@ -72,10 +74,11 @@ def tiles(width: int, height: int, side: int, detail: Detail) -> list[Tile]:
 
 
 def tiling(width: int, height: int, side: int, along: int) -> list[Tile]:
-    """Tiles of which `along` lie along the longer side; none for 1."""
-    if along == 1:
-        return []
+    """Tiles of which `along` lie along the longer side; none for 1, and where a tile would be
+    smaller than any face."""
     tile = tile_side(max(width, height), side, along)
+    if along == 1 or tile < LEAST_TILE:
+        return []
     shared = overlap(side, along) * tile
     columns, rows = (
         spread(length, max(1, ceil((length - shared) / (tile - shared) - TOLERANCE)), shared)
