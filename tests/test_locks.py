@@ -20,6 +20,7 @@ LOCKS = [
     "requirements-dev.lock",
     "requirements-oracle.lock",
     "requirements-platform.lock",
+    "requirements-video.lock",
 ]
 
 
