@@ -25,6 +25,7 @@ LOCKS = [
     "requirements-ray-serve.lock",
     "requirements-oracle.lock",
     "requirements-platform.lock",
+    "requirements-video.lock",
 ]
 
 

@@ -45,12 +45,13 @@ def write(
     pixels: str = "yuv420p",
     prepare: Callable[[Any], None] = lambda _: None,
     tag: Callable[[Any], None] = lambda _: None,
+    container: dict[str, str] | None = None,
     **options: str,
 ) -> Path:
     """Write a video of so many frames. times: of each, in milliseconds; else 25 a second. prepare:
-    sets up the stream; tag: sets up each frame."""
+    sets up the stream; tag: sets up each frame; container: options of the file's format."""
     first = picture(0)
-    with av.open(str(path), "w") as file:
+    with av.open(str(path), "w", container_options=container) as file:
         preset = {"preset": "veryfast"} if codec == "libx264" else {}
         stream = file.add_stream(codec, rate=RATE, options={**preset, **options})
         stream.height, stream.width = first.shape[:2]

@@ -254,6 +254,26 @@ def test_a_damaged_part_costs_only_its_own_frames(tmp_path: Path) -> None:
     assert found[-1] // 1000 == 2
     path.write_bytes(bytes(data[: len(data) // 2]))
     assert next(frames(path)).ms == 0
+    path = write(
+        tmp_path / "clip.mp4", 75, g="25", sc_threshold="0", container={"movflags": "faststart"}
+    )
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    assert [frame.ms for frame in frames(path)][:2] == [0, 1000]
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(InvalidImage):
+        list(frames(path))
+
+
+def test_what_ffmpeg_cannot_do_is_an_error_of_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise av.error.PatchWelcomeError(1, "not yet implemented")
+
+    path = write(tmp_path / "clip.mp4", 3)
+    monkeypatch.setattr(module, "decode", fail)
+    with pytest.raises(InvalidImage, match="cannot be read: not yet implemented"):
+        list(frames(path))
 
 
 def test_frames_are_no_larger_than_allowed(tmp_path: Path) -> None:

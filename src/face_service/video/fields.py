@@ -127,11 +127,10 @@ def decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFram
     """Frames from here on; damaged packets are passed over."""
     import av
 
-    for packet in container.demux(stream):
-        with suppress(av.error.InvalidDataError):
-            yield from stream.codec_context.decode(packet if packet.size else None)
-        if not packet.size:
-            return
+    with suppress(av.error.InvalidDataError):
+        for packet in container.demux(stream):
+            with suppress(av.error.InvalidDataError):
+                yield from stream.codec_context.decode(packet if packet.size else None)
 
 
 def pulled(graph: Graph) -> Iterator[VideoFrame]:

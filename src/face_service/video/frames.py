@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -51,20 +52,25 @@ def frames(
     `max_pixels`.
     """
     with opened(path) as (container, stream):
+        check_size(stream.width, stream.height, max_pixels)
         fields = find_fields(container, stream)
     with opened(path) as (container, stream):
         pixels = Pixels(float(stream.sample_aspect_ratio or 1))
         shown = -1
         for ms, frame in Source(container, stream, fields, every, first).wanted():
-            if frame.width * frame.height > max_pixels:
-                raise ImageTooLarge(
-                    f"The video has {frame.width}x{frame.height} pixels, "
-                    f"more than the limit of {max_pixels}"
-                )
+            check_size(frame.width, frame.height, max_pixels)
             shown = max(shown + 1, ms)  # no time stands for two frames
             yield Frame(shown, pixels.of(frame))
     if shown < 0 and first == 0:
         raise InvalidImage("The video has no frame that can be decoded")
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises ImageTooLarge for frames of more than `max_pixels`."""
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"The video has {width}x{height} pixels, more than the limit of {max_pixels}"
+        )
 
 
 class Clock:
@@ -129,7 +135,7 @@ class Source:
         """The frames that are decoded, in the order in which they are shown."""
         context = self._stream.codec_context
         context.thread_type = "AUTO"
-        all_packets = (packet for packet in self._container.demux(self._stream) if packet.size)
+        all_packets = packets_of(self._container, self._stream)
         packets: Iterable[Packet[VideoStream] | None] = all_packets
         if self._every and self._fields is Fields.NONE and self._clock.ordered:
             context.skip_frame = "NONREF"
@@ -139,6 +145,16 @@ class Source:
             if packet is None:
                 context.flush_buffers()
         yield from decode(context, None)
+
+
+def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream, up to where the file is too damaged to find more."""
+    import av
+
+    with suppress(av.error.InvalidDataError):
+        for packet in container.demux(stream):
+            if packet.size:  # the last has none, and only says that it is the last
+                yield packet
 
 
 def decode(context: VideoCodecContext, packet: Packet[VideoStream] | None) -> list[VideoFrame]:

@@ -82,7 +82,10 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream = next((each for each in container.streams.video if not is_cover(each)), None)
         if stream is None:
             raise InvalidImage("The file has no moving picture")
-        yield container, stream
+        try:
+            yield container, stream
+        except av.FFmpegError as error:
+            raise InvalidImage(f"The video cannot be read: {reason(error)}") from error
 
 
 def is_cover(stream: VideoStream) -> bool:
