@@ -106,7 +106,9 @@ def main() -> int:
     """Answer the requests on stdin until it ends."""
     answers = answer_stream()
     asked = requests()
-    request = next(asked)
+    request = next(asked, None)
+    if request is None:  # another pack has failed before
+        return 0
     from face_service.config import load_settings
     from face_service.engine_factory import load_engine, runtime_config
     from face_service.errors import FaceServiceError
