@@ -11,7 +11,7 @@ from tests import commands
 from tests.conftest import environment_of_servers
 from tests.offline.on_ray import PYTHON, lose_everything, running
 
-ITEMS, ROWS = 60, 3
+ITEMS, ROWS = 42, 3
 WITHIN_S = 240
 
 
