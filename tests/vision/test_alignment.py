@@ -10,6 +10,7 @@ from face_service.vision.alignment import (
     ARCFACE_TEMPLATE,
     TOO_LONG,
     align_face,
+    antialiased_crop,
     crop,
     crop_of_long,
     similarity,
@@ -131,3 +132,45 @@ def test_a_long_picture_has_the_crops_of_its_parts(axis: int, length: int) -> No
 def test_a_matrix_that_makes_no_sense_is_a_crop_too(matrix: np.ndarray) -> None:
     image = np.zeros((4, TOO_LONG + 9, 3), np.uint8)
     assert crop(image, matrix, 112).shape == (112, 112, 3)
+
+
+def test_a_crop_with_less_than_two_pixels_for_one_is_the_same_bit_by_bit() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (250, 250, 3), np.uint8)
+    for scale in (0.3, 1, 1.9):
+        matrix = similarity((ARCFACE_TEMPLATE * scale + 20).astype(np.float32), ARCFACE_TEMPLATE)
+        assert np.array_equal(antialiased_crop(image, matrix, 112), crop(image, matrix, 112))
+
+
+@pytest.mark.parametrize("factor", [2.2, 4.4, 7])
+@pytest.mark.parametrize("turn", [0.0, 0.5])
+def test_averaging_first_keeps_the_place_and_drops_the_noise(factor: int, turn: float) -> None:
+    """Of a smooth picture both crops are alike; of noise, a pixel of the one is the mean of all
+    that it covers, halved until there are fewer than two."""
+    side = int(150 * factor)
+    y, x = np.mgrid[:side, :side] / factor
+    smooth = np.stack([80 + 0.8 * x, 120 + 50 * np.sin(y / 3), 120 + 50 * np.sin(x / 3)], -1)
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    points = ((ARCFACE_TEMPLATE - 56) @ rotation.T * factor + side / 2).astype(np.float32)
+    matrix = similarity(points, ARCFACE_TEMPLATE)
+    clean = smooth.astype(np.uint8)
+    noise = np.random.default_rng(0).normal(0, 30, clean.shape)
+    noisy = np.clip(smooth + noise, 0, 255).astype(np.uint8)
+    middle = np.s_[20:92, 20:92]
+    plain, averaged = (cut(clean, matrix, 112)[middle] for cut in (crop, antialiased_crop))
+    assert np.abs(plain.astype(int) - averaged).max() <= 4
+    plain, averaged = (
+        np.std(cut(noisy, matrix, 112)[middle] - cut(clean, matrix, 112)[middle].astype(float))
+        for cut in (crop, antialiased_crop)
+    )
+    assert averaged < 1.2 * plain / 2 ** int(np.log2(factor))
+
+
+def test_a_face_at_an_edge_has_black_around_it_whatever_the_alignment() -> None:
+    white = np.full((901, 703, 3), 255, np.uint8)
+    points = (ARCFACE_TEMPLATE * 8 - 300).astype(np.float32)
+    matrix = similarity(points, ARCFACE_TEMPLATE)
+    plain, averaged = crop(white, matrix, 112), antialiased_crop(white, matrix, 112)
+    assert (plain == 0).any()
+    assert np.mean(np.abs(plain.astype(int) - averaged) > 40) < 0.02
+    far = similarity((ARCFACE_TEMPLATE * 8 + 5000).astype(np.float32), ARCFACE_TEMPLATE)
+    assert not antialiased_crop(white, far, 112).any()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from math import floor, hypot, log2, sqrt
+from typing import Literal, cast
 
 import cv2
 import numpy as np
@@ -28,6 +29,12 @@ TOO_LONG = 32_767
 `crop_of_long` with it, by opencv/opencv#26860."""
 MARGIN = 4
 """Pixels around what a crop looks at. Bilinear interpolation reaches for one."""
+
+Alignment = Literal["insightface", "antialiased"]
+"""How a crop is cut: sampled from the image, as InsightFace does, or from one that was averaged
+down before, so that a pixel of the crop stands for all of the image that it covers."""
+MOST_HALVINGS = 10
+"""Of a face of over 100,000 pixels. A monstrous box must not ask for more."""
 
 Affine = NDArray[np.float64]
 """float64 [2, 3], image pixels to crop pixels."""
@@ -77,12 +84,10 @@ def crop_of_long(image: Image, matrix: Affine, size: int) -> Image:
     Of a part that is too long itself the middle is taken.
     """
     inverse = inverted(matrix)
-    corners = inverse @ np.array([[0, 0, size, size], [0, size, 0, size], [1, 1, 1, 1]])
     spans = []
-    for side, seen in zip((image.shape[1], image.shape[0]), corners, strict=True):
-        low, high = np.clip((seen.min() - MARGIN, seen.max() + MARGIN), 0, side).astype(int)
-        excess = max(0, int(high - low) - TOO_LONG + 1)
-        spans.append(slice(low + excess // 2, high - (excess + 1) // 2))
+    for span in seen_by(inverse, size, image, MARGIN):
+        excess = max(0, span.stop - span.start - TOO_LONG + 1)
+        spans.append(slice(span.start + excess // 2, span.stop - (excess + 1) // 2))
     across, down = spans
     part = image[down, across]
     if not part.size:
@@ -90,6 +95,67 @@ def crop_of_long(image: Image, matrix: Affine, size: int) -> Image:
     inverse[:, 2] -= across.start, down.start
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cast(Image, cv2.warpAffine(part, inverse, (size, size), flags=flags, borderValue=0.0))
+
+
+def may_be_averaged(landmarks: NDArray[np.float32]) -> bool:
+    """Whether a face with `landmarks` [5, 2] may be so large that `averaged` halves its image. The
+    matrix decides, and takes ten times as long."""
+    (x1, y1), (x2, y2) = landmarks[:2].tolist()
+    return hypot(x2 - x1, y2 - y1) > 1.5 * float(ARCFACE_TEMPLATE[1, 0] - ARCFACE_TEMPLATE[0, 0])
+
+
+def seen_by(inverse: Affine, size: int, image: Image, margin: int) -> list[slice]:
+    """The columns and rows of an image that a crop looks at, and `margin` pixels around them.
+    inverse: crop pixels to image pixels."""
+    corners = inverse @ np.array([[0, 0, size, size], [0, size, 0, size], [1, 1, 1, 1]])
+    spans = []
+    for side, seen in zip((image.shape[1], image.shape[0]), corners, strict=True):
+        low, high = np.clip((seen.min() - margin, seen.max() + margin), 0, side).astype(int)
+        spans.append(slice(int(low), int(high)))
+    return spans
+
+
+def antialiased_crop(image: Image, matrix: Affine, size: int) -> Image:
+    """`crop` from the image as `averaged` makes it; of one that it leaves as it is, the same bit by
+    bit."""
+    return crop(*averaged(image, matrix, size), size)
+
+
+def averaged(image: Image, matrix: Affine, size: int) -> tuple[Image, Affine]:
+    """The part of an image that a crop looks at, halved by area until there are fewer than two of
+    its pixels for one of the crop, and the matrix that cuts the crop from it; both as they are
+    where there are no more before."""
+    scale = sqrt(abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]))
+    halvings = min(MOST_HALVINGS, floor(log2(1 / scale))) if 0 < scale <= 0.5 else 0
+    if not halvings:
+        return image, matrix
+    block = 2**halvings
+    across, down = (
+        in_blocks(span, block) for span in seen_by(inverted(matrix), size, image, MARGIN * block)
+    )
+    part = image[down, across]
+    if not part.size:
+        return np.zeros((1, 1, 3), np.uint8), matrix
+    shape = part.shape[1] // block, part.shape[0] // block
+    small = cast(Image, cv2.resize(part, shape, interpolation=cv2.INTER_AREA))
+    shift = (block - 1) / 2  # the middle of a block, whose first pixel is at 0
+    back = np.array(
+        [[block, 0, across.start + shift], [0, block, down.start + shift], [0, 0, 1]], np.float64
+    )
+    return small, matrix @ back
+
+
+def in_blocks(span: slice, block: int) -> slice:
+    """A span shortened to whole blocks, at the end that is no edge of the image if there is one:
+    what lies there is margin."""
+    rest = (span.stop - span.start) % block
+    if span.start == 0:
+        return slice(0, span.stop - rest)
+    return slice(span.start + rest, span.stop)
+
+
+CROPS = {"insightface": crop, "antialiased": antialiased_crop}
+"""By alignment: what cuts a crop."""
 
 
 def inverted(matrix: Affine) -> Affine:
@@ -101,10 +167,12 @@ def inverted(matrix: Affine) -> Affine:
     return np.array([[a, b, -a * x - b * y], [c, d, -c * x - d * y]])
 
 
-def align_face(image: Image, landmarks: NDArray[np.float32]) -> Image | None:
+def align_face(
+    image: Image, landmarks: NDArray[np.float32], alignment: Alignment = "insightface"
+) -> Image | None:
     """The ArcFace crop (uint8 [112, 112, 3]) of a face with `landmarks` float32 [5, 2].
 
     None if the landmarks are degenerate: that face cannot be embedded.
     """
     matrix = similarity(landmarks, ARCFACE_TEMPLATE)
-    return None if matrix is None else crop(image, matrix, ARCFACE_SIZE)
+    return None if matrix is None else CROPS[alignment](image, matrix, ARCFACE_SIZE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,7 @@ SECOND_DERIVATIVES = tuple(
     )
 )
 """Along the rows, the columns and both diagonals, whose steps are √2 long."""
+NO_NOISE: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 BRIGHTNESS_OFFSET = 4.0
 """Added to the brightness (0..255) that detail is measured against, so that the rounding of
 pixels in a black crop does not pass for detail."""
@@ -92,12 +94,14 @@ def assess(
     landmarks: NDArray[np.float32],
     image_shape: tuple[int, ...],
     limits: QualityLimits,
+    noise: Sequence[float] = NO_NOISE,
 ) -> Quality:
     """Measure a face by its aligned crop (uint8 [112, 112, 3], BGR), its box (float32 [4],
-    x1, y1, x2, y2, not clipped), its score (0..1), its landmarks (float32 [5, 2]) and the
-    shape (height, width, …) of its image."""
+    x1, y1, x2, y2, not clipped), its score (0..1), its landmarks (float32 [5, 2]), the shape
+    (height, width, …) of its image, and what the detail of the crop owes to noise (`crop_noise`).
+    """
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
-    detail = sharpness(grey)
+    detail = sharpness(grey, noise)
     brightness = cv2.mean(grey[FACE])[0] / 255
     size, visible = visible_part(bbox, image_shape)
     pose = head_pose(landmarks)
@@ -123,21 +127,28 @@ def assess(
     )
 
 
-def sharpness(grey: Grey) -> float:
+def sharpness(grey: Grey, noise: Sequence[float] = NO_NOISE) -> float:
     """Fine detail of an aligned crop, uint8 [112, 112], in percent of its brightness; 0 or more.
 
     The root mean square of the second derivative, in whichever of four directions it is least:
-    a hand that shook blurs in one direction only. Noise is smoothed away first (sigma 1).
-    Divided by the brightness, a face is as sharp in the shade as in the sun.
+    a hand that shook blurs in one direction only. Noise is smoothed away first (sigma 1), and
+    what is left of it, `noise` in each direction, is no detail. Divided by the brightness, a face
+    is as sharp in the shade as in the sun.
     """
+    powers = detail_powers(grey)
+    power = max(0.0, min(each - less for each, less in zip(powers, noise, strict=True)))
+    return float(100 * np.sqrt(power) / (cv2.mean(grey[FACE])[0] + BRIGHTNESS_OFFSET))
+
+
+def detail_powers(grey: Grey) -> list[float]:
+    """Mean square of the second derivative of the face in a crop [112, 112], smoothed, in each of
+    the four directions."""
     around = grey[WITH_MARGIN].astype(np.float32)
     smooth = cv2.GaussianBlur(around, (0, 0), 1.0)
-    power = min(
-        cv2.norm(cv2.filter2D(smooth, -1, kernel)[WITHOUT_MARGIN], cv2.NORM_L2SQR)
+    return [
+        cv2.norm(cv2.filter2D(smooth, -1, kernel)[WITHOUT_MARGIN], cv2.NORM_L2SQR) / grey[FACE].size
         for kernel in SECOND_DERIVATIVES
-    )
-    face = grey[FACE]
-    return float(100 * np.sqrt(power / face.size) / (cv2.mean(face)[0] + BRIGHTNESS_OFFSET))
+    ]
 
 
 def visible_part(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tuple[float, float]:

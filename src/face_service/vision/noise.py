@@ -1,0 +1,86 @@
+"""How much of the detail of a crop is noise of the camera."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .alignment import (
+    ARCFACE_SIZE,
+    ARCFACE_TEMPLATE,
+    averaged,
+    may_be_averaged,
+    similarity,
+)
+from .blob import Image
+from .quality import NO_NOISE, detail_powers
+
+MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+"""The difference of two Laplacians, which edges and shades hardly show in (Immerkær 1996, Fast
+Noise Variance Estimation)."""
+MASK_GAIN = 6.0
+"""Its standard deviation on noise of 1."""
+MEDIAN_TO_SIGMA = 1.4826
+"""Standard deviation of a normal distribution for a median absolute deviation of 1."""
+USUAL = 2.0
+"""Standard deviation, in grey levels, of what this finds in good photos, where it is the texture of
+skin and hair: at most 1 in LFW at every size (benchmarks/studies/alignment.py)."""
+MIDDLE = (56.0, 64.0, 1.0)
+"""Of a face, in its crop."""
+PATCH, LEAST = 32, 8
+"""Pixels around it, on every side, in which noise is measured; and the least side of what lies in
+the image."""
+FIELD = 512
+"""Side of the noise that is sent the way of a face: twice what a crop covers at most."""
+
+
+def crop_noise(image: Image, landmarks: NDArray[np.float32]) -> tuple[float, ...]:
+    """What noise of an image adds to `detail_powers` of the averaged crop of a face; zeros where
+    there is no more of it than in good photos. landmarks: float32 [5, 2].
+
+    Measured in the image, at its own size: a crop that enlarges a small face has smoothed its noise
+    to what looks like detail. How much of it is left there tells noise that is sent the same way.
+    """
+    if not may_be_averaged(landmarks):  # most are not, and few have noise: no matrix for these
+        variance = variance_at(image, landmarks.mean(axis=0))
+        matrix = similarity(landmarks, ARCFACE_TEMPLATE) if variance else None
+    elif (matrix := similarity(landmarks, ARCFACE_TEMPLATE)) is not None:
+        part, matrix = averaged(image, matrix, ARCFACE_SIZE)
+        variance = variance_at(part, cv2.invertAffineTransform(matrix) @ MIDDLE)
+    if matrix is None or variance == 0:
+        return NO_NOISE
+    moved = matrix.copy()
+    moved[:, 2] = np.array(MIDDLE[:2]) - matrix[:, :2] @ (FIELD / 2, FIELD / 2)
+    seen = cv2.warpAffine(field(), moved, (ARCFACE_SIZE, ARCFACE_SIZE))
+    return tuple(variance * power for power in detail_powers(seen))
+
+
+def variance_at(image: Image, middle: NDArray[np.floating]) -> float:
+    """`noise_variance` of the image around a point; 0 where too little of it lies there."""
+    x, y = (int(value) for value in np.clip(middle, -PATCH, max(image.shape) + PATCH))
+    patch = image[max(0, y - PATCH) : max(0, y + PATCH), max(0, x - PATCH) : max(0, x + PATCH)]
+    if min(patch.shape[:2]) < LEAST:
+        return 0.0
+    return noise_variance(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).astype(np.float32))
+
+
+def noise_variance(grey: NDArray[np.float32]) -> float:
+    """The variance of the noise of a picture, float32 [height, width], 0..255, above the USUAL: 0
+    where there is no more.
+
+    By the median, because the mean would count every eyelash.
+    """
+    found = cv2.filter2D(grey, -1, MASK)[1:-1, 1:-1]
+    sigma = MEDIAN_TO_SIGMA * float(np.median(np.abs(found))) / MASK_GAIN
+    return max(0.0, sigma * sigma - USUAL * USUAL)
+
+
+@lru_cache(maxsize=1)
+def field() -> NDArray[np.float32]:
+    """Noise of variance 1, the same always."""
+    noise = np.random.default_rng(0).standard_normal((FIELD, FIELD), np.float32)
+    noise.setflags(write=False)
+    return noise
