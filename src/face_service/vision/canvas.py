@@ -60,14 +60,27 @@ def smallest(image: Image, canvases: Sequence[Size]) -> Size:
     )
 
 
-def letterbox(image: Image, canvas: Size) -> Canvas | None:
-    """Put an image on a canvas.
+def letterbox(
+    image: Image, canvas: Size, turns: int = 0, interpolation: int = cv2.INTER_LINEAR
+) -> Canvas | None:
+    """Put an image, turned by so many quarters anticlockwise, on a canvas.
 
-    None if a side of the image would vanish: no face can be seen there.
+    interpolation: of OpenCV; the default is InsightFace's. None if a side of the image would
+    vanish: no face can be seen there.
     """
-    size = fit(image, canvas)
+    seen = np.rot90(image, turns)  # a view: what is turned is the small image
+    size = fit(seen, canvas)
     if 0 in size:
         return None
     pixels = np.zeros((canvas.height, canvas.width, 3), np.uint8)
-    pixels[: size.height, : size.width] = cv2.resize(image, size)
-    return Canvas(pixels, size.height / image.shape[0])
+    small = cv2.resize(image, size if turns % 2 == 0 else size[::-1], interpolation=interpolation)
+    pixels[: size.height, : size.width] = np.rot90(small, turns)
+    return Canvas(pixels, size.height / seen.shape[0])
+
+
+def padded(small: Canvas, size: Size) -> Canvas:
+    """A canvas in the top left corner of a larger one, on black."""
+    pixels = np.zeros((size.height, size.width, 3), np.uint8)
+    height, width = small.pixels.shape[:2]
+    pixels[:height, :width] = small.pixels
+    return Canvas(pixels, small.scale)

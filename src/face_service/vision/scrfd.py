@@ -6,11 +6,12 @@ float32 throughout, so that boxes, scores and landmarks equal its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ from face_service.runtime.network import Network
 from face_service.runtime.pixel_input import Normalization
 
 from .blob import SCRFD_NORMALIZATION, Blob, Image, to_blob
-from .canvas import Size, letterbox, smallest
+from .canvas import Canvas, Size, letterbox, padded, smallest
 
 STRIDES = (8, 16, 32)
 ANCHORS_PER_CELL = 2
@@ -42,19 +43,29 @@ class Detections:
 
     bboxes float32 [n, 4] as x1, y1, x2, y2, not clipped; scores float32 [n] in 0..1;
     landmarks float32 [n, 5, 2]: left eye, right eye, nose, mouth left, mouth right, as
-    seen in the picture.
+    seen in the picture. angles int16 [n]: degrees clockwise by which the picture was turned when
+    the face was found; None where it never was.
     """
 
     bboxes: Floats
     scores: Floats
     landmarks: Floats
+    angles: NDArray[np.int16] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def take(self, indices: NDArray[np.intp] | slice) -> Detections:
         """These faces alone, in this order."""
-        return Detections(self.bboxes[indices], self.scores[indices], self.landmarks[indices])
+        angles = None if self.angles is None else self.angles[indices]
+        return Detections(
+            self.bboxes[indices], self.scores[indices], self.landmarks[indices], angles
+        )
+
+    @property
+    def turned(self) -> NDArray[np.int16]:
+        """`angles`, zeros where there are none."""
+        return np.zeros(len(self), np.int16) if self.angles is None else self.angles
 
 
 NO_DETECTIONS = Detections(
@@ -67,13 +78,14 @@ NO_DETECTIONS = Detections(
 class DetectedFace(NamedTuple):
     """One detection and the image it was found in (uint8 [height, width, 3], BGR).
 
-    bbox float32 [4], score 0..1, landmarks float32 [5, 2], as in `Detections`.
+    bbox float32 [4], score 0..1, landmarks float32 [5, 2], angle in degrees, as in `Detections`.
     """
 
     image: Image
     bbox: Floats
     score: float
     landmarks: Floats
+    angle: int = 0
 
 
 class DetectorInput(NamedTuple):
@@ -94,12 +106,27 @@ class DetectorPreprocessor:
     that, for close faces, on `closeup`. On a canvas of 640 a face that fills the picture is larger
     than any anchor: where its box is 1.8 times as high as the frame, 0 to 2.5 % are found, on one
     of 128 all of them (docs/decisions/0009-canvases.md). normalization: of the network's input;
-    None for one that takes pixels.
+    None for one that takes pixels. others: canvases of other sides that a request may ask for, by
+    side. corner: for close-ups on a graph that takes one size alone, the part of the canvas that
+    an image is put on; the rest stays black.
     """
 
     canvases: tuple[Size, ...]
     closeup: Size | None = None
     normalization: Normalization | None = SCRFD_NORMALIZATION
+    others: Mapping[int, tuple[Size, ...]] = field(default_factory=dict, compare=False)
+    corner: Size | None = None
+
+    @property
+    def side(self) -> int:
+        """Of the first canvas, the square, in pixels."""
+        return self.canvases[0].width
+
+    def for_side(self, side: int | None) -> DetectorPreprocessor:
+        """The same on canvases of another side, one of `others`; itself for its own and None."""
+        if side is None or side == self.side:
+            return self
+        return replace(self, canvases=self.others[side])
 
     @property
     def max_bytes(self) -> int:
@@ -110,16 +137,29 @@ class DetectorPreprocessor:
             size.width * size.height * 3 * (4 if self.normalization else 1) for size in sizes
         )
 
-    def preprocess(self, image: Image) -> list[DetectorInput]:
-        """The inputs for an image, the close-up's first; none where a side of it would vanish."""
-        sizes = [smallest(image, self.canvases)]
+    def preprocess(self, image: Image, turns: int = 0) -> list[DetectorInput]:
+        """The inputs for an image turned by so many quarters anticlockwise, the close-up's first;
+        none where a side of it would vanish."""
+        if self.corner:
+            small = letterbox(image, self.corner, turns)
+            return [self._input(padded(small, self.canvases[0]), self.canvases[0])] if small else []
+        sizes = [smallest(np.rot90(image, turns), self.canvases)]
         if self.closeup:
             sizes.insert(0, self.closeup)  # the order of InsightFace's "Auto"
         return [
-            DetectorInput(to_blob([canvas.pixels], self.normalization), size, canvas.scale)
-            for size in sizes
-            if (canvas := letterbox(image, size))
+            self._input(canvas, size) for size in sizes if (canvas := letterbox(image, size, turns))
         ]
+
+    def preprocess_tile(self, tile: Image, turns: int = 0) -> list[DetectorInput]:
+        """The input for a part of an image, shrunk by area: nobody expects other numbers, and of
+        faces of 14 pixels a sixth more is found."""
+        size = smallest(np.rot90(tile, turns), self.canvases)
+        shrunk = max(tile.shape[:2]) > max(size)
+        canvas = letterbox(tile, size, turns, cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR)
+        return [self._input(canvas, size)] if canvas else []
+
+    def _input(self, canvas: Canvas, size: Size) -> DetectorInput:
+        return DetectorInput(to_blob([canvas.pixels], self.normalization), size, canvas.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +257,9 @@ def merge(passes: Sequence[Detections]) -> Detections:
         np.concatenate([found.bboxes for found in passes]),
         np.concatenate([found.scores for found in passes]),
         np.concatenate([found.landmarks for found in passes]),
+        None
+        if all(found.angles is None for found in passes)
+        else np.concatenate([found.turned for found in passes]),
     )
     return together.take(by_score(together.scores))
 

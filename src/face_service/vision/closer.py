@@ -1,0 +1,165 @@
+"""Further looks at a picture, each made when it is due: close-ups, tiles, and all of it turned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .blob import Image
+from .looks import Detail, Tile, in_picture, smallest_face, tiles
+from .scrfd import (
+    MAX_CANDIDATES,
+    Detections,
+    DetectorInput,
+    DetectorPreprocessor,
+    Scrfd,
+    merge,
+    suppress,
+)
+from .turning import ANGLES, Rotations, quarters, turned_back
+
+Timed = Callable[[], AbstractContextManager[None]]
+"""Makes what measures a block."""
+
+SURE = 0.7
+"""Detection score of a face that is there without doubt: QUALITY_MIN_DET_SCORE's default."""
+
+
+class Closeness(NamedTuple):
+    """How closely a picture is to be looked at. side: of the square canvas, in pixels."""
+
+    side: int
+    detail: Detail
+    rotations: Rotations
+
+
+class Coverage(NamedTuple):
+    """How closely an image was looked at.
+
+    det_size: side of the canvas, in pixels. tiles: how many, of the picture as it is. angles:
+    degrees clockwise by which it was turned, 0 among them. smallest_face: shorter side, in pixels
+    of the image, of the smallest face that may have been found.
+    """
+
+    det_size: int
+    detail: Detail
+    tiles: int
+    rotations: Rotations
+    angles: tuple[int, ...]
+    smallest_face: float
+
+
+class Look(NamedTuple):
+    """A tile, None for the whole picture; the degrees clockwise by which it is turned; whether it
+    is shown small, for faces that fill it."""
+
+    tile: Tile | None = None
+    angle: int = 0
+    small: bool = False
+
+
+def most_runs(width: int, height: int, closeness: Closeness, passes: int) -> int:
+    """Runs of the detector that `FurtherLooks.run` makes at most, but for close-ups; `passes` are
+    those for a picture as a whole."""
+    shown = len(tiles(width, height, closeness.side, closeness.detail))
+    turned = 0 if closeness.rotations == "none" else len(ANGLES)
+    return shown + turned * (passes + shown)
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherLooks:
+    """Looks at one image again, after the first look at it as a whole.
+
+    preprocessor: of the detector's inputs. closeup: what the whole picture is shown to small, where
+    the first look did not do so; None where it did. is_usable: whether there is a face that is
+    fit to be stored, for which `auto` does not turn the image. timed: measures each run. together:
+    inputs of one run.
+    """
+
+    detector: Scrfd
+    preprocessor: DetectorPreprocessor
+    closeup: Scrfd | None
+    image: Image
+    min_score: float
+    is_usable: Callable[[Detections], bool]
+    timed: Timed
+    together: int = 1
+
+    def run(
+        self, found: Detections, closeness: Closeness
+    ) -> Generator[None, None, tuple[Detections, Coverage]]:
+        """What was `found` in the image as a whole, and what further looks show beside it, under
+        one non-maximum suppression. Pauses before each run.
+
+        Where there is a face without doubt, there is no close-up: it would cost a run, and find
+        nothing in almost every picture.
+        """
+        height, width = self.image.shape[:2]
+        parts = tiles(width, height, closeness.side, closeness.detail)
+        unsure = self.closeup is not None and not (found.scores >= SURE).any()
+        first = [Look(small=True)] if unsure else []
+        found = yield from self._look(found, [*first, *(Look(tile) for tile in parts)])
+        angles = [0]
+        if closeness.rotations == "all" or (
+            closeness.rotations == "auto" and not self.is_usable(found)
+        ):
+            angles += ANGLES
+            small = [Look(angle=angle, small=True) for angle in ANGLES if unsure]
+            again = [Look(part, angle) for angle in ANGLES for part in (None, *parts)]
+            found = yield from self._look(found, [*small, *again])
+        longest = max((max(tile.width, tile.height) for tile in parts), default=max(width, height))
+        return found, Coverage(
+            closeness.side,
+            closeness.detail,
+            len(parts),
+            closeness.rotations,
+            tuple(angles),
+            smallest_face(closeness.side / longest),
+        )
+
+    def _look(self, found: Detections, looks: Sequence[Look]) -> Generator[None, None, Detections]:
+        passes = [found]
+        for start in range(0, len(looks), self.together):
+            yield
+            with self.timed():
+                runs = list(self._runs(looks[start : start + self.together]))
+            for number, (detector, shown) in enumerate(runs):
+                if number:
+                    yield
+                with self.timed():
+                    candidates = detector.candidates_together(
+                        [each for _, each in shown], [self.min_score] * len(shown)
+                    )
+                    passes += map(self._placed, shown, candidates)
+        if len(passes) == 1:
+            return found
+        return suppress(merge(passes).take(slice(MAX_CANDIDATES)))
+
+    def _runs(
+        self, looks: Sequence[Look]
+    ) -> Iterator[tuple[Scrfd, list[tuple[Look, DetectorInput]]]]:
+        """The runs that some looks take: the network, and what it is given."""
+        for small in (True, False):
+            inputs = [
+                (look, each) for look in looks if look.small == small for each in self._inputs(look)
+            ]
+            detector = self.closeup if small and self.closeup else self.detector
+            for numbers in detector.runs([each for _, each in inputs]):
+                yield detector, [inputs[number] for number in numbers]
+
+    def _inputs(self, look: Look) -> list[DetectorInput]:
+        turns = quarters(look.angle)
+        if look.tile:
+            return self.preprocessor.preprocess_tile(look.tile.of(self.image), turns)
+        small = self.closeup if look.small else None
+        preprocessor = small.preprocessor if small else self.preprocessor
+        return preprocessor.preprocess(self.image, turns)
+
+    def _placed(self, shown: tuple[Look, DetectorInput], candidates: Detections) -> Detections:
+        look, made = shown
+        height, width = self.image.shape[:2]
+        tile = look.tile or Tile(0, 0, width, height)
+        found = turned_back(suppress(candidates), look.angle, tile.width, tile.height)
+        return in_picture(found, tile, width, height, made.scale)
