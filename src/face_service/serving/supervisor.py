@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 from face_service.errors import StartupError
 from face_service.face_engine import FaceEngine
@@ -34,6 +35,11 @@ STALLED_WITHIN_S = 3600.0
 memory cannot be had back, and a driver that hung so often is not cured by another engine."""
 
 
+Networks = Literal["loaded", "unloaded", "loading"]
+"""Whether the engines are there: unloaded while nobody has asked for long, loading for whoever has
+asked then."""
+
+
 class EngineSupervisor:
     """Loads engines, adds a worker for each, and looks after them.
 
@@ -41,7 +47,8 @@ class EngineSupervisor:
     first engine. An engine has hung when none of its networks has finished for `stall_timeout`
     seconds.
     `on_engine_ready` is called with the engine that /health reports whenever that changes: the
-    newest, or any that fell back. `failure`: why there will be none.
+    newest, or any that fell back. `failure`: why there will be none. `networks`: whether the
+    engines are there; they may have been let go.
     """
 
     def __init__(
@@ -62,6 +69,21 @@ class EngineSupervisor:
         self._metrics = metrics
         self._on_engine_ready = on_engine_ready
         self._stalls: deque[float] = deque()
+        self._restoring: asyncio.Task[None] | None = None
+        self.networks: Networks = "loaded"
+
+    def unload(self) -> None:
+        """Let go of the engines, if all are there and none has anything to do, until `reload`."""
+        whole = self._restoring is None and len(self._workers) == self._wanted
+        if self.networks == "loaded" and whole and self._workers.unload():
+            self.networks = "unloaded"
+            logger.info("The networks are let go until the next request")
+
+    def reload(self) -> None:
+        """Load the engines that `unload` has let go."""
+        if self.networks == "unloaded":
+            self.networks = "loading"
+            self._restoring = asyncio.create_task(self._restore())
 
     async def start(self) -> None:
         """Load the engines. What stops that ends up in `failure` and is raised."""
@@ -84,7 +106,6 @@ class EngineSupervisor:
 
         Raises StartupError once so many have hung that only a new process helps.
         """
-        restoring: asyncio.Task[None] | None = None
         try:
             for look in itertools.count(1):
                 await asyncio.sleep(WATCH_S)
@@ -92,19 +113,20 @@ class EngineSupervisor:
                     if look % GIVE_BACK_EVERY == 0:
                         await run_in_daemon_thread(trim_heap)
                     self._remove_failed()
-                    if restoring and restoring.done():
-                        ended, restoring = restoring, None
+                    if self._restoring and self._restoring.done():
+                        ended, self._restoring = self._restoring, None
                         ended.result()
                     # Beside the watch: loading may take for ever, and other engines break too.
-                    if restoring is None and len(self._workers) < self._wanted:
-                        restoring = asyncio.create_task(self._restore())
+                    missing = len(self._workers) < self._wanted and self.networks != "unloaded"
+                    if self._restoring is None and missing:
+                        self._restoring = asyncio.create_task(self._restore())
                 except StartupError:
                     raise
                 except Exception:  # nothing else watches the engines
                     logger.exception("Looking after the engines failed, and goes on")
         finally:
-            if restoring:
-                restoring.cancel()
+            if self._restoring:
+                self._restoring.cancel()
 
     def _remove_failed(self) -> None:
         broken, stalled = self._workers.remove_failed(self._stall_timeout)
@@ -144,12 +166,15 @@ class EngineSupervisor:
                         f"one can take over; at last: {error}"
                     )
                     raise self.failure from error
+                self.networks = "loaded"  # as far as can be: what is missing is a fault now
                 logger.exception("No new engine; the next attempt is in %.0f s", pause)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
             else:
                 self._add_worker(engine)
-                logger.warning("A new engine has taken over")
+                if self.networks == "loaded":
+                    logger.warning("A new engine has taken over")
+                self.networks = "loaded"
                 return
 
     def _add_worker(self, engine: FaceEngine) -> None:

@@ -63,6 +63,15 @@ class EngineWorker:
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def occupied(self) -> bool:
+        """Whether it has entries that are not answered."""
+        return bool(self._consumer.entries)
+
+    def end(self) -> None:
+        """Give it no more; its thread then releases the engine."""
+        self._queue.close_consumer(self._consumer)
+
     def stalled_for(self) -> float:
         """Seconds without progress, of those between the calls of this method; 0 while there is
         nothing to do. For one thread."""
@@ -225,6 +234,16 @@ class WorkerPool:
         for worker in broken:  # a thread may still be inside the others
             worker.engine.release()
         return len(broken), len(stalled)
+
+    def unload(self) -> bool:
+        """Have every worker end and release its engine, if none has anything to do. Returns whether
+        it is so. What is submitted later waits for workers that are added."""
+        if len(self.queue) or any(worker.occupied for worker in self._workers):
+            return False
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+        return True
 
     def close(self, stall_timeout: float, within: float = math.inf) -> None:
         """End the workers after what is already in the queue, and wait for that: `within` seconds,
