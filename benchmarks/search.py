@@ -53,7 +53,8 @@ def fill(database: Database, vectors: Vectors, person: Labels, folder: Path) -> 
     for migration in sorted((PLATFORM / "migrations").glob("*.do.sql")):
         database.run(migration.read_text())
     database.run(f"""
-        INSERT INTO models (pack, recogniser, precision, state) VALUES ('a', 'b', 'c', 'current');
+        INSERT INTO models (pack, recogniser, precision, alignment, state)
+        VALUES ('a', 'b', 'c', 'd', 'current');
         SELECT create_space(1);
         INSERT INTO creators (name) SELECT n FROM generate_series(1, {person.max()}) n;
         INSERT INTO creator_references (creator_id, picture, quality)

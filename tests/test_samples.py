@@ -247,7 +247,8 @@ def test_sql(postgres: Postgres, server: Server, four_faces: Path) -> None:
     assert len(shown) - len(others) == 5 and vacuum.startswith("VACUUM")
     postgres.rows(MIGRATION.read_text())
     postgres.rows(f"""
-        INSERT INTO models (pack, recogniser, precision, state) VALUES ('a', 'b', 'c', 'current');
+        INSERT INTO models (pack, recogniser, precision, alignment, state)
+        VALUES ('a', 'b', 'c', 'd', 'current');
         SELECT create_space(1);
         INSERT INTO creators (name) SELECT 'stranger ' || n FROM generate_series(1, {STRANGERS}) n;
         INSERT INTO creator_references (creator_id, picture, quality)

@@ -24,10 +24,11 @@ CREATE TABLE models (
   pack       text NOT NULL,
   recogniser text NOT NULL,
   precision  text NOT NULL,
+  alignment  text NOT NULL,
   -- Thresholds by false-positive rate and number of people, as GET /models of the service has them.
   operating_points jsonb,
   state      text NOT NULL CHECK (state IN ('current', 'next', 'retired')),
-  UNIQUE (recogniser, precision)
+  UNIQUE (recogniser, precision, alignment)
 );
 CREATE UNIQUE INDEX ON models (state) WHERE state <> 'retired';
 

@@ -189,10 +189,11 @@ const client = new FaceServiceClient('http://localhost:8100');
 const db = new PGlite({ extensions: { vector } });
 await db.exec(await readFile(process.argv[2]!, 'utf8'));
 const known = await client.detect(await readFile('frame.jpg'), { crops: true });
-const { pack, recogniser, precision } = known.model;
+const { pack, recogniser, precision, alignment } = known.model;
 await db.query(
-  `INSERT INTO models (pack, recogniser, precision, state) VALUES ($1, $2, $3, 'current')`,
-  [pack, recogniser, precision],
+  `INSERT INTO models (pack, recogniser, precision, alignment, state)
+   VALUES ($1, $2, $3, $4, 'current')`,
+  [pack, recogniser, precision, alignment],
 );
 await db.query('SELECT create_space(1)');
 for (const [n, face] of known.faces.entries()) {

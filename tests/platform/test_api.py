@@ -230,8 +230,8 @@ def test_the_database_itself_refuses_zero_vectors_and_rows_of_no_model(backend: 
         f"VALUES ({creator}, '', 1) RETURNING id"
     )
     [[model]] = backend.query("""
-        INSERT INTO models (pack, recogniser, precision, state)
-        VALUES ('a', 'b', 'c', 'retired') RETURNING id""")
+        INSERT INTO models (pack, recogniser, precision, alignment, state)
+        VALUES ('a', 'b', 'c', 'd', 'retired') RETURNING id""")
     insert = "INSERT INTO creator_face_embeddings VALUES ({0}, {1}, {2}, '[{3}]')"
     unit, zero = ",".join(["1", *["0"] * 511]), ",".join(["0"] * 512)
     no_space = backend.refusal(insert.format(model, reference, creator, unit))

@@ -15,8 +15,8 @@ def model(backend: Backend) -> str:
     """A space of 300 people: 1 has 481 references near each other, 2 has 21, the others one."""
     [[model, _]] = backend.query("""
         WITH made AS (
-          INSERT INTO models (pack, recogniser, precision, state)
-          VALUES ('a', 'b', 'c', 'current') RETURNING id
+          INSERT INTO models (pack, recogniser, precision, alignment, state)
+          VALUES ('a', 'b', 'c', 'd', 'current') RETURNING id
         ) SELECT id, create_space(id) FROM made""")
     # Of a fixed seed: by chance, the 481 of person 1 would be nearer to person 2 than all others.
     backend.query(f"""

@@ -18,7 +18,7 @@ export const lockDecisions = (sql: Queries) => sql`SELECT pg_advisory_xact_lock(
 
 const modelIn = (sql: Queries, state: 'current' | 'next') =>
   row<Model>(sql`
-    SELECT id, pack, recogniser, precision, operating_points FROM models WHERE state = ${state}`);
+    SELECT id, pack, recogniser, precision, alignment, operating_points FROM models WHERE state = ${state}`);
 
 /** The model whose embeddings are compared now; undefined before the first. */
 export const currentModel = (sql: Queries) => modelIn(sql, 'current');
@@ -73,10 +73,12 @@ export async function register(
   await sql.begin(async (tx) => {
     await lockDecisions(tx);
     const made = await row<{ id: number }>(tx`
-      INSERT INTO models (pack, recogniser, precision, state)
-      SELECT ${model.pack}::text, ${model.recogniser}::text, ${model.precision}::text, ${state}::text
+      INSERT INTO models (pack, recogniser, precision, alignment, state)
+      SELECT ${model.pack}::text, ${model.recogniser}::text, ${model.precision}::text,
+             ${model.alignment}::text, ${state}::text
       WHERE NOT EXISTS (SELECT FROM models WHERE state = ${state})
-      ON CONFLICT (recogniser, precision) DO UPDATE SET state = excluded.state, pack = excluded.pack
+      ON CONFLICT (recogniser, precision, alignment)
+        DO UPDATE SET state = excluded.state, pack = excluded.pack
         WHERE models.state = 'retired'
       RETURNING id`);
     if (made) await tx`SELECT create_space(${made.id})`;

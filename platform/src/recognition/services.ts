@@ -17,6 +17,7 @@ export interface ModelUsed {
   pack: string;
   recogniser: string;
   precision: string;
+  alignment: string;
 }
 
 export interface Serving {
@@ -37,8 +38,9 @@ export class FaceServices {
   /** Those that are ready, and with what. */
   async serving(): Promise<Serving[]> {
     const asked = this.clients.map(async (client): Promise<Serving[]> => {
-      const { model: pack, recogniser, precision } = await client.health();
-      return recogniser && precision ? [{ client, model: { pack, recogniser, precision } }] : [];
+      const { model: pack, recogniser, precision, alignment } = await client.health();
+      if (!(recogniser && precision && alignment)) return [];
+      return [{ client, model: { pack, recogniser, precision, alignment } }];
     });
     const answers = await Promise.allSettled(asked);
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
@@ -54,7 +56,7 @@ export class FaceServices {
 
 /** Whether embeddings of two models may be compared. */
 export const sameSpace = (a: ModelUsed, b: ModelUsed) =>
-  a.recogniser === b.recogniser && a.precision === b.precision;
+  a.recogniser === b.recogniser && a.precision === b.precision && a.alignment === b.alignment;
 
 /** Throws where a service was restarted with another model since it was asked. */
 export function check(model: ModelUsed, answer: { model: ModelUsed }): void {

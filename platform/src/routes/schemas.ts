@@ -141,6 +141,7 @@ export const Model = Type.Object({
   pack: Type.String(),
   recogniser: Type.String(),
   precision: Type.String(),
+  alignment: Type.String(),
 });
 export const Models = Type.Object({
   current: nullable(Model),
