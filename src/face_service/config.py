@@ -18,11 +18,14 @@ from face_service.settings.env_file import misspelt, values_in_env_file
 from face_service.settings.errors import sentence
 from face_service.settings.provider_options import parse_options
 from face_service.settings.renamed import FormerNames, former_names
+from face_service.vision.alignment import Alignment
 from face_service.vision.gate_policy import GateMode
+from face_service.vision.looks import Detail
 from face_service.vision.quality import QualityLimits
 
 ORIGIN = re.compile(r"https?://[^/\s,*]+")
 LIMITS = QualityLimits()
+DetSize = Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
 LogFormat = Literal["console", "json"]
 KeyHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -53,6 +56,27 @@ class Settings(Address):
         le=2048,
         multiple_of=32,
         description="Side of the detector's canvas in pixels; higher finds smaller faces, slower.",
+    )
+    det_sizes: Annotated[tuple[DetSize, ...], NoDecode] = Field(
+        (),
+        description="Further sides that a request may ask for (det_size), comma-separated.",
+    )
+    detail: Detail = Field(
+        "1",
+        description="How closely pictures are looked at where a request does not say: as a whole "
+        "(1), in 2 or 3 tiles along the longer side, or in as many as small faces need (auto).",
+    )
+    alignment: Alignment = Field(
+        "antialiased",
+        description="How faces are cut out: averaged down first where they are large, or sampled "
+        "as InsightFace does.",
+    )
+    idle_unload_s: float = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Seconds without a request after which the networks are let go, until the next "
+        "one; 0: never.",
     )
     det_rectangular: bool = Field(
         True, description="Look at wide and tall images on a canvas that is not square: faster."
@@ -203,7 +227,7 @@ class Settings(Address):
         former = FormerNames(settings_cls, env_settings, dotenv_settings)
         return init_settings, env_settings, dotenv_settings, former
 
-    @field_validator("onnx_providers", "api_keys", "cors_origins", mode="before")
+    @field_validator("onnx_providers", "api_keys", "cors_origins", "det_sizes", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

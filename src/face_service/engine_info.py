@@ -9,6 +9,7 @@ from typing import NamedTuple
 from face_service.runtime.placement import Placement
 from face_service.runtime.processor import Processor, processor
 from face_service.thresholds import OperatingPoints, Threshold
+from face_service.vision.alignment import Alignment
 
 
 class NetworkFile(NamedTuple):
@@ -24,8 +25,9 @@ class NetworkFile(NamedTuple):
 class EngineInfo:
     """What an engine is made of.
 
-    Embeddings may be compared only where pack, recogniser and precision are the same.
+    Embeddings may be compared only where pack, recogniser, precision and alignment are the same.
     threshold, operating_points: None where they are not known.
+    det_sizes: sides of the detector's canvas that a request may ask for, in pixels, ascending.
     providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
     was built with. fallback: why the best of `asked` does not compute, where it does not.
     warnings: what is not as it was asked for, or as it should be, though it computes.
@@ -42,6 +44,8 @@ class EngineInfo:
     operating_points: OperatingPoints | None
     providers: tuple[str, ...]
     threads: int
+    alignment: Alignment = "insightface"
+    det_sizes: tuple[int, ...] = ()
     asked: tuple[str, ...] = ()
     offered: tuple[str, ...] = ()
     fallback: str | None = None

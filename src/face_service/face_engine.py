@@ -3,102 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import NamedTuple, TypeVar, cast
+from itertools import chain, islice
+from typing import TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from face_service.engine_info import EngineInfo
+from face_service.faces import DEFAULTS as DEFAULTS
+from face_service.faces import Embedding as Embedding
+from face_service.faces import Face as Face
+from face_service.faces import Options as Options
+from face_service.faces import PreparedImage as PreparedImage
+from face_service.faces import closeness, prepare
 from face_service.observability.timing import StageTimes
 from face_service.runtime.network import Network
 from face_service.runtime.placement import Placement
 from face_service.runtime.policy import MAX_BATCH, MAX_FACES
 from face_service.runtime.providers import max_batch_images
-from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
+from face_service.vision.alignment import (
+    ARCFACE_SIZE,
+    ARCFACE_TEMPLATE,
+    align_face,
+    may_be_averaged,
+)
 from face_service.vision.arcface import ArcFace
-from face_service.vision.attributes import AttributeReader, Gender
+from face_service.vision.attributes import AttributeReader
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
+from face_service.vision.closer import FurtherLooks, Timed
 from face_service.vision.crops import encode_crop
-from face_service.vision.filtering import Found, select
+from face_service.vision.filtering import Found, select, without_parts
 from face_service.vision.gate import Gate, detect
-from face_service.vision.known import KnownFace, locate
+from face_service.vision.known import locate
+from face_service.vision.noise import crop_noise
 from face_service.vision.quality import Quality, QualityLimits, assess
 from face_service.vision.scrfd import (
     MIN_SCORE,
     DetectedFace,
     Detections,
-    DetectorInput,
     DetectorPreprocessor,
     Scrfd,
     merge,
     suppress,
 )
+from face_service.vision.turning import upright
 
-Embedding = NDArray[np.float32]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of a request. Filters act before embedding.
-
-    min_score: least detection score, 0..1. max_faces: the best by score, None for all.
-    min_face_size: least shorter side of the box inside the image, in pixels.
-    """
-
-    min_score: float = MIN_SCORE
-    max_faces: int | None = None
-    min_face_size: float = 0.0
-    embeddings: bool = True
-    attributes: bool = True
-    quality: bool = True
-    crops: bool = False
-
-
-DEFAULTS = Options()
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """One face, in pixels of the image.
-
-    bbox float32 [4]: x1, y1, x2, y2, not clipped. landmarks float32 [5, 2]: left eye, right
-    eye, nose, mouth left, mouth right, as seen in the picture. embedding float32
-    [dimension] of norm 1; None if it was not asked for, or if `error` says why there is none.
-    quality: None if it was not asked for, or if there is an `error`. crop: what was embedded,
-    112×112 pixels as JPEG; None likewise.
-    """
-
-    bbox: NDArray[np.float32]
-    score: float
-    landmarks: NDArray[np.float32]
-    embedding: Embedding | None
-    age: int | None
-    gender: Gender | None
-    quality: Quality | None = None
-    error: str | None = None
-    crop: bytes | None = None
-
-    @property
-    def usable(self) -> bool | None:
-        """Whether it is fit to be stored or compared; None if quality was not asked for."""
-        if self.error is not None:
-            return False
-        return None if self.quality is None else not self.quality.reasons
-
-
-class PreparedImage(NamedTuple):
-    """An image (uint8 [height, width, 3], BGR), its detector inputs, and the options
-    of its request. known: its faces, where they need not be found."""
-
-    image: Image
-    inputs: list[DetectorInput]
-    options: Options
-    known: Sequence[KnownFace] | None = None
 
 
 class FaceEngine:
@@ -108,8 +59,9 @@ class FaceEngine:
     run something else in between, or stop: `detect` and `describe` are generators that pause
     between two networks. `max_batch_images`: images that are worth computing together.
     `images_per_run`: most images in one run of the detector.
-    `piece`: faces that `describe` should be given at once. `max_faces`: most faces of an image.
-    `gate`: of the detector, None where there is none.
+    `closeup`: a detector of close faces, for a graph that takes one size alone. `piece`: faces that
+    `describe` should be given at once. `max_faces`: most faces of an image. `gate`: of the
+    detector, None where there is none.
     """
 
     def __init__(
@@ -120,6 +72,7 @@ class FaceEngine:
         attributes: AttributeReader | None,
         networks: Sequence[Network],
         limits: QualityLimits,
+        closeup: Scrfd | None = None,
     ) -> None:
         self.info = info
         self.max_batch_images = max_batch_images(info.providers)
@@ -132,6 +85,7 @@ class FaceEngine:
         self._attributes = attributes
         self._networks = networks
         self._limits = limits
+        self._closeup = closeup
 
     @property
     def preprocessor(self) -> DetectorPreprocessor:
@@ -181,8 +135,11 @@ class FaceEngine:
         inputs, min_score = prepared.inputs, prepared.options.min_score
         timed = partial(times.measure, "detect")
         gate = self.gate if prepared.known is None else None  # there is a face, says the caller
+        if prepared.options.det_size not in (None, self.preprocessor.side):
+            gate = None  # it was judged on canvases of another size
         found, verdict = yield from detect(self._detector, gate, inputs, min_score, timed)
-        return self._select(found, prepared)._replace(verdict=verdict)
+        chosen = yield from self._look_further(found, prepared, timed)
+        return chosen._replace(verdict=verdict)
 
     def detect_together(
         self, images: Sequence[PreparedImage], times: StageTimes
@@ -202,16 +159,59 @@ class FaceEngine:
             found.update(zip(run, candidates, strict=True))
         passes = (found[n] for n in range(len(inputs)))
         with times.measure("detect"):
-            merged = (merge(list(islice(passes, len(image.inputs)))) for image in images)
-            return [
-                self._select(suppress(each), image)
-                for each, image in zip(merged, images, strict=True)
-            ]
+            merged = [suppress(merge(list(islice(passes, len(image.inputs))))) for image in images]
+        chosen = []
+        for each, image in zip(merged, images, strict=True):
+            chosen.append(
+                (yield from self._look_further(each, image, partial(times.measure, "detect")))
+            )
+        return chosen
+
+    def _look_further(
+        self, found: Detections, prepared: PreparedImage, timed: Timed
+    ) -> Generator[None, None, Found]:
+        """What was found in an image as a whole, and by further looks that its options ask for."""
+        if prepared.known is not None:
+            return self._select(found, prepared)
+        options, image = prepared.options, prepared.image
+        looks = FurtherLooks(
+            self._detector,
+            self.preprocessor.for_side(options.det_size),
+            self._closeup,
+            image,
+            options.min_score,
+            partial(self._any_usable, image),
+            timed,
+            self.images_per_run,
+        )
+        wanted = closeness(options, self.preprocessor)
+        found, coverage = yield from looks.run(found, wanted)
+        return self._select(found, prepared)._replace(coverage=coverage)
+
+    def _any_usable(self, image: Image, found: Detections) -> bool:
+        """Whether one of the best faces is fit to be stored."""
+        sure = found.take(np.flatnonzero(found.scores >= self._limits.min_det_score)[: self.piece])
+        for face in select(sure, image, 0, None, self.piece).faces:
+            crop = align_face(image, face.landmarks)
+            if crop is not None and not self._assess(crop, face).reasons:
+                return True
+        return False
+
+    def _assess(self, crop: Image, face: DetectedFace) -> Quality:
+        if self.info.alignment != "antialiased" and may_be_averaged(face.landmarks):
+            averaged = align_face(face.image, face.landmarks, "antialiased")
+            crop = crop if averaged is None else averaged  # aliasing is no detail
+        noise = crop_noise(face.image, face.landmarks)
+        landmarks = upright(face.landmarks, face.angle)
+        shape = face.image.shape
+        return assess(crop, face.bbox, face.score, landmarks, shape, self._limits, noise)
 
     def _select(self, detections: Detections, prepared: PreparedImage) -> Found:
-        image, _, options, known = prepared
+        image, options, known = prepared.image, prepared.options, prepared.known
         smallest, wanted = options.min_face_size, options.max_faces
-        found = select(detections, image, smallest, wanted, self.max_faces)
+        found = select(
+            without_parts(detections), image, smallest, wanted, self.max_faces, options.order
+        )
         return found if known is None else Found(locate(known, image, found.faces), 0)
 
     def describe(
@@ -220,12 +220,11 @@ class FaceEngine:
         """Align, assess, embed and estimate, as `options` ask: at most `piece` faces, of one or
         several images. Pauses between two networks."""
         with times.measure("align"):
-            crops = [align_face(face.image, face.landmarks) for face in faces]
+            align = partial(align_face, alignment=self.info.alignment)
+            crops = [align(face.image, face.landmarks) for face in faces]
         with times.measure("quality"):
             qualities = [
-                assess(crop, face.bbox, face.score, face.landmarks, face.image.shape, self._limits)
-                if crop is not None and options.quality
-                else None
+                self._assess(crop, face) if crop is not None and options.quality else None
                 for crop, face in zip(crops, faces, strict=True)
             ]
         with times.measure("embed"):
@@ -248,6 +247,7 @@ class FaceEngine:
                 quality=quality,
                 error="landmarks are degenerate" if crop is None else None,
                 crop=encode_crop(crop) if crop is not None and options.crops else None,
+                rotation=face.angle,
             )
             for face, crop, quality, embedding, described in zip(
                 faces, crops, qualities, embeddings, attributes, strict=True
@@ -266,8 +266,7 @@ class FaceEngine:
 
     def analyse_image(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
         """Every face of an image (uint8 [height, width, 3], BGR), by descending score."""
-        inputs = self.preprocessor.preprocess(image)
-        return self.predict(PreparedImage(image, inputs, options), StageTimes())
+        return self.predict(prepare(image, options, self.preprocessor), StageTimes())
 
     def warm_up(self) -> None:
         """Run every network with every number of threads, and on every canvas and batch whose first
@@ -277,7 +276,8 @@ class FaceEngine:
             self.self_test()
         if all(network.policy.kind == "dynamic" for network in self._networks):
             return  # one shape is as good as another
-        for size in self.preprocessor.canvases:
+        sizes = [self.preprocessor.canvases, *self.preprocessor.others.values()]
+        for size in dict.fromkeys(chain.from_iterable(sizes)):
             for images in self._detector.network.policy.batches:
                 self._warm_up_detector(size, images)
         for faces in sorted({n for network in self._networks[1:] for n in network.policy.batches}):
@@ -290,8 +290,9 @@ class FaceEngine:
 
     def _warm_up_detector(self, size: Size, images: int = 1) -> None:
         image = np.zeros((size.height, size.width, 3), np.uint8)
-        for each in self._detector.preprocess(image):
-            self._detector.candidates_together([each] * images, [MIN_SCORE] * images)
+        for detector in filter(None, (self._detector, self._closeup)):
+            for each in detector.preprocess(image):
+                detector.candidates_together([each] * images, [MIN_SCORE] * images)
 
     def _warm_up_face_networks(self, faces: int) -> None:
         crop = np.zeros((ARCFACE_SIZE, ARCFACE_SIZE, 3), np.uint8)

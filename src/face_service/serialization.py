@@ -16,6 +16,7 @@ from face_service.schemas import DetectOptions, EmbeddingFormat, ThresholdOut
 from face_service.serving.answers import ImageAnalysis
 from face_service.serving.comparison import Comparison, Pair
 from face_service.vision.boxes import clip
+from face_service.vision.closer import Coverage
 
 
 def render(
@@ -26,11 +27,8 @@ def render(
 ) -> list[bytes]:
     """A DetectResponse, in chunks. `elapsed_ms`: processing time in milliseconds."""
     content = {
-        "faces": render_faces(analysis, options),
-        "faces_omitted": analysis.faces_omitted,
+        **render_image(analysis, options),
         "processing_time_ms": round(elapsed_ms, 2),
-        "image_width": analysis.width,
-        "image_height": analysis.height,
         "model": render_model(analysis.info),
         "request_id": request_id,
     }
@@ -121,6 +119,8 @@ def render_result(
         return {
             "faces": [],
             "faces_omitted": 0,
+            "smallest_face_px": None,
+            "detection": None,
             "image_width": None,
             "image_height": None,
             "error": answer.body(request_id),
@@ -129,13 +129,23 @@ def render_result(
 
 
 def render_image(analysis: ImageAnalysis, options: DetectOptions) -> dict[str, Any]:
-    """A ComparedImage: the faces of an image, and its size."""
+    """A ComparedImage: the faces of an image, how they were looked for, and its size."""
+    coverage = analysis.coverage
     return {
         "faces": render_faces(analysis, options),
         "faces_omitted": analysis.faces_omitted,
+        "smallest_face_px": coverage and np.float32(coverage.smallest_face),
+        "detection": coverage and render_detection(coverage, options),
         "image_width": analysis.width,
         "image_height": analysis.height,
     }
+
+
+def render_detection(coverage: Coverage, options: DetectOptions) -> dict[str, Any]:
+    """A DetectionOut."""
+    fields = coverage._asdict()
+    del fields["smallest_face"]
+    return {**fields, "order": options.order}
 
 
 def to_json(content: object) -> bytes:
@@ -150,6 +160,7 @@ def render_model(info: EngineInfo) -> dict[str, str]:
         "pack": info.pack,
         "recogniser": info.recogniser_sha256,
         "precision": info.precision,
+        "alignment": info.alignment,
     }
 
 
@@ -172,6 +183,7 @@ def render_face(face: Face, analysis: ImageAnalysis, options: DetectOptions) -> 
         "landmarks": face.landmarks if options.landmarks else None,
         **render_quality(face, options.quality),
         "crop": face.crop and pybase64.b64encode_as_string(face.crop),
+        "rotation": face.rotation,
         "error": face.error,
     }
 

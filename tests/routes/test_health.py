@@ -102,7 +102,11 @@ def test_the_schema_names_every_endpoint(server: Server) -> None:
     assert options == {
         "min_score",
         "max_faces",
+        "order",
         "min_face_size",
+        "det_size",
+        "detail",
+        "rotations",
         "embedding_format",
         "attributes",
         "landmarks",

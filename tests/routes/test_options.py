@@ -72,6 +72,40 @@ def test_options_travel_in_json_too_and_win_over_the_query(server: Server, group
     assert [face["embedding"] for face in response.json()["faces"]] == [None, None]
 
 
+def test_how_faces_are_looked_for_is_in_the_answer(server: Server, group: bytes) -> None:
+    width = 610  # and the canvas has 640
+    plain = post(server, group, embedding_format="none").json()
+    assert plain["detection"] == {
+        "det_size": 640,
+        "detail": "1",
+        "tiles": 0,
+        "rotations": "none",
+        "angles": [0],
+        "order": "score",
+    }
+    assert plain["smallest_face_px"] == pytest.approx(10 * width / 640)
+    assert {face["rotation"] for face in plain["faces"]} == {0}
+    assert plain["model"]["alignment"] == "antialiased"
+    closer = {"det_size": 640, "detail": 2, "rotations": "all", "order": "size"}
+    found = post(server, group, embedding_format="none", **closer).json()
+    assert found["detection"] == {
+        **closer,
+        "detail": "2",
+        "tiles": 2,
+        "angles": [0, 90, 180, 270],
+    }
+    assert found["smallest_face_px"] == pytest.approx(plain["smallest_face_px"] / 1.8, rel=0.02)
+    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (face["bbox"] for face in found["faces"])]
+    assert areas == sorted(areas, reverse=True)
+    assert len(areas) == 4
+    body = {"image_base64": base64.b64encode(group).decode(), "detail": 2, "order": "center"}
+    json_body = server.client.post("/extract-embedding", json=body).json()
+    assert (json_body["detection"]["tiles"], json_body["detection"]["order"]) == (2, "center")
+    batch = post_batch(server, [group, b"no image"], detail="auto").json()["results"]
+    assert [one["detection"] and one["detection"]["detail"] for one in batch] == ["auto", None]
+    assert batch[1]["smallest_face_px"] is None
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -82,6 +116,11 @@ def test_options_travel_in_json_too_and_win_over_the_query(server: Server, group
         ({"min_face_size": -1}, ["min_face_size"]),
         ({"embedding_format": "hex"}, ["embedding_format", "float", "base64", "none"]),
         ({"attributes": "perhaps"}, ["attributes"]),
+        ({"det_size": 320}, ["det_size", "640 may be"]),
+        ({"det_size": 650}, ["det_size", "32"]),
+        ({"detail": "4"}, ["detail", "auto", "3"]),
+        ({"rotations": "some"}, ["rotations", "auto", "all", "none"]),
+        ({"order": "best"}, ["order", "score", "size", "center"]),
         ({"minscore": 0.5}, ["minscore", "not a known option"]),
     ],
     ids=str,

@@ -292,7 +292,7 @@ export interface components {
         };
         /**
          * ComparedImage
-         * @description One of the two images, its faces by descending score.
+         * @description One of the two images, its faces in the order asked for.
          */
         ComparedImage: {
             /** Faces */
@@ -303,6 +303,13 @@ export interface components {
              * @example 0
              */
             faces_omitted: number;
+            /**
+             * Smallest Face Px
+             * @description Shorter side, in pixels of the image, of the smallest face that may have been found: of smaller ones most are lost.
+             * @example 30
+             */
+            smallest_face_px: number;
+            detection: components["schemas"]["DetectionOut"];
             /** Image Width */
             image_width: number;
             /** Image Height */
@@ -335,7 +342,7 @@ export interface components {
         };
         /**
          * DetectResponse
-         * @description Every face of an image, by descending score.
+         * @description Every face of an image, in the order asked for.
          */
         DetectResponse: {
             /** Faces */
@@ -346,6 +353,13 @@ export interface components {
              * @example 0
              */
             faces_omitted: number;
+            /**
+             * Smallest Face Px
+             * @description Shorter side, in pixels of the image, of the smallest face that may have been found: of smaller ones most are lost.
+             * @example 30
+             */
+            smallest_face_px: number;
+            detection: components["schemas"]["DetectionOut"];
             /**
              * Processing Time Ms
              * @example 45.23
@@ -364,6 +378,43 @@ export interface components {
             model: components["schemas"]["ModelUsed"];
             /** Request Id */
             request_id: string;
+        };
+        /**
+         * DetectionOut
+         * @description How the faces of an image were looked for: its options as they were applied.
+         */
+        DetectionOut: {
+            /**
+             * Det Size
+             * @description Side of the detector's canvas, in pixels.
+             * @example 640
+             */
+            det_size: number;
+            /**
+             * Detail
+             * @enum {string}
+             */
+            detail: "auto" | "1" | "2" | "3";
+            /**
+             * Tiles
+             * @description Tiles in which the image was looked at, beside as a whole.
+             */
+            tiles: number;
+            /**
+             * Rotations
+             * @enum {string}
+             */
+            rotations: "none" | "auto" | "all";
+            /**
+             * Angles
+             * @description Degrees clockwise by which it was turned, 0 among them.
+             */
+            angles: (0 | 90 | 180 | 270)[];
+            /**
+             * Order
+             * @enum {string}
+             */
+            order: "score" | "size" | "center";
         };
         /**
          * EmbedResponse
@@ -495,6 +546,12 @@ export interface components {
              */
             crop: string | null;
             /**
+             * Rotation
+             * @description Degrees clockwise by which the image has to be turned to show the face upright; above 0 only where `rotations` was asked for. `quality.pose` is that of the face turned so.
+             * @enum {integer}
+             */
+            rotation: 0 | 90 | 180 | 270;
+            /**
              * Error
              * @description Why this face has no embedding, where it has none.
              */
@@ -525,6 +582,9 @@ export interface components {
              * @example 0
              */
             faces_omitted: number;
+            /** Smallest Face Px */
+            smallest_face_px: number | null;
+            detection: components["schemas"]["DetectionOut"] | null;
             /** Image Width */
             image_width: number | null;
             /** Image Height */
@@ -671,6 +731,11 @@ export interface components {
             /** Precision */
             precision: string | null;
             /**
+             * Alignment
+             * @description ALIGNMENT: how faces are cut out.
+             */
+            alignment: ("insightface" | "antialiased") | null;
+            /**
              * Progress
              * @description While starting: what is being compiled, and how far it has come.
              * @example compiling det_10g.onnx 1×3×640×640, 3 of 8
@@ -683,6 +748,12 @@ export interface components {
             fallback: string | null;
             runtime: components["schemas"]["RuntimeOut"] | null;
             gate: components["schemas"]["GateOut"];
+            /**
+             * Networks
+             * @description unloaded: let go after IDLE_UNLOAD_S without a request; the next one waits until they are loaded.
+             * @enum {string}
+             */
+            networks: "loaded" | "unloaded" | "loading";
         };
         /**
          * IdentificationPoint
@@ -737,6 +808,11 @@ export interface components {
             files: components["schemas"]["ModelFileOut"][];
             /** Precision */
             precision: string;
+            /**
+             * Alignment
+             * @enum {string}
+             */
+            alignment: "insightface" | "antialiased";
             /** Onnx Providers */
             onnx_providers: string[];
             /** Fallback */
@@ -777,6 +853,12 @@ export interface components {
              * @example fp32
              */
             precision: string;
+            /**
+             * Alignment
+             * @description ALIGNMENT: how faces were cut out.
+             * @enum {string}
+             */
+            alignment: "insightface" | "antialiased";
         };
         /**
          * ModelsResponse
@@ -1164,10 +1246,18 @@ export interface operations {
             query?: {
                 /** @description Least detection score. */
                 min_score?: number;
-                /** @description Return the best this many by score; all if left out. */
+                /** @description Return the first this many in `order`; all if left out. */
                 max_faces?: number | null;
+                /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
+                order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
+                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                det_size?: number | null;
+                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                detail?: ("auto" | "1" | "2" | "3") | null;
+                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
                 /** @description Estimate age and gender. */
@@ -1196,15 +1286,39 @@ export interface operations {
                     min_score?: number;
                     /**
                      * Max Faces
-                     * @description Return the best this many by score; all if left out.
+                     * @description Return the first this many in `order`; all if left out.
                      */
                     max_faces?: number | null;
+                    /**
+                     * Order
+                     * @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle.
+                     * @default score
+                     * @enum {string}
+                     */
+                    order?: "score" | "size" | "center";
                     /**
                      * Min Face Size
                      * @description Least shorter side of a face's box inside the image, in pixels.
                      * @default 0
                      */
                     min_face_size?: number;
+                    /**
+                     * Det Size
+                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     */
+                    det_size?: number | null;
+                    /**
+                     * Detail
+                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     */
+                    detail?: ("auto" | "1" | "2" | "3") | null;
+                    /**
+                     * Rotations
+                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @default none
+                     * @enum {string}
+                     */
+                    rotations?: "none" | "auto" | "all";
                     /**
                      * Embedding Format
                      * @description `float`: an array; `base64`: little-endian float32; `none`: not computed.
@@ -1335,10 +1449,18 @@ export interface operations {
             query?: {
                 /** @description Least detection score. */
                 min_score?: number;
-                /** @description Return the best this many by score; all if left out. */
+                /** @description Return the first this many in `order`; all if left out. */
                 max_faces?: number | null;
+                /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
+                order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
+                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                det_size?: number | null;
+                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                detail?: ("auto" | "1" | "2" | "3") | null;
+                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
                 /** @description Estimate age and gender. */
@@ -1369,15 +1491,39 @@ export interface operations {
                     min_score?: number;
                     /**
                      * Max Faces
-                     * @description Return the best this many by score; all if left out.
+                     * @description Return the first this many in `order`; all if left out.
                      */
                     max_faces?: number | null;
+                    /**
+                     * Order
+                     * @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle.
+                     * @default score
+                     * @enum {string}
+                     */
+                    order?: "score" | "size" | "center";
                     /**
                      * Min Face Size
                      * @description Least shorter side of a face's box inside the image, in pixels.
                      * @default 0
                      */
                     min_face_size?: number;
+                    /**
+                     * Det Size
+                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     */
+                    det_size?: number | null;
+                    /**
+                     * Detail
+                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     */
+                    detail?: ("auto" | "1" | "2" | "3") | null;
+                    /**
+                     * Rotations
+                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @default none
+                     * @enum {string}
+                     */
+                    rotations?: "none" | "auto" | "all";
                     /**
                      * Embedding Format
                      * @description `float`: an array; `base64`: little-endian float32; `none`: not computed.
@@ -1507,10 +1653,18 @@ export interface operations {
             query?: {
                 /** @description Least detection score. */
                 min_score?: number;
-                /** @description Return the best this many by score; all if left out. */
+                /** @description Return the first this many in `order`; all if left out. */
                 max_faces?: number | null;
+                /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
+                order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
+                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                det_size?: number | null;
+                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                detail?: ("auto" | "1" | "2" | "3") | null;
+                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
                 /** @description Estimate age and gender. */
@@ -1537,15 +1691,39 @@ export interface operations {
                     min_score?: number;
                     /**
                      * Max Faces
-                     * @description Return the best this many by score; all if left out.
+                     * @description Return the first this many in `order`; all if left out.
                      */
                     max_faces?: number | null;
+                    /**
+                     * Order
+                     * @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle.
+                     * @default score
+                     * @enum {string}
+                     */
+                    order?: "score" | "size" | "center";
                     /**
                      * Min Face Size
                      * @description Least shorter side of a face's box inside the image, in pixels.
                      * @default 0
                      */
                     min_face_size?: number;
+                    /**
+                     * Det Size
+                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     */
+                    det_size?: number | null;
+                    /**
+                     * Detail
+                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     */
+                    detail?: ("auto" | "1" | "2" | "3") | null;
+                    /**
+                     * Rotations
+                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @default none
+                     * @enum {string}
+                     */
+                    rotations?: "none" | "auto" | "all";
                     /**
                      * Embedding Format
                      * @description `float`: an array; `base64`: little-endian float32; `none`: not computed.
@@ -2444,10 +2622,18 @@ export interface operations {
             query?: {
                 /** @description Least detection score. */
                 min_score?: number;
-                /** @description Return the best this many by score; all if left out. */
+                /** @description Return the first this many in `order`; all if left out. */
                 max_faces?: number | null;
+                /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
+                order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
+                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                det_size?: number | null;
+                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                detail?: ("auto" | "1" | "2" | "3") | null;
+                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not returned. */
                 embedding_format?: "float" | "base64" | "none";
                 /** @description Estimate age and gender. */
@@ -2478,15 +2664,39 @@ export interface operations {
                     min_score?: number;
                     /**
                      * Max Faces
-                     * @description Return the best this many by score; all if left out.
+                     * @description Return the first this many in `order`; all if left out.
                      */
                     max_faces?: number | null;
+                    /**
+                     * Order
+                     * @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle.
+                     * @default score
+                     * @enum {string}
+                     */
+                    order?: "score" | "size" | "center";
                     /**
                      * Min Face Size
                      * @description Least shorter side of a face's box inside the image, in pixels.
                      * @default 0
                      */
                     min_face_size?: number;
+                    /**
+                     * Det Size
+                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     */
+                    det_size?: number | null;
+                    /**
+                     * Detail
+                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     */
+                    detail?: ("auto" | "1" | "2" | "3") | null;
+                    /**
+                     * Rotations
+                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @default none
+                     * @enum {string}
+                     */
+                    rotations?: "none" | "auto" | "all";
                     /**
                      * Embedding Format
                      * @description `float`: an array; `base64`: little-endian float32; `none`: not returned.

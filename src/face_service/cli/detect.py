@@ -10,7 +10,7 @@ import typer
 
 from face_service.cli.shared import Model, examples
 
-OUTPUT, FILTERS = "Output", "Filters"
+OUTPUT, FILTERS, LOOKING = "Output", "Filters", "Looking closer"
 
 
 class EmbeddingFormat(StrEnum):
@@ -19,6 +19,31 @@ class EmbeddingFormat(StrEnum):
     FLOAT = "float"
     BASE64 = "base64"
     NONE = "none"
+
+
+class DetailLevel(StrEnum):
+    """As in the API."""
+
+    AUTO = "auto"
+    ONE = "1"
+    TWO = "2"
+    THREE = "3"
+
+
+class RotationMode(StrEnum):
+    """As in the API."""
+
+    NONE = "none"
+    AUTO = "auto"
+    ALL = "all"
+
+
+class FaceOrder(StrEnum):
+    """As in the API."""
+
+    SCORE = "score"
+    SIZE = "size"
+    CENTER = "center"
 
 
 EPILOG = examples(
@@ -76,14 +101,40 @@ def detect(
         typer.Option(
             metavar="NUMBER",
             min=1,
-            help="At most so many of each image, best first.",
+            help="At most so many of each image, the first in --order.",
             rich_help_panel=FILTERS,
         ),
     ] = None,
+    order: Annotated[
+        FaceOrder,
+        typer.Option(
+            metavar="ORDER",
+            help="Which faces come first: `score`, `size` or `center`.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = FaceOrder.SCORE,
     min_face_size: Annotated[
         float,
         typer.Option(metavar="PIXELS", min=0, help="Least shorter side.", rich_help_panel=FILTERS),
     ] = 0,
+    detail: Annotated[
+        DetailLevel | None,
+        typer.Option(
+            metavar="DETAIL",
+            help="How closely images are looked at: `1`, `2`, `3` or `auto` [DETAIL].",
+            rich_help_panel=LOOKING,
+            show_default=False,
+        ),
+    ] = None,
+    rotations: Annotated[
+        RotationMode,
+        typer.Option(
+            metavar="WHEN",
+            help="Look at images lying and upside down: `none`, `auto` where no face is usable, "
+            "`all`.",
+            rich_help_panel=LOOKING,
+        ),
+    ] = RotationMode.NONE,
     embeddings: Annotated[
         EmbeddingFormat,
         typer.Option(
@@ -112,7 +163,11 @@ def detect(
     options = DetectOptions(
         min_score=min_score,
         max_faces=max_faces,
+        order=order.value,
         min_face_size=min_face_size,
+        det_size=None,
+        detail=detail.value if detail else None,
+        rotations=rotations.value,
         embedding_format=embeddings.value if json or out else "none",
         attributes=not no_attributes,
         landmarks=True,

@@ -24,7 +24,7 @@ from face_service.engine_info import EngineInfo
 from face_service.errors import ImageTooLarge, InvalidImage, RequestError
 from face_service.face_engine import Face
 from face_service.schemas import DetectOptions
-from face_service.serialization import render_faces, render_model
+from face_service.serialization import render_image, render_model
 from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.comparison import WORDS
 from face_service.vision.boxes import clip
@@ -188,15 +188,11 @@ def as_json(answer: Answer, options: DetectOptions) -> dict[str, Any]:
             "image_height": None,
             "faces": [],
             "faces_omitted": 0,
+            "smallest_face_px": None,
+            "detection": None,
             "error": answer.fields(),
         }
-    return {
-        "image_width": answer.width,
-        "image_height": answer.height,
-        "faces": render_faces(answer, options),
-        "faces_omitted": answer.faces_omitted,
-        "error": None,
-    }
+    return {**render_image(answer, options), "error": None}
 
 
 def as_text(file: File, found: ImageAnalysis) -> str:

@@ -70,6 +70,7 @@ def load_engine(
         quality_limits(settings),
     )
     engine.max_faces = settings.max_faces
+    engine.info = replace(engine.info, alignment=settings.alignment)
     if gates:
         gates.equip(engine, pack)
     logger.info(
@@ -180,9 +181,11 @@ def quality_limits(settings: Settings) -> QualityLimits:
 
 
 def detector_canvases(settings: Settings) -> Canvases:
-    """The canvases of DET_SIZE, DET_RECTANGULAR and DET_CLOSEUP."""
-    allowed = allowed_canvases(settings.det_size)
+    """The canvases of DET_SIZE, DET_SIZES, DET_RECTANGULAR and DET_CLOSEUP."""
+    shapes = None if settings.det_rectangular else 1
+    sides = sorted({*settings.det_sizes} - {settings.det_size})
     return Canvases(
-        allowed if settings.det_rectangular else allowed[:1],
+        allowed_canvases(settings.det_size)[:shapes],
         CLOSEUP if settings.det_closeup else None,
+        tuple(allowed_canvases(side)[:shapes] for side in sides),
     )

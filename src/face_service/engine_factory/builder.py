@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 from face_service.engine_info import EngineInfo, NetworkFile
@@ -12,19 +13,24 @@ from face_service.errors import PackError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG, Role
 from face_service.packs.local import INPUT_SIDE
-from face_service.packs.pack import Pack
+from face_service.packs.pack import Pack, sha256_of
 from face_service.runtime.graph import read_input
 from face_service.runtime.network import Network, load_networks
 from face_service.runtime.pixel_input import Normalization
 from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import Precision, RuntimeConfig
+from face_service.runtime.resizing import resized_network
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
-from face_service.vision.canvas import Size
+from face_service.vision.canvas import STRIDE, Size, allowed_canvases
 from face_service.vision.quality import QualityLimits
 from face_service.vision.scrfd import DetectorPreprocessor, Scrfd
 
 logger = logging.getLogger("face_service.face_engine")  # the name that the log is documented with
+
+
+LEAST_SIDE = 64
+"""The least DET_SIZE."""
 
 
 class Canvases(NamedTuple):
@@ -32,11 +38,12 @@ class Canvases(NamedTuple):
 
     allowed: an image is put on the smallest that shows it as large as the first one, the square,
     does. closeup: the small canvas of one more pass, for faces too large for the others; None for
-    no such pass.
+    no such pass. others: those of other sides, that a request may ask for.
     """
 
     allowed: tuple[Size, ...]
     closeup: Size | None
+    others: tuple[tuple[Size, ...], ...] = ()
 
 
 def build_engine(
@@ -60,19 +67,25 @@ def build_engine(
     detector, passes = detector_spec(pack, canvases)
     roles = (Role.RECOGNITION, *attribute_roles(pack))
     specs = [detector, *(face_network_spec(pack, role) for role in roles)]
-    networks = load_networks(specs, providers, config)
-    by_role = dict(zip((Role.DETECTION, *roles), networks, strict=True))
+    small = closeup_spec(pack, canvases, passes, config)
+    networks = load_networks([*specs, small] if small else specs, providers, config)
+    by_role = dict(zip((Role.DETECTION, *roles), networks, strict=False))
 
     def normalization(role: Role) -> Normalization | None:
         return None if by_role[role].takes_pixels else pack.models[role].normalization
 
+    allowed, closeup, _ = passes
+    others = other_canvases(networks[0], passes)
+    preprocessor = DetectorPreprocessor(allowed, closeup, normalization(Role.DETECTION), others)
+    sides = tuple(sorted({*others, allowed[0].width}))
     return FaceEngine(
-        describe(pack, providers, config.threads, config.precision),
-        Scrfd(networks[0], DetectorPreprocessor(*passes, normalization(Role.DETECTION))),
+        replace(describe(pack, providers, config.threads, config.precision), det_sizes=sides),
+        Scrfd(networks[0], preprocessor),
         ArcFace(by_role[Role.RECOGNITION], normalization(Role.RECOGNITION)),
         attribute_reader(by_role, normalization),
         networks,
         limits or QualityLimits(),
+        closeup_detector(networks, small, canvases, preprocessor),
     )
 
 
@@ -138,11 +151,64 @@ def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases
                 f"{width}x{height} only: set DET_SIZE={width}, or choose a pack with a free input "
                 "size"
             )
-        logger.info("The detector of %s takes %dx%d only: one pass, no close-up", pack.name, *fixed)
+        if canvases.others:
+            asked = ",".join(str(others[0].width) for others in canvases.others)
+            raise PackError(
+                f"DET_SIZES={asked}, but the detector of {pack.name} takes {width}x{height} only: "
+                "leave DET_SIZES out, or choose a pack with a free input size"
+            )
+        logger.info("The detector of %s takes %dx%d only", pack.name, *fixed)
         canvases = Canvases((fixed,), None)
-    sizes = (*canvases.allowed, *([canvases.closeup] if canvases.closeup else []))
-    shapes = tuple((size.height, size.width) for size in sizes)
+    sizes = (
+        *canvases.allowed,
+        *([canvases.closeup] if canvases.closeup else []),
+        *chain.from_iterable(canvases.others),
+    )
+    shapes = tuple(dict.fromkeys((size.height, size.width) for size in sizes))
     return NetworkSpec(model.path, model.sha256, shapes, True, model.normalization), canvases
+
+
+def closeup_spec(
+    pack: Pack, canvases: Canvases, passes: Canvases, config: RuntimeConfig
+) -> NetworkSpec | None:
+    """The detector of a pack for the small canvas of close-ups, where its graph takes another size
+    alone; None where it takes any, where none are wanted, and where the graph cannot be changed."""
+    small, model = canvases.closeup, pack.models[Role.DETECTION]
+    if small is None or passes.closeup is not None:
+        return None
+    path = resized_network(model.path, model.sha256, small.width, config)
+    if path is None:
+        return None
+    shapes = ((small.height, small.width),)
+    return NetworkSpec(path, sha256_of(path), shapes, True, model.normalization)
+
+
+def closeup_detector(
+    networks: Sequence[Network],
+    small: NetworkSpec | None,
+    canvases: Canvases,
+    preprocessor: DetectorPreprocessor,
+) -> Scrfd | None:
+    """What shows a picture small to a detector that takes one size alone: a network of its own,
+    the last, or the detector itself, on a corner of its canvas. None where its own looks do."""
+    if canvases.closeup is None or preprocessor.closeup is not None:
+        return None
+    if small is None:
+        return Scrfd(networks[0], replace(preprocessor, corner=canvases.closeup))
+    normalization = None if networks[-1].takes_pixels else small.normalization
+    return Scrfd(networks[-1], DetectorPreprocessor((canvases.closeup,), None, normalization))
+
+
+def other_canvases(detector: Network, canvases: Canvases) -> dict[int, tuple[Size, ...]]:
+    """The canvases that a request may ask for, by side: where the graph takes any size and no size
+    costs anything beforehand, every side up to the largest of the settings'."""
+    sides = [others[0].width for others in canvases.others]
+    largest = max([canvases.allowed[0].width, *sides])
+    *_, height, width = detector.input_shape
+    if detector.policy.kind == "dynamic" and (height is None or width is None):
+        sides = list(range(LEAST_SIDE, largest + 1, STRIDE))
+    shapes = len(canvases.allowed)
+    return {side: allowed_canvases(side)[:shapes] for side in sides}
 
 
 def face_network_spec(pack: Pack, role: Role) -> NetworkSpec:

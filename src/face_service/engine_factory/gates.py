@@ -55,7 +55,7 @@ def gate_folder(pack: Pack, canvases: Canvases, config: RuntimeConfig) -> Path:
     """The folder of the gate of a pack's detector: see build_key."""
     model = pack.models[Role.DETECTION]
     _, passes = detector_spec(pack, canvases)
-    key = build_key(VERSION, passes, asdict(model.normalization))
+    key = build_key(VERSION, passes[:2], asdict(model.normalization))
     return config.cache / "gate" / model.sha256[:16] / "any" / key
 
 

@@ -22,7 +22,7 @@ from face_service.schemas import DetectOptions, EmbeddingRequest, explain
 T = TypeVar("T", bound=BaseModel)
 
 MAX_FIELDS = 16
-"""Most fields of a form that are not files; there are eight options at most."""
+"""Most fields of a form that are not files; there are twelve options at most."""
 LONGEST_TEXT = 1_000_000
 """Bytes of a field that is not a file."""
 WHITE_SPACE = b" \t\r\n\v\f"
@@ -35,7 +35,7 @@ LONGEST_NAME = 100
 """Characters of a field's name that are repeated in an error."""
 EMBEDDING = TypeAdapter(EmbeddingRequest)
 MAX_COMMAS = 100
-"""Most commas of a JSON body, which needs at most eight. Refusing millions of unknown names one by
+"""Most commas of a JSON body, which needs at most twelve. Refusing millions of unknown names one by
 one would take a hundred times the memory of their text."""
 
 

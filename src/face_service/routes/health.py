@@ -37,10 +37,12 @@ async def health(service: Service, settings: Configured, response: Response) -> 
         threads=info.threads if info else None,
         recogniser=info.recogniser_sha256 if info else None,
         precision=info.precision if info else None,
+        alignment=info.alignment if info else None,
         progress=service.progress if service.status == "starting" else None,
         fallback=service.fallback if info else None,
         runtime=runtime_of(info) if info else None,
         gate=GateOut.model_validate(service.gate),
+        networks=service.networks,
     )
 
 

@@ -43,6 +43,7 @@ def loaded_pack(info: EngineInfo, fallback: str | None) -> LoadedPackOut:
             for file in info.files
         ],
         precision=info.precision,
+        alignment=info.alignment,
         onnx_providers=list(info.providers),
         fallback=fallback,
         runtime=runtime_of(info),

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from face_service.face_engine import Options
+from face_service.vision.filtering import Order
+from face_service.vision.looks import Detail
 from face_service.vision.scrfd import MIN_SCORE
+from face_service.vision.turning import Rotations
 
 EmbeddingFormat = Literal["float", "base64", "none"]
 """How embeddings are written in a response; see DetectOptions.embedding_format."""
+
+
+def as_word(value: object) -> object:
+    """A number as the text it is in a query."""
+    return str(value) if type(value) is int else value
 
 
 class DetectOptions(BaseModel):
@@ -21,12 +29,36 @@ class DetectOptions(BaseModel):
 
     min_score: float = Field(MIN_SCORE, ge=0, le=1, description="Least detection score.")
     max_faces: int | None = Field(
-        None, ge=1, description="Return the best this many by score; all if left out."
+        None, ge=1, description="Return the first this many in `order`; all if left out."
+    )
+    order: Order = Field(
+        "score",
+        description="Which faces come first: `score`, the surest; `size`, the largest inside the "
+        "image; `center`, those nearest to its middle.",
     )
     min_face_size: float = Field(
         0,
         ge=0,
         description="Least shorter side of a face's box inside the image, in pixels.",
+    )
+    det_size: int | None = Field(
+        None,
+        ge=64,
+        le=2048,
+        multiple_of=32,
+        description="Side of the detector's canvas in pixels, of those that are loaded; the "
+        "service's DET_SIZE if left out.",
+    )
+    detail: Annotated[Detail, BeforeValidator(as_word)] | None = Field(
+        None,
+        description="How closely the image is looked at: `1` as a whole; `2`, `3` also in so many "
+        "tiles along its longer side; `auto` in as many as small faces need, 20 at most; the "
+        "service's DETAIL if left out.",
+    )
+    rotations: Rotations = Field(
+        "none",
+        description="Look at the image lying and upside down too: `auto` where no usable face is "
+        "found, `all` always, `none` never.",
     )
     embedding_format: EmbeddingFormat = Field(
         "float",
@@ -49,6 +81,10 @@ class DetectOptions(BaseModel):
             attributes=self.attributes,
             quality=self.quality,
             crops=self.crops,
+            det_size=self.det_size,
+            detail=self.detail,
+            rotations=self.rotations,
+            order=self.order,
         )
 
 

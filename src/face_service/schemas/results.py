@@ -9,7 +9,11 @@ from pydantic import BaseModel, Field
 from face_service.schemas.errors import ErrorResponse
 from face_service.schemas.thresholds import ThresholdOut
 from face_service.serving.comparison import Verdict
+from face_service.vision.alignment import Alignment
+from face_service.vision.filtering import Order
+from face_service.vision.looks import Detail
 from face_service.vision.quality import Reason
+from face_service.vision.turning import Rotations
 
 
 class PoseOut(BaseModel):
@@ -72,6 +76,11 @@ class FaceOut(BaseModel):
         description="The aligned face, 112×112 pixels, as base64 of a JPEG of quality 98; null if "
         "it was not asked for, or if `error` says why there is none. POST /embed takes it."
     )
+    rotation: Literal[0, 90, 180, 270] = Field(
+        description="Degrees clockwise by which the image has to be turned to show the face "
+        "upright; above 0 only where `rotations` was asked for. `quality.pose` is that of the face "
+        "turned so."
+    )
     error: str | None = Field(description="Why this face has no embedding, where it has none.")
 
 
@@ -81,6 +90,7 @@ class ModelUsed(BaseModel):
     pack: str = Field(examples=["buffalo_l"])
     recogniser: str = Field(description="SHA-256 of the recogniser's file.")
     precision: str = Field(examples=["fp32"])
+    alignment: Alignment = Field(description="ALIGNMENT: how faces were cut out.")
 
 
 FacesOmitted = Annotated[
@@ -94,11 +104,39 @@ FacesOmitted = Annotated[
 ]
 
 
+class DetectionOut(BaseModel):
+    """How the faces of an image were looked for: its options as they were applied."""
+
+    det_size: int = Field(description="Side of the detector's canvas, in pixels.", examples=[640])
+    detail: Detail
+    tiles: int = Field(
+        ge=0, description="Tiles in which the image was looked at, beside as a whole."
+    )
+    rotations: Rotations
+    angles: list[Literal[0, 90, 180, 270]] = Field(
+        description="Degrees clockwise by which it was turned, 0 among them."
+    )
+    order: Order
+
+
+SmallestFace = Annotated[
+    float,
+    Field(
+        gt=0,
+        description="Shorter side, in pixels of the image, of the smallest face that may have been "
+        "found: of smaller ones most are lost.",
+        examples=[30.0],
+    ),
+]
+
+
 class DetectResponse(BaseModel):
-    """Every face of an image, by descending score."""
+    """Every face of an image, in the order asked for."""
 
     faces: list[FaceOut]
     faces_omitted: FacesOmitted
+    smallest_face_px: SmallestFace
+    detection: DetectionOut
     processing_time_ms: float = Field(examples=[45.23])
     image_width: int = Field(examples=[1920])
     image_height: int = Field(examples=[1080])
@@ -107,10 +145,12 @@ class DetectResponse(BaseModel):
 
 
 class ComparedImage(BaseModel):
-    """One of the two images, its faces by descending score."""
+    """One of the two images, its faces in the order asked for."""
 
     faces: list[FaceOut]
     faces_omitted: FacesOmitted
+    smallest_face_px: SmallestFace
+    detection: DetectionOut
     image_width: int
     image_height: int
 
@@ -149,6 +189,8 @@ class FileResult(BaseModel):
     status: int = Field(description="The status this file alone would have had.", examples=[200])
     faces: list[FaceOut]
     faces_omitted: FacesOmitted
+    smallest_face_px: SmallestFace | None
+    detection: DetectionOut | None
     image_width: int | None
     image_height: int | None
     error: ErrorResponse | None

@@ -7,7 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from face_service.schemas.thresholds import ThresholdOut
+from face_service.serving.supervisor import Networks
 from face_service.thresholds import OperatingPoints
+from face_service.vision.alignment import Alignment
 
 
 class ProcessorOut(BaseModel):
@@ -83,6 +85,7 @@ class HealthResponse(BaseModel):
     threads: int | None = Field(description="Intra-op threads of ONNX Runtime.")
     recogniser: str | None = Field(description="SHA-256 of the recogniser's file.")
     precision: str | None
+    alignment: Alignment | None = Field(description="ALIGNMENT: how faces are cut out.")
     progress: str | None = Field(
         description="While starting: what is being compiled, and how far it has come.",
         examples=["compiling det_10g.onnx 1×3×640×640, 3 of 8"],
@@ -92,6 +95,10 @@ class HealthResponse(BaseModel):
     )
     runtime: RuntimeOut | None
     gate: GateOut
+    networks: Networks = Field(
+        description="unloaded: let go after IDLE_UNLOAD_S without a request; the next one waits "
+        "until they are loaded."
+    )
 
 
 class ModelFileOut(BaseModel):
@@ -129,6 +136,7 @@ class LoadedPackOut(PackOut):
     """The loaded pack."""
 
     precision: str
+    alignment: Alignment
     onnx_providers: list[str]
     fallback: str | None
     runtime: RuntimeOut

@@ -10,6 +10,7 @@ from face_service.engine_info import EngineInfo
 from face_service.errors import InferenceFailed, OutOfMemory, RequestError
 from face_service.face_engine import Face, PreparedImage
 from face_service.runtime.memory import is_out_of_memory
+from face_service.vision.closer import Coverage
 from face_service.vision.image import NO_MEMORY, Checked
 
 from .queue import ImageResult
@@ -21,7 +22,8 @@ logger = logging.getLogger(__name__)
 class ImageAnalysis:
     """The faces of one image, its size in pixels, and what found them.
 
-    faces_omitted: how many faces MAX_FACES cost.
+    faces_omitted: how many faces MAX_FACES cost. coverage: how closely it was looked at; None where
+    its faces were known.
     """
 
     info: EngineInfo
@@ -29,6 +31,7 @@ class ImageAnalysis:
     width: int
     height: int
     faces_omitted: int = 0
+    coverage: Coverage | None = None
 
 
 Answer = ImageAnalysis | RequestError
@@ -65,7 +68,7 @@ def as_answer(image: PreparedImage, result: ImageResult) -> Answer:
     if isinstance(result, Exception):
         return as_request_error(result)
     height, width = image.image.shape[:2]
-    return ImageAnalysis(result.info, result.faces, width, height, result.omitted)
+    return ImageAnalysis(result.info, result.faces, width, height, result.omitted, result.coverage)
 
 
 def as_request_error(error: object) -> RequestError:

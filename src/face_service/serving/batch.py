@@ -10,6 +10,7 @@ from math import ceil
 
 from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
 from face_service.observability.timing import StageTimes
+from face_service.vision.closer import Coverage
 from face_service.vision.gate_policy import Verdict
 from face_service.vision.scrfd import DetectedFace
 
@@ -27,11 +28,12 @@ class ImageTask:
     def __init__(self, entry: QueueEntry, image: PreparedImage) -> None:
         self.entry = entry
         self.image = image
-        self.passes = len(image.inputs) or int(image.known is None)
+        self.passes = (len(image.inputs) or int(image.known is None)) + image.further
         self.found = 0
         self.pending: deque[DetectedFace] = deque()
         self.described: list[Face] = []
         self.omitted = 0
+        self.coverage: Coverage | None = None
         self.result: ImageResult | None = None
 
     @property
@@ -127,7 +129,7 @@ class Batch:
                 self.verdicts[each.verdict] += 1
                 task.found = len(each.faces)
                 task.pending.extend(each.faces)
-                task.omitted = each.omitted
+                task.omitted, task.coverage = each.omitted, each.coverage
                 self._finish(task)
         finally:
             for task in tasks:  # 5 MB that are needed no more, whoever else has the image
@@ -170,7 +172,7 @@ class Batch:
 
     def _finish(self, task: ImageTask) -> None:
         if not task.pending and task.result is None:
-            task.result = Predicted(self._engine.info, task.described, task.omitted)
+            task.result = Predicted(self._engine.info, task.described, task.omitted, task.coverage)
 
     def _fail(self, task: ImageTask, error: Exception) -> None:
         task.result = error

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from face_service.errors import InvalidImage, OutOfMemory, RequestError
 from face_service.face_engine import FaceEngine, Options, PreparedImage
+from face_service.faces import prepare
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE
@@ -105,7 +106,8 @@ class ImagePipeline:
         """An answer for each image, and how many seconds they took an engine."""
         side = known.side if known else None
         answers: list[Answer | Checked] = [await self._check(data, side) for data in files]
-        overhead = self._preprocessor.max_bytes if known is None or known.detected else 0
+        detected = known is None or known.detected
+        overhead = self._overhead(options.det_size) if detected else 0
         fitting = {n: image for n, image in enumerate(answers) if isinstance(image, Checked)}
         under_way = asyncio.Semaphore(PARTS_UNDER_WAY)
         # One after the other, on each worker: side by side they would all end at the same time,
@@ -155,6 +157,11 @@ class ImagePipeline:
                 task.cancel()
         return [answer for answer in answers if not isinstance(answer, Checked)], sum(seconds)
 
+    def _overhead(self, det_size: int | None) -> int:
+        """Bytes of what the detector is shown of an image."""
+        preprocessor = self._preprocessor
+        return (preprocessor.for_side(det_size) if det_size else preprocessor).max_bytes
+
     async def _check(self, data: bytes, side: int | None) -> Checked | RequestError:
         """Read the header of an image: never behind one that is decoded."""
         try:
@@ -184,13 +191,14 @@ class ImagePipeline:
         """Decode and preprocess images side by side."""
         preprocessor = self._preprocessor
 
-        def prepare(image: Checked) -> PreparedImage:
+        def decode(image: Checked) -> PreparedImage:
             pixels = decode_checked(image)
-            detected = known is None or known.detected
-            inputs = preprocessor.preprocess(pixels) if detected else []
-            return PreparedImage(pixels, inputs, options, known.faces if known else None)
+            if known is None:
+                return prepare(pixels, options, preprocessor)
+            inputs = preprocessor.preprocess(pixels) if known.detected else []
+            return PreparedImage(pixels, inputs, options, known.faces)
 
-        futures = [self._submit(prepare, image) for image in images]
+        futures = [self._submit(decode, image) for image in images]
         for future in futures:
             reservation.keep_until(future)
         with times.measure("decode"), count_cancellation(self._metrics, "decoding"):

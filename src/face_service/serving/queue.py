@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from face_service.engine_info import EngineInfo
 from face_service.face_engine import Face, PreparedImage
 from face_service.observability.timing import StageTimes
+from face_service.vision.closer import Coverage
 
 UNINTERRUPTED = 16
 """Runs of networks that a new entry may take without interruption: about 50 faces. Ordinary
@@ -20,11 +21,13 @@ requests are then served one after the other, which is what makes their mean lat
 
 
 class Predicted(NamedTuple):
-    """The faces of an image, how many MAX_FACES cost, and what computed them."""
+    """The faces of an image, how many MAX_FACES cost, what computed them, and how closely the image
+    was looked at; None where its faces were known."""
 
     info: EngineInfo
     faces: list[Face]
     omitted: int
+    coverage: Coverage | None = None
 
 
 ImageResult = Predicted | Exception

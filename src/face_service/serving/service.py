@@ -7,28 +7,31 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, ParamSpec, TypeVar
 
 from face_service import __version__
 from face_service.config import Settings
 from face_service.engine_info import EngineInfo
-from face_service.errors import NotReady, RequestError, StartupError
+from face_service.errors import InvalidRequest, NotReady, RequestError, StartupError
 from face_service.face_engine import FaceEngine, Options
 from face_service.grouping.faces import Faces
 from face_service.grouping.grouping import Grouping, GroupOptions
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 from face_service.runtime.threads import available_cpus, cpu_threads, most_workers
+from face_service.vision.canvas import STRIDE
 from face_service.vision.gate_policy import GateStatus
+from face_service.vision.looks import Detail
 
 from .admission import Admission
 from .answers import Answer, ImageAnalysis
 from .decode_gate import DecodeGate
 from .decoders import DecodePool
 from .grouping import GroupingRunner
+from .idle import IdleClock
 from .pipeline import PARTS_UNDER_WAY, ImagePipeline, Known
-from .supervisor import EngineSupervisor
+from .supervisor import EngineSupervisor, Networks
 from .worker import WorkerPool
 
 logger = logging.getLogger(__name__)
@@ -41,8 +44,9 @@ Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What may be held, in requests, bytes and pixels, and for how many seconds; `decoders` is the
-    number of threads that decode. workers: 0 for `workers_on_cpu` where engines share their
-    weights, else one."""
+    number of threads that decode. detail: of requests that ask for none. idle_unload: seconds
+    without a request after which the networks are let go, 0 for never. workers: 0 for
+    `workers_on_cpu` where engines share their weights, else one."""
 
     workers: int = 1
     workers_on_cpu: int = 1
@@ -52,6 +56,8 @@ class Limits:
     max_pixels: int = 50_000_000
     max_decoded_bytes: int = 512_000_000
     stall_timeout: float = 20.0
+    detail: Detail = "1"
+    idle_unload: float = 0.0
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
@@ -65,6 +71,8 @@ class Limits:
             max_pixels=settings.max_image_pixels,
             max_decoded_bytes=int(settings.max_decoded_mb * 1e6),
             stall_timeout=settings.stall_timeout_s,
+            detail=settings.detail,
+            idle_unload=settings.idle_unload_s,
         )
 
 
@@ -95,6 +103,7 @@ class FaceService:
             self.metrics,
             self._on_engine_ready,
         )
+        self._idle = IdleClock()
         self._gate = DecodeGate(limits.max_decoded_bytes, self.metrics)
         self._grouping = GroupingRunner(limits.decoders, self.metrics)
         self._pipeline = ImagePipeline(
@@ -124,7 +133,13 @@ class FaceService:
             return "failed"
         if self.info is None:
             return "starting"
-        return "healthy" if len(self._workers) and self._decoders.complete else "recovering"
+        able = len(self._workers) or self.networks != "loaded"
+        return "healthy" if able and self._decoders.complete else "recovering"
+
+    @property
+    def networks(self) -> Networks:
+        """Whether the networks are there; else a request waits until they are loaded."""
+        return self._supervisor.networks
 
     @property
     def failure(self) -> StartupError | None:
@@ -178,7 +193,14 @@ class FaceService:
 
         Raises StartupError where only a new process helps.
         """
-        await asyncio.gather(self._supervisor.watch(), self._decoders.watch())
+        await asyncio.gather(self._supervisor.watch(), self._decoders.watch(), self._watch_idle())
+
+    async def _watch_idle(self) -> None:
+        """Let go of the networks whenever nobody has asked for `idle_unload` seconds."""
+        while self._limits.idle_unload:
+            await asyncio.sleep(min(1.0, self._limits.idle_unload / 4))
+            if self._idle.seconds >= self._limits.idle_unload:
+                self._supervisor.unload()
 
     def _workers_for(self, engine: FaceEngine) -> int:
         """How many workers there should be, by the engine of the first. Where that fell back, the
@@ -234,7 +256,11 @@ class FaceService:
         Raises NotReady before the start and after the end.
         """
         info = self.require_info()
-        answers, seconds = await self._pipeline.analyse(files, options, times, known)
+        refuse_det_size(options.det_size, info)
+        options = replace(options, detail=options.detail or self._limits.detail)
+        with self._idle.busy():
+            self._supervisor.reload()
+            answers, seconds = await self._pipeline.analyse(files, options, times, known)
         if seconds:
             self.admission.record_service_time(seconds / max(1, len(self._workers)))
         return info, answers
@@ -259,3 +285,16 @@ class FaceService:
         self._pipeline.close()
         self._grouping.close()
         self._decoders.close()
+
+
+def refuse_det_size(side: int | None, info: EngineInfo) -> None:
+    """Raise InvalidRequest for a side of the detector's canvas that is not loaded."""
+    if side is not None and side not in info.det_sizes:
+        raise InvalidRequest(f"det_size: {side} is not loaded, {in_ranges(info.det_sizes)} may be")
+
+
+def in_ranges(sides: Sequence[int]) -> str:
+    """Multiples of STRIDE in words: 64 to 640 in steps of 32."""
+    if len(sides) > 2 and sides[-1] - sides[0] == STRIDE * (len(sides) - 1):
+        return f"{sides[0]} to {sides[-1]} in steps of {STRIDE}"
+    return " and ".join(map(str, sides))

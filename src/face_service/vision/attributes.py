@@ -16,6 +16,7 @@ from face_service.runtime.pixel_input import Normalization
 from .alignment import Affine, crop
 from .blob import Image, to_blob
 from .scrfd import DetectedFace
+from .turning import turning
 
 Gender = Literal["M", "F"]
 
@@ -52,12 +53,19 @@ class GenderAge:
 
     def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
         """Age, rounded to years, and the likelier gender, in one batch."""
-        crops = [crop(face.image, box_matrix(face.bbox, self.size), self.size) for face in faces]
+        crops = [crop(face.image, self._matrix(face), self.size) for face in faces]
         (answers,) = self.network.run_batched(to_blob(crops, self.normalization))
         return [
             Attributes(int(np.round(row[2] * 100)), "M" if np.argmax(row[:2]) else "F")
             for row in answers
         ]
+
+    def _matrix(self, face: DetectedFace) -> Affine:
+        matrix = box_matrix(face.bbox, self.size)
+        if face.angle == 0:
+            return matrix
+        turned: Affine = turning(face.angle, self.size)[:2] @ np.vstack([matrix, [0, 0, 1]])
+        return turned
 
 
 @dataclass(frozen=True, slots=True)

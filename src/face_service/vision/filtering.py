@@ -2,39 +2,90 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from .blob import Image
-from .boxes import clip
+from .boxes import area, clip
+from .closer import SURE, Coverage
 from .gate_policy import SKIPPED, Verdict
 from .scrfd import DetectedFace, Detections
 
+Order = Literal["score", "size", "center"]
+"""Which faces come first: those the detector is surest of, the largest, or those nearest to the
+middle of the picture."""
+
+INSIDE = 0.8
+"""Share of the area of a box that lies in another, from which on it lies inside it."""
+COMPARED = 512
+"""Faces of an image that are compared with each other, the best. A `min_score` of 0 finds thousands
+of boxes in any picture."""
+SCORES_ALIKE = 0.1
+"""By how much a part of a face may score better than the face."""
+
 
 class Found(NamedTuple):
-    """The faces that pass the filters, by descending score, how many more would have been there
-    without MAX_FACES, and what the gate said."""
+    """The faces that pass the filters, in the order asked for, how many more would have been there
+    without MAX_FACES, what the gate said, and how closely the image was looked at; None where its
+    faces were known."""
 
     faces: list[DetectedFace]
     omitted: int
     verdict: Verdict = SKIPPED
+    coverage: Coverage | None = None
+
+
+def without_parts(found: Detections) -> Detections:
+    """Detections without those that are a part of another face: weak boxes that lie inside a larger
+    one of about their score or a better. Suppression leaves them, because their IoU is small.
+
+    A face that is there without doubt stays, whatever it lies in: it may stand before a poster.
+    """
+    boxes, scores = found.bboxes[:COMPARED], found.scores[:COMPARED]
+    areas = area(boxes)
+    keep = np.ones(len(found), bool)
+    for i in np.flatnonzero(scores < SURE):
+        low, high = np.maximum(boxes[i, :2], boxes[:, :2]), np.minimum(boxes[i, 2:], boxes[:, 2:])
+        shared = area(np.concatenate([low, high], axis=1))
+        around = (areas > areas[i]) & (scores >= scores[i] - SCORES_ALIKE)
+        keep[i] = not (around & (shared >= INSIDE * areas[i])).any()
+    return found if keep.all() else found.take(np.flatnonzero(keep))
 
 
 def select(
-    found: Detections, image: Image, min_face_size: float, wanted: int | None, max_faces: int
+    found: Detections,
+    image: Image,
+    min_face_size: float,
+    wanted: int | None,
+    max_faces: int,
+    order: Order = "score",
 ) -> Found:
     """The faces whose shorter side inside the image is at least `min_face_size` pixels, then the
-    best `wanted` of them, None for all, and at most `max_faces`.
+    first `wanted` of them in `order`, None for all, and at most `max_faces`.
 
     A box of which nothing lies inside the image passes none: the detector saw it on the black
     of its canvas.
     """
-    boxes = clip(found.bboxes, image.shape[1], image.shape[0])
+    height, width = image.shape[:2]
+    boxes = clip(found.bboxes, width, height)
     sides = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    fitting = np.flatnonzero((sides > 0) & (sides >= min_face_size))[:wanted]
+    fitting = np.flatnonzero((sides > 0) & (sides >= min_face_size))
+    if order == "size":
+        fitting = fitting[np.argsort(-area(boxes[fitting]), kind="stable")]
+    elif order == "center":
+        middles = (boxes[fitting, :2] + boxes[fitting, 2:]) / 2
+        away = np.hypot(*(middles - np.array([width, height], np.float32) / 2).T)
+        fitting = fitting[np.argsort(away, kind="stable")]
+    fitting = fitting[:wanted]
     faces = [
-        DetectedFace(image, found.bboxes[i], float(found.scores[i]), found.landmarks[i])
+        DetectedFace(
+            image,
+            found.bboxes[i],
+            float(found.scores[i]),
+            found.landmarks[i],
+            int(found.turned[i]),
+        )
         for i in fitting[:max_faces]
     ]
     return Found(faces, len(fitting) - len(faces))

@@ -7,8 +7,7 @@ decides as if there were no gate. `tools/quantization/gate.py` makes one and fin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +15,11 @@ import numpy as np
 from face_service.runtime.network import Network
 
 from .canvas import Size
+from .closer import Timed
 from .gate_policy import SKIPPED, GatePolicy, Verdict
 from .scrfd import STRIDES, Detections, DetectorInput, Scrfd, merge, suppress
 
 logger = logging.getLogger(__name__)
-
-Timed = Callable[[], AbstractContextManager[None]]
-"""Makes what measures a block."""
 
 
 @dataclass(slots=True)

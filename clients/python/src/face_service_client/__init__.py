@@ -33,6 +33,7 @@ from .many import Attempted
 from .results import (
     Batch,
     Comparison,
+    Coverage,
     Detection,
     Face,
     FileResult,
@@ -72,6 +73,7 @@ __all__ = [
     "Client",
     "Comparison",
     "ConnectionFailed",
+    "Coverage",
     "DeadlinePassed",
     "Detection",
     "Embedded",

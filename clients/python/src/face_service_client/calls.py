@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +22,21 @@ T = TypeVar("T")
 class Options(TypedDict, total=False):
     """What may be asked of every image; the service's own default for what is left out.
 
-    min_score: least detection score, 0 to 1. max_faces: the best so many. min_face_size: least
-    shorter side of a face's box inside the image, in pixels. embeddings, attributes, landmarks,
+    min_score: least detection score, 0 to 1. max_faces: the first so many in `order`, which is
+    "score", "size" or "center". min_face_size: least shorter side of a face's box inside the image,
+    in pixels. det_size: side of the detector's canvas, in pixels. detail: "auto", "1", "2" or "3",
+    how closely the image is looked at. rotations: "auto", "all" or "none", whether lying and upside
+    down as well. embeddings, attributes, landmarks,
     quality, crops: whether they are computed and returned.
     """
 
     min_score: float
     max_faces: int | None
+    order: Literal["score", "size", "center"]
     min_face_size: float
+    det_size: int
+    detail: Literal["auto", "1", "2", "3"]
+    rotations: Literal["auto", "all", "none"]
     embeddings: bool
     attributes: bool
     landmarks: bool
@@ -186,5 +193,8 @@ def query_of(options: Options) -> dict[str, str]:
     """Options as query parameters. Embeddings go over the wire as base64: half the bytes."""
     given = {name: value for name, value in options.items() if value is not None}
     embeddings = given.pop("embeddings", True)
-    query = {name: json.dumps(value) for name, value in given.items()}
+    query = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in given.items()
+    }
     return {"embedding_format": "base64" if embeddings else "none", **query}

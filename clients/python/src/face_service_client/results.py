@@ -58,6 +58,7 @@ class Face:
     landmarks: float32 (5, 2) in pixels: left eye, right eye, nose, mouth left, mouth right, as
     seen in the picture. usable: whether it is fit to be stored, reasons: why not. What was not
     asked for is None. crop: the aligned face, 112×112 pixels, as JPEG; `embed` takes it.
+    rotation: degrees clockwise by which the image has to be turned to show the face upright.
     """
 
     bbox: Floats
@@ -71,31 +72,52 @@ class Face:
     reasons: tuple[Reason, ...] | None = None
     crop: bytes | None = None
     error: str | None = None
+    rotation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
     """What made the embeddings; never compare those of two different ones.
 
-    recogniser: SHA-256 of its file.
+    recogniser: SHA-256 of its file. alignment: how faces were cut out.
     """
 
     pack: str
     recogniser: str
     precision: str
+    alignment: str = "insightface"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How the faces of an image were looked for.
+
+    det_size: side of the detector's canvas, in pixels. tiles: how many, beside the image as a
+    whole. angles: degrees clockwise by which it was turned. The others are options as applied.
+    """
+
+    det_size: int
+    detail: str
+    tiles: int
+    rotations: str
+    angles: tuple[int, ...]
+    order: str
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The faces of one image, best score first, and its size in pixels.
+    """The faces of one image, in the order asked for, and its size in pixels.
 
     faces_omitted: how many more there were than the service's MAX_FACES lets an answer have.
+    smallest_face_px: shorter side of the smallest face that may have been found, in pixels.
     """
 
     faces: tuple[Face, ...]
     image_width: int
     image_height: int
     faces_omitted: int = 0
+    smallest_face_px: float | None = None
+    detection: Coverage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +132,18 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Detection(Answered):
-    """The faces of one image, best score first, and its size in pixels.
+    """The faces of one image, in the order asked for, and its size in pixels.
 
     faces_omitted: how many more there were than the service's MAX_FACES lets an answer have.
+    smallest_face_px: shorter side of the smallest face that may have been found, in pixels.
     """
 
     faces: tuple[Face, ...]
     image_width: int
     image_height: int
     faces_omitted: int = 0
+    smallest_face_px: float | None = None
+    detection: Coverage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +151,7 @@ class FileResult:
     """One file of a batch: its faces, or the error that it alone would have been.
 
     faces_omitted: how many more there were than the service's MAX_FACES lets an answer have.
+    smallest_face_px: shorter side of the smallest face that may have been found, in pixels.
     """
 
     file: str | None
@@ -135,6 +161,8 @@ class FileResult:
     image_height: int | None
     error: ErrorAnswer | None
     faces_omitted: int = 0
+    smallest_face_px: float | None = None
+    detection: Coverage | None = None
 
 
 @dataclass(frozen=True, slots=True)

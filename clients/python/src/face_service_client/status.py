@@ -107,6 +107,7 @@ class Pack:
     threshold: Threshold | None = None
     operating_points: OperatingPoints | None = None
     precision: str | None = None
+    alignment: str | None = None
     onnx_providers: tuple[str, ...] = ()
     fallback: str | None = None
     runtime: Runtime | None = None
@@ -126,7 +127,8 @@ class Health:
 
     status: `healthy`, or why not. detail: what went wrong. progress: what is done while it
     starts. fallback: why the provider that was asked for does not compute. gate: None from a
-    service that has none.
+    service that has none. networks: "loaded", "unloaded" while nobody has asked for long, or
+    "loading" for whoever has asked then. alignment: how faces are cut out.
     """
 
     status: str
@@ -143,3 +145,5 @@ class Health:
     fallback: str | None = None
     runtime: Runtime | None = None
     gate: Gate | None = None
+    networks: str = "loaded"
+    alignment: str | None = None

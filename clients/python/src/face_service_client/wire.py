@@ -15,6 +15,7 @@ from .groups import Embedded, EmbeddedFace, Group, Grouping, GroupThresholds, Tr
 from .results import (
     Batch,
     Comparison,
+    Coverage,
     Detection,
     Face,
     FileResult,
@@ -66,14 +67,14 @@ class Answer:
 def detection(answer: Answer) -> Detection:
     """A DetectResponse."""
     raw = answer.json()
-    return _make(Detection, raw, faces=_faces(raw), **_common(answer, raw))
+    return _make(Detection, raw, **_found(raw), **_common(answer, raw))
 
 
 def batch(answer: Answer) -> Batch:
     """A BatchResponse."""
     raw = answer.json()
     results = tuple(
-        _make(FileResult, one, faces=_faces(one), error=_file_error(one)) for one in raw["results"]
+        _make(FileResult, one, **_found(one), error=_file_error(one)) for one in raw["results"]
     )
     return _make(Batch, raw, results=results, **_common(answer, raw))
 
@@ -84,8 +85,8 @@ def comparison(answer: Answer) -> Comparison:
     return _make(
         Comparison,
         raw,
-        a=_make(Picture, raw["a"], faces=_faces(raw["a"])),
-        b=_make(Picture, raw["b"], faces=_faces(raw["b"])),
+        a=_make(Picture, raw["a"], **_found(raw["a"])),
+        b=_make(Picture, raw["b"], **_found(raw["b"])),
         pairs=tuple(_make(Pair, pair) for pair in raw["pairs"]),
         best=_make(Pair, raw["best"]) if raw["best"] else None,
         threshold=_make(Threshold, raw["threshold"]),
@@ -146,6 +147,14 @@ def health(answer: Answer) -> Health:
 
 def _common(answer: Answer, raw: Any) -> dict[str, Any]:
     return {"model": _make(ModelUsed, raw["model"]), "stages": answer.stages}
+
+
+def _found(raw: Any) -> dict[str, Any]:
+    """Faces, and how they were looked for; an older service does not say how."""
+    coverage = raw.get("detection")
+    if coverage is not None:
+        coverage = _make(Coverage, coverage, angles=tuple(coverage["angles"]))
+    return {"faces": _faces(raw), "detection": coverage}
 
 
 def _faces(raw: Any) -> tuple[Face, ...]:

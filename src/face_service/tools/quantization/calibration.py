@@ -74,7 +74,7 @@ def build_cpu_detector(pack: Pack, canvases: Canvases, threads: int) -> Scrfd:
     spec, passes = detector_spec(pack, canvases)
     (network,) = load_networks([spec], (CPU,), RuntimeConfig(threads))
     normalization = pack.models[Role.DETECTION].normalization
-    return Scrfd(network, DetectorPreprocessor(*passes, normalization))
+    return Scrfd(network, DetectorPreprocessor(passes.allowed, passes.closeup, normalization))
 
 
 def calibrate(folder: Path, detector: Scrfd) -> Calibration:
