@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from face_service.vision.scrfd import Detections
+from face_service.vision.alignment import crop
+from face_service.vision.attributes import GenderAge
+from face_service.vision.scrfd import DetectedFace, Detections
 from face_service.vision.turning import ANGLES, quarters, turned_back, turning, upright
 
 CLOCKWISE = {
@@ -48,3 +50,18 @@ def test_a_crop_is_turned_to_the_pixel(angle: int) -> None:
     crop = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
     found = cv2.warpAffine(crop, turning(angle, 16)[:2], (16, 16))
     assert np.array_equal(found, cv2.rotate(crop, CLOCKWISE[angle]))
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+def test_age_and_gender_are_read_from_the_same_crop_as_upright(angle: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (12, 20, 3), np.uint8)
+    image = cv2.resize(noise, (200, 120), interpolation=cv2.INTER_CUBIC)
+    turned = np.ascontiguousarray(cv2.rotate(image, CLOCKWISE[angle]))
+    box, landmarks = np.array([30, 40, 70, 95], np.float32), np.zeros((1, 5, 2), np.float32)
+    shown = Detections(box[None], np.ones(1, np.float32), landmarks)
+    found = turned_back(shown, angle, 200, 120)
+    reader = GenderAge(None, None)
+    upright = DetectedFace(turned, box, 1.0, landmarks[0])
+    lying = DetectedFace(image, found.bboxes[0], 1.0, found.landmarks[0], angle)
+    wanted, got = (crop(one.image, reader._matrix(one), 96) for one in (upright, lying))
+    assert np.abs(wanted.astype(int) - got).max() <= 3

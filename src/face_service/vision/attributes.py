@@ -64,7 +64,8 @@ class GenderAge:
         matrix = box_matrix(face.bbox, self.size)
         if face.angle == 0:
             return matrix
-        turned: Affine = turning(face.angle, self.size)[:2] @ np.vstack([matrix, [0, 0, 1]])
+        about_middle = turning(face.angle, self.size + 1)[:2]  # which box_matrix puts at size / 2
+        turned: Affine = about_middle @ np.vstack([matrix, [0, 0, 1]])
         return turned
 
 
