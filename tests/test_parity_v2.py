@@ -42,7 +42,7 @@ def test_faces_and_their_confidence_equal_those_of_insightface(
     tmp_path: Path,
     parity_table: list[str],
 ) -> None:
-    lfw = sorted((shared / "faces" / "lfw").glob("*/*.jpg"))[:8]
+    lfw = sorted((shared / "faces" / "lfw").glob("*/*.jpg"))[:3]
     photos = [six_faces, four_faces, *lfw]
     out = tmp_path / "answers.npz"
     python = ORACLE / "bin" / "python"
@@ -72,7 +72,7 @@ def test_faces_and_their_confidence_equal_those_of_insightface(
             worst = {key: max(worst[key], found[key]) for key in worst}
             confidences.append(face.confidence)
             total += 1
-    assert total >= 18
+    assert total >= 13
     assert max(worst["detection"], worst["confidence"]) <= 1e-3
     assert worst["cosine"] <= 1e-5
     assert np.ptp(confidences) > 0.02, "the verifier tells these faces apart"
