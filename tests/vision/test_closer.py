@@ -203,3 +203,21 @@ def test_pictures_of_odd_sizes_are_looked_at_in_every_way(
 ) -> None:
     image = np.zeros((*size, 3), np.uint8)
     assert close.analyse_image(image, replace(FOUND, detail="3", rotations="auto")) == []
+
+
+def test_a_pack_of_free_size_looks_on_the_canvas_that_is_asked_for(
+    with_edgeface: Callable[[str], Path], six_faces_image: Image
+) -> None:
+    from face_service.packs.local import load_folder
+
+    larger = (Size(960, 960),)
+    made = build_engine(
+        load_folder(with_edgeface("det_500m")), Canvases(SQUARE, None, (larger,)), (CPU,)
+    )
+    assert made.info.det_sizes == tuple(range(64, 961, 32))
+    for side in (None, 320, 960):
+        prepared = prepare(six_faces_image, replace(FOUND, det_size=side), made.preprocessor)
+        assert [each.blob.shape[2:] for each in prepared.inputs] == [(side or 640,) * 2]
+        found = finish(made.detect(prepared, StageTimes()))
+        assert (len(found.faces), found.coverage.det_size) == (6, side or 640)
+        assert found.coverage.smallest_face == pytest.approx(10 * 1280 / (side or 640))
