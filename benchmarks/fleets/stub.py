@@ -13,7 +13,7 @@ import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from face_service import app
+from face_service.engine_factory import loader
 from face_service.engine_info import EngineInfo
 from face_service.face_engine import Face, Options, PreparedImage
 from face_service.main import main
@@ -74,5 +74,5 @@ def load(*_: object) -> Any:
 
 
 if __name__ == "__main__":
-    app.load_engine = load
+    loader.load_engine = load
     sys.exit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -34,11 +35,14 @@ def main(**overrides: Any) -> int:
         configure_logging(settings.log_level, settings.log_format, stderr)
         for sentence in setting_warnings():
             logger.warning("%s", sentence)
+        asked: list[int] = []  # to end, before the server takes signals itself
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: asked.append(number))
         engines = EngineLoader(settings)
         engines.begin()
         from face_service.server import serve  # FastAPI and all of HTTP, while the networks load
 
-        status = serve(settings, engines)
+        status = serve(settings, engines, asked)
     if is_inside_a_network() or is_decoding():
         # Its return into a finalised interpreter would abort the process.
         logging.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
@@ -22,9 +23,10 @@ SEND_TIMEOUT_S = 3
 Python take, it is less than the 5 s that docs/reliability.md promises."""
 
 
-def serve(settings: Settings, engines: EngineLoader) -> int:
+def serve(settings: Settings, engines: EngineLoader, asked: Sequence[int] = ()) -> int:
     """Serve until SIGTERM or SIGINT, on `engines` of these settings. Returns the exit status: 1 if
-    the start failed, else 0."""
+    the start failed, else 0. asked: signals that came before; where there is one, the end begins
+    with the start."""
     failures: list[StartupError] = []
 
     def stop(error: StartupError) -> None:
@@ -59,7 +61,7 @@ def serve(settings: Settings, engines: EngineLoader) -> int:
         server_header=False,
         timeout_graceful_shutdown=SEND_TIMEOUT_S,
     )
-    server = Server(config, lambda: app.state.service.drain(settings.drain_grace_s))
+    server = Server(config, lambda: app.state.service.drain(settings.drain_grace_s), asked)
     try:
         server.run()
     except SystemExit:  # uvicorn's, after it has logged the reason

@@ -17,8 +17,8 @@ from typer.main import get_command
 
 from face_service.cli import app
 from face_service.config import Settings
-from face_service.main import SEND_TIMEOUT_S
 from face_service.observability.request_record import PROBES
+from face_service.server import SEND_TIMEOUT_S
 from face_service.serving.batch import STAGES
 from tests.conftest import ROOT
 

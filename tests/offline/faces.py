@@ -14,13 +14,19 @@ from face_service.offline.schema import Failure, Frame, Outcome, table
 from face_service.vision.pose import Pose
 from face_service.vision.quality import Quality
 
-MODEL = {"pack": "made-up", "recogniser": "a" * 64, "precision": "fp32", "dimension": 512}
+MODEL = {
+    "pack": "made-up",
+    "recogniser": "a" * 64,
+    "precision": "fp32",
+    "alignment": "antialiased",
+    "dimension": 512,
+}
 BOX = np.array([10, 10, 60, 70], np.float32)
 LANDMARKS = np.zeros((5, 2), np.float32)
 
 
 def face(embedding: Embedding | None, score: float = 0.9) -> Face:
-    quality = Quality(0.8, 50, 10, 0.5, 1, Pose(0, 0, 0), ())
+    quality = Quality(0.8, 50, 10, 0.5, 1, 0, None, Pose(0, 0, 0), ())
     error = None if embedding is not None else "landmarks are degenerate"
     return Face(BOX, score, LANDMARKS, embedding, 30, "F", quality, error)
 

@@ -62,6 +62,6 @@ def test_age_and_gender_are_read_from_the_same_crop_as_upright(angle: int) -> No
     found = turned_back(shown, angle, 200, 120)
     reader = GenderAge(None, None)
     upright = DetectedFace(turned, box, 1.0, landmarks[0])
-    lying = DetectedFace(image, found.bboxes[0], 1.0, found.landmarks[0], angle)
+    lying = DetectedFace(image, found.bboxes[0], 1.0, found.landmarks[0], angle=angle)
     wanted, got = (crop(one.image, reader._matrix(one), 96) for one in (upright, lying))
     assert np.abs(wanted.astype(int) - got).max() <= 3

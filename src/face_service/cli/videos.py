@@ -82,7 +82,8 @@ def is_video_file(file: File) -> bool:
     except OSError:  # reading it says why
         return False
     start = head[:IMAGE_HEAD]
-    return sniff(start) is None and name_unread(start) is None and is_video(head)
+    kind = name_unread(start)
+    return sniff(start) is None and (kind is None or not kind.picture) and is_video(head)
 
 
 async def sources(

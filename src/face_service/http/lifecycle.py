@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -54,13 +54,20 @@ class Server(uvicorn.Server):
     The first SIGTERM or SIGINT awaits `drain`, then the port is closed and `run` returns, so that
     the process ends with status 0. Until `drain` is called, within 0.1 s, requests are admitted as
     before. A second signal ends the server at once. An exception of `drain` is logged and ends it.
+    asked: signals that came before `run` took them; where there is one, the end begins at once.
     """
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        drain: Callable[[], Awaitable[None]],
+        asked: Sequence[int] = (),
+    ) -> None:
         super().__init__(config)
         self._drain = drain
         self._draining: asyncio.Task[None] | None = None
         self._signals = 0
+        self._asked = asked
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Count the signal. uvicorn's own would raise it again at the end: status 143, not 0."""
@@ -70,7 +77,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second; begins to drain after a signal. True ends the server."""
-        if self._signals and self._draining is None:
+        if (self._signals or self._asked) and self._draining is None:
             logger.info("Asked to end: answering what was accepted")
             self._draining = asyncio.create_task(self._drain_and_exit())
         return await super().on_tick(counter)

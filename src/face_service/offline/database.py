@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from face_service.errors import FaceServiceError
 from face_service.offline.results import Results
+from face_service.offline.schema import MODEL_NAMES
 
 DIMENSION = 512
 """Of the platform's columns."""
@@ -105,18 +106,17 @@ def load(path: str, address: str, index: bool, say: Callable[[str], object]) -> 
 def model_of(connection: Any, model: dict[str, Any]) -> int:
     """The number of the current model, which these results become where there is none yet. Raises
     FaceServiceError where it is another."""
-    names = ("pack", "recogniser", "precision")
-    wanted = tuple(model[name] for name in names)
+    wanted = tuple(model[name] for name in MODEL_NAMES)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(2007319)")  # the platform's, for models
         connection.execute(LEDGER)
         current = connection.execute(
-            "SELECT id, pack, recogniser, precision FROM models WHERE state = 'current'"
+            "SELECT id, pack, recogniser, precision, alignment FROM models WHERE state = 'current'"
         ).fetchone()
         if current is None:
             (number,) = connection.execute(
-                "INSERT INTO models (pack, recogniser, precision, state) "
-                "VALUES (%s, %s, %s, 'current') RETURNING id",
+                "INSERT INTO models (pack, recogniser, precision, alignment, state) "
+                "VALUES (%s, %s, %s, %s, 'current') RETURNING id",
                 wanted,
             ).fetchone()
             connection.execute("SELECT create_space(%s)", (number,))
@@ -124,8 +124,8 @@ def model_of(connection: Any, model: dict[str, Any]) -> int:
     number, _, *space = current
     if space != list(wanted[1:]):
         raise FaceServiceError(
-            f"The platform's model is {current[1]} in {current[3]}, this is {wanted[0]} in "
-            f"{wanted[2]}: embeddings of two models must not mix"
+            f"The platform's model is {current[1]} in {current[3]}, {current[4]}, this is "
+            f"{wanted[0]} in {wanted[2]}, {wanted[3]}: embeddings of two models must not mix"
         )
     return int(number)
 

@@ -15,6 +15,8 @@ from face_service.vision.boxes import clip
 
 SCHEMA_VERSION = 1
 """Raised by one whenever a reader of the former could misread the new."""
+MODEL_NAMES = ("pack", "recogniser", "precision", "alignment")
+"""What makes an embedding: those of two are never compared."""
 VERSION_KEY = b"face_service.schema"
 MODEL_KEY = b"face_service.model"
 OPTIONS_KEY = b"face_service.options"
@@ -91,6 +93,7 @@ def schema(dimension: int, about: dict[str, Any]) -> Any:
             pa.field("pack", pa.string(), nullable=False),
             pa.field("recogniser", pa.string(), nullable=False),
             pa.field("precision", pa.string(), nullable=False),
+            pa.field("alignment", pa.string(), nullable=False),
         ],
         metadata={
             VERSION_KEY: str(SCHEMA_VERSION),
@@ -102,7 +105,7 @@ def schema(dimension: int, about: dict[str, Any]) -> Any:
 
 def table(outcomes: Sequence[Outcome], dimension: int, about: dict[str, Any]) -> Any:
     """The outcomes as a table of `schema`."""
-    model = {name: about["model"][name] for name in ("pack", "recogniser", "precision")}
+    model = {name: about["model"][name] for name in MODEL_NAMES}
     rows = [as_row(outcome) | model for outcome in outcomes]
     return pa.Table.from_pylist(rows, schema=schema(dimension, about))
 

@@ -84,7 +84,7 @@ def select(
             found.bboxes[i],
             float(found.scores[i]),
             found.landmarks[i],
-            int(found.turned[i]),
+            angle=int(found.turned[i]),
         )
         for i in fitting[:max_faces]
     ]

@@ -69,7 +69,7 @@ def read_png(data: bytes) -> Header:
     if data[12:16] != b"IHDR":
         raise InvalidImage("The PNG header is damaged or cut short")
     deep = data[24] == 16
-    return sized(width, height, 15 if deep else 7)._replace(deep=deep)
+    return sized(width, height, 18 if deep else 7)._replace(deep=deep)
 
 
 def read_gif(data: bytes) -> Header:
@@ -122,7 +122,7 @@ def read_jpeg(data: bytes) -> Header:
     they are kept, are gone."""
     frame = read_frame(data)
     inks = frame.components == 4
-    copies = 8 if inks else 6 if frame.orientation > 1 else 3
+    copies = 9 if inks else 6 if frame.orientation > 1 else 3
     decoding = max((6 if inks else 4) + frame.coefficients if frame.coefficients else 3, copies)
     return sized(frame.width, frame.height, decoding)._replace(frame=frame)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -14,7 +14,9 @@ from .blob import Image
 from .combing import combing
 from .pose import Pose, head_pose
 from .quantisation import compression
-from .scrfd import DetectedFace
+
+if TYPE_CHECKING:  # the settings import this module, and not ONNX Runtime with it
+    from .scrfd import DetectedFace
 
 Grey = NDArray[np.integer | np.floating]
 """One channel of a crop, 0..255."""
