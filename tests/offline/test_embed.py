@@ -237,9 +237,11 @@ def test_without_a_reader_of_videos_nothing_begins(
     library: Path, starter: Pack, tmp_path: Path
 ) -> None:
     environment = environment_of_servers() | {"INSIGHTFACE_MODEL": "starter"}
-    done = commands.run(["embed", library, "--out", tmp_path / "out"], environment, tmp_path)
+    program = "import sys; sys.modules['av'] = None\n" + commands.MAIN
+    arguments = ["embed", library, "--out", tmp_path / "out"]
+    done = commands.run(arguments, environment, tmp_path, program)
     assert done.returncode == 2
-    assert "Nothing here reads videos" in done.stderr
+    assert "Videos are read by PyAV, which is not installed" in " ".join(done.stderr.split())
     assert not (tmp_path / "out").exists()
 
 

@@ -7,10 +7,12 @@ from importlib.metadata import entry_points
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from face_service.errors import FaceServiceError
+from face_service.video.opening import require_pyav
 from face_service.vision.blob import Image
 
 GROUP = "face_service.frames"
-"""The entry points of this group are functions as `Frames` has them; the first by name is taken."""
+"""The entry points of this group are functions as `Frames` has them; the first by name is taken,
+before PyAV."""
 
 
 class VideoFrame(NamedTuple):
@@ -35,13 +37,14 @@ class Frames(Protocol):
 
 
 def find_frames() -> Frames:
-    """What reads videos here. Raises FaceServiceError where nothing does."""
+    """What reads videos here: the function of an entry point, else PyAV. Raises FaceServiceError
+    where nothing does."""
     found = sorted(entry_points(group=GROUP), key=lambda each: each.name)
     if not found:
-        raise FaceServiceError(
-            "Nothing here reads videos: install face-service with an extra that does, or make the "
-            "manifest one of photos"
-        )
+        require_pyav()
+        from face_service.offline import videos
+
+        return videos.frames
     try:
         return cast(Frames, found[0].load())
     except ImportError as error:

@@ -1,0 +1,41 @@
+"""Videos of a manifest, read by PyAV."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from face_service.errors import InvalidImage
+from face_service.offline.frames import find_frames
+from face_service.offline.reading import open_uri
+from tests.video.clips import RATE, number_of, write
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("clip") / "clip.mp4", 75)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "times"),
+    [(None, None, [0, 1000, 2000]), (1.0, 2.0, [1000]), (0.5, None, [1000, 2000]), (9.0, None, [])],
+)
+def test_a_part_of_a_video_has_its_frames_with_their_times(
+    clip: Path, start: float | None, end: float | None, times: list[int]
+) -> None:
+    with open_uri(str(clip)) as file:
+        found = list(find_frames()(file, start, end, 1.0))
+    assert [frame.time_ms for frame in found] == times
+    assert [number_of(frame.image) for frame in found] == [ms * RATE // 1000 for ms in times]
+
+
+def test_a_video_that_lies_on_no_disk_is_read_from_a_copy(clip: Path) -> None:
+    found = list(find_frames()(io.BytesIO(clip.read_bytes()), None, None, 1.0))
+    assert [frame.time_ms for frame in found] == [0, 1000, 2000]
+
+
+def test_what_is_no_video_is_told() -> None:
+    with pytest.raises(InvalidImage):
+        list(find_frames()(io.BytesIO(b"text"), None, None, 1.0))
