@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,3 +254,12 @@ class Make:
 @pytest.fixture(scope="session")
 def make() -> Make:
     return Make()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make: Any) -> Path:
+    """A detector and a recogniser, as small as they can be."""
+    (folder := tmp_path / "mine").mkdir()
+    (folder / "det.onnx").write_bytes(make.detector())
+    (folder / "rec.onnx").write_bytes(make.network(112, 512))
+    return folder

@@ -2,77 +2,29 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 from face_service.config import Settings
 from face_service.engine_factory import load_engine, quality_limits, runtime_config
-from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
-from face_service.observability.timing import StageTimes
+from face_service.face_engine import Face, FaceEngine
 from face_service.packs.pack import Pack
-from face_service.vision.alignment import ARCFACE_TEMPLATE, antialiased_crop, similarity
 from face_service.vision.blob import Image
-from face_service.vision.combing import combing
-from face_service.vision.image import decode
-from face_service.vision.noise import crop_noise
 from face_service.vision.pose import Pose
 from face_service.vision.quality import (
-    NO_NOISE,
-    Quality,
     QualityLimits,
     assess,
     at_least,
     at_most,
-    detail_powers,
     sharpness,
     visible_part,
 )
-from face_service.vision.quantisation import compression, luminance_step
 from face_service.vision.scrfd import DetectedFace
-
-LOOK = Options(embeddings=False, attributes=False, min_score=0.5)
-
-
-@pytest.fixture(scope="module")
-def group(solvay: Path) -> Image:
-    return cv2.imread(str(solvay))
-
-
-@pytest.fixture(scope="module")
-def face(engine: FaceEngine, group: Image) -> Face:
-    """The clearest face of Solvay 1927."""
-    return engine.analyse_image(group, LOOK)[0]
-
-
-@pytest.fixture(scope="module")
-def portrait(group: Image, face: Face) -> Image:
-    """The same face with what is around it."""
-    x1, y1, x2, y2 = face.bbox.astype(int)
-    margin = 2 * (x2 - x1)
-    return np.ascontiguousarray(group[y1 - margin : y2 + margin, x1 - margin : x2 + margin])
-
-
-@pytest.fixture(scope="module")
-def reasons_of(engine: FaceEngine) -> Callable[[Image], tuple[str, ...]]:
-    """The reasons against the face nearest to the middle of an image."""
-
-    def reasons(image: Image) -> tuple[str, ...]:
-        found = engine.analyse_image(image, LOOK)
-        assert found, "no face is left to judge"
-        middle = np.array(image.shape[1::-1]) / 2
-        nearest = min(found, key=lambda one: float(np.abs(one.landmarks[2] - middle).sum()))
-        assert nearest.quality
-        return nearest.quality.reasons
-
-    return reasons
+from tests.vision.judging import LOOK
 
 
 def test_a_clear_face_is_usable(face: Face) -> None:
@@ -95,46 +47,6 @@ def test_a_shaken_camera_blurs_in_one_direction(
 ) -> None:
     kernel = (13, 1) if across else (1, 13)
     assert "blurred" in reasons_of(cv2.blur(portrait, kernel))
-
-
-@pytest.mark.parametrize("factor", [0.5, 1, 3])
-def test_noise_is_no_detail(portrait: Image, engine: FaceEngine, factor: float) -> None:
-    """At any size of the face: of a clear one it hides some, of one out of focus it makes none."""
-    size = cv2.INTER_AREA if factor < 1 else cv2.INTER_LANCZOS4
-    clear = cv2.resize(portrait, None, fx=factor, fy=factor, interpolation=size)
-    dull = cv2.GaussianBlur(clear, (0, 0), 2.5 * factor)
-    random = np.random.default_rng(0)
-    middle = np.array(clear.shape[1::-1]) / 2
-
-    def measured(image: Image, landmarks: np.ndarray) -> float:
-        matrix = similarity(landmarks, ARCFACE_TEMPLATE)
-        crop = cv2.cvtColor(antialiased_crop(image, matrix, 112), cv2.COLOR_BGR2GRAY)
-        return sharpness(crop, crop_noise(image, landmarks))
-
-    faces = engine.analyse_image(clear, LOOK)
-    face = min(faces, key=lambda one: float(np.abs(one.landmarks[2] - middle).sum()))
-    for image in (clear, dull):
-        clean = measured(image, face.landmarks)
-        for level in (10, 25):
-            noisy = np.clip(image + random.normal(0, level, image.shape), 0, 255)
-            noisy = noisy.astype(np.uint8)
-            assert measured(noisy, face.landmarks) < 1.15 * clean + 0.2
-    (found,) = [one for one in faces if one is face]
-    assert found.quality.sharpness == pytest.approx(measured(clear, face.landmarks))
-
-
-def test_noise_that_is_sent_the_way_of_a_face_tells_what_is_left_of_it() -> None:
-    noise = np.random.default_rng(1).normal(128, 12, (400, 400, 1)).repeat(3, axis=2)
-    noisy = noise.clip(0, 255).astype(np.uint8)
-    for scale in (0.4, 1, 1.7, 3):
-        points = (ARCFACE_TEMPLATE * scale + 30).astype(np.float32)
-        matrix = similarity(points, ARCFACE_TEMPLATE)
-        grey = cv2.cvtColor(antialiased_crop(noisy, matrix, 112), cv2.COLOR_BGR2GRAY)
-        left = np.array(crop_noise(noisy, points))
-        assert left == pytest.approx(detail_powers(grey), rel=0.4)
-    assert crop_noise(np.full((400, 400, 3), 90, np.uint8), points) == NO_NOISE
-    for far in (ARCFACE_TEMPLATE + 5000, ARCFACE_TEMPLATE * 3 - 5000, ARCFACE_TEMPLATE * 0):
-        assert crop_noise(noisy, far.astype(np.float32)) == NO_NOISE
 
 
 @pytest.mark.parametrize(("gain", "reason"), [(0.08, "too_dark"), (1.9, "too_bright")])
@@ -261,95 +173,3 @@ def test_merits_are_a_half_at_the_limit() -> None:
     assert (at_least(0, 22), at_least(44, 22), at_least(99, 22)) == (0, 1, 1)
     assert (at_most(0, 45), at_most(90, 45), at_most(120, 45)) == (1, 0, 0)
     assert (at_least(0, 0), at_most(0, 0), at_most(0.1, 0)) == (1, 1, 0)
-
-
-def woven(image: Image, shift: int) -> Image:
-    """Odd rows from a moment at which everything was so many pixels further left."""
-    combed = image.copy()
-    combed[1::2] = np.roll(image, -shift, axis=1)[1::2]
-    return combed
-
-
-@pytest.mark.parametrize("size", [70, 95, 285])
-def test_a_face_of_two_moments_is_interlaced(
-    portrait: Image, face: Face, reasons_of: Callable, size: int
-) -> None:
-    scale = size / float(face.bbox[2] - face.bbox[0])
-    image = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    assert "interlaced" not in reasons_of(image)
-    assert "interlaced" in reasons_of(woven(image, round(0.08 * size)))
-    assert "interlaced" not in reasons_of(woven(image, 0))
-
-
-def test_neither_noise_nor_a_shaken_camera_is_combing(portrait: Image, face: Face) -> None:
-    random = np.random.default_rng(0)
-    whole = np.array([0, 0, *portrait.shape[1::-1]], np.float32)
-    limit = QualityLimits().max_combing
-    noisy = np.clip(portrait + random.normal(0, 12, portrait.shape), 0, 255).astype(np.uint8)
-    dark = np.round(np.clip(portrait / 40 + random.normal(0, 2, portrait.shape), 0, 255))
-    for image in (noisy, dark.astype(np.uint8), cv2.blur(portrait, (17, 1))):
-        assert combing(image, whole) < limit / 3
-    assert combing(woven(noisy, 8), whole) > limit
-    assert combing(np.zeros((100, 100, 3), np.uint8), whole) == 0
-    assert combing(portrait, np.array([5, 5, 7, 90], np.float32)) == 0
-    assert combing(portrait, np.array([-90, -90, -7, -9], np.float32)) == 0
-
-
-def jpeg(image: Image, **options: object) -> bytes:
-    """A JPEG by Pillow, which takes any table."""
-    file = io.BytesIO()
-    Pillow.fromarray(image[..., ::-1].copy()).save(file, "JPEG", **options)
-    return file.getvalue()
-
-
-def test_small_faces_of_starved_jpegs_are_compressed(
-    engine: FaceEngine, portrait: Image, face: Face
-) -> None:
-    """The table of FFmpeg's frames without -q:v, and what it is with -q:v 2."""
-
-    def judged(side: int, step: int) -> Quality:
-        scale = side / float(face.bbox[2] - face.bbox[0])
-        image = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        data = jpeg(image, qtables=[[step] * 64, [step] * 64])
-        decoded = decode(data, 10**7)
-        inputs = engine.preprocessor.preprocess(decoded)
-        prepared = PreparedImage(decoded, inputs, LOOK, quantisation=luminance_step(data))
-        found = engine.predict(prepared, StageTimes())
-        assert found[0].quality
-        return found[0].quality
-
-    assert "compressed" in judged(40, 70).reasons
-    assert "compressed" not in judged(40, 5).reasons
-    large = judged(95, 70)
-    assert "compressed" not in large.reasons
-    assert large.compression == pytest.approx(70 / (95 / 8) ** 2, rel=0.2)
-
-
-def test_what_is_no_jpeg_is_not_known_to_be_compressed(face: Face) -> None:
-    assert face.quality
-    assert face.quality.compression is None
-    assert compression(None, 40) is None
-    assert compression(8, 0) == 8
-
-
-@pytest.mark.parametrize("subsampling", [0, 2])
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"exif": b"Exif\0\0" + bytes(9)}])
-def test_the_step_is_that_of_the_luminance(
-    portrait: Image, subsampling: int, options: dict[str, Any]
-) -> None:
-    luminance, chrominance = [*range(1, 65)], [99] * 64
-    data = jpeg(portrait, qtables=[luminance, chrominance], subsampling=subsampling, **options)
-    stored = Pillow.open(io.BytesIO(data)).quantization[0]
-    lower = [stored[8 * y + x] for y in range(8) for x in range(8) if x + y <= 5]
-    assert luminance_step(data) == pytest.approx(np.mean(lower))
-
-
-def test_tables_of_sixteen_bits_and_broken_ones() -> None:
-    steps = b"".join(value.to_bytes(2) for value in range(300, 364))
-    table = b"\xff\xdb\x00\x83\x10" + steps
-    frame = b"\xff\xc1\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00"
-    assert luminance_step(b"\xff\xd8" + table + frame + b"\xff\xda") == 310
-    assert luminance_step(b"\xff\xd8" + frame + b"\xff\xda") is None
-    assert luminance_step(b"\xff\xd8" + table + b"\xff\xda") is None
-    for length in range(len(table + frame)):
-        luminance_step(b"\xff\xd8" + (table + frame)[:length])

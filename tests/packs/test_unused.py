@@ -1,0 +1,84 @@
+"""Networks that people bring: refused by their name, or recognised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from face_service.errors import PackError
+from face_service.packs.local import load_folder
+from tests.packs.manifests import write_manifest
+
+IMAGE = {"images": (1, 3, 640, 640)}
+
+
+FACE = {"x": (None, 3, 112, 112)}
+
+
+BROUGHT: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "SCRFD without landmarks": (
+        IMAGE, {f"o{n}": (None, axis) for n, axis in enumerate((1, 1, 1, 4, 4, 4))},
+        "6 outputs: a detector without landmarks cannot align faces",
+    ),
+    "SCRFD of five strides": (
+        IMAGE, {f"o{n}": (None, axis) for n, axis in enumerate((1,) * 5 + (4,) * 5 + (10,) * 5)},
+        "15 outputs: SCRFD of five strides is not decoded here",
+    ),
+    "YOLOv5-face": (IMAGE, {"o": (1, 25200, 16)}, "YOLOv5-face is not decoded here; take an SCRFD"),
+    "YOLOv7-face": (IMAGE, {"o": (1, 25200, 21)}, "YOLOv7-face is not decoded here"),
+    "YOLOv8-face": (IMAGE, {"o": (1, 20, 8400)}, "YOLOv8-face is not decoded here"),
+    "YOLOv8-face of any size": (
+        {"images": (None, 3, None, None)}, {"o": (None, 20, None)},
+        "YOLOv8-face is not decoded here",
+    ),
+    "its heads": (
+        IMAGE, {f"o{n}": (1, 80, side, side) for n, side in enumerate((80, 40, 20))},
+        "YOLO-face, the heads of three strides",
+    ),
+    "YOLO without landmarks": (IMAGE, {"o": (1, 5, 8400)}, "YOLO with boxes alone: a detector"),
+    "RetinaFace": (
+        IMAGE, {"loc": (1, 16800, 4), "conf": (1, 16800, 2), "landms": (1, 16800, 10)},
+        "RetinaFace is not decoded here",
+    ),
+    "UltraFace": (
+        {"input": (1, 3, 240, 320)}, {"scores": (1, 4420, 2), "boxes": (1, 4420, 4)},
+        "boxes and scores alone: a detector without landmarks",
+    ),
+    "FaceNet": ({"x": (None, 160, 160, 3)}, {"e": (None, 512)}, "its channels come last"),
+    "FaceNet, channels first": (
+        {"x": (1, 3, 160, 160)}, {"e": (1, 512)}, "a recogniser of 160×160 pixels",
+    ),
+    "112 by 96": ({"x": (1, 3, 112, 96)}, {"e": (1, 256)}, "a recogniser of 96×112 pixels"),
+    "a short embedding": (FACE, {"e": (None, 64)}, "64 numbers for a face"),
+    "inswapper": (
+        {"target": (1, 3, 128, 128), "source": (1, 512)}, {"output": (1, 3, 128, 128)},
+        "two inputs: a network that exchanges faces",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_what_people_bring_is_refused_by_its_name(name: str, folder: Path, make: Any) -> None:
+    """Left aside in a folder that lacks what it was brought for; an error where a manifest lists
+    it."""
+    inputs, outputs, why = BROUGHT[name]
+    missing = "rec.onnx" if next(iter(outputs)) == "e" else "det.onnx"
+    (folder / missing).write_bytes(make.onnx(inputs, outputs))
+    role = {"det.onnx": "detection", "rec.onnx": "recognition"}[missing]
+    with pytest.raises(PackError, match=f"(?s)no {role} network.*{missing}: {why}"):
+        load_folder(folder)
+    write_manifest(folder)
+    with pytest.raises(PackError, match=f"(?s)cannot be the {role} network: .*{why}"):
+        load_folder(folder)
+
+
+@pytest.mark.parametrize("length", [128, 256, 512])
+@pytest.mark.parametrize("sides", [(112, 112), (None, None), ("h", "w")])
+def test_recognisers_of_other_lengths_and_free_sides_are_recognised(
+    length: int, sides: tuple[Any, Any], folder: Path, make: Any
+) -> None:
+    recogniser = make.onnx({"x": ("n", 3, *sides)}, {"e": ("n", length)})
+    (folder / "rec.onnx").write_bytes(recogniser)
+    assert load_folder(folder).dimension == length

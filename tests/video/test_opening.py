@@ -1,0 +1,57 @@
+"""Files that are videos, and files that are none."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from face_service.errors import InvalidImage, InvalidRequest
+from face_service.video import frames as module
+from face_service.video.frames import frames
+from face_service.video.opening import HEAD, is_video
+
+from .clips import write
+
+
+def test_what_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("not a video")
+    (tmp_path / "list.mp4").write_text(f"#EXTM3U\n#EXTINF:1,\n{tmp_path}/clip.ts\n")
+    (tmp_path / "empty.mp4").touch()
+    for name in ("notes.mp4", "list.mp4", "empty.mp4"):
+        with pytest.raises(InvalidImage, match="No video that FFmpeg can read"):
+            list(frames(tmp_path / name))
+    with pytest.raises(InvalidRequest, match="No such file"):
+        list(frames(tmp_path / "absent.mp4"))
+    with av.open(str(tmp_path / "sound.mp4"), "w") as file:
+        stream = file.add_stream("aac", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        sound.rate, sound.pts = 8000, 0
+        file.mux(stream.encode(sound))
+        file.mux(stream.encode())
+    with pytest.raises(InvalidImage, match="no moving picture"):
+        list(frames(tmp_path / "sound.mp4"))
+
+
+def test_without_pyav_it_is_said_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(InvalidRequest, match=r"pip install -r requirements-video\.lock"):
+        list(module.frames(tmp_path / "clip.mp4"))
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv", "avi", "ts", "flv", "mpg", "webm"])
+def test_containers_are_told_by_their_first_bytes(tmp_path: Path, container: str) -> None:
+    codec = {"webm": "libvpx", "mpg": "mpeg2video"}.get(container, "libx264")
+    path = write(tmp_path / f"clip.{container}", 5, codec=codec)
+    assert is_video(path.read_bytes()[:HEAD])
+    assert len(list(frames(path))) == 1
+
+
+def test_pictures_and_texts_are_no_containers(four_faces: Path) -> None:
+    for head in (four_faces.read_bytes()[:HEAD], b"", b"GG", b"G" + bytes(200), b"%PDF-1.7\n"):
+        assert not is_video(head)
