@@ -66,6 +66,22 @@ class Frame(NamedTuple):
     """Whether Adobe's marker is there, which says that CMYK is stored inverted."""
 
 
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """The segments from the start of the image on, MAX_SEGMENTS at most: the code of each, where
+    its length stands, and that length. Raises IndexError where the data end."""
+    at = 2
+    for _ in range(MAX_SEGMENTS):
+        found = MARKER.search(data, at, at + MAX_GAP)
+        if not found:
+            return
+        code, at = found[1][0], found.end()
+        if code == TEM:
+            continue
+        length = data[at] << 8 | data[at + 1]
+        yield code, at, length
+        at += length
+
+
 def read_frame(data: bytes) -> Frame:
     """Walk over the segments up to the first scan.
 
@@ -73,15 +89,8 @@ def read_frame(data: bytes) -> Frame:
     IndexError where the data end.
     """
     frame: tuple[int, int, int, float] | None = None
-    progressive, adobe, names, orientation, at = False, False, b"", 0, 2
-    for _ in range(MAX_SEGMENTS):
-        found = MARKER.search(data, at, at + MAX_GAP)
-        if not found:
-            break
-        code, at = found[1][0], found.end()
-        if code == TEM:
-            continue
-        length = data[at] << 8 | data[at + 1]
+    progressive, adobe, names, orientation = False, False, b"", 0
+    for code, at, length in segments(data):
         if code in FRAMES:
             frame, progressive = frame_of(data, at), code in PROGRESSIVE
             names = data[at + 8 : at + length : 3]
@@ -106,7 +115,6 @@ def read_frame(data: bytes) -> Frame:
             )
         elif code in (SCAN, END):
             break
-        at += length
     raise InvalidImage("The JPEG header is damaged, cut short, or far too long")
 
 

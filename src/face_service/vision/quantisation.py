@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .jpeg import FRAMES, MARKER, MAX_GAP, MAX_SEGMENTS, SCAN, TEM
+from contextlib import suppress
+
+from .jpeg import FRAMES, SCAN, segments
 
 TABLES = 0xDB
 COEFFICIENTS = 64
@@ -18,22 +20,14 @@ def luminance_step(data: bytes) -> float | None:
     FFmpeg's frames without `-q:v` 60 to 85."""
     tables: dict[int, float] = {}
     luminance: int | None = None
-    at = 2
-    for _ in range(MAX_SEGMENTS):
-        found = MARKER.search(data, at, at + MAX_GAP)
-        if not found:
-            break
-        code, at = found[1][0], found.end()
-        if code == TEM:
-            continue
-        length = int.from_bytes(data[at : at + 2])
-        if code == TABLES:
-            tables |= read_tables(data[at + 2 : at + length])
-        elif code in FRAMES:
-            luminance = data[at + 10] if at + 10 < len(data) else None
-        elif code == SCAN:
-            break
-        at += length
+    with suppress(IndexError):  # the data end before a scan
+        for code, at, length in segments(data):
+            if code == TABLES:
+                tables |= read_tables(data[at + 2 : at + length])
+            elif code in FRAMES:
+                luminance = data[at + 10]
+            elif code == SCAN:
+                break
     return None if luminance is None else tables.get(luminance)
 
 
