@@ -244,7 +244,9 @@ def test_memory_that_stays_short_is_a_503_and_needs_no_restart(
     assert metric(on_card, "face_service_out_of_memory_total") == before + 1
     own_card.fail(None)
     on_card.wait_until_ready()
-    assert post(on_card, four_faces).json()["faces"] == right
+    answer = post(on_card, four_faces)
+    assert answer.status_code == 200, f"{answer.text}\n{on_card.log()}"
+    assert answer.json()["faces"] == right
     assert on_card.process.poll() is None
 
 
