@@ -65,9 +65,10 @@ def test_what_stops_the_first_is_raised_to_whoever_asks_for_it(tmp_path: Path) -
 
 
 def test_http_is_imported_after_the_first_engine_has_begun_to_load() -> None:
+    """rich: structlog would import it, and then never use it here."""
     program = (
         "import sys, face_service.main\n"
-        "print({'fastapi', 'uvicorn', 'face_service.app'} & {*sys.modules})"
+        "print({'fastapi', 'uvicorn', 'face_service.app', 'rich'} & {*sys.modules})"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
