@@ -18,6 +18,7 @@ from face_service.faces import PreparedImage as PreparedImage
 from face_service.faces import closeness, prepare
 from face_service.observability.timing import StageTimes
 from face_service.runtime.network import Network
+from face_service.runtime.parallel import in_parallel
 from face_service.runtime.placement import Placement
 from face_service.runtime.policy import MAX_BATCH, MAX_FACES
 from face_service.runtime.providers import max_batch_images
@@ -269,8 +270,8 @@ class FaceEngine:
         new = {n for network in self._networks for n in network.new_widths}
         for threads in (n for n in narrower if n in new):
             self.limit_threads(threads)
-            self._warm_up_detector(self.preprocessor.canvases[-1], passes=1)
-            self._warm_up_face_networks(1)
+            detect = partial(self._warm_up_detector, self.preprocessor.canvases[-1], passes=1)
+            in_parallel([detect, partial(self._warm_up_face_networks, 1)])
         self.limit_threads(widest)
         if widest in new:
             self.self_test()
