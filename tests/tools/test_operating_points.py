@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from face_service.cli import app
 from face_service.errors import InvalidRequest
+from face_service.packs.catalog import CATALOG
 from face_service.packs.measured import OPEN_POINTS, STARTER_POINTS
 from face_service.packs.pack import Pack
 from face_service.thresholds import OperatingPoints
@@ -103,6 +104,11 @@ def test_25_people_are_needed(tmp_path: Path) -> None:
             (tmp_path / str(person) / f"{photo}.jpg").touch()
     with pytest.raises(InvalidRequest, match="24 people with two photos or more, 25 are needed"):
         people_in(tmp_path)
+
+
+def test_a_pack_of_the_catalogue_has_the_points_that_were_measured_of_it() -> None:
+    assert CATALOG["starter"].operating_points is STARTER_POINTS
+    assert CATALOG["open"].operating_points is OPEN_POINTS
 
 
 def committed() -> dict[str, OperatingPoints]:
