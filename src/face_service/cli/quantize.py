@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from face_service.cli.shared import packs
+from face_service.cli.shared import PackOrFolder, Photos
 
 if TYPE_CHECKING:
     from face_service.engine_factory.builder import Canvases
@@ -17,15 +17,7 @@ if TYPE_CHECKING:
 
 
 def quantize(
-    pack: Annotated[
-        str,
-        typer.Argument(
-            metavar="PACK",
-            help="A pack's name or folder.",
-            show_default=False,
-            autocompletion=packs,
-        ),
-    ],
+    pack: PackOrFolder,
     calibrate: Annotated[
         Path | None,
         typer.Option(help="Folder of photos with faces, such as the service will see."),
@@ -43,9 +35,7 @@ def quantize(
         Path | None,
         typer.Option(help="CSV (first, second, same): measure a threshold, refuse a bad pack."),
     ] = None,
-    photos: Annotated[
-        Path | None, typer.Option(help="Folder the names are relative to; the CSV's by default.")
-    ] = None,
+    photos: Photos = None,
 ) -> None:
     """Quantise a pack to int8: smaller, faster, with embeddings of its own, the same on every CPU.
 
