@@ -71,8 +71,7 @@ def pull(pack: PackName, cache_dir: CacheDir = None, mirror: Mirror = None) -> N
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = load_settings(model_cache_dir=cache_dir, model_mirror=mirror)
-    base = str(settings.model_mirror) if settings.model_mirror else None
-    print(store.pull(find(pack), settings.model_cache_dir, base).directory)
+    print(store.pull(find(pack), settings.model_cache_dir, settings.mirror).directory)
 
 
 @app.command()

@@ -88,8 +88,7 @@ def load_engine(
 
 def find_pack(settings: Settings) -> Pack:
     """The pack of the settings, verified, or fetched where it is absent. Raises PackError."""
-    mirror = str(settings.model_mirror) if settings.model_mirror else None
-    return resolve(settings.insightface_model, settings.model_cache_dir, mirror)
+    return resolve(settings.insightface_model, settings.model_cache_dir, settings.mirror)
 
 
 def load_with_fallback(
