@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.frames import ROOT, SHARED
 from benchmarks.studies.degrade import Photo, Spoilt
 from benchmarks.studies.scenes import THREADS, detector
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.store import resolve
 from face_service.runtime.network import load_networks
 from face_service.runtime.plans import NetworkSpec

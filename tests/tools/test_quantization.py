@@ -14,7 +14,7 @@ import pytest
 from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.errors import FaceServiceError, InvalidRequest, PackError
 from face_service.face_engine import FaceEngine
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU

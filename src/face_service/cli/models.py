@@ -15,7 +15,7 @@ from face_service.cli.shared import PackName
 from face_service.errors import PackError
 
 if TYPE_CHECKING:
-    from face_service.packs.catalog import CatalogPack
+    from face_service.packs.entries import CatalogPack
 
 app = typer.Typer(
     help="Model packs: see what there is, fetch it, check it.",

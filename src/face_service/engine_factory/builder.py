@@ -11,7 +11,8 @@ from typing import NamedTuple
 from face_service.engine_info import EngineInfo, NetworkFile
 from face_service.errors import PackError
 from face_service.face_engine import FaceEngine
-from face_service.packs.catalog import CATALOG, Role
+from face_service.packs.catalog import CATALOG
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack, PackModel, sha256_of
 from face_service.packs.roles import INPUT_SIDE
 from face_service.runtime.graph import read_header, read_input

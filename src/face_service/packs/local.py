@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from face_service.errors import PackError
-from face_service.packs.catalog import CATALOG, CatalogFile, Role
+from face_service.packs.catalog import CATALOG
+from face_service.packs.entries import CatalogFile, Role
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, read_manifest
 from face_service.packs.manifest_v2 import VERSION, Task, manifest_version, model_of, read_v2
 from face_service.packs.pack import QUANTIZATION, Pack, PackModel, by_role, sha256_of

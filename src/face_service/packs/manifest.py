@@ -23,7 +23,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from face_service.errors import PackError
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import PackPrecision
 from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import OperatingPoints

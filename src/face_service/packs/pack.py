@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import OperatingPoints, Threshold
 

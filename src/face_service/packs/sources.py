@@ -17,8 +17,8 @@ import requests
 from requests.utils import get_auth_from_url, urldefragauth
 
 from face_service.errors import PackError
-from face_service.packs.catalog import HttpsArchive, HttpsFile, NpmPackage, PypiPackage, Source
 from face_service.packs.download import download
+from face_service.packs.entries import HttpsArchive, HttpsFile, NpmPackage, PypiPackage, Source
 from face_service.packs.pack import sha256_of
 from face_service.runtime import child_process
 

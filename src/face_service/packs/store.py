@@ -20,7 +20,8 @@ from filelock import FileLock, Timeout
 
 from face_service.errors import PackError
 from face_service.packs.archive import extract
-from face_service.packs.catalog import CatalogFile, CatalogPack, HttpsFile, Source, find
+from face_service.packs.catalog import find
+from face_service.packs.entries import CatalogFile, CatalogPack, HttpsFile, Source
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack, PackModel, by_role, sha256_of
 from face_service.runtime.files import sync_folder

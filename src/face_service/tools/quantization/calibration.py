@@ -13,7 +13,7 @@ import numpy as np
 
 from face_service.engine_factory.builder import Canvases, detector_class, detector_spec
 from face_service.errors import InvalidRequest, RequestError
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack, PackModel
 from face_service.runtime.network import load_networks
 from face_service.runtime.providers import CPU, RuntimeConfig

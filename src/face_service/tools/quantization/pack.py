@@ -13,7 +13,7 @@ import numpy as np
 
 from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.errors import PackError
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, ManifestThreshold
 from face_service.packs.pack import QUANTIZATION, Pack, PackModel, sha256_of
