@@ -16,7 +16,7 @@ from face_service.packs.store import resolve
 from face_service.runtime.providers import CPU
 from face_service.tools.photos import read_photo
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import CLOSEUP
+from face_service.vision.detector import CLOSEUP
 
 from . import raccoon
 from .server import Server

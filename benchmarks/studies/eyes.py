@@ -21,8 +21,9 @@ from face_service.vision.alignment import align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image
 from face_service.vision.canvas import allowed_canvases
+from face_service.vision.detections import DetectedFace
+from face_service.vision.detector import CLOSEUP
 from face_service.vision.quality import Quality, QualityLimits, assess
-from face_service.vision.scrfd import CLOSEUP, DetectedFace
 
 PHOTOS = SHARED / "faces/lfw"
 THRESHOLDS = {"edgeface": 0.235, "starter": 0.275}

@@ -28,7 +28,7 @@ from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.rewriting import rewritten
 from face_service.vision.canvas import allowed_canvases
-from face_service.vision.scrfd import CLOSEUP
+from face_service.vision.detector import CLOSEUP
 
 
 class Watched:

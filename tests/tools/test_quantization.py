@@ -35,7 +35,7 @@ from face_service.tools.quantization.calibration import (
 from face_service.tools.quantization.pack import Trial, covered, quantize_pack
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import NO_DETECTIONS, Detections
+from face_service.vision.detections import NO_DETECTIONS, Detections
 
 SQUARE = Canvases((Size(640, 640),), None)
 

@@ -21,8 +21,8 @@ from face_service.runtime.selection import Selection, choose_providers, log_sele
 from face_service.runtime.session import in_public, no_buffers
 from face_service.runtime.threads import cpu_threads, most_workers, network_threads
 from face_service.vision.canvas import allowed_canvases
+from face_service.vision.detector import CLOSEUP
 from face_service.vision.quality import QualityLimits
-from face_service.vision.scrfd import CLOSEUP
 
 logger = logging.getLogger("face_service.face_engine")  # the name that the log is documented with
 

@@ -24,8 +24,9 @@ from face_service.runtime.resizing import resized_network
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
 from face_service.vision.canvas import STRIDE, Size, allowed_canvases
+from face_service.vision.detector import Detector, DetectorPreprocessor
 from face_service.vision.quality import QualityLimits
-from face_service.vision.scrfd import Detector, DetectorPreprocessor, Scrfd
+from face_service.vision.scrfd import Scrfd
 from face_service.vision.verifier import EXPANSION, FaceVerifier
 from face_service.vision.yunet import OUTPUTS as YUNET_OUTPUTS
 from face_service.vision.yunet import YuNet

@@ -21,7 +21,7 @@ from face_service.tools.photos import photos_in, read_photo
 from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, Image, to_blob
 from face_service.vision.canvas import Size, letterbox
-from face_service.vision.scrfd import Detector, DetectorPreprocessor
+from face_service.vision.detector import Detector, DetectorPreprocessor
 
 logger = logging.getLogger(__name__)
 

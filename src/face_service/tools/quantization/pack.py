@@ -23,7 +23,9 @@ from face_service.tools.quantization.calibration import build_cpu_detector, cali
 from face_service.tools.quantization.network import quantize_network
 from face_service.vision.blob import Image
 from face_service.vision.boxes import Boxes, iou
-from face_service.vision.scrfd import Detections, Detector, Scrfd
+from face_service.vision.detections import Detections
+from face_service.vision.detector import Detector
+from face_service.vision.scrfd import Scrfd
 
 logger = logging.getLogger(__name__)
 
