@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from face_service.errors import FaceServiceError
-from face_service.grouping.linkage import average_linkage
+from face_service.grouping.linkage import average_linkage, numbered
 from face_service.offline.results import Results
 from face_service.packs.catalog import CATALOG
 from face_service.runtime.threads import available_cpus
@@ -173,8 +173,7 @@ def group(faces: Faces, threshold: float, threads: int) -> Numbers:
                 labels = average_linkage(faces.vectors[members], threshold, seen, pool)
             people[members] = labels + found
             found += int(labels.max()) + 1
-    _, first, inverse = np.unique(people, return_index=True, return_inverse=True)
-    return np.asarray(np.argsort(np.argsort(first))[inverse], np.int64)
+    return numbered(people)
 
 
 def components(pairs: Pairs, count: int, threshold: float) -> Iterator[Numbers]:

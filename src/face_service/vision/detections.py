@@ -1,5 +1,5 @@
-"""What a face detector finds, and non-maximum suppression as `model_zoo/scrfd.py` of insightface 2.1
-has it: in float32 throughout, so that boxes, scores and landmarks equal its own."""
+"""What a face detector finds, and non-maximum suppression, which follows `model_zoo/scrfd.py` of
+insightface 2.1 in float32."""
 
 from __future__ import annotations
 
