@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from face_service.packs.pack import PackModel
 from face_service.packs.roles import INPUT_SIDE

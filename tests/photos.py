@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from face_service.packs.archive import extract
-from face_service.packs.catalog import PypiPackage, find
+from face_service.packs.catalog import find
+from face_service.packs.entries import PypiPackage
 from face_service.packs.sources import fetch
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack, PackModel
 from face_service.packs.store import resolve
 from face_service.runtime.processor import processor

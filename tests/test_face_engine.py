@@ -20,9 +20,10 @@ from face_service.serialization import render_face
 from face_service.serving.answers import ImageAnalysis
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import Image
+from face_service.vision.detections import Detections
 from face_service.vision.filtering import Order, select, without_parts
 from face_service.vision.image import decode
-from face_service.vision.scrfd import Detections, Scrfd
+from face_service.vision.scrfd import Scrfd
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
 

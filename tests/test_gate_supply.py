@@ -22,7 +22,7 @@ from face_service.engine_factory.gates import (
     gate_folder,
 )
 from face_service.face_engine import FaceEngine
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import mapped
 from face_service.runtime.child_folder import SIZES

@@ -19,8 +19,8 @@ from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.vision.blob import Image
 from face_service.vision.canvas import allowed_canvases
+from face_service.vision.detector import CLOSEUP
 from face_service.vision.known import KnownFace
-from face_service.vision.scrfd import CLOSEUP
 from tests import accelerated
 
 CUDA = "CUDAExecutionProvider"

@@ -17,7 +17,8 @@ from face_service.packs.registries import OPEN, STARTER
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.photos import read_photo
 from face_service.vision.canvas import Size, allowed_canvases
-from face_service.vision.scrfd import CLOSEUP, Scrfd
+from face_service.vision.detector import CLOSEUP
+from face_service.vision.scrfd import Scrfd
 from face_service.vision.yunet import YuNet
 
 CANVASES = Canvases(allowed_canvases(640), CLOSEUP)

@@ -26,8 +26,8 @@ from face_service.runtime.processor import fingerprint
 from face_service.runtime.providers import CPU
 from face_service.runtime.threads import available_cpus
 from face_service.vision.canvas import Size
+from face_service.vision.detector import CLOSEUP
 from face_service.vision.image import decode
-from face_service.vision.scrfd import CLOSEUP
 
 ORACLE = Path(__file__).parents[1] / ".oracle"
 SCRIPT = Path(__file__).parent / "oracle" / "insightface_faces.py"

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from face_service.engine_factory.builder import Canvases, build_engine
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.store import resolve
 from face_service.runtime.providers import CPU
 from face_service.tools.photos import read_photo
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import CLOSEUP
+from face_service.vision.detector import CLOSEUP
 
 from . import raccoon
 from .server import Server

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from face_service.engine_factory.builder import Canvases
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.tools.photos import read_photo

@@ -20,8 +20,9 @@ from face_service.main import main
 from face_service.observability.timing import StageTimes
 from face_service.runtime.providers import CPU
 from face_service.vision.canvas import Size
+from face_service.vision.detections import DetectedFace
+from face_service.vision.detector import DetectorPreprocessor
 from face_service.vision.filtering import Found
-from face_service.vision.scrfd import DetectedFace, DetectorPreprocessor
 
 SECONDS = "STUB_SECONDS"
 LOAD_SECONDS = "STUB_LOAD_SECONDS"

@@ -34,7 +34,9 @@ from benchmarks.studies.scenes import (
 from face_service.runtime.processor import in_words, processor
 from face_service.tools.quantization.frames import Box, Head, paste, scenery
 from face_service.vision.canvas import Size, allowed_canvases
-from face_service.vision.scrfd import CLOSEUP, MIN_SCORE, Detections, Scrfd
+from face_service.vision.detections import Detections
+from face_service.vision.detector import CLOSEUP, MIN_SCORE
+from face_service.vision.scrfd import Scrfd
 
 SHAPES = [Size(1920, 1080)] * 5 + [Size(1080, 1920), Size(1440, 1080)]
 FACE_HEIGHTS = (36, 900)

@@ -24,8 +24,8 @@ from face_service.runtime.providers import CPU
 from face_service.vision.alignment import CROPS, align_face
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
+from face_service.vision.detector import CLOSEUP
 from face_service.vision.draw import draw_face
-from face_service.vision.scrfd import CLOSEUP
 from tests.photos import ROOT, solvay_photo
 
 IMAGES = ROOT / "docs/images"

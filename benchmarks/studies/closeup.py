@@ -31,7 +31,9 @@ from benchmarks.studies.scenes import (
 from face_service.runtime.processor import in_words, processor
 from face_service.tools.quantization.frames import Head, paste, scenery
 from face_service.vision.canvas import Size, allowed_canvases
-from face_service.vision.scrfd import CLOSEUP, Scrfd, merge, suppress
+from face_service.vision.detections import merge, suppress
+from face_service.vision.detector import CLOSEUP
+from face_service.vision.scrfd import Scrfd
 
 FRAME = Size(1920, 1080)
 HEIGHTS = (0.5, 0.7, 0.9, 1.1, 1.2, 1.4, 1.6, 1.8)

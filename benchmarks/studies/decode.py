@@ -23,7 +23,7 @@ from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU
 from face_service.vision.blob import Image
 from face_service.vision.canvas import allowed_canvases
-from face_service.vision.scrfd import CLOSEUP
+from face_service.vision.detector import CLOSEUP
 
 PIXELS_12M = (4000, 3000)
 

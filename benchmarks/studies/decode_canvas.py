@@ -30,7 +30,9 @@ from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image, to_blob
 from face_service.vision.boxes import iou
 from face_service.vision.canvas import Size, letterbox
-from face_service.vision.scrfd import Detections, DetectorInput, DetectorPreprocessor, Scrfd
+from face_service.vision.detections import Detections
+from face_service.vision.detector import DetectorInput, DetectorPreprocessor
+from face_service.vision.scrfd import Scrfd
 
 CANVAS = Size(640, 384)
 ROUNDS = 21

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.frames import ROOT, SHARED
 from benchmarks.studies.degrade import Photo, Spoilt
 from benchmarks.studies.scenes import THREADS, detector
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.store import resolve
 from face_service.runtime.network import load_networks
 from face_service.runtime.plans import NetworkSpec
@@ -21,8 +21,9 @@ from face_service.vision.alignment import align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image
 from face_service.vision.canvas import allowed_canvases
+from face_service.vision.detections import DetectedFace
+from face_service.vision.detector import CLOSEUP
 from face_service.vision.quality import Quality, QualityLimits, assess
-from face_service.vision.scrfd import CLOSEUP, DetectedFace
 
 PHOTOS = SHARED / "faces/lfw"
 THRESHOLDS = {"edgeface": 0.235, "starter": 0.275}

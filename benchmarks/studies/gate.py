@@ -33,7 +33,7 @@ from face_service.runtime.providers import COMPILED, CPU, RuntimeConfig
 from face_service.tools.bench.frames import background
 from face_service.vision.blob import Image
 from face_service.vision.canvas import allowed_canvases
-from face_service.vision.scrfd import CLOSEUP
+from face_service.vision.detector import CLOSEUP
 
 PACKS = (str(ROOT / ".oracle/packs/standin"), "starter")
 CANVASES = Canvases(allowed_canvases(640), CLOSEUP)

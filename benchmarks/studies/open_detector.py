@@ -35,7 +35,7 @@ from face_service.tools.quantization.calibration import build_cpu_detector
 from face_service.tools.quantization.frames import Head, paste, scenery
 from face_service.vision.blob import Image
 from face_service.vision.canvas import allowed_canvases
-from face_service.vision.scrfd import CLOSEUP, Detector
+from face_service.vision.detector import CLOSEUP, Detector
 
 HEIGHTS = (0.9, 1.1, 1.4, 1.8, 2.4)
 SIDES = (8, 10, 12, 16, 24)

@@ -18,8 +18,9 @@ from benchmarks.studies.scenes import detector
 from face_service.runtime.processor import in_words, processor
 from face_service.vision.boxes import area
 from face_service.vision.canvas import allowed_canvases
+from face_service.vision.detections import Detections
+from face_service.vision.detector import CLOSEUP
 from face_service.vision.filtering import without_parts
-from face_service.vision.scrfd import CLOSEUP, Detections
 
 SHARES = (0.5, 0.45, 0.4, 0.3)
 SIDE = 700

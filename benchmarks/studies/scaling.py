@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.frames import ROOT
 from benchmarks.tables import table
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from face_service.runtime.network import Network, load_networks
 from face_service.runtime.plans import NetworkSpec

@@ -18,7 +18,9 @@ from face_service.tools.quantization.frames import Box, Head, head_at
 from face_service.vision.blob import Image
 from face_service.vision.boxes import area, clip, iou
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import Detections, DetectorPreprocessor, Scrfd
+from face_service.vision.detections import Detections
+from face_service.vision.detector import DetectorPreprocessor
+from face_service.vision.scrfd import Scrfd
 
 SQUARE = Size(640, 640)
 DETECTORS = ("det_2.5g", "det_500m")

@@ -199,6 +199,16 @@ class Settings(QualitySettings):
         former = FormerNames(settings_cls, env_settings, dotenv_settings)
         return init_settings, env_settings, dotenv_settings, former
 
+    @property
+    def mirror(self) -> str | None:
+        """MODEL_MIRROR as text."""
+        return str(self.model_mirror) if self.model_mirror else None
+
+    @property
+    def max_body_bytes(self) -> int:
+        """MAX_BODY_MB in bytes."""
+        return int(self.max_body_mb * 1e6)
+
     @field_validator("onnx_providers", "api_keys", "cors_origins", "det_sizes", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

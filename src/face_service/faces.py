@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from face_service.vision.attributes import Gender
 from face_service.vision.blob import Image
 from face_service.vision.closer import Closeness, most_runs
+from face_service.vision.detector import DetectorInput, DetectorPreprocessor
 from face_service.vision.filtering import Order
 from face_service.vision.known import KnownFace
 from face_service.vision.looks import Detail
 from face_service.vision.quality import Quality
-from face_service.vision.scrfd import DetectorInput, DetectorPreprocessor
 from face_service.vision.turning import Rotations
 
 Embedding = NDArray[np.float32]

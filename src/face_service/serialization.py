@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -116,16 +117,21 @@ def render_result(
 ) -> dict[str, Any]:
     """A FileResult without name and status: the faces of one file, or its error."""
     if isinstance(answer, RequestError):
-        return {
-            "faces": [],
-            "faces_omitted": 0,
-            "smallest_face_px": None,
-            "detection": None,
-            "image_width": None,
-            "image_height": None,
-            "error": answer.body(request_id),
-        }
+        return {**NO_IMAGE, "error": answer.body(request_id)}
     return {**render_image(answer, options), "error": None}
+
+
+NO_IMAGE: Mapping[str, Any] = MappingProxyType(
+    {
+        "faces": (),
+        "faces_omitted": 0,
+        "smallest_face_px": None,
+        "detection": None,
+        "image_width": None,
+        "image_height": None,
+    }
+)
+"""The fields of `render_image` for an image that has an error instead."""
 
 
 def render_image(analysis: ImageAnalysis, options: DetectOptions) -> dict[str, Any]:

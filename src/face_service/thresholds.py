@@ -8,6 +8,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+GROUP_RATE, TRACK_RATE = 0.0001, 0.01
+"""False-match rates at which groups and tracks are joined where nothing else is asked for. Two
+groups of many are compared with each other many times; a face is compared with a track that was
+there a moment ago. benchmarks/studies/grouping.py."""
+
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -67,3 +72,18 @@ class OperatingPoints:
             ),
             None,
         )
+
+
+def measured_similarity(threshold: Threshold | None) -> float | None:
+    """The cosine of a threshold that was measured; None for usual guidance, and without one."""
+    return threshold.similarity if threshold and threshold.measured_on else None
+
+
+def similarity_at(
+    false_match_rate: float, points: OperatingPoints | None, threshold: Threshold | None
+) -> float | None:
+    """The cosine at a rate by the operating points of a pack; by its threshold where it has no
+    points. None where neither was measured."""
+    if points:
+        return points.similarity_at(false_match_rate)
+    return measured_similarity(threshold)

@@ -18,12 +18,7 @@ from typing import Any
 import pytest
 
 from face_service.packs import download
-from face_service.packs.catalog import (
-    CatalogFile,
-    CatalogPack,
-    HttpsArchive,
-    Role,
-)
+from face_service.packs.entries import CatalogFile, CatalogPack, HttpsArchive, Role
 from face_service.thresholds import Threshold
 from face_service.vision.blob import SCRFD_NORMALIZATION
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from face_service.errors import PackError
-from face_service.packs.catalog import CATALOG, CatalogPack, HttpsArchive, HttpsFile, Role, find
+from face_service.packs.catalog import CATALOG, find
+from face_service.packs.entries import CatalogPack, HttpsArchive, HttpsFile, Role
 
 PACKS = pytest.mark.parametrize("pack", CATALOG.values(), ids=lambda pack: pack.name)
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from face_service.errors import PackError
-from face_service.packs.catalog import AGE_AND_GENDER_NORMALIZATION, Role
+from face_service.packs.entries import Role
 from face_service.packs.local import UNKNOWN_LICENCE, load_folder
 from face_service.packs.pack import Pack, sha256_of
 from face_service.vision.blob import (
+    AGE_AND_GENDER_NORMALIZATION,
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
     SCRFD_NORMALIZATION,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from face_service.errors import PackError
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from face_service.packs.pack import sha256_of
 from face_service.thresholds import Threshold

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto
 
 from face_service.errors import PackError
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from tests import raccoon
 

@@ -8,7 +8,7 @@ import pytest
 
 from face_service.errors import PackError
 from face_service.packs import store
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 

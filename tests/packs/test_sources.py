@@ -14,14 +14,8 @@ import pytest
 
 from face_service.errors import PackError
 from face_service.packs import sources
-from face_service.packs.catalog import (
-    CATALOG,
-    CatalogPack,
-    HttpsArchive,
-    NpmPackage,
-    PypiPackage,
-    Source,
-)
+from face_service.packs.catalog import CATALOG
+from face_service.packs.entries import CatalogPack, HttpsArchive, NpmPackage, PypiPackage, Source
 from face_service.packs.sources import describe, fetch
 
 

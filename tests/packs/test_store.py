@@ -18,7 +18,8 @@ import pytest
 
 from face_service.errors import PackError
 from face_service.packs import store
-from face_service.packs.catalog import CATALOG, CatalogPack, HttpsFile, Role
+from face_service.packs.catalog import CATALOG
+from face_service.packs.entries import CatalogPack, HttpsFile, Role
 from face_service.packs.store import ensure, locate, missing, pull, verify
 from tests import commands
 from tests.commands import Command

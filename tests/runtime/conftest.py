@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import compiling, session
 from face_service.runtime.network import Network, load_networks

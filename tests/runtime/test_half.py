@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from face_service.errors import ProviderError
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack, sha256_of
 from face_service.runtime import plans
 from face_service.runtime.files import publish_file

@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack, sha256_of
 from face_service.runtime import child_folder, mapped
 from face_service.runtime.child_folder import SIZES, is_complete

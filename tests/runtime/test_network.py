@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.network import Network, load_networks
 from face_service.runtime.plans import NetworkSpec

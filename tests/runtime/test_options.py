@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 
 from face_service.errors import ProviderError
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.arena import SHARED
 from face_service.runtime.plans import NetworkSpec

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from face_service.packs.catalog import AGE_AND_GENDER_NORMALIZATION, Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.runtime import compiling, rewriting
 from face_service.runtime.compiling import as_json, compile_here
@@ -21,6 +21,7 @@ from face_service.runtime.plans import NetworkSpec, plan_network
 from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.rewriting import Edits, rewritten
 from face_service.vision.blob import (
+    AGE_AND_GENDER_NORMALIZATION,
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
     SCRFD_NORMALIZATION,

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.network import load_networks
 from face_service.runtime.plans import NetworkSpec

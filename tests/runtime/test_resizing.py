@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.runtime.resizing import HasSize, resized, resized_network

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from face_service.engine_factory.builder import Canvases, attribute_roles, build_engine
 from face_service.face_engine import FaceEngine
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack, sha256_of
 from face_service.packs.roles import INPUT_SIDE
@@ -28,7 +28,7 @@ from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, PROVIDERS, RuntimeConfig
 from face_service.runtime.rewriting import rewritten
 from face_service.vision.canvas import allowed_canvases
-from face_service.vision.scrfd import CLOSEUP
+from face_service.vision.detector import CLOSEUP
 
 
 class Watched:

@@ -13,8 +13,9 @@ from face_service.face_engine import Face, Options, PreparedImage
 from face_service.observability.timing import StageTimes
 from face_service.serving.queue import QueueEntry
 from face_service.vision.canvas import Size
+from face_service.vision.detections import DetectedFace
+from face_service.vision.detector import DetectorPreprocessor
 from face_service.vision.filtering import Found
-from face_service.vision.scrfd import DetectedFace, DetectorPreprocessor
 
 POISON = 123
 BOX = np.zeros(4, np.float32)

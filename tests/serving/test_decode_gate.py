@@ -15,8 +15,8 @@ from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 from face_service.serving.decode_gate import DecodeGate
 from face_service.serving.service import FaceService, Limits
+from face_service.vision.detector import DetectorInput
 from face_service.vision.image import check
-from face_service.vision.scrfd import DetectorInput
 
 from .engines import FakeEngine
 from .test_service import image

@@ -26,8 +26,8 @@ from face_service.serving.decode_gate import DecodeGate
 from face_service.serving.decoders import Task, perform
 from face_service.serving.pipeline import PARTS_UNDER_WAY, ImagePipeline
 from face_service.serving.worker import EngineWorker, WorkerPool
+from face_service.vision.detector import DetectorInput
 from face_service.vision.image import Checked
-from face_service.vision.scrfd import DetectorInput
 
 from .engines import POISON, FakeEngine
 from .test_service import image

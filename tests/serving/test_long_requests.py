@@ -13,7 +13,7 @@ import pytest
 from face_service.face_engine import Options
 from face_service.observability.timing import StageTimes
 from face_service.serving.service import FaceService
-from face_service.vision.scrfd import DetectorInput
+from face_service.vision.detector import DetectorInput
 
 from .engines import FakeEngine
 from .test_decode_gate import AHEAD, LIMITS, Held, charge, until

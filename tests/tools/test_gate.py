@@ -19,7 +19,9 @@ from face_service.tools.photos import read_photo
 from face_service.tools.quantization import gate
 from face_service.tools.quantization.calibration import build_cpu_detector
 from face_service.tools.quantization.frames import Head, frames, heads_of
-from face_service.vision.scrfd import Detections, DetectorInput, Scrfd
+from face_service.vision.detections import Detections
+from face_service.vision.detector import DetectorInput
+from face_service.vision.scrfd import Scrfd
 from tests.small_gate import COMMAND, SQUARE
 
 FOLDER = Path(gate.__file__).parent

@@ -14,7 +14,7 @@ import pytest
 from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.errors import FaceServiceError, InvalidRequest, PackError
 from face_service.face_engine import FaceEngine
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU
@@ -35,7 +35,7 @@ from face_service.tools.quantization.calibration import (
 from face_service.tools.quantization.pack import Trial, covered, quantize_pack
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import NO_DETECTIONS, Detections
+from face_service.vision.detections import NO_DETECTIONS, Detections
 
 SQUARE = Canvases((Size(640, 640),), None)
 

@@ -20,7 +20,7 @@ from face_service.vision.alignment import align_face
 from face_service.vision.blob import Image
 from face_service.vision.boxes import iou
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import CLOSEUP
+from face_service.vision.detector import CLOSEUP
 
 FOUND = Options(embeddings=False, attributes=False, quality=False)
 SQUARE = (Size(640, 640),)

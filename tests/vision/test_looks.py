@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from face_service.vision.detections import Detections
 from face_service.vision.looks import (
     AUTO_TILE,
     MAX_TILES,
@@ -14,7 +15,6 @@ from face_service.vision.looks import (
     smallest_face,
     tiles,
 )
-from face_service.vision.scrfd import Detections
 
 
 def covered(width: int, height: int, found: list[Tile]) -> np.ndarray:

@@ -14,6 +14,7 @@ from face_service.engine_factory import load_engine, quality_limits, runtime_con
 from face_service.face_engine import Face, FaceEngine
 from face_service.packs.pack import Pack
 from face_service.vision.blob import Image
+from face_service.vision.detections import DetectedFace
 from face_service.vision.pose import Pose
 from face_service.vision.quality import (
     QualityLimits,
@@ -23,7 +24,6 @@ from face_service.vision.quality import (
     sharpness,
     visible_part,
 )
-from face_service.vision.scrfd import DetectedFace
 from tests.vision.judging import LOOK
 
 

@@ -8,17 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from face_service.vision.canvas import Size, allowed_canvases, fit, letterbox, smallest
-from face_service.vision.scrfd import (
-    ANCHORS_PER_CELL,
-    IOU_THRESHOLD,
-    MAX_CANDIDATES,
-    STRIDES,
-    Detections,
-    anchor_centers,
-    by_score,
-    decode_scrfd,
-    suppress,
-)
+from face_service.vision.detections import IOU_THRESHOLD, Detections, by_score, suppress
+from face_service.vision.detector import MAX_CANDIDATES, STRIDES
+from face_service.vision.scrfd import ANCHORS_PER_CELL, anchor_centers, decode_scrfd
 
 SIZE = Size(64, 96)
 

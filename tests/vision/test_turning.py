@@ -8,8 +8,8 @@ import pytest
 
 from face_service.vision.alignment import crop
 from face_service.vision.attributes import GenderAge
-from face_service.vision.scrfd import DetectedFace, Detections
-from face_service.vision.turning import ANGLES, quarters, turned_back, turning, upright
+from face_service.vision.detections import DetectedFace, Detections
+from face_service.vision.turning import ANGLES, crop_turn, quarters, turned_back, upright
 
 CLOCKWISE = {
     90: cv2.ROTATE_90_CLOCKWISE,
@@ -48,7 +48,7 @@ def test_landmarks_are_turned_as_the_image_is(angle: int) -> None:
 @pytest.mark.parametrize("angle", ANGLES)
 def test_a_crop_is_turned_to_the_pixel(angle: int) -> None:
     crop = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
-    found = cv2.warpAffine(crop, turning(angle, 16)[:2], (16, 16))
+    found = cv2.warpAffine(crop, crop_turn(angle, 16)[:2], (16, 16))
     assert np.array_equal(found, cv2.rotate(crop, CLOCKWISE[angle]))
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from face_service.runtime.pixel_input import Normalization
+from face_service.vision.detections import DetectedFace
 from face_service.vision.quality import QualityLimits, assess
-from face_service.vision.scrfd import DetectedFace
 from face_service.vision.verifier import FaceVerifier, square_matrix
 
 LANDMARKS = np.array([[38, 51], [73, 51], [56, 71], [41, 92], [70, 92]], np.float32)

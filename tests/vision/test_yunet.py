@@ -10,7 +10,7 @@ import pytest
 from face_service.packs.pack import Pack
 from face_service.tools.photos import read_photo
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import MAX_CANDIDATES, STRIDES
+from face_service.vision.detector import MAX_CANDIDATES, STRIDES
 from face_service.vision.yunet import decode_yunet
 from tests.yunet import agreement, parts
 

@@ -63,7 +63,7 @@ async def analyse_files(
     hand and the next in the queue, while the files after these are read and decoded.
     """
     ahead = service.ahead
-    max_bytes = int(settings.max_body_mb * 1e6)
+    max_bytes = settings.max_body_bytes
     under_way: deque[tuple[S, asyncio.Task[Answer | None]]] = deque()
 
     async def analyse(file: S) -> Answer | None:

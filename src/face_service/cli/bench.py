@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import Model
+from face_service.cli.shared import Clients, Json, Model
 
 FRAMES = 4
 """How many are made where no images are given."""
@@ -24,9 +24,7 @@ def bench(
     photos: Annotated[
         Path | None, typer.Option(help="Folder with photos of people, for --faces.")
     ] = None,
-    clients: Annotated[
-        int, typer.Option(min=1, max=256, help="Connections that post at the same time.")
-    ] = 4,
+    clients: Clients = 4,
     requests: Annotated[int, typer.Option(min=1, max=100_000, help="Requests at most.")] = 100,
     seconds: Annotated[
         float, typer.Option(min=0.1, max=3600, help="Seconds at most that requests are sent.")
@@ -49,7 +47,7 @@ def bench(
         typer.Option(min=0, max=600, help="Seconds for the bare limit; 0 leaves it out."),
     ] = 10,
     model: Model = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Put load on a real server over loopback, and say what it and its networks can do.
 

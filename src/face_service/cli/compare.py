@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import Model, examples
+from face_service.cli.shared import Json, Model, examples
 
 EPILOG = examples(
     ("Two photos:", "compare a.jpg b.jpg"),
@@ -20,7 +20,7 @@ EPILOG = examples(
 def compare(
     a: Annotated[Path, typer.Argument(help="An image.", show_default=False)],
     b: Annotated[Path, typer.Argument(help="Another image.", show_default=False)],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
     model: Model = None,
 ) -> None:
     """Say whether two images show the same person, at the pack's own threshold.

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import Every, Model, examples
+from face_service.cli.shared import FILTERS, Every, Model, NoAttributes, examples
 
-OUTPUT, FILTERS, LOOKING = "Output", "Filters", "Looking closer"
+OUTPUT, LOOKING = "Output", "Looking closer"
 
 
 class EmbeddingFormat(StrEnum):
@@ -153,12 +153,7 @@ def detect(
             rich_help_panel=FILTERS,
         ),
     ] = EmbeddingFormat.FLOAT,
-    no_attributes: Annotated[
-        bool,
-        typer.Option(
-            "--no-attributes", help="Do not estimate age and gender.", rich_help_panel=FILTERS
-        ),
-    ] = False,
+    no_attributes: NoAttributes = False,
     model: Model = None,
 ) -> None:
     """Find every face of image files: boxes, scores, age, gender, embeddings.

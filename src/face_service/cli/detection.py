@@ -25,7 +25,7 @@ from face_service.engine_info import EngineInfo
 from face_service.errors import ImageTooLarge, InvalidImage, RequestError
 from face_service.face_engine import Face
 from face_service.schemas import DetectOptions
-from face_service.serialization import render_image, render_model
+from face_service.serialization import NO_IMAGE, render_image, render_model
 from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.comparison import WORDS
 from face_service.vision.boxes import clip
@@ -208,15 +208,7 @@ def place_of(source: Source) -> str:
 def as_json(answer: Answer, options: DetectOptions) -> dict[str, Any]:
     """The fields of an answer of POST /detect/batch."""
     if isinstance(answer, RequestError):
-        return {
-            "image_width": None,
-            "image_height": None,
-            "faces": [],
-            "faces_omitted": 0,
-            "smallest_face_px": None,
-            "detection": None,
-            "error": answer.fields(),
-        }
+        return {**NO_IMAGE, "error": answer.fields()}
     return {**render_image(answer, options), "error": None}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import Model, examples
+from face_service.cli.shared import Json, Model, examples
 
 EPILOG = examples(
     ("For a person, and for a bug report:", "doctor"),
@@ -19,7 +19,7 @@ EPILOG = examples(
 
 
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
     image: Annotated[
         Path | None,
         typer.Option(

@@ -49,7 +49,7 @@ def pixels_of(source: Source, settings: Settings) -> Image:
         if isinstance(source.image, RequestError):
             raise source.image
         return source.image
-    data = read_file(source, int(settings.max_body_mb * 1e6)) or b""
+    data = read_file(source, settings.max_body_bytes) or b""
     return decode(data, settings.max_image_pixels)
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import Model, examples
+from face_service.cli.shared import FILTERS, Model, NoAttributes, examples, needs_extra, say
 
-FILTERS, WORK = "Filters", "Work"
-EXTRA = "This command needs the extra `embed`: pip install 'face-service[embed]'"
-RAY = "face-service embed --ray needs the extra `ray`: pip install 'face-service[embed,ray]'"
+WORK = "Work"
 
 EPILOG = examples(
     ("Photos of a manifest; the same command again goes on:", "embed photos.csv --out faces"),
@@ -81,12 +77,7 @@ def embed(
         int | None,
         typer.Option(min=1, help="At most so many of each image.", rich_help_panel=FILTERS),
     ] = None,
-    no_attributes: Annotated[
-        bool,
-        typer.Option(
-            "--no-attributes", help="Do not estimate age and gender.", rich_help_panel=FILTERS
-        ),
-    ] = False,
+    no_attributes: NoAttributes = False,
     model: Model = None,
 ) -> None:
     """Embed the faces of a library of photos and videos, without a server.
@@ -95,14 +86,11 @@ def embed(
     is done is kept: the same command goes on where it was interrupted, and refuses another model.
     """
     from face_service.config import load_settings
-    from face_service.errors import StartupError
     from face_service.face_engine import Options
 
-    try:
+    with needs_extra("embed", "embed"):
         from face_service.offline.manifest import absolute
         from face_service.offline.run import Request, run
-    except ModuleNotFoundError as error:
-        raise StartupError(f"{EXTRA} ({error.name} is missing)") from error
     options = Options(
         min_score=min_score,
         max_faces=max_faces,
@@ -120,11 +108,8 @@ def embed(
         timeout,
         every,
     )
-    say = partial(print, file=sys.stderr)
     if ray is None:
         raise typer.Exit(run(request, say))
-    try:
+    with needs_extra("ray", "embed,ray"):
         from face_service.offline import on_ray
-    except ModuleNotFoundError as error:
-        raise StartupError(f"{RAY} ({error.name} is missing)") from error
     raise typer.Exit(on_ray.run(request, ray, say))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from face_service.cli.shared import Model, examples
+from face_service.cli.shared import Model, Photos, examples
 
 if TYPE_CHECKING:
     from face_service.face_engine import FaceEngine
@@ -33,9 +33,7 @@ def evaluate(
             show_default=False,
         ),
     ],
-    photos: Annotated[
-        Path | None, typer.Option(help="Folder the names are relative to; the CSV's by default.")
-    ] = None,
+    photos: Photos = None,
     model: Model = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Operating points as manifest.json has them.")
@@ -68,13 +66,13 @@ def report_pairs(engine: FaceEngine, rows: list[tuple[str, str, bool]], photos: 
     """Measure pairs and print what comes of it."""
     from tqdm import tqdm
 
-    from face_service.tools.evaluation import measure_pairs
+    from face_service.tools.evaluation import measure_pairs, photos_of
 
-    names = {name for first, second, _ in rows for name in (first, second)}
-    with tqdm(total=len(names), unit="photo", leave=False, disable=None) as bar:
+    photo_count = len(photos_of(rows))
+    with tqdm(total=photo_count, unit="photo", leave=False, disable=None) as bar:
         measured = measure_pairs(engine, rows, photos, bar.update)
     print(f"pack                 {engine.info.pack} ({engine.info.precision})")
-    same, photo_count = int(measured.same.sum()), len(names)
+    same = int(measured.same.sum())
     print(f"photos               {photo_count}, {measured.without_face} of them without a face")
     print(f"pairs                {same} of one person, {len(rows) - same} of two")
     if threshold := engine.info.threshold:

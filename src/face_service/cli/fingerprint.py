@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import Model
+from face_service.cli.shared import Json, Model
 
 
 def fingerprint(
@@ -20,7 +20,7 @@ def fingerprint(
         ),
     ] = None,
     model: Model = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print what this installation makes of bundled photos, stage by stage.
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from face_service.cli.embed import EXTRA
-from face_service.cli.shared import examples
+from face_service.cli.shared import Embedded, examples, needs_extra, say
 
 EPILOG = examples(
     ("Who is who in what `embed` has written:", "group faces --out people.parquet"),
@@ -21,10 +18,7 @@ EPILOG = examples(
 
 
 def group(
-    folder: Annotated[
-        str,
-        typer.Argument(metavar="FOLDER", help="What `embed` has written.", show_default=False),
-    ],
+    folder: Embedded,
     out: Annotated[str, typer.Option(metavar="FILE", help="Parquet file to write.")],
     similarity: Annotated[
         float | None,
@@ -44,10 +38,6 @@ def group(
     Up to 20,000 faces are compared each with each; beyond that a face with those near it, by an
     index. Faces of one photo or frame are never one person's.
     """
-    from face_service.errors import StartupError
-
-    try:
+    with needs_extra("embed", "embed"):
         from face_service.offline.people import run
-    except ModuleNotFoundError as error:
-        raise StartupError(f"{EXTRA} ({error.name} is missing)") from error
-    raise typer.Exit(run(folder, out, similarity, usable, partial(print, file=sys.stderr)))
+    raise typer.Exit(run(folder, out, similarity, usable, say))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from face_service.cli.embed import EXTRA
-from face_service.cli.shared import examples
+from face_service.cli.shared import Embedded, examples, needs_extra, say
 
 EPILOG = examples(
     ("Into the platform's tables; again is nothing:", "load faces"),
@@ -19,10 +16,7 @@ EPILOG = examples(
 
 
 def load(
-    folder: Annotated[
-        str,
-        typer.Argument(metavar="FOLDER", help="What `embed` has written.", show_default=False),
-    ],
+    folder: Embedded,
     database: Annotated[
         str,
         typer.Option(
@@ -40,10 +34,6 @@ def load(
 
     A photo becomes a video of one frame. Items that are there already are left out.
     """
-    from face_service.errors import StartupError
-
-    try:
+    with needs_extra("embed", "embed"):
         from face_service.offline.database import load as load_folder
-    except ModuleNotFoundError as error:
-        raise StartupError(f"{EXTRA} ({error.name} is missing)") from error
-    raise typer.Exit(load_folder(folder, database, index, partial(print, file=sys.stderr)))
+    raise typer.Exit(load_folder(folder, database, index, say))

@@ -15,7 +15,7 @@ from face_service.cli.shared import PackName
 from face_service.errors import PackError
 
 if TYPE_CHECKING:
-    from face_service.packs.catalog import CatalogPack
+    from face_service.packs.entries import CatalogPack
 
 app = typer.Typer(
     help="Model packs: see what there is, fetch it, check it.",
@@ -71,8 +71,7 @@ def pull(pack: PackName, cache_dir: CacheDir = None, mirror: Mirror = None) -> N
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = load_settings(model_cache_dir=cache_dir, model_mirror=mirror)
-    base = str(settings.model_mirror) if settings.model_mirror else None
-    print(store.pull(find(pack), settings.model_cache_dir, base).directory)
+    print(store.pull(find(pack), settings.model_cache_dir, settings.mirror).directory)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import packs
+from face_service.cli.shared import Photos, packs
 
 
 def compare(
@@ -23,9 +23,7 @@ def compare(
         ),
     ],
     pairs: Annotated[Path, typer.Option(help="CSV with the columns first, second, same (1 or 0).")],
-    photos: Annotated[
-        Path | None, typer.Option(help="Folder the names are relative to; the CSV's by default.")
-    ] = None,
+    photos: Photos = None,
     plot: Annotated[
         Path | None, typer.Option(help="File to write a picture of the similarities to (SVG).")
     ] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import examples
+from face_service.cli.shared import Json, examples
 
 EPILOG = examples(
     ("Two hundred frames a second, six faces in ten of them:", "plan --rps 200 --faces 0.6"),
@@ -49,7 +49,7 @@ def plan(
         typer.Option(min=0, max=1e5, help="Decoding an image, where that is beside the engine."),
     ] = 0,
     price: Annotated[float, typer.Option(min=0, help="Of a replica an hour.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Say how many replicas keep a latency, by how the balancer chooses: by simulation.
 

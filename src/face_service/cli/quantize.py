@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from face_service.cli.shared import packs
+from face_service.cli.shared import PackOrFolder, Photos
 
 if TYPE_CHECKING:
     from face_service.engine_factory.builder import Canvases
@@ -17,15 +17,7 @@ if TYPE_CHECKING:
 
 
 def quantize(
-    pack: Annotated[
-        str,
-        typer.Argument(
-            metavar="PACK",
-            help="A pack's name or folder.",
-            show_default=False,
-            autocompletion=packs,
-        ),
-    ],
+    pack: PackOrFolder,
     calibrate: Annotated[
         Path | None,
         typer.Option(help="Folder of photos with faces, such as the service will see."),
@@ -43,9 +35,7 @@ def quantize(
         Path | None,
         typer.Option(help="CSV (first, second, same): measure a threshold, refuse a bad pack."),
     ] = None,
-    photos: Annotated[
-        Path | None, typer.Option(help="Folder the names are relative to; the CSV's by default.")
-    ] = None,
+    photos: Photos = None,
 ) -> None:
     """Quantise a pack to int8: smaller, faster, with embeddings of its own, the same on every CPU.
 
@@ -58,34 +48,23 @@ def quantize(
     this program. One that would lose more than 0.3 % of the faces is not used.
     """
     from face_service.config import load_settings
-    from face_service.engine_factory import detector_canvases, runtime_config
-    from face_service.packs import store
-    from face_service.runtime.threads import available_cpus
+    from face_service.engine_factory import detector_canvases, find_pack, runtime_config
+    from face_service.runtime.threads import cpu_threads
     from face_service.tools.quantization.pack import Trial, quantize_pack
     from face_service.vision.image import set_up_opencv
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     set_up_opencv()
-    settings = load_settings()
-    mirror = str(settings.model_mirror) if settings.model_mirror else None
+    settings = load_settings(insightface_model=pack)
+    canvases = detector_canvases(settings)
     if gate:
-        print_gate(
-            store.resolve(pack, settings.model_cache_dir, mirror),
-            detector_canvases(settings),
-            runtime_config(settings),
-            calibrate,
-        )
+        print_gate(find_pack(settings), canvases, runtime_config(settings), calibrate)
         return
     if calibrate is None or out is None:
         raise typer.BadParameter("--calibrate and --out are needed, or --gate")
-    made = quantize_pack(
-        store.resolve(pack, settings.model_cache_dir, mirror),
-        calibrate,
-        out,
-        detector_canvases(settings),
-        settings.intra_op_threads or available_cpus(),
-        Trial(pairs, photos or pairs.parent) if pairs else None,
-    )
+    trial = Trial(pairs, photos or pairs.parent) if pairs else None
+    threads = cpu_threads(settings.intra_op_threads)
+    made = quantize_pack(find_pack(settings), calibrate, out, canvases, threads, trial)
     if made.threshold:
         print(f"threshold {made.threshold.similarity} ({made.threshold.measured_on})")
     print(made.directory)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from face_service.errors import StartupError
+
+FILTERS = "Filters"
 
 
 def packs(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -42,6 +49,49 @@ PackName = Annotated[
         autocompletion=packs,
     ),
 ]
+PackOrFolder = Annotated[
+    str,
+    typer.Argument(
+        metavar="PACK",
+        help="A pack's name or folder.",
+        show_default=False,
+        autocompletion=packs,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Clients = Annotated[
+    int, typer.Option(min=1, max=256, help="Connections that post at the same time.")
+]
+NoAttributes = Annotated[
+    bool,
+    typer.Option(
+        "--no-attributes", help="Do not estimate age and gender.", rich_help_panel=FILTERS
+    ),
+]
+Photos = Annotated[
+    Path | None, typer.Option(help="Folder the names are relative to; the CSV's by default.")
+]
+Embedded = Annotated[
+    str, typer.Argument(metavar="FOLDER", help="What `embed` has written.", show_default=False)
+]
+
+
+def say(text: str) -> None:
+    """Print a line for people: stdout is for results."""
+    print(text, file=sys.stderr)
+
+
+@contextmanager
+def needs_extra(name: str, install: str) -> Iterator[None]:
+    """For imports of what the extra `name` brings. Raises StartupError where a package is missing,
+    with the extras to `install`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"This needs the extra `{name}`: pip install 'face-service[{install}]' "
+            f"({error.name} is missing)"
+        ) from error
 
 
 def examples(*lines: tuple[str, str], after: str = "") -> str:

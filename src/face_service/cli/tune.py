@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from face_service.cli.shared import Model
+from face_service.cli.shared import Clients, Json, Model
 
 if TYPE_CHECKING:
     from face_service.tools.tune.search import Trial, Variables
@@ -20,9 +20,7 @@ def tune(
         list[Path] | None,
         typer.Argument(help="Images to send; frames of a video are made if there are none."),
     ] = None,
-    clients: Annotated[
-        int, typer.Option(min=1, max=256, help="Connections that post at the same time.")
-    ] = 4,
+    clients: Clients = 4,
     latency: Annotated[
         float | None, typer.Option(min=1, help="Most milliseconds of p95 with all clients.")
     ] = None,
@@ -44,7 +42,7 @@ def tune(
         Path | None, typer.Option(help="File to write what is best into, such as .env.")
     ] = None,
     model: Model = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Measure settings on this machine with this pack, and say which serve most.
 

@@ -21,8 +21,8 @@ from face_service.runtime.selection import Selection, choose_providers, log_sele
 from face_service.runtime.session import in_public, no_buffers
 from face_service.runtime.threads import cpu_threads, most_workers, network_threads
 from face_service.vision.canvas import allowed_canvases
+from face_service.vision.detector import CLOSEUP
 from face_service.vision.quality import QualityLimits
-from face_service.vision.scrfd import CLOSEUP
 
 logger = logging.getLogger("face_service.face_engine")  # the name that the log is documented with
 
@@ -88,8 +88,7 @@ def load_engine(
 
 def find_pack(settings: Settings) -> Pack:
     """The pack of the settings, verified, or fetched where it is absent. Raises PackError."""
-    mirror = str(settings.model_mirror) if settings.model_mirror else None
-    return resolve(settings.insightface_model, settings.model_cache_dir, mirror)
+    return resolve(settings.insightface_model, settings.model_cache_dir, settings.mirror)
 
 
 def load_with_fallback(

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from face_service.engine_info import EngineInfo, NetworkFile
 from face_service.errors import PackError
 from face_service.face_engine import FaceEngine
-from face_service.packs.catalog import CATALOG, Role
+from face_service.packs.catalog import CATALOG
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack, PackModel, sha256_of
 from face_service.packs.roles import INPUT_SIDE
 from face_service.runtime.graph import read_header, read_input
@@ -23,8 +24,9 @@ from face_service.runtime.resizing import resized_network
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
 from face_service.vision.canvas import STRIDE, Size, allowed_canvases
+from face_service.vision.detector import Detector, DetectorPreprocessor
 from face_service.vision.quality import QualityLimits
-from face_service.vision.scrfd import Detector, DetectorPreprocessor, Scrfd
+from face_service.vision.scrfd import Scrfd
 from face_service.vision.verifier import EXPANSION, FaceVerifier
 from face_service.vision.yunet import OUTPUTS as YUNET_OUTPUTS
 from face_service.vision.yunet import YuNet

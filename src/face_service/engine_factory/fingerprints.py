@@ -10,9 +10,9 @@ import numpy as np
 
 from face_service.face_engine import FaceEngine, Options, finish
 from face_service.observability.timing import StageTimes
+from face_service.vision.detections import DetectedFace
 from face_service.vision.fingerprint import fingerprint
 from face_service.vision.image import decode
-from face_service.vision.scrfd import DetectedFace
 
 BUNDLED = Path(__file__).parents[1] / "tools"
 EMBED = Options(attributes=False, quality=False)

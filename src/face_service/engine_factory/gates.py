@@ -12,7 +12,8 @@ from pathlib import Path
 from face_service.engine_factory.builder import Canvases, detector_class, detector_spec
 from face_service.errors import PackError
 from face_service.face_engine import FaceEngine
-from face_service.packs.catalog import CATALOG, Role
+from face_service.packs.catalog import CATALOG
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack
 from face_service.runtime.child_folder import discard, fill_once, is_complete
 from face_service.runtime.child_process import python_module

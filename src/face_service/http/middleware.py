@@ -44,5 +44,5 @@ def middleware_stack(
         *([cors] if settings.cors_origins else []),
         Middleware(Failures),
         *([keys] if settings.api_keys else []),
-        Middleware(BodyLimit, max_bytes=int(settings.max_body_mb * 1e6)),
+        Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
     ]

@@ -45,7 +45,7 @@ class Analyser:
     def __init__(self, task: Task, engine: FaceEngine) -> None:
         self._task = task
         self._engine = engine
-        self._most_bytes = int(task.settings.max_body_mb * 1e6)
+        self._most_bytes = task.settings.max_body_bytes
 
     @property
     def info(self) -> EngineInfo:

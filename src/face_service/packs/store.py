@@ -20,9 +20,10 @@ from filelock import FileLock, Timeout
 
 from face_service.errors import PackError
 from face_service.packs.archive import extract
-from face_service.packs.catalog import CatalogFile, CatalogPack, HttpsFile, Source, find
+from face_service.packs.catalog import find
+from face_service.packs.entries import CatalogFile, CatalogPack, HttpsFile, Source
 from face_service.packs.local import load_folder
-from face_service.packs.pack import Pack, PackModel, by_role, sha256_of
+from face_service.packs.pack import Pack, PackModel, by_role, checked_sha256, sha256_of
 from face_service.runtime.files import sync_folder
 
 logger = logging.getLogger(__name__)
@@ -168,11 +169,8 @@ def _stage(
             else:
                 extract(archive, {file.member: staging / file.name for file in files})
             for file in files:
-                if (found := sha256_of(staging / file.name)) != file.sha256:
-                    raise PackError(
-                        f"{file.member or file.name} in {archive.name} has SHA-256 {found}, "
-                        f"{file.sha256} was expected"
-                    )
+                called = f"{file.member or file.name} in {archive.name}"
+                checked_sha256(staging / file.name, file.sha256, called)
         except (PackError, OSError) as error:
             tried[-1] = f"{describe(source, mirror)}: {error}"
             raise _not_to_be_had(pack, directory, tried) from error

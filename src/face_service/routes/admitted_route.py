@@ -34,7 +34,7 @@ class AdmittedRoute(APIRoute):
         async def admitted(request: Request) -> Response:
             service = await get_service(request)
             settings = await get_settings(request)
-            size = expected_size(request, int(settings.max_body_mb * 1e6))
+            size = expected_size(request, settings.max_body_bytes)
             metrics, admission = service.metrics, service.admission
             try:
                 service.require_ready()

@@ -24,11 +24,8 @@ from face_service.routes.group_bodies import Described, faces_of_bytes, faces_of
 from face_service.schemas.grouping import GroupingOptions, GroupRequest, GroupResponse, SeenFace
 from face_service.schemas.inline import inline_schema
 from face_service.serialization import as_base64, render_model, to_json
+from face_service.thresholds import GROUP_RATE, TRACK_RATE, similarity_at
 
-GROUP_RATE, TRACK_RATE = 0.0001, 0.01
-"""False-match rates at which the pack's similarities are the defaults. Two groups of many are
-compared with each other many times; a face is compared with a track that was there a moment ago.
-benchmarks/studies/grouping.py."""
 NONE = "none"
 BODY: dict[str, Any] = {
     "requestBody": {
@@ -132,7 +129,7 @@ def options_for(info: EngineInfo, wanted: GroupingOptions) -> GroupOptions:
     has none."""
     similarity = wanted.group_similarity
     if similarity is None:
-        similarity = similarity_of(info, GROUP_RATE)
+        similarity = similarity_at(GROUP_RATE, info.operating_points, info.threshold)
     if similarity is None:
         raise InvalidRequest(
             f"group_similarity has to be given: nobody has measured {info.pack}'s "
@@ -140,16 +137,9 @@ def options_for(info: EngineInfo, wanted: GroupingOptions) -> GroupOptions:
         )
     in_place = wanted.track_similarity
     if in_place is None:
-        in_place = min(similarity, similarity_of(info, TRACK_RATE) or similarity)
+        usual = similarity_at(TRACK_RATE, info.operating_points, info.threshold)
+        in_place = min(similarity, usual or similarity)
     return GroupOptions(similarity, in_place, wanted.max_gap, wanted.representatives)
-
-
-def similarity_of(info: EngineInfo, false_match_rate: float) -> float | None:
-    """The pack's similarity at a rate; else its threshold, where that was measured."""
-    if points := info.operating_points:
-        return points.similarity_at(false_match_rate)
-    threshold = info.threshold
-    return threshold.similarity if threshold and threshold.measured_on else None
 
 
 def render(

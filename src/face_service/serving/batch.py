@@ -11,8 +11,8 @@ from math import ceil
 from face_service.face_engine import Face, FaceEngine, Options, PreparedImage
 from face_service.observability.timing import StageTimes
 from face_service.vision.closer import Coverage
+from face_service.vision.detections import DetectedFace
 from face_service.vision.gate_policy import Verdict
-from face_service.vision.scrfd import DetectedFace
 
 from .queue import ImageResult, Predicted, Prediction, QueueEntry
 from .validation import validate

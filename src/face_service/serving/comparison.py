@@ -11,6 +11,7 @@ import numpy as np
 
 from face_service.engine_info import EngineInfo
 from face_service.face_engine import Embedding, Face
+from face_service.thresholds import measured_similarity
 from face_service.vision.quality import Reason
 
 Verdict = Literal["same_person", "different_people", "too_poor", "no_face", "no_threshold"]
@@ -63,12 +64,6 @@ class Comparison:
         return self.pairs[0] if self.pairs else None
 
 
-def measured_threshold(info: EngineInfo) -> float | None:
-    """The similarity from which two faces are one person's; None where it was not measured."""
-    threshold = info.threshold
-    return threshold.similarity if threshold and threshold.measured_on else None
-
-
 def compare(
     first: Sequence[Face], second: Sequence[Face], info: EngineInfo, names: tuple[str, str]
 ) -> Comparison:
@@ -84,7 +79,7 @@ def compare(
     if not a or not b:
         where = " and ".join(name for name, faces in zip(names, (a, b), strict=True) if not faces)
         return Comparison([], "no_face", f"There is no face to compare in {where}")
-    threshold = measured_threshold(info)
+    threshold = measured_similarity(info.threshold)
     # Rounding makes the cosine of a face with itself 1.0000001.
     cosines = np.clip(np.stack(list(a.values())) @ np.stack(list(b.values())).T, -1, 1)
     usable = np.outer([bool(first[i].usable) for i in a], [bool(second[j].usable) for j in b])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +88,11 @@ def read_pairs(path: Path) -> list[tuple[str, str, bool]]:
     return rows
 
 
+def photos_of(rows: Iterable[tuple[str, str, bool]]) -> list[str]:
+    """The names of the photos in pairs, each once, in order."""
+    return sorted({name for first, second, _ in rows for name in (first, second)})
+
+
 def measure_pairs(
     engine: FaceEngine,
     rows: list[tuple[str, str, bool]],
@@ -101,7 +106,7 @@ def measure_pairs(
     for a photo that cannot be read.
     """
     embeddings: dict[str, Embedding | None] = {}
-    for name in sorted({name for first, second, _ in rows for name in (first, second)}):
+    for name in photos_of(rows):
         image = read_photo(photos / name)
         faces = engine.analyse_image(image, Options(attributes=False))
         embeddings[name] = main_face(faces, image).embedding if faces else None

@@ -6,27 +6,24 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from face_service.errors import StartupError
-from face_service.runtime.child_process import (
-    answer_stream,
-    python_module,
-    requests,
-    write_answer,
-)
+from face_service.runtime.child_process import answer_stream, requests, write_answer
+from face_service.thresholds import measured_similarity
 from face_service.tools.bench.server import peak_rss_mb
+from face_service.tools.measuring import MeasuringProcess, measuring_process
+
+if TYPE_CHECKING:
+    from face_service.face_engine import FaceEngine
 
 TIMED = 12
 """Photos that are analysed for the speed."""
@@ -34,8 +31,13 @@ TIMED = 12
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """What pairs of photos say of a pack. threshold: its own, None where it has none. same,
-    different: cosines of the pairs of one person and of two."""
+    """What pairs of photos say of a pack.
+
+    files: name by role. megabytes: of its networks, in 10^6 bytes. threshold: its own, and
+    accuracy, false_match and false_non_match there, shares from 0 to 1; None where it has none.
+    best_threshold, best_accuracy, cross_validated: see `Pairs`. same, different: cosines of the
+    pairs of one person and of two.
+    """
 
     pack: str
     precision: str
@@ -58,84 +60,86 @@ class Accuracy:
 
 
 class PackProcess:
-    """A process that has one pack loaded. pid: its id."""
+    """A process that has one pack loaded."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._stdin, self._stdout = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
-        self.pid = process.pid
+    def __init__(self, process: MeasuringProcess) -> None:
+        self._process = process
 
     def accuracy(self, model: str, pairs: Path, photos: Path) -> Accuracy:
         """Load a pack and measure it on pairs; the first request."""
         request = {"model": model, "pairs": str(pairs), "photos": str(photos)}
-        return Accuracy(**self._ask(request))
+        return Accuracy(**self._process.ask(request))
 
     def milliseconds(self) -> float:
         """The time that it takes for a photo, a median of TIMED."""
-        return float(self._ask({})["ms"])
+        return float(self._process.ask({})["ms"])
 
     @property
     def megabytes(self) -> float | None:
         """The most memory that it has had, in 10^6 bytes; None where that cannot be known."""
-        return peak_rss_mb(self.pid)
-
-    def _ask(self, what: object) -> dict[str, Any]:
-        try:
-            print(json.dumps(what), file=self._stdin, flush=True)
-            line = self._stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:  # its stderr is ours: the reason is there
-            raise StartupError("the pack cannot be measured, its process has ended")
-        return dict(json.loads(line))
+        return peak_rss_mb(self._process.pid)
 
 
 @contextmanager
 def pack_process() -> Iterator[PackProcess]:
     """A process for one pack, which ends with the block."""
-    command = python_module("face_service.tools.pack_trial")
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield PackProcess(process)
-        finally:
-            cast(IO[str], process.stdin).close()
+    with measuring_process("face_service.tools.pack_trial", "the pack") as process:
+        yield PackProcess(process)
 
 
 def main() -> int:
-    """Answer the requests on stdin until it ends."""
-    answers = answer_stream()
-    asked = requests()
+    """Answer the requests on stdin until it ends. Returns the exit status: 2, with the reason on
+    stderr, where the pack cannot be measured."""
+    answers, asked = answer_stream(), requests()
     request = next(asked, None)
     if request is None:  # another pack has failed before
         return 0
-    from face_service.config import load_settings
-    from face_service.engine_factory import load_engine, runtime_config
     from face_service.errors import FaceServiceError
-    from face_service.tools.evaluation import measure_pairs, read_pairs
+    from face_service.tools.evaluation import photos_of, read_pairs
     from face_service.tools.photos import read_photo
 
     try:
-        settings = load_settings(insightface_model=request["model"])
-        photos = Path(request["photos"])
-        rows = read_pairs(Path(request["pairs"]))
-        engine = load_engine(settings, runtime_config(settings))
-        measured = measure_pairs(engine, rows, photos)
+        rows, folder = read_pairs(Path(request["pairs"])), Path(request["photos"])
+        engine, found = measure(request["model"], rows, folder)
     except FaceServiceError as error:
         sys.stderr.write(f"face-service: {request['model']}: {error}\n")
         return 2
-    names = sorted({name for first, second, _ in rows for name in (first, second)})
+    write_answer(answers, asdict(found))
+    names = photos_of(rows)
+    images = [read_photo(folder / name) for name in names[:: max(1, len(names) // TIMED)][:TIMED]]
+    for _ in asked:
+        taken = []
+        for image in images:
+            started = time.perf_counter()
+            engine.analyse_image(image)
+            taken.append((time.perf_counter() - started) * 1e3)
+        write_answer(answers, {"ms": statistics.median(taken)})
+    return 0
+
+
+def measure(
+    model: str, rows: list[tuple[str, str, bool]], folder: Path
+) -> tuple[FaceEngine, Accuracy]:
+    """Load a pack, by its name or folder, and measure it on the pairs `rows` of photos in a folder.
+    Raises FaceServiceError."""
+    from face_service.config import load_settings
+    from face_service.engine_factory import load_engine, runtime_config
+    from face_service.tools.evaluation import measure_pairs, photos_of
+
+    settings = load_settings(insightface_model=model)
+    engine = load_engine(settings, runtime_config(settings))
+    measured = measure_pairs(engine, rows, folder)
     info, best = engine.info, measured.best_threshold()
-    own = info.threshold.similarity if info.threshold and info.threshold.measured_on else None
-    found = Accuracy(
+    own = measured_similarity(info.threshold)
+    return engine, Accuracy(
         pack=info.pack,
         precision=info.precision,
         licence=info.licence,
         files={file.role: file.file for file in info.files},
-        megabytes=size_of(request["model"], settings.model_cache_dir),
+        megabytes=size_of(model, settings.model_cache_dir),
         dimension=info.dimension,
         fingerprint=info.fingerprint or "",
-        photos=len(names),
+        photos=len(photos_of(rows)),
         without_face=measured.without_face,
         threshold=own,
         accuracy=None if own is None else measured.accuracy(own),
@@ -147,16 +151,6 @@ def main() -> int:
         same=np.round(measured.cosines[measured.same], 4).tolist(),
         different=np.round(measured.cosines[~measured.same], 4).tolist(),
     )
-    write_answer(answers, asdict(found))
-    images = [read_photo(photos / name) for name in names[:: max(1, len(names) // TIMED)][:TIMED]]
-    for _ in asked:
-        taken = []
-        for image in images:
-            started = time.perf_counter()
-            engine.analyse_image(image)
-            taken.append((time.perf_counter() - started) * 1e3)
-        write_answer(answers, {"ms": statistics.median(taken)})
-    return 0
 
 
 def size_of(model: str, cache_dir: Path) -> float:

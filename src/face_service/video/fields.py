@@ -10,6 +10,8 @@ from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from .decoding import decode, packets_of
+
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.filter import Graph
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 PLACES = (0.2, 0.5, 0.8)
 """Where frames of a long video are looked at, as shares of its length."""
 FRAMES = 12
-"""How many at each place."""
+"""How many are looked at in each place."""
 LONG_S = 15.0
 """A shorter video is looked at from its beginning."""
 FEWEST, SHARE = 5, 0.25
-"""Frames that must be of two fields, and their share of those that can be told."""
+"""Frames that must be of two fields for a video to be interlaced, and their share of those that can
+be told."""
 CONSISTENT = 4
 """How many times as often one order of fields must be seen as the other: it does not change, and
 in what only looks like fields (drawings, text that runs) both are seen."""
@@ -110,7 +113,7 @@ def look(container: InputContainer, stream: VideoStream, frames: int) -> Counter
     seen: Counter[str] = Counter()
     graph: Graph | None = None
     shape: Shape | None = None
-    for frame in islice(decode(container, stream), frames):
+    for frame in islice(decoded(container, stream), frames):
         seen["marked"] += frame.interlaced_frame
         if graph is None:
             graph, shape = graph_of(frame, ("idet", "")), Shape.of(frame)
@@ -123,14 +126,11 @@ def look(container: InputContainer, stream: VideoStream, frames: int) -> Counter
     return seen
 
 
-def decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Frames from here on; damaged packets are passed over."""
-    import av
-
-    with suppress(av.error.InvalidDataError):
-        for packet in container.demux(stream):
-            with suppress(av.error.InvalidDataError):
-                yield from stream.codec_context.decode(packet if packet.size else None)
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """The frames from here on."""
+    for packet in packets_of(container, stream):
+        yield from decode(stream.codec_context, packet)
+    yield from decode(stream.codec_context, None)
 
 
 def pulled(graph: Graph) -> Iterator[VideoFrame]:

@@ -20,7 +20,7 @@ FORMATS = (
 """Containers that are opened. Playlists are none of them: they name further files, on this machine
 and elsewhere."""
 HEAD = 400
-"""How many of the first bytes tell a container."""
+"""Bytes at the beginning of a file by which its container is known."""
 STARTS = (
     b"\x1aE\xdf\xa3",  # Matroska, WebM
     b"FLV\x01",
@@ -32,9 +32,10 @@ STARTS = (
     b".RMF",
 )
 BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
-"""That a QuickTime file or an MP4 may begin with."""
+"""Types of the box that a QuickTime file or an MP4 may begin with."""
 PACKET, SYNC = 188, 0x47
-"""Of an MPEG transport stream; behind a time of four bytes in that of a Blu-ray disc."""
+"""Length of a packet of an MPEG transport stream, in bytes, and the byte that it begins with. On a
+Blu-ray disc four bytes of a timestamp precede it."""
 NO_PYAV = (
     "Videos are read by PyAV, which is not installed. In the checkout: "
     ".venv/bin/python -m pip install -r requirements-video.lock"
@@ -61,7 +62,7 @@ def require_pyav() -> None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A file and its picture, for the length of the block.
+    """The container in a file and its video stream, open for the length of the block.
 
     Raises InvalidRequest without PyAV and where the file cannot be read, InvalidImage for what is
     no video.

@@ -28,7 +28,8 @@ P = TypeVar("P", bound=Packet)
 
 
 class Times(NamedTuple):
-    """When a packet is shown, and from when on no packet behind it is: milliseconds."""
+    """Of a packet, in milliseconds. shown: when its frame is. decoded: when it is decoded; no frame
+    of a later packet is shown before."""
 
     shown: int
     decoded: int

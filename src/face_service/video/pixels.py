@@ -10,6 +10,7 @@ import numpy as np
 
 from face_service.vision.blob import Image
 from face_service.vision.image import ROTATIONS
+from face_service.vision.sdr import HLG, PQ
 
 from .fields import Fields, Shape, graph_of, pulled
 
@@ -17,14 +18,12 @@ if TYPE_CHECKING:
     from av.filter import Graph
     from av.video.frame import VideoFrame
 
-PQ, HLG = 16, 18
-"""Transfer characteristics of HDR: SMPTE ST 2084, ARIB STD-B67. ITU-T H.273, table 3."""
 BT709, UNSPECIFIED = 1, 2
-"""Primaries, transfer characteristics and matrix; H.273 numbers all three alike."""
+"""Primaries, transfer characteristics and matrix: ITU-T H.273 numbers all three alike."""
 SD_HEIGHT = 576
-"""A larger picture that does not say its matrix has, by custom, that of BT.709."""
+"""Pixels. A higher picture without a matrix of its own has that of BT.709, by custom."""
 ONE = 1 << 16
-"""1 in a display matrix, which is of fixed-point numbers."""
+"""1 in a display matrix, whose numbers are of 16.16 bits (ISO/IEC 14496-12, 8.3.2)."""
 ORIENTATIONS: Mapping[tuple[int, int, int, int], int] = MappingProxyType(
     {
         (1, 0, 0, 1): 1,

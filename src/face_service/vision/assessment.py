@@ -6,10 +6,10 @@ import numpy as np
 
 from .alignment import Alignment, align_face, may_be_averaged
 from .blob import Image
+from .detections import DetectedFace, Detections
 from .filtering import select
 from .noise import crop_noise
 from .quality import Quality, QualityLimits, assess
-from .scrfd import DetectedFace, Detections
 from .turning import upright
 
 

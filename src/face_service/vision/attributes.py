@@ -15,8 +15,8 @@ from face_service.runtime.pixel_input import Normalization
 
 from .alignment import Affine, crop
 from .blob import Image, to_blob
-from .scrfd import DetectedFace
-from .turning import turning
+from .detections import DetectedFace
+from .turning import crop_turn
 
 Gender = Literal["M", "F"]
 
@@ -64,7 +64,7 @@ class GenderAge:
         matrix = box_matrix(face.bbox, self.size)
         if face.angle == 0:
             return matrix
-        about_middle = turning(face.angle, self.size + 1)[:2]  # which box_matrix puts at size / 2
+        about_middle = crop_turn(face.angle, self.size + 1)[:2]  # which box_matrix puts at size / 2
         turned: Affine = about_middle @ np.vstack([matrix, [0, 0, 1]])
         return turned
 

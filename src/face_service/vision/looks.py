@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from .blob import Image
-
-if TYPE_CHECKING:  # the settings import this module, and not ONNX Runtime with it
-    from .scrfd import Detections, Floats
+from .detections import Detections, Floats
 
 Detail = Literal["auto", "1", "2", "3"]
 """How closely a picture is looked at: as a whole, in tiles of which 2 or 3 lie along its longer

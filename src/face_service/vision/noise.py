@@ -34,7 +34,7 @@ PATCH, LEAST = 32, 8
 """Pixels around it, on every side, in which noise is measured; and the least side of what lies in
 the image."""
 FIELD = 512
-"""Side of the noise that is sent the way of a face: twice what a crop covers at most."""
+"""Side of the artificial noise, in pixels of the image: twice what a crop covers at most."""
 
 
 def crop_noise(image: Image, landmarks: NDArray[np.float32]) -> tuple[float, ...]:
@@ -42,14 +42,19 @@ def crop_noise(image: Image, landmarks: NDArray[np.float32]) -> tuple[float, ...
     there is no more of it than in good photos. landmarks: float32 [5, 2].
 
     Measured in the image, at its own size: a crop that enlarges a small face has smoothed its noise
-    to what looks like detail. How much of it is left there tells noise that is sent the same way.
+    to what looks like detail. How much of it is left there is measured on artificial noise of
+    variance 1, cropped with the same matrix.
     """
-    if not may_be_averaged(landmarks):  # most are not, and few have noise: no matrix for these
+    if may_be_averaged(landmarks):
+        matrix = similarity(landmarks, ARCFACE_TEMPLATE)
+        if matrix is None:
+            return NO_NOISE
+        image, matrix = averaged(image, matrix, ARCFACE_SIZE)
+        variance = variance_at(image, cv2.invertAffineTransform(matrix) @ MIDDLE)
+    else:
         variance = variance_at(image, landmarks.mean(axis=0))
+        # Most faces are not averaged and have no noise: no matrix is computed for these.
         matrix = similarity(landmarks, ARCFACE_TEMPLATE) if variance else None
-    elif (matrix := similarity(landmarks, ARCFACE_TEMPLATE)) is not None:
-        part, matrix = averaged(image, matrix, ARCFACE_SIZE)
-        variance = variance_at(part, cv2.invertAffineTransform(matrix) @ MIDDLE)
     if matrix is None or variance == 0:
         return NO_NOISE
     moved = matrix.copy()
@@ -80,7 +85,7 @@ def noise_variance(grey: NDArray[np.float32]) -> float:
 
 @lru_cache(maxsize=1)
 def field() -> NDArray[np.float32]:
-    """Noise of variance 1, the same always."""
+    """Artificial noise of variance 1, the same always: float32 [FIELD, FIELD]."""
     noise = np.random.default_rng(0).standard_normal((FIELD, FIELD), np.float32)
     noise.setflags(write=False)
     return noise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from .blob import Image
 from .combing import combing
+from .detections import DetectedFace
 from .pose import Pose, head_pose
 from .quantisation import compression
-
-if TYPE_CHECKING:  # the settings import this module, and not ONNX Runtime with it
-    from .scrfd import DetectedFace
 
 Grey = NDArray[np.integer | np.floating]
 """One channel of a crop, 0..255."""

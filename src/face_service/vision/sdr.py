@@ -19,7 +19,7 @@ from .opencv import BAND, Values
 BT2020, P3 = 9, (11, 12)
 """Colour primaries (H.273, table 2)."""
 PQ, HLG = 16, 18
-"""Transfer characteristics (table 3)."""
+"""Transfer characteristics (table 3): SMPTE ST 2084, ARIB STD-B67."""
 WHITE = 203.0
 """Diffuse white, cd/m²: what lies above is clipped."""
 PEAK, PQ_PEAK = 1000.0, 10_000.0

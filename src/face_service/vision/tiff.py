@@ -206,10 +206,17 @@ def picture_of(tags: Tags, at: int) -> Directory:
     form = (tags.integers(SAMPLE_FORMAT, 1) or (1,))[0]
     refuse_unread(integer(COMPRESSION, 1), form, bits, integer(PHOTOMETRIC, 0))
     layout = tags.layout
-    lzw = pieces_of(tags) if integer(COMPRESSION, 1) == LZW else ()
     return Directory(
-        *(width, height, samples * bits / 8, tile_pixels, bits, form == FLOAT),
-        *(at, layout.first, layout.order + layout.offset, lzw),
+        width=width,
+        height=height,
+        pixel_bytes=samples * bits / 8,
+        tile_pixels=tile_pixels,
+        bits=bits,
+        floating=form == FLOAT,
+        at=at,
+        first=layout.first,
+        offset=layout.order + layout.offset,
+        lzw=pieces_of(tags) if integer(COMPRESSION, 1) == LZW else (),
     )
 
 

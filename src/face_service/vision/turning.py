@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .scrfd import Detections, Floats
+from .detections import Detections, Floats
 
 Rotations = Literal["none", "auto", "all"]
 """Whether a picture is also looked at lying and upside down: never, where nothing usable is found
@@ -57,7 +57,7 @@ def upright(landmarks: Floats, angle: int) -> Floats:
     return np.stack(where, axis=-1).astype(np.float32)
 
 
-def turning(angle: int, size: int) -> NDArray[np.float64]:
+def crop_turn(angle: int, size: int) -> NDArray[np.float64]:
     """float64 [3, 3]: turns a crop of `size`×`size` by `angle` degrees clockwise."""
     last = size - 1.0
     matrices = {

@@ -17,7 +17,7 @@ from face_service.runtime.pixel_input import Normalization
 
 from .alignment import Affine, crop
 from .blob import to_blob
-from .scrfd import DetectedFace
+from .detections import DetectedFace
 
 EXPANSION = 1.3
 """Side of the square around a box in its longer sides, where a manifest does not say it."""

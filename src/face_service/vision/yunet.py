@@ -7,13 +7,13 @@ Steps and their order follow `cv::FaceDetectorYN` (modules/objdetect/src/face_de
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from .canvas import Size
-from .scrfd import MAX_CANDIDATES, NO_DETECTIONS, STRIDES, Detections, Detector, Floats
+from .detections import NO_DETECTIONS, Detections, Floats
+from .detector import MAX_CANDIDATES, STRIDES, Detector, cells
 
 OUTPUTS = 12
 MIN_SCORE = 0.7
@@ -34,15 +34,6 @@ class YuNet(Detector):
     ) -> Detections:
         """See `decode_yunet`."""
         return decode_yunet(outputs, size, min_score, scale)
-
-
-@lru_cache(maxsize=64)
-def cells(width: int, height: int, stride: int) -> Floats:
-    """float32 [n, 2]: column and row of each cell, by row."""
-    grid = np.mgrid[: height // stride, : width // stride][::-1]
-    columns_and_rows = np.stack(list(grid), axis=-1).astype(np.float32).reshape(-1, 2)
-    columns_and_rows.setflags(write=False)
-    return columns_and_rows
 
 
 def decode_yunet(

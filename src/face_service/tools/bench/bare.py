@@ -12,8 +12,6 @@ batches across requests can be faster than this.
 from __future__ import annotations
 
 import base64
-import json
-import subprocess
 import sys
 import threading
 import time
@@ -21,29 +19,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import IO, Any, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from face_service.config import load_settings
-from face_service.engine_factory import (
-    load_engine,
-    runtime_config,
-)
-from face_service.errors import FaceServiceError, StartupError
+from face_service.engine_factory import load_engine, runtime_config
+from face_service.errors import FaceServiceError
 from face_service.face_engine import FaceEngine
-from face_service.runtime.child_process import (
-    answer_stream,
-    python_module,
-    requests,
-    write_answer,
-)
+from face_service.runtime.child_process import answer_stream, requests, write_answer
 from face_service.runtime.network import Network
 from face_service.runtime.threads import most_workers
+from face_service.tools.measuring import MeasuringProcess, measuring_process
 from face_service.vision.image import decode
-
-from .server import environment, stop
 
 
 class Call(NamedTuple):
@@ -140,25 +129,15 @@ class BareProcess:
     Raises StartupError where the process has ended; the reason is on stderr.
     """
 
-    def __init__(self, process: subprocess.Popen[str], images: Sequence[bytes]) -> None:
-        self._stdin, self._stdout = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
+    def __init__(self, process: MeasuringProcess, images: Sequence[bytes]) -> None:
+        self._process = process
         self.pid = process.pid
         order = {"images": [base64.b64encode(image).decode() for image in images]}
-        self.run_counts = RunCounts(**self._ask(order))
+        self.run_counts = RunCounts(**process.ask(order))
 
     def run(self, seconds: float) -> Throughput:
         """The runs of all images, repeated for at least `seconds`."""
-        return Throughput(**self._ask(seconds))
-
-    def _ask(self, what: object) -> dict[str, Any]:
-        try:
-            print(json.dumps(what), file=self._stdin, flush=True)
-            line = self._stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:  # its stderr is ours: the reason is there
-            raise StartupError("the bare limit cannot be measured, its process has ended")
-        return dict(json.loads(line))
+        return Throughput(**self._process.ask(seconds))
 
 
 @contextmanager
@@ -170,20 +149,9 @@ def bare_process(
     variables: changes of this process's environment, the same as the server's (see
     `server.environment`). images: encoded. python: the interpreter.
     """
-    process = subprocess.Popen(
-        python_module("face_service.tools.bench.bare", python),
-        env=environment(variables),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    module = "face_service.tools.bench.bare"
+    with measuring_process(module, "the bare limit", variables, python) as process:
         yield BareProcess(process, images)
-    finally:
-        stop(process)
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
 
 
 def main() -> int:

@@ -37,6 +37,11 @@ class Load:
     decode: float
     price: float
 
+    @property
+    def engines_busy(self) -> float:
+        """Engines that the load keeps busy, of any number of replicas."""
+        return self.rate * (self.image + self.face * self.faces)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -100,7 +105,7 @@ def simulate(plan: Load, requests: Traffic, policy: str, replicas: int) -> Row:
 def as_dict(plan: Load, found: list[Row]) -> dict[str, Any]:
     """The plan in the types of JSON, times in milliseconds."""
     return {
-        "engines_busy": plan.rate * (plan.image + plan.face * plan.faces),
+        "engines_busy": plan.engines_busy,
         "balancer_cores": plan.rate * BALANCER_MS / 1e3,
         "decode_cores": plan.rate * plan.decode,
         "policies": [
@@ -120,9 +125,9 @@ def as_dict(plan: Load, found: list[Row]) -> dict[str, Any]:
 def as_text(plan: Load, found: list[Row]) -> str:
     """The plan for people: a Markdown table, and what stands beside the replicas."""
     money = bool(plan.price)
-    busy = plan.rate * (plan.image + plan.face * plan.faces)
     lines = [
-        f"{plan.rate:g} requests/s keep {busy:.1f} engines busy, {plan.engines} to a replica.",
+        f"{plan.rate:g} requests/s keep {plan.engines_busy:.1f} engines busy, "
+        f"{plan.engines} to a replica.",
         "",
         "| policy | replicas | load | wait, ms | p99, ms |" + " cost of a million |" * money,
         "|---|---|---|---|---|" + "---|" * money,

@@ -13,7 +13,7 @@ import numpy as np
 
 from face_service.engine_factory.builder import Canvases, detector_class, detector_spec
 from face_service.errors import InvalidRequest, RequestError
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack, PackModel
 from face_service.runtime.network import load_networks
 from face_service.runtime.providers import CPU, RuntimeConfig
@@ -21,7 +21,7 @@ from face_service.tools.photos import photos_in, read_photo
 from face_service.vision.alignment import align_face
 from face_service.vision.blob import Blob, Image, to_blob
 from face_service.vision.canvas import Size, letterbox
-from face_service.vision.scrfd import Detector, DetectorPreprocessor
+from face_service.vision.detector import Detector, DetectorPreprocessor
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
-from face_service.vision.scrfd import Detector
+from face_service.vision.detector import Detector
 
 Box = NDArray[np.float32]
 """float32 [4]: x1, y1, x2, y2 in pixels, not clipped."""

@@ -36,8 +36,10 @@ from face_service.tools.quantization.network import quantize_network
 from face_service.vision.blob import Image
 from face_service.vision.boxes import iou
 from face_service.vision.canvas import Size
+from face_service.vision.detections import merge
+from face_service.vision.detector import MIN_SCORE, DetectorInput, DetectorPreprocessor
 from face_service.vision.image import set_up_opencv
-from face_service.vision.scrfd import MIN_SCORE, DetectorInput, DetectorPreprocessor, Scrfd, merge
+from face_service.vision.scrfd import Scrfd
 
 logger = logging.getLogger(__name__)
 

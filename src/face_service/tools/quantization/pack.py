@@ -13,7 +13,7 @@ import numpy as np
 
 from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.errors import PackError
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, ManifestThreshold
 from face_service.packs.pack import QUANTIZATION, Pack, PackModel, sha256_of
@@ -23,7 +23,9 @@ from face_service.tools.quantization.calibration import build_cpu_detector, cali
 from face_service.tools.quantization.network import quantize_network
 from face_service.vision.blob import Image
 from face_service.vision.boxes import Boxes, iou
-from face_service.vision.scrfd import Detections, Detector, Scrfd
+from face_service.vision.detections import Detections
+from face_service.vision.detector import Detector
+from face_service.vision.scrfd import Scrfd
 
 logger = logging.getLogger(__name__)
 
