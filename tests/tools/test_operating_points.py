@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from face_service.cli import app
 from face_service.errors import InvalidRequest
-from face_service.packs.measured import OPEN_POINTS, STARTER_POINTS
+from face_service.packs.catalog import CATALOG
 from face_service.packs.pack import Pack
 from face_service.thresholds import OperatingPoints
 from face_service.tools.operating_points import (
@@ -109,7 +109,8 @@ def committed() -> dict[str, OperatingPoints]:
     """Of the catalogue, and of the example of a manifest."""
     manifest = json.loads(MANIFEST.read_text())
     edgeface = FORMAT.validate_python(manifest["operating_points"])
-    return {"starter": STARTER_POINTS, "open": OPEN_POINTS, "edgeface": edgeface}
+    found = {name: pack.operating_points for name, pack in CATALOG.items()}
+    return {name: each for name, each in found.items() if each} | {"edgeface": edgeface}
 
 
 @pytest.mark.parametrize("name", committed())
@@ -134,24 +135,30 @@ def test_committed_points_have_the_format_and_the_order_of_measured_ones(name: s
         assert tuple(each.people for each in of_rate if not each.measured) == EXTRAPOLATED
 
 
-def evaluate(folder: Path, starter: Pack, *options: str) -> str:
+def evaluate(folder: Path, pack: Pack, *options: str) -> str:
     """What `face-service evaluate FOLDER` prints."""
-    environment = {"MODEL_CACHE_DIR": str(starter.directory.parent), **ONE_THREAD}
-    command = ["evaluate", str(folder), "--model", "starter", *options]
+    environment = {"MODEL_CACHE_DIR": str(pack.directory.parent), **ONE_THREAD}
+    command = ["evaluate", str(folder), "--model", pack.name, *options]
     result = CliRunner().invoke(app, command, env=environment)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
-def test_the_command_measures_what_is_committed(shared: Path, starter: Pack) -> None:
+@pytest.mark.parametrize("name", ["starter", "open"])
+def test_the_command_measures_what_is_committed(
+    name: str, shared: Path, starter: Pack, open_pack: Pack
+) -> None:
     """Another processor rounds otherwise."""
-    told = json.loads(evaluate(shared / "faces" / "lfw", starter, "--json"))
+    pack = {"starter": starter, "open": open_pack}[name]
+    told = json.loads(evaluate(shared / "faces" / "lfw", pack, "--json"))
     points = FORMAT.validate_python(told["operating_points"])
-    assert points.measured_on.removeprefix("lfw") == STARTER_POINTS.measured_on.removeprefix("LFW")
-    for found, expected in zip(points.verification, STARTER_POINTS.verification, strict=True):
+    stated = CATALOG[name].operating_points
+    assert stated is not None
+    assert points.measured_on.removeprefix("lfw") == stated.measured_on.removeprefix("LFW")
+    for found, expected in zip(points.verification, stated.verification, strict=True):
         assert found.similarity == pytest.approx(expected.similarity, abs=0.004)
         assert found.true_match_rate == pytest.approx(expected.true_match_rate, abs=0.006)
-    for one, other in zip(points.identification, STARTER_POINTS.identification, strict=True):
+    for one, other in zip(points.identification, stated.identification, strict=True):
         assert (one.people, one.measured) == (other.people, other.measured)
         assert one.similarity == pytest.approx(other.similarity, abs=0.006)
 

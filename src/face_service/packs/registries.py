@@ -10,7 +10,7 @@ from face_service.packs.entries import (
     PypiPackage,
     Role,
 )
-from face_service.packs.measured import STARTER_POINTS
+from face_service.packs.measured import OPEN_POINTS, STARTER_POINTS
 from face_service.runtime.pixel_input import Normalization
 from face_service.thresholds import Threshold
 from face_service.vision.blob import (
@@ -105,7 +105,7 @@ OPEN = CatalogPack(
         "LFW, 720 pairs: accuracy 99.72 %; false matches: 28,320 pairs of its photos",
         false_match_rate=0.0051,
     ),
-    operating_points=STARTER_POINTS,
+    operating_points=OPEN_POINTS,
     files=(
         CatalogFile(
             role=Role.DETECTION,
