@@ -107,10 +107,15 @@ def read_manifest(directory: Path) -> Manifest | None:
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        faults = (
-            f"{'.'.join(map(str, fault['loc'])) or MANIFEST}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise PackError(f"{path} is wrong: {'; '.join(faults)}.") from error
+        raise wrong(path, error) from error
     except OSError as error:
         raise PackError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def wrong(path: Path, error: ValidationError) -> PackError:
+    """The error that says of each field of a manifest what is wrong with it."""
+    faults = (
+        f"{'.'.join(map(str, fault['loc'])) or MANIFEST}: {fault['msg']}"
+        for fault in error.errors()
+    )
+    return PackError(f"{path} is wrong: {'; '.join(faults)}.")
