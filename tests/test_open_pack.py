@@ -74,7 +74,7 @@ def test_it_gets_no_gate_and_says_why(opened: FaceEngine, open_pack: Pack, tmp_p
     supply.equip(opened, open_pack)
     assert opened.gate is None
     assert supply.status.state == "none"
-    assert "YuNet takes a third" in (supply.status.detail or "")
+    assert "YuNet takes at most a third" in (supply.status.detail or "")
     with pytest.raises(PackError, match="open gets no gate: YuNet"):
         make_gate(open_pack, CANVASES, config)
 

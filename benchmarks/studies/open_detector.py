@@ -1,41 +1,40 @@
 """YuNet of the pack `open` against the detectors of `starter` and of InsightFace.
 
-    .venv/bin/python -m benchmarks.studies.open_detector [--photos 100]
+    .venv/bin/python -m benchmarks.studies.open_detector [--photos 100] [--only same cost]
 
 Close: photos of ../shared/faces grown until the face has a share of the height of a 1920×1080
 frame. Small: shrunk until its box has so many pixels on the canvas. Found means a box that overlaps
 the visible part of the face by 40 %, with a score of 0.5 or more. Empty: what is found in pictures
-of coloured noise, none of which shows a face.
+of coloured noise, none of which shows a face. Same: faces of the 300 photos of `tests.yunet`, those
+that det_2.5g finds. Cost: CPU time of a run on a black canvas, in turn.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from benchmarks.frames import SHARED
 from benchmarks.studies.closeup import FRAME, close
-from benchmarks.studies.scenes import (
-    SQUARE,
-    Scene,
-    boxes_of,
-    clipped,
-    detector,
-    overlap,
-    read_heads,
-)
-from face_service.engine_factory.builder import Canvases
+from benchmarks.studies.scenes import SQUARE, Scene, clipped, overlap, pairs, read_heads
+from face_service.engine_factory.builder import Canvases, build_engine
+from face_service.face_engine import FaceEngine, Options
+from face_service.packs.catalog import Role
+from face_service.packs.pack import Pack, PackModel, sha256_of
 from face_service.packs.store import resolve
 from face_service.runtime.processor import in_words, processor
-from face_service.tools.quantization.calibration import build_cpu_detector
-from face_service.tools.quantization.frames import Head, paste, scenery
-from face_service.vision.blob import Image
+from face_service.runtime.providers import CPU
+from face_service.tools.quantization.frames import Box, Head, paste, scenery
+from face_service.vision.blob import SCRFD_NORMALIZATION, Image
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.detector import CLOSEUP, Detector
+from tests.yunet import all_photos
 
 HEIGHTS = (0.9, 1.1, 1.4, 1.8, 2.4)
 SIDES = (8, 10, 12, 16, 24)
@@ -44,19 +43,44 @@ EMPTY = 200
 SCORES = (0.5, 0.6, 0.7, 0.8)
 
 
-def detectors() -> dict[str, Detector]:
-    """As the service has them by default: `starter`, of fixed size, without a close-up."""
-    allowed = allowed_canvases(SQUARE.width)
-    models = Path("models")
-    alone = Canvases(allowed, None)
-    both = Canvases(allowed, CLOSEUP)
+CANVASES = Canvases(allowed_canvases(SQUARE.width), CLOSEUP)
+"""The service's default."""
+ROUNDS, RUNS = 5, 20
+TABLES = ("close", "small", "empty", "same", "cost")
+
+Detected = tuple[list[Box], np.ndarray]
+"""Boxes, clipped to the image, and their scores."""
+
+
+def engine(pack: Pack, canvases: Canvases = CANVASES, threads: int = 2) -> FaceEngine:
+    """As the service has it on these canvases."""
+    return build_engine(pack, canvases, (CPU,), threads)
+
+
+def with_detector(pack: Pack, name: str) -> Pack:
+    """A pack with a detector of ../shared/models in place of its own."""
+    path = SHARED / "models" / f"{name}.onnx"
+    model = PackModel(Role.DETECTION, path, sha256_of(path), SCRFD_NORMALIZATION, "")
+    return replace(pack, name=name, models={**pack.models, Role.DETECTION: model})
+
+
+def engines() -> dict[str, FaceEngine]:
+    """By the names of their columns."""
+    opened, starter = (resolve(name, Path("models")) for name in ("open", "starter"))
     return {
-        "open": build_cpu_detector(resolve("open", models), both, 2),
-        "open, no close-up": build_cpu_detector(resolve("open", models), alone, 2),
-        "starter": build_cpu_detector(resolve("starter", models), Canvases((SQUARE,), None), 2),
-        "det_2.5g": detector("det_2.5g", allowed, CLOSEUP),
-        "det_500m": detector("det_500m", allowed, CLOSEUP),
+        "open": engine(opened),
+        "open, no close-up": engine(opened, CANVASES._replace(closeup=None)),
+        "starter": engine(starter),
+        "det_2.5g": engine(with_detector(starter, "det_2.5g")),
+        "det_500m": engine(with_detector(starter, "det_500m")),
     }
+
+
+def detect(one: FaceEngine, image: Image) -> Detected:
+    """Faces of a score of 0.5 or more."""
+    options = Options(min_score=SCORES[0], embeddings=False, attributes=False, quality=False)
+    found = one.analyse_image(image, options)
+    return [clipped(face.bbox, image) for face in found], np.array([face.score for face in found])
 
 
 def small(seed: int, head: Head, side: float) -> Scene:
@@ -69,24 +93,29 @@ def small(seed: int, head: Head, side: float) -> Scene:
     return Scene(image, [paste(image, head, float(scale), float(left), float(top))])
 
 
-def table(
+def heading(name: str, columns: Mapping[str, object]) -> None:
+    """Print the first two lines of a table."""
+    print(f"\n| {name} |", *(f"{each} |" for each in columns))
+    print("|---|" + "---|" * len(columns))
+
+
+def recall(
     name: str,
+    found: Mapping[str, FaceEngine],
     made: Callable[[int, Head, float], Scene],
     values: tuple[float, ...],
     heads: list[Head],
 ) -> None:
-    """Print the share of faces that each detector finds."""
-    print(f"\n| {name} |", *(f"{each} |" for each in detectors()))
-    print("|---|" + "---|" * len(detectors()))
-    found = detectors()
+    """Print the share of faces that each of them finds."""
+    heading(name, found)
     for value in values:
         hits = dict.fromkeys(found, 0)
         for seed, head in enumerate(heads):
             scene = made(seed, head, value)
             truth = clipped(scene.boxes[0], scene.image)
-            for each, find in found.items():
-                seen = boxes_of(find.detect(find.preprocess(scene.image)), scene.image)
-                hits[each] += any(overlap(truth, box) >= FOUND for box in seen)
+            for each, one in found.items():
+                boxes, _ = detect(one, scene.image)
+                hits[each] += any(overlap(truth, box) >= FOUND for box in boxes)
         print(f"| {value} |", *(f"{100 * n / len(heads):.0f} % |" for n in hits.values()))
 
 
@@ -98,26 +127,77 @@ def noise(seed: int) -> Image:
     return cv2.resize(coarse, (640, 480), interpolation=how).astype(np.uint8)
 
 
-def main() -> None:
-    """Print the three tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=int, default=100)
-    arguments = parser.parse_args()
-    print(in_words(processor()))
-    heads = read_heads()
-    heads = [replace(head) for head in heads[:: max(1, len(heads) // arguments.photos)]]
-    heads = heads[: arguments.photos]
-    print(f"{len(heads)} photos")
-    table("close: face / frame height", close, HEIGHTS, heads)
-    table("small: pixels on the canvas", small, SIDES, heads)
-    print(f"\n| in {EMPTY} pictures of noise, score of |", *(f"{each} |" for each in detectors()))
-    print("|---|" + "---|" * len(detectors()))
+def empty(found: Mapping[str, FaceEngine]) -> None:
+    """Print how many faces each of them sees where there are none."""
+    heading(f"in {EMPTY} pictures of noise, score of", found)
     scores = {
-        each: np.concatenate([find.detect(find.preprocess(noise(n))).scores for n in range(EMPTY)])
-        for each, find in detectors().items()
+        each: np.concatenate([detect(one, noise(n))[1] for n in range(EMPTY)])
+        for each, one in found.items()
     }
     for least in SCORES:
-        print(f"| {least} |", *(f"{(found >= least).sum()} |" for found in scores.values()))
+        print(f"| {least} |", *(f"{(seen >= least).sum()} |" for seen in scores.values()))
+
+
+def same(opened: FaceEngine, reference: FaceEngine) -> None:
+    """Print how many faces of photos both of them find, and how many `opened` alone."""
+    total, common, alone = 0, dict.fromkeys(SCORES, 0), dict.fromkeys(SCORES, 0)
+    for photo in all_photos():
+        expected, _ = detect(reference, photo)
+        boxes, scores = detect(opened, photo)
+        total += len(expected)
+        for least in SCORES:
+            seen = [box for box, score in zip(boxes, scores, strict=True) if score >= least]
+            both = len(pairs(seen, expected, FOUND))
+            common[least] += both
+            alone[least] += len(seen) - both
+    print(f"\n| score of | of {total} faces of det_2.5g | others |\n|---|---|---|")
+    for least in SCORES:
+        print(f"| {least} | {common[least]} | {alone[least]} |")
+
+
+def cost(packs: Mapping[str, Pack]) -> None:
+    """Print the CPU time of a run of each detector, round by round."""
+    square = Canvases((SQUARE,), None)
+    black = np.zeros((SQUARE.height, SQUARE.width, 3), np.uint8)
+    found = {name: engine(pack, square, threads=1) for name, pack in packs.items()}
+    heading("CPU ms of a run", {**found, "ratio": None})
+    for turn in range(ROUNDS + 1):
+        times = []
+        for one in found.values():
+            (shown,) = one.preprocessor.preprocess(black)
+            began = time.process_time()
+            for _ in range(RUNS):
+                one.networks[0].run(shown.blob)
+            times.append((time.process_time() - began) * 1e3 / RUNS)
+        if turn:  # the first is warm-up
+            print(
+                f"| {turn} |", *(f"{each:.1f} |" for each in times), f"{times[0] / times[1]:.2f} |"
+            )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES, metavar="TABLE")
+    arguments = parser.parse_args()
+    print(in_words(processor()))
+    if {"close", "small", "empty", "same"} & {*arguments.only}:
+        found = engines()
+    if {"close", "small"} & {*arguments.only}:
+        heads = read_heads()
+        heads = heads[:: max(1, len(heads) // arguments.photos)][: arguments.photos]
+        print(f"{len(heads)} photos")
+    if "close" in arguments.only:
+        recall("close: face / frame height", found, close, HEIGHTS, heads)
+    if "small" in arguments.only:
+        recall("small: pixels on the canvas", found, small, SIDES, heads)
+    if "empty" in arguments.only:
+        empty(found)
+    if "same" in arguments.only:
+        same(found["open"], found["det_2.5g"])
+    if "cost" in arguments.only:
+        cost({name: resolve(name, Path("models")) for name in ("open", "starter")})
 
 
 if __name__ == "__main__":

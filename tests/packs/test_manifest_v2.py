@@ -88,6 +88,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no model id": ({"model_id": None}, "model_id: Field required"),
     "a model id that is a path": ({"model_id": "../mine"}, "model_id: .*pattern"),
     "tasks that are a list": ({"tasks": None}, "tasks: Field required"),
+    "a task that is none": ({"tasks": {"detection": "det.onnx"}}, r"tasks\.detection: .*object"),
     "no file": ({"tasks": {"verification": {}}}, r"tasks\.verification\.file: Field required"),
     "a file outside": (
         {"tasks": {"detection": {"file": "../det.onnx"}}}, r"tasks\.detection\.file: .*below",
@@ -130,6 +131,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"tasks": {"recognition": RECOGNITION | {"embedding_dimension": 256}}},
         "embeddings of 512, its manifest says 256",
     ),
+    "faces of another size": (
+        {"tasks": {"recognition": RECOGNITION | {"input_size": [128, 128]}}},
+        r"tasks\.recognition\.input_size.*should be 112",
+    ),
+    "a recogniser for a verifier": (
+        {"tasks": {"verification": RECOGNITION}},
+        r"rec\.onnx cannot be the verification network: .*without a second axis",
+    ),
     "networks that change places": (
         {"tasks": {"recognition": VERIFICATION, "verification": RECOGNITION}},
         "cannot be the verification network",
@@ -167,6 +176,9 @@ def test_another_version_is_read_by_its_shapes_as_insightface_does(
     with caplog.at_level(logging.WARNING):
         assert len(load_folder(folder).models) == 3
     assert "version 1 is not known" in caplog.text
+    (folder / "rec.onnx").unlink()
+    with pytest.raises(PackError, match=r"no recognition network.*\n.*version 1 is not known"):
+        load_folder(folder)
 
 
 @pytest.mark.parametrize("version", ["2", True, 2.5])

@@ -49,8 +49,6 @@ def load_folder(directory: Path) -> Pack:
     version = manifest_version(directory / MANIFEST)
     if version == VERSION:
         return _load_v2(directory)
-    if version is not None:  # as insightface does
-        logger.warning("%s: version %d is not known", directory / MANIFEST, version)
     manifest = read_manifest(directory) if version is None else None
     if manifest and manifest.precision == "int8" and manifest.quantization != QUANTIZATION:
         raise PackError(
@@ -60,6 +58,9 @@ def load_folder(directory: Path) -> Pack:
             "models quantize PACK --calibrate PHOTOS --out FOLDER; then embed everything again"
         )
     found, ignored = _listed(directory, manifest) if manifest else _discovered(directory)
+    if version is not None:  # read by its shapes, as insightface does
+        ignored[MANIFEST] = f"version {version} is not known; 2 is InsightFace's, ours has none"
+        logger.warning("%s is not used: %s", directory / MANIFEST, ignored[MANIFEST])
     for role in (Role.DETECTION, Role.RECOGNITION):
         if role not in found:
             raise PackError(

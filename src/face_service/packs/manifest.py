@@ -113,10 +113,10 @@ def read_manifest(directory: Path) -> Manifest | None:
         raise PackError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def wrong(path: Path, error: ValidationError, where: Sequence[str] = ()) -> PackError:
-    """The error that names what is wrong in a manifest. where: the object in it that was read."""
+def wrong(path: Path, error: ValidationError) -> PackError:
+    """The error that says of each field of a manifest what is wrong with it."""
     faults = (
-        f"{'.'.join(map(str, (*where, *fault['loc']))) or path.name}: {fault['msg']}"
+        f"{'.'.join(map(str, fault['loc'])) or path.name}: {fault['msg']}"
         for fault in error.errors()
     )
     return PackError(f"{path} is wrong: {'; '.join(faults)}.")

@@ -60,7 +60,7 @@ class Task(_Lenient):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     preprocessing: Preprocessing | None = None
     expansion: Annotated[float, Field(gt=0)] = EXPANSION
-    input_size: tuple[int, int] = Field((112, 112), strict=False)
+    input_size: tuple[Literal[112], Literal[112]] = (112, 112)
     embedding_dimension: Annotated[int, Field(gt=0)] = 512
 
     @field_validator("file")
@@ -73,13 +73,21 @@ class Task(_Lenient):
         return file
 
 
+class Tasks(_Lenient):
+    """Those known here, each None where the pack lacks it."""
+
+    detection: Task | None = None
+    verification: Task | None = None
+    recognition: Task | None = None
+
+
 class ManifestV2(_Lenient):
     """The whole file."""
 
     manifest_version: Literal[2]
     model_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
     license: str
-    tasks: Mapping[str, object]
+    tasks: Tasks
 
 
 _DEFAULTS: Mapping[Role, Preprocessing] = MappingProxyType(
@@ -102,20 +110,15 @@ def manifest_version(path: Path) -> int | None:
 
 
 def read_v2(path: Path) -> tuple[ManifestV2, dict[Role, Task]]:
-    """A manifest of version 2 and those of its tasks that are known here. Raises PackError."""
-    where: tuple[str, ...] = ()
+    """A manifest of version 2, and its tasks by role. Raises PackError."""
     try:
         manifest = ManifestV2.model_validate_json(path.read_bytes())
-        tasks = {}
-        for role in _DEFAULTS:
-            if role in manifest.tasks:
-                where = ("tasks", role)
-                tasks[role] = Task.model_validate(manifest.tasks[role])
     except ValidationError as error:
-        raise wrong(path, error, where) from error
+        raise wrong(path, error) from error
     except OSError as error:
         raise PackError(f"{path} cannot be read: {error.strerror}.") from error
-    return manifest, tasks
+    tasks = {role: getattr(manifest.tasks, role) for role in _DEFAULTS}
+    return manifest, {role: task for role, task in tasks.items() if task}
 
 
 def model_of(directory: Path, role: Role, task: Task, licence: str) -> PackModel:

@@ -28,6 +28,15 @@ INPUT_SIDE = {Role.RECOGNITION: 112, Role.GENDERAGE: 96, Role.AGE: 64, Role.GEND
 # The last axis of their only output.
 _OUTPUT_AXIS = {Role.GENDERAGE: 3, Role.AGE: 81, Role.GENDER: 2}
 _SMALLEST_EMBEDDING = 128
+_EXPECTED = {
+    Role.DETECTION: "SCRFD with landmarks has nine outputs, YuNet twelve",
+    Role.VERIFICATION: "a verifier takes squares of one size and gives one number for each, "
+    "without a second axis",
+    Role.RECOGNITION: "a recogniser takes 112×112 pixels and gives one row of 128 numbers or more",
+    Role.GENDERAGE: "it takes 96×96 pixels and gives 3 numbers",
+    Role.AGE: "it takes 64×64 pixels and gives 81",
+    Role.GENDER: "it takes 32×32 pixels and gives 2",
+}
 # SCRFD with landmarks: scores, boxes, landmarks, each at strides 8, 16, 32.
 _SCRFD_AXES = (1, 1, 1, 4, 4, 4, 10, 10, 10)
 # YuNet: class, object, boxes, landmarks, likewise.
@@ -78,10 +87,8 @@ def why_unused(header: OnnxHeader) -> str:
 
 def why_not(path: Path, header: OnnxHeader, role: Role) -> str:
     """The sentence that a network cannot have the role it was given."""
-    kind = kind_of(header)
-    return f"{path} cannot be the {role} network: it has {shapes(header)}" + (
-        f" ({kind})." if kind else "."
-    )
+    reason = kind_of(header) or _EXPECTED[role]
+    return f"{path} cannot be the {role} network: it has {shapes(header)} ({reason})."
 
 
 def shapes(header: OnnxHeader) -> str:

@@ -63,12 +63,15 @@ def _recogniser(
 ) -> str | None:
     if len(outputs) != 1 or len(outputs[0]) != 2 or len(shape) != 4:
         return None
-    length = outputs[0][-1]
-    if length is not None and length >= _SMALLEST_EMBEDDING and None not in shape[2:]:
-        height, width = shape[2:]
+    length, sides = outputs[0][-1], shape[2:]
+    if length is None:
+        return None
+    aligned = sides == (_ALIGNED, _ALIGNED)
+    if length >= _SMALLEST_EMBEDDING and None not in sides and not aligned:
+        height, width = sides
         return (
             f"a recogniser of {width}×{height} pixels; faces are aligned to {_ALIGNED}×{_ALIGNED}"
         )
-    if length is not None and shape[2:] == (_ALIGNED, _ALIGNED):
+    if length < _SMALLEST_EMBEDDING and aligned:
         return f"{length} numbers for a face; an embedding has {_SMALLEST_EMBEDDING} or more"
     return None
