@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=scripts/bootstrap.sh
 . scripts/bootstrap.sh
+# Where it is set, each of a thousand processes compiles all that it imports.
+unset PYTHONDONTWRITEBYTECODE
 install_locked .venv requirements-dev.lock --no-deps --editable . --editable clients/python
 scripts/oracle.sh
 scripts/arm64.sh || echo "Its tests skip." >&2
