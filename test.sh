@@ -38,9 +38,9 @@ audit() {
   cat "$advisories"
   return "$status"
 }
-# Four processes for two cores: half of what tests do is to wait. A file is run by one of them, in order, and the
+# Three processes for two cores: a third of what tests do is to wait. A file is run by one of them, in order, and the
 # longest files first, as tests/order.py sorts them.
-check pytest -n 4 --dist loadfile --no-loadscope-reorder
+check pytest -n 3 --dist loadfile --no-loadscope-reorder
 check audit
 
 if ((${#failed[@]})); then
