@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=scripts/bootstrap.sh
 . scripts/bootstrap.sh
+# Where it is set, each of a thousand processes compiles all that it imports.
+unset PYTHONDONTWRITEBYTECODE
 install_locked .venv requirements-dev.lock --no-deps --editable . --editable clients/python
 scripts/oracle.sh
 scripts/arm64.sh || echo "Its tests skip." >&2
@@ -25,10 +27,21 @@ check mypy
 check lint-imports
 check shellcheck --external-sources platform.sh run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
 check hadolint Dockerfile Dockerfile.* platform/Dockerfile
-check scripts/audit.sh
-# Three processes for two cores: a third of what tests do is to wait. A file is run by one of them, in order, and
-# the longest files first, as tests/order.py sorts them.
+# It waits for a package registry, while the tests run.
+advisories=$(mktemp)
+trap 'rm -f "$advisories"' EXIT
+scripts/audit.sh &>"$advisories" &
+auditing=$!
+audit() {
+  local status=0
+  wait "$auditing" || status=$?
+  cat "$advisories"
+  return "$status"
+}
+# Three processes for two cores: a third of what tests do is to wait. A file is run by one of them, in order, and the
+# longest files first, as tests/order.py sorts them.
 check pytest -n 3 --dist loadfile --no-loadscope-reorder
+check audit
 
 if ((${#failed[@]})); then
   printf 'failed: %s\n' "${failed[@]}" >&2
