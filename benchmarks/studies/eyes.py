@@ -17,13 +17,14 @@ from face_service.packs.store import resolve
 from face_service.runtime.network import load_networks
 from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
-from face_service.vision.alignment import align_face
+from face_service.vision.alignment import Alignment, align_face
 from face_service.vision.arcface import ArcFace
+from face_service.vision.assessment import assess_face
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.detections import DetectedFace
 from face_service.vision.detector import CLOSEUP
-from face_service.vision.quality import Quality, QualityLimits, assess
+from face_service.vision.quality import Quality, QualityLimits
 
 PHOTOS = SHARED / "faces/lfw"
 THRESHOLDS = {"edgeface": 0.235, "starter": 0.275}
@@ -31,6 +32,8 @@ THRESHOLDS = {"edgeface": 0.235, "starter": 0.275}
 FAR = 0.8
 """A face whose landmarks are further off than this, in distances of the eyes, is another one."""
 LIMITS = QualityLimits()
+ALIGNMENT: Alignment = "antialiased"
+"""The service's default."""
 
 Landmarks = NDArray[np.float32]
 
@@ -90,11 +93,11 @@ class Eyes:
         index = int(off.argmin())
         landmarks, score = found.landmarks[index], float(found.scores[index])
         face = DetectedFace(image, found.bboxes[index], score, landmarks, quantisation)
-        crop = align_face(image, landmarks)
+        crop = align_face(image, landmarks, ALIGNMENT)
         if crop is None or off[index] > FAR * np.linalg.norm(expected[1] - expected[0]):
             return None
         return Seen(
-            quality=assess(crop, face, LIMITS),
+            quality=assess_face(crop, face, LIMITS, ALIGNMENT),
             det_score=score,
             landmarks=landmarks,
             embeddings={name: one.embed([crop])[0] for name, one in self._recognisers.items()},

@@ -33,7 +33,7 @@ from face_service.runtime.providers import CPU
 from face_service.tools.quantization.frames import Box, Head, paste, scenery
 from face_service.vision.blob import SCRFD_NORMALIZATION, Image
 from face_service.vision.canvas import allowed_canvases
-from face_service.vision.detector import CLOSEUP, Detector
+from face_service.vision.detector import CLOSEUP
 from tests.yunet import all_photos
 
 HEIGHTS = (0.9, 1.1, 1.4, 1.8, 2.4)

@@ -97,6 +97,30 @@ def test_a_video_that_ends_early_costs_only_itself(
     ]
 
 
+@pytest.mark.usefixtures("small_networks")
+def test_a_video_in_a_folder_is_named_and_passed_over(
+    run: Callable, clip: Path, four_faces: Path, tmp_path: Path
+) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    for source, name in ((clip, "IMG_1.MOV"), (clip, "holiday"), (four_faces, "photo.jpg")):
+        shutil.copy(source, album / name)
+    (album / "notes.txt").write_text("no image")
+    result = run("detect", "album", "--out", "out.jsonl")
+    assert result.returncode == 0, "as with anything else in a folder that is no image"
+    *named, last = result.stderr.splitlines()
+    assert named == [
+        f"album/{name}: a video, passed over: ask for it by its name"
+        for name in ("IMG_1.MOV", "holiday")
+    ]
+    assert last == "1 image, 4 faces; 1 file no image; 2 videos passed over"
+    asked = run("detect", "album", "album/IMG_1.MOV", "--every", "2s", "--out", "named.jsonl")
+    assert asked.stderr.splitlines() == [
+        "album/holiday: a video, passed over: ask for it by its name",
+        "3 images, 12 faces; 1 file no image; 1 video passed over",
+    ]
+
+
 def test_without_pyav_a_video_is_an_error_that_says_how_to_get_it(
     environment: dict[str, str], clip: Path, tmp_path: Path
 ) -> None:

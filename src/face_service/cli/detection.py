@@ -19,7 +19,7 @@ from face_service.cli.crops import write_crops
 from face_service.cli.drawing import draw, drawing_paths
 from face_service.cli.files import File, find_files, laid_out
 from face_service.cli.lines import Lines
-from face_service.cli.videos import Source, VideoFrame, is_video_file, sources
+from face_service.cli.videos import Source, VideoFrame, is_read_as_video, is_video_file, sources
 from face_service.config import Settings
 from face_service.engine_info import EngineInfo
 from face_service.errors import ImageTooLarge, InvalidImage, RequestError
@@ -60,15 +60,14 @@ class Tally:
     faces: int = 0
     failed: int = 0
     no_images: int = 0  # in folders
+    videos: int = 0  # in folders
     before: int = 0  # in the file of an earlier run
 
-    def add(self, answer: Answer | None) -> None:
+    def add(self, answer: Answer) -> None:
         """Count a file in."""
         if isinstance(answer, ImageAnalysis):
             self.images += 1
             self.faces += len(answer.faces)
-        elif answer is None:
-            self.no_images += 1
         else:
             self.failed += 1
 
@@ -78,6 +77,8 @@ class Tally:
             parts.append(f"{counted(self.failed, 'file')} with an error")
         if self.no_images:
             parts.append(f"{counted(self.no_images, 'file')} no image")
+        if self.videos:
+            parts.append(f"{counted(self.videos, 'video')} passed over")
         if self.before:
             parts.append(f"{counted(self.before, 'file')} done before")
         return "; ".join(parts)
@@ -129,7 +130,7 @@ async def detect(
             tally.before = len(files) - len(rest)
             pictures = sources(rest, every, frames, settings.max_image_pixels)
             analysed = analyse_files(service, pictures, options.for_engine(), settings)
-            total = None if any(map(is_video_file, rest)) else len(files)
+            total = None if any(map(is_read_as_video, rest)) else len(files)
             async with aclosing(pictures), aclosing(analysed):
                 with tqdm(initial=tally.before, total=total, unit="file", **BAR) as bar:
                     async for source, answer in analysed:
@@ -141,8 +142,19 @@ async def detect(
                             await service.run_in_pool(write_crops, path, answer)
                         if answer is not None:
                             write(source, answer)
-                        tally.add(answer)
+                            tally.add(answer)
+                        else:
+                            pass_over(source, tally)
                         bar.update()
+
+
+def pass_over(source: Source, tally: Tally) -> None:
+    """Count in a file that lies in a folder and is no image; a video is named as well."""
+    if isinstance(source, VideoFrame) or not is_video_file(source.path):
+        tally.no_images += 1
+        return
+    tally.videos += 1
+    say(f"{source.name}: a video, passed over: ask for it by its name", error=True)
 
 
 def path_of(source: Source, paths: Mapping[Path, Path]) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 
 from face_service.cli.files import File, laid_out, read_file
-from face_service.cli.videos import Source, VideoFrame, is_video_file
+from face_service.cli.videos import Source, VideoFrame, is_read_as_video
 from face_service.config import Settings
 from face_service.errors import FaceServiceError, RequestError
 from face_service.face_engine import Face
@@ -24,7 +24,7 @@ def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
 
     Raises FaceServiceError if two of them would be the same.
     """
-    if len(files) == 1 and files[0].named and not (out.is_dir() or is_video_file(files[0])):
+    if len(files) == 1 and files[0].named and not (out.is_dir() or is_read_as_video(files[0])):
         return {files[0].path: out}
     return laid_out("--draw", out, files)
 

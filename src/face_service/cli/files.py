@@ -33,7 +33,8 @@ class File(NamedTuple):
 
 def find_files(paths: Sequence[Path]) -> list[File]:
     """The files among `paths` and those in its folders, each once, in a stable order:
-    as given, and in a folder by name, files before subfolders.
+    as given, and in a folder by name, files before subfolders. What is named and lies in a folder
+    counts as named.
 
     A link to a folder is followed, after what is really there, unless it leads to a folder
     that was already seen. Sockets, pipes and devices in folders are left out. What cannot be
@@ -44,7 +45,8 @@ def find_files(paths: Sequence[Path]) -> list[File]:
     for path in paths:
         inside = walk(path, seen) if path.is_dir() else [File(path, True, Path(path.name))]
         for file in inside:
-            found.setdefault(file.path, file)
+            first = found.setdefault(file.path, file)
+            found[file.path] = first._replace(named=first.named or file.named)
     return list(found.values())
 
 

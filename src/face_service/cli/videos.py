@@ -71,19 +71,24 @@ def as_milliseconds(interval: str) -> int:
     return round(exact)
 
 
-def is_video_file(file: File) -> bool:
-    """Whether a file that was asked for by its name is a video. What lies in a folder is not
-    looked at: an hour of video is an hour of work."""
-    if not file.named or is_special(file.path):
+def is_video_file(path: Path) -> bool:
+    """Whether a file is a video."""
+    if is_special(path):
         return False
     try:
-        with file.path.open("rb") as opened:
+        with path.open("rb") as opened:
             head = opened.read(HEAD)
     except OSError:  # reading it says why
         return False
     start = head[:IMAGE_HEAD]
     kind = name_unread(start)
     return sniff(start) is None and (kind is None or not kind.picture) and is_video(head)
+
+
+def is_read_as_video(file: File) -> bool:
+    """Whether frames are taken out of a file: a video that was asked for by its name. One that lies
+    in a folder is passed over, for an hour of video is an hour of work."""
+    return file.named and is_video_file(file.path)
 
 
 async def sources(
@@ -93,7 +98,7 @@ async def sources(
     to where videos have been looked at before, in milliseconds, by name. A video that cannot be
     read, or no further, costs only itself."""
     for file in files:
-        if not is_video_file(file):
+        if not is_read_as_video(file):
             yield file
             continue
         last = done.get(file.name)

@@ -17,7 +17,6 @@ All but `models` may be left out, and of a model all but `file` and `role`. A pa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 

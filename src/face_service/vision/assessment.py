@@ -40,7 +40,7 @@ def is_any_usable(
     stored, as far as one can tell without a verifier."""
     sure = found.take(np.flatnonzero(found.scores >= limits.min_det_score)[:most])
     for face in select(sure, image, 0, None, most).faces:
-        crop = align_face(image, face.landmarks)
+        crop = align_face(image, face.landmarks, alignment)
         if crop is not None and not assess_face(crop, face, limits, alignment).reasons:
             return True
     return False
