@@ -154,10 +154,14 @@ def test_a_service_that_is_away_is_waited_for_until_the_deadline(
     with pytest.raises(FaceServiceError) as caught:
         connect(url, retry=Retry(attempts=2, base=0), deadline=3).detect(b"image")
     error = caught.value
-    if not isinstance(error, TimedOut):  # the deadline passed within the last attempt
+    missed = error.attempts - len(seen)
+    if isinstance(error, TimedOut):  # within the last attempt, which the server may not have seen
+        assert missed in (0, 1)
+    else:
         assert (type(error), error.status, error.code) == AWAY[script]
         assert "deadline of 3 s" in error.note
-    assert len(seen) == error.attempts > 2
+        assert missed == 0
+    assert error.attempts > 2
 
 
 @pytest.mark.parametrize("script", AWAY)
