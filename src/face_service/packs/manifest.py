@@ -17,7 +17,6 @@ All but `models` may be left out, and of a model all but `file` and `role`. A pa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -108,15 +107,10 @@ def read_manifest(directory: Path) -> Manifest | None:
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise wrong(path, error) from error
+        faults = (
+            f"{'.'.join(map(str, fault['loc'])) or MANIFEST}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise PackError(f"{path} is wrong: {'; '.join(faults)}.") from error
     except OSError as error:
         raise PackError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def wrong(path: Path, error: ValidationError, where: Sequence[str] = ()) -> PackError:
-    """The error that names what is wrong in a manifest. where: the object in it that was read."""
-    faults = (
-        f"{'.'.join(map(str, (*where, *fault['loc']))) or path.name}: {fault['msg']}"
-        for fault in error.errors()
-    )
-    return PackError(f"{path} is wrong: {'; '.join(faults)}.")

@@ -26,8 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from face_service.errors import PackError
 from face_service.packs.entries import Role
-from face_service.packs.manifest import wrong
-from face_service.packs.pack import PackModel, checked_sha256
+from face_service.packs.pack import PackModel, sha256_of
 from face_service.packs.roles import fits, read_header, why_not
 from face_service.runtime.graph import FLOAT, UINT8
 from face_service.runtime.pixel_input import Normalization
@@ -103,16 +102,19 @@ def manifest_version(path: Path) -> int | None:
 
 def read_v2(path: Path) -> tuple[ManifestV2, dict[Role, Task]]:
     """A manifest of version 2 and those of its tasks that are known here. Raises PackError."""
-    where: tuple[str, ...] = ()
+    where = ""
     try:
         manifest = ManifestV2.model_validate_json(path.read_bytes())
         tasks = {}
         for role in _DEFAULTS:
             if role in manifest.tasks:
-                where = ("tasks", role)
+                where = f"tasks.{role}."
                 tasks[role] = Task.model_validate(manifest.tasks[role])
     except ValidationError as error:
-        raise wrong(path, error, where) from error
+        faults = (
+            f"{where}{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
+        raise PackError(f"{path} is wrong: {'; '.join(faults)}.") from error
     except OSError as error:
         raise PackError(f"{path} cannot be read: {error.strerror}.") from error
     return manifest, tasks
@@ -131,7 +133,9 @@ def model_of(directory: Path, role: Role, task: Task, licence: str) -> PackModel
         raise PackError(f"{path} takes neither float32 nor uint8.")
     if preprocessing != EMBEDDED and header.inputs[0].kind == UINT8:
         raise PackError(f"{path} takes uint8, so its preprocessing must be embedded.")
-    digest = checked_sha256(path, task.sha256, path)
+    digest = sha256_of(path)
+    if task.sha256 and task.sha256 != digest:
+        raise PackError(f"{path} has SHA-256 {digest}, {task.sha256} was expected.")
     expansion = task.expansion if role is Role.VERIFICATION else None
     return PackModel(role, path, digest, _normalization(preprocessing), licence, expansion)
 
