@@ -1,6 +1,14 @@
 import { get, post } from './api.js';
 import { act, form, h } from './elements.js';
 
+/** How sure it is that a name is somebody's, in words. */
+export const TAG_STATES = {
+  automatic: 'recognised',
+  confirmed: 'confirmed',
+  suggested: 'perhaps',
+  rejected: 'not',
+};
+
 /** What `naming` offers; one for each page. */
 export const names = () => h('datalist', { id: 'names' });
 

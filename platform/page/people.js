@@ -1,5 +1,6 @@
 import { filesOf, get, post, remove } from './api.js';
 import { button, count, form, h } from './elements.js';
+import { TAG_STATES } from './naming.js';
 import { pageOf } from './pages.js';
 
 /** Everybody who has a name, newest first; or those whose name contains what is looked for. */
@@ -45,13 +46,6 @@ const card = ({ id, name, references, videos }) =>
     ),
   );
 
-const STATES = {
-  automatic: 'recognised',
-  confirmed: 'confirmed',
-  suggested: 'perhaps',
-  rejected: 'not',
-};
-
 /** Somebody: what they are recognised by, and where they are. */
 export async function person(id, show) {
   const found = await get(`/creators/${id}`);
@@ -89,7 +83,7 @@ export async function person(id, show) {
           {},
           h('a', { href: `#/videos/${each.id}` }, each.name),
           ' ',
-          h('span', { class: each.state }, STATES[each.state]),
+          h('span', { class: each.state }, TAG_STATES[each.state]),
         ),
       ),
     ),

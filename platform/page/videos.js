@@ -1,6 +1,6 @@
 import { filesOf, get, post, put, remove } from './api.js';
 import { button, clock, count, faces, form, h } from './elements.js';
-import { names, naming } from './naming.js';
+import { names, naming, TAG_STATES } from './naming.js';
 import { pageOf } from './pages.js';
 
 const STATES = {
@@ -117,13 +117,6 @@ function row(video, person, player, length, show) {
   );
 }
 
-const WORDS = {
-  automatic: 'recognised',
-  confirmed: 'confirmed',
-  suggested: 'perhaps',
-  rejected: 'not',
-};
-
 /** A tag, why, and what can be done about it. */
 function explained(video, person, tag, show) {
   // Of two who look like one person, this one: not all who are tagged so in the video.
@@ -139,7 +132,7 @@ function explained(video, person, tag, show) {
   return h(
     'div',
     { class: 'row' },
-    h('span', { class: tag.state }, WORDS[tag.state]),
+    h('span', { class: tag.state }, TAG_STATES[tag.state]),
     h('a', { href: `#/people/${tag.creator_id}` }, tag.name),
     h(
       'span',

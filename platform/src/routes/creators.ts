@@ -12,8 +12,9 @@ import {
   CreatorInFull,
   CreatorPage,
   Id,
-  MOST,
   Naming,
+  NEWEST_FIRST,
+  newest,
   type Photo,
   type Reference,
 } from './schemas.ts';
@@ -38,20 +39,22 @@ export const creators: FastifyPluginAsyncTypebox<Context> = async (app, { sql, u
       schema: {
         querystring: CreatorPage,
         response: { 200: Type.Array(Creator) },
-        summary: 'Newest first, in pages: `before` is the last id of the page before',
+        summary: `Everybody who has a name, ${NEWEST_FIRST}`,
       },
     },
-    async ({ query: { before, limit = 50, name = '' } }) =>
-      rows<Type.Static<typeof Creator>>(sql`
+    async ({ query }) => {
+      const { last, limit } = newest(query);
+      return rows<Type.Static<typeof Creator>>(sql`
         SELECT c.id, c.name,
           (SELECT count(*)::integer FROM creator_references r WHERE r.creator_id = c.id) AS references,
           (SELECT count(DISTINCT a.video_id)::integer
             FROM video_tags t JOIN appearances a ON a.id = t.appearance_id
             WHERE t.creator_id = c.id AND t.state IN ('automatic', 'confirmed')) AS videos
         FROM creators c
-        WHERE c.id <= ${before ? before - 1 : MOST} AND strpos(lower(c.name), lower(${name})) > 0
+        WHERE c.id <= ${last} AND strpos(lower(c.name), lower(${query.name ?? ''})) > 0
         ORDER BY c.id DESC
-        LIMIT ${limit}`),
+        LIMIT ${limit}`);
+    },
   );
 
   app.get(

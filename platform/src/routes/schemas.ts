@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 
 export const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 /** Of PostgreSQL's integer. */
-export const MOST = 2 ** 31 - 1;
+const MOST = 2 ** 31 - 1;
 const id = Type.Integer({ minimum: 1, maximum: MOST });
 const similarity = Type.Number({ description: 'Cosine, -1 to 1' });
 const time = Type.String({ format: 'date-time' });
@@ -20,6 +20,12 @@ export const Page = Type.Object({
     Type.Integer({ minimum: 1, maximum: MOST, description: 'Only those of smaller ids' }),
   ),
 });
+/** The newest ids that are asked for: the last of them, and how many. */
+export const newest = ({ before, limit = 50 }: Type.Static<typeof Page>) => ({
+  last: before ? before - 1 : MOST,
+  limit,
+});
+export const NEWEST_FIRST = 'newest first, in pages: `before` is the last id of the page before';
 export const CreatorPage = Type.Object({
   ...Page.properties,
   name: Type.Optional(

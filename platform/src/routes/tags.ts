@@ -9,7 +9,16 @@ import { confirm, decide } from '../recognition/decide.ts';
 import { currentModel, lockDecisions, type Model } from '../recognition/models.ts';
 import { learn, unlearn, unlearnOthers } from '../recognition/references.ts';
 import { thresholds } from '../recognition/thresholds.ts';
-import { Decision, Group, Id, MOST, Naming, Page, VideoAndCreator } from './schemas.ts';
+import {
+  Decision,
+  Group,
+  Id,
+  Naming,
+  NEWEST_FIRST,
+  newest,
+  Page,
+  VideoAndCreator,
+} from './schemas.ts';
 
 const Done = { 204: Type.Null() };
 
@@ -56,11 +65,13 @@ export const tags: FastifyPluginAsyncTypebox<Context> = async (app, { sql, confi
       schema: {
         querystring: Page,
         response: { 200: Type.Array(Group) },
-        summary:
-          'Unknown people, newest first, in pages: `before` is the last id of the page before',
+        summary: `Unknown people, ${NEWEST_FIRST}`,
       },
     },
-    async ({ query: { before, limit = 50 } }) => groups(sql, before ? before - 1 : MOST, limit),
+    async ({ query }) => {
+      const { last, limit } = newest(query);
+      return groups(sql, last, limit);
+    },
   );
 
   for (const [path, condition] of [

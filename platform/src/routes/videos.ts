@@ -7,7 +7,7 @@ import { enqueue } from '../jobs/queue.ts';
 import { dropEmptyGroups } from '../recognition/groups.ts';
 import { lockDecisions } from '../recognition/models.ts';
 import { type PersonRow, peopleOf } from './people.ts';
-import { Id, MOST, Page, Video, VideoFaces, VideoWithPeople } from './schemas.ts';
+import { Id, NEWEST_FIRST, newest, Page, Video, VideoFaces, VideoWithPeople } from './schemas.ts';
 
 type VideoRow = Type.Static<typeof Video>;
 
@@ -43,10 +43,13 @@ export const videos: FastifyPluginAsyncTypebox<Context> = async (app, { sql, upl
       schema: {
         querystring: Page,
         response: { 200: Type.Array(Video) },
-        summary: 'Newest first, in pages: `before` is the last id of the page before',
+        summary: `Videos and pictures, ${NEWEST_FIRST}`,
       },
     },
-    async ({ query: { before, limit = 50 } }) => list(sql, 1, before ? before - 1 : MOST, limit),
+    async ({ query }) => {
+      const { last, limit } = newest(query);
+      return list(sql, 1, last, limit);
+    },
   );
 
   app.get(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
 from math import ceil
 
@@ -118,12 +118,7 @@ class Batch:
                 images = [task.image for task in tasks]
                 found = yield from self._engine.detect_together(images, self._times)
         except Exception as error:
-            if len(tasks) == 1:
-                self._fail(tasks[0], error)
-                return
-            for task in tasks:
-                yield
-                yield from self._detect([task])
+            yield from self._each_alone(tasks, error, lambda task: self._detect([task]))
         else:
             for task, each in zip(tasks, found, strict=True):
                 self.verdicts[each.verdict] += 1
@@ -134,6 +129,21 @@ class Batch:
         finally:
             for task in tasks:  # 5 MB that are needed no more, whoever else has the image
                 task.image.inputs.clear()
+
+    def _each_alone(
+        self,
+        tasks: Sequence[ImageTask],
+        error: Exception,
+        again: Callable[[ImageTask], Iterator[None]],
+    ) -> Iterator[None]:
+        """After an error of a step: an image that was alone in it fails, of several each is done
+        again alone."""
+        if len(tasks) == 1:
+            self._fail(tasks[0], error)
+            return
+        for task in tasks:
+            yield
+            yield from again(task)
 
     def _next_piece(self) -> list[tuple[ImageTask, DetectedFace]]:
         """The next faces that may be described together, of one image or several; those of
@@ -157,12 +167,11 @@ class Batch:
             described = yield from self._engine.describe(faces, options, self._times)
             validate(described)
         except Exception as error:
-            if len(tasks) == 1:
-                self._fail(tasks[0], error)
-                return
-            for task in tasks:
-                yield
-                yield from self._describe([pair for pair in piece if pair[0] is task])
+            yield from self._each_alone(
+                tasks,
+                error,
+                lambda task: self._describe([pair for pair in piece if pair[0] is task]),
+            )
             return
         self.faces += len(described)
         for (task, _), face in zip(piece, described, strict=True):

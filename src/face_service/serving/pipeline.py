@@ -120,6 +120,7 @@ class ImagePipeline:
         async def compute(
             part: Part, reserved: AbstractAsyncContextManager[Reservation], allowance: int
         ) -> tuple[list[Answer], float] | None:
+            """`_predict` the images of a part, once there is room to decode them."""
             async with reserved as reservation:
                 images = [fitting[place] for place in part.places]
                 decoded = await self._decode(images, options, known, overhead, reservation, times)
@@ -131,7 +132,8 @@ class ImagePipeline:
                 finally:
                     computed.release()
 
-        async def analyse(number: int, part: Part) -> float:
+        async def answer(number: int, part: Part) -> float:
+            """Put the answers of a part in their places; the seconds that it took an engine."""
             found = None
             async with under_way:
                 if number == 0:
@@ -145,18 +147,18 @@ class ImagePipeline:
                     waiting = StageTimes() if number else times
                     found = await compute(part, self._gate.reserve_next(part.size, waiting), 0)
             answered, seconds = found
-            for place, answer in zip(part.places, answered, strict=True):
-                answers[place] = answer
+            for place, result in zip(part.places, answered, strict=True):
+                answers[place] = result
             return seconds
 
         divided = parts(fitting, overhead, self._max_images, self._max_part)
-        tasks = [asyncio.create_task(analyse(n, part)) for n, part in enumerate(divided)]
+        tasks = [asyncio.create_task(answer(n, part)) for n, part in enumerate(divided)]
         try:
             seconds = await asyncio.gather(*tasks)
         finally:
             for task in tasks:  # where one has failed, nobody waits for the others
                 task.cancel()
-        answered = [answer for answer in answers if not isinstance(answer, CheckedPicture)]
+        answered = [each for each in answers if not isinstance(each, CheckedPicture)]
         return answered, sum(seconds)
 
     def _overhead(self, det_size: int | None) -> int:
