@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from face_service import cli
-from face_service.packs.pack import Pack
+from face_service.packs.pack import Pack, sha256_of
+from tests.packs.manifests import write_manifest
 
 
 @pytest.fixture
@@ -109,6 +110,16 @@ def test_verify_of_an_absent_pack(models: Any, tmp_path: Path) -> None:
     status, _, err = models("verify", "buffalo_sc", "--cache-dir", tmp_path)
     assert status == 2
     assert "det_500m.onnx is missing" in err
+
+
+def test_verify_of_a_folder_asks_its_manifest(models: Any, folder: Path) -> None:
+    status, out, _ = models("verify", folder)
+    assert (status, out.count("ok  ")) == (0, 2)
+    assert str(folder / "rec.onnx") in out
+    write_manifest(folder, models=[{"file": "det.onnx", "role": "detection", "sha256": "0" * 64}])
+    status, out, err = models("verify", folder)
+    assert (status, out) == (2, "")
+    assert f"det.onnx has SHA-256 {sha256_of(folder / 'det.onnx')}" in err
 
 
 @pytest.mark.parametrize("command", ["pull", "verify", "path"])

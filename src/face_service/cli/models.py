@@ -76,12 +76,17 @@ def pull(pack: PackName, cache_dir: CacheDir = None, mirror: Mirror = None) -> N
 
 @app.command()
 def verify(pack: PackName, cache_dir: CacheDir = None) -> None:
-    """Hash every file of a pack and compare with what the catalogue says."""
+    """Hash every file of a pack and compare with what the catalogue says; of a folder of
+    networks, such as ./my-models, with its manifest.json."""
     from face_service.packs import store
     from face_service.packs.catalog import find
+    from face_service.packs.local import load_folder
 
-    directory = cache_folder(cache_dir)
-    for role, model in store.verify(find(pack), directory).models.items():
+    if store.is_folder(pack):
+        found = load_folder(Path(pack).expanduser())
+    else:
+        found = store.verify(find(pack), cache_folder(cache_dir))
+    for role, model in found.models.items():
         print(f"ok  {model.sha256}  {role:<12}{model.path}")
 
 

@@ -35,5 +35,5 @@ def find(name: str) -> CatalogPack:
     meant = "".join(f" Did you mean '{other}'?" for other in close)
     raise PackError(
         f"There is no model pack named '{name}'.{meant} Known packs: {', '.join(CATALOG)}. "
-        "A folder of ONNX files is given as a path, such as ./my-models."
+        "INSIGHTFACE_MODEL and --model take a folder of ONNX files as a path, such as ./my-models."
     )
