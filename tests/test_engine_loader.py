@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,20 @@ def test_the_first_engines_share_a_pack_and_sessions_and_one_that_replaces_anoth
     assert len(read) == 2
     assert not {*map(id, sessions(again, 1))} & {*map(id, sessions(first, 1))}
     assert not any(network.new_widths for network in again.networks)
+
+
+def test_engines_that_are_loaded_after_all_were_released_share_sessions_again(
+    starter: Pack,
+) -> None:
+    engines = EngineLoader(settings(starter.directory))
+    first, second = engines.load(0), engines.load(1)
+    known = [weakref.ref(each) for each in sessions(first, 1)]
+    first.release()
+    assert all(each() for each in known), "the other engine has them"
+    second.release()
+    assert not any(each() for each in known)
+    third, fourth = engines.load(0), engines.load(1)
+    assert sessions(third, 1) == sessions(fourth, 1)
 
 
 def test_what_stops_the_first_is_raised_to_whoever_asks_for_it(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ from .engines import FakeEngine, entry
 from .pools import ages
 from .test_supervisor import Pool, supervised, until
 
+WEIGHTS = "weights.bin"
+"""How the file of a saved network's weights is called."""
+
 
 def test_engines_are_released_and_loaded_for_the_next_entry() -> None:
     made: list[FakeEngine] = []
@@ -98,8 +101,9 @@ def test_nobody_is_idle_during_a_call() -> None:
 def test_a_service_says_what_it_has_let_go_and_answers_all_the_same(
     start_server: Callable[..., Server], four_faces: Path
 ) -> None:
-    server = start_server(IDLE_UNLOAD_S="0.5", WORKERS="1")
+    server = start_server(IDLE_UNLOAD_S="0.5", WORKERS="2")
     server.wait_until_ready()
+    maps = Path(f"/proc/{server.process.pid}/maps")
 
     def detect() -> httpx.Response:
         return server.client.post(
@@ -115,8 +119,17 @@ def test_a_service_says_what_it_has_let_go_and_answers_all_the_same(
             time.sleep(0.05)
         raise AssertionError(health.text)
 
+    def wait_until_nothing_is_mapped() -> None:
+        for _ in range(200):
+            if WEIGHTS not in maps.read_text():
+                return
+            time.sleep(0.05)
+        raise AssertionError(maps.read_text())
+
     before = detect().json()["faces"]
     for _ in range(2):
+        assert WEIGHTS in maps.read_text()
         wait_for("unloaded")
+        wait_until_nothing_is_mapped()
         assert server.client.get("/health/ready").status_code == 200
         assert detect().json()["faces"] == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import lru_cache, partial
+from weakref import WeakValueDictionary
 
 from face_service.config import Settings
 from face_service.engine_factory import detector_canvases, find_pack, load_engine, runtime_config
@@ -19,7 +20,7 @@ class EngineLoader:
 
     Those that it loads first share the pack, which is read and verified once, and the sessions of
     one thread. One that replaces another has nothing of it: the pack is verified again, and every
-    session opened.
+    session opened. Those that are loaded after all were released share their sessions anew.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -28,6 +29,7 @@ class EngineLoader:
         self._find_pack = lru_cache(maxsize=1)(partial(find_pack, settings))
         self._begun: Future[FaceEngine] | None = None
         self._loaded: set[int] = set()
+        self._sharing: set[int] = set()
         self.gates = GateSupply(settings.det_gate, detector_canvases(settings), self._config)
 
     @property
@@ -49,8 +51,12 @@ class EngineLoader:
         return begun.result()
 
     def _load(self, worker: int) -> FaceEngine:
-        if worker in self._loaded:
-            config = replace(self._config, single_threaded={})
-            return load_engine(self._settings, config, worker, self.gates)
+        config = self._config
+        if not config.single_threaded:  # none yet, or all of them were released
+            self._sharing.clear()
+        if worker in self._sharing:
+            config = replace(config, single_threaded=WeakValueDictionary())
+        self._sharing.add(worker)
+        packed = None if worker in self._loaded else self._find_pack
         self._loaded.add(worker)
-        return load_engine(self._settings, self._config, worker, self.gates, self._find_pack)
+        return load_engine(self._settings, config, worker, self.gates, packed)

@@ -67,12 +67,11 @@ def open_spec(spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig
     network is the one that the config has already."""
     if spec.saved is not None:
         shared = config.single_threaded if config.threads == 1 else {}
+        opened: OpenSession | None = shared.get(spec.saved)
         try:
-            if spec.saved not in shared:
-                shared[spec.saved] = open_session(
-                    spec.saved, providers, config, spec.program, optimized=True
-                )
-            opened: OpenSession = shared[spec.saved]
+            if opened is None:
+                opened = open_session(spec.saved, providers, config, spec.program, optimized=True)
+                shared[spec.saved] = opened
             return opened
         except Exception as error:
             logger.warning("%s is saved again at the next start: %s", spec.label, error)

@@ -150,8 +150,11 @@ class EngineSupervisor:
             raise self.failure
 
     async def _restore(self) -> None:
+        lost = self.networks == "loaded"  # else they were let go
         while len(self._workers) < self._wanted:
             await self._replace_engine()
+            if lost:
+                logger.warning("A new engine has taken over")
 
     async def _replace_engine(self) -> None:
         """Raises StartupError after MAX_ATTEMPTS in vain, if no other engine works."""
@@ -173,8 +176,6 @@ class EngineSupervisor:
                 pause = min(2 * pause, LONGEST_PAUSE_S)
             else:
                 self._add_worker(engine)
-                if self.networks == "loaded":
-                    logger.warning("A new engine has taken over")
                 self.networks = "loaded"
                 return
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+from weakref import WeakValueDictionary
 
 from ..graph import Shape
 from ..policy import BOUNDED, MAX_BATCH_IMAGES, ShapePolicy
@@ -34,7 +35,7 @@ class RuntimeConfig:
     provider. cache: the folder of compiled programs. progress: of compilation. one_at_a_time: held
     during each run of a provider that is not safe in parallel. single_threaded: sessions of one
     thread by saved network, which any number of engines may run at the same time; each opens what
-    is missing.
+    is missing, and the last one closes it.
     """
 
     threads: int = 1
@@ -48,7 +49,7 @@ class RuntimeConfig:
     cache: Path = Path("./models") / COMPILED
     progress: Progress = field(default_factory=Progress)
     one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
-    single_threaded: dict[Path, Any] = field(default_factory=dict)
+    single_threaded: WeakValueDictionary[Path, Any] = field(default_factory=WeakValueDictionary)
 
 
 @dataclass(frozen=True, slots=True)
