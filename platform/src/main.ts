@@ -42,6 +42,9 @@ const handlers = {
 };
 const worker = new Worker(context.queue, handlers, isTemporary, config.LEASE_S, app.log);
 worker.start(config.JOBS);
+app.addHook('onResponse', async ({ method }) => {
+  if (method !== 'GET') worker.wake(); // an upload or a decision has put a job into the queue
+});
 await app.listen({ host: config.HOST, port: config.PORT });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
