@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .backend import Backend
 from .clips import Scene, write_clip
@@ -144,3 +144,44 @@ def test_a_person_is_forgotten(page: Page, backend: Backend) -> None:
     expect(page.get_by_role("heading", name="People")).to_be_visible()
     expect(page.get_by_role("link", name=KNOWN)).to_have_count(0)
     assert [creator["name"] for creator in backend.get("/api/creators")] == [UNKNOWN]
+
+
+def test_who_presses_again_while_it_is_sent_hands_in_once(
+    page: Page, backend: Backend, photos: Photos
+) -> None:
+    before = len(backend.get("/api/videos"))
+    held: list[Route] = []
+    page.route("**/api/videos", held.append)
+    open_page(page, "Videos")
+    page.get_by_label("Videos or pictures").set_input_files(photos(UNKNOWN, 0))
+    page.get_by_role("button", name="Hand in").dblclick()
+    expect(page.get_by_role("status")).to_have_text("Under way …")
+    page.get_by_role("button", name="Hand in").click()
+    held[0].continue_()
+    expect(page.locator("main li")).to_have_count(before + 1)
+    page.unroute("**/api/videos")
+    assert len(held) == 1
+
+
+def test_a_double_click_drops_one_reference(page: Page, backend: Backend, photos: Photos) -> None:
+    """The next one takes its place at once."""
+    creator = backend.enrol("Somebody", [photos(KNOWN, 0), photos(KNOWN, 1), photos(KNOWN, 2)])
+    backend.settled()
+    references = len(backend.get(f"/api/creators/{creator}")["references"])
+    assert references > 1
+    page.goto(f"/#/people/{creator}")
+    page.get_by_role("button", name="Drop").first.dblclick()
+    expect(page.get_by_role("button", name="Drop")).to_have_count(references - 1)
+    page.wait_for_timeout(300)
+    assert len(backend.get(f"/api/creators/{creator}")["references"]) == references - 1
+
+
+def test_who_was_named_in_another_tab_is_not_there_any_more(page: Page, backend: Backend) -> None:
+    open_page(page, "Unknown")
+    expect(page.get_by_label("Name").first).to_be_visible()
+    group = backend.get("/api/groups")[0]["id"]
+    backend.post(f"/api/groups/{group}/name", json={"name": "Named elsewhere"})
+    page.get_by_label("Name").first.fill("Named here")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("No such group")
+    assert not backend.http.get("/api/creators?name=Named%20here").json()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from benchmarks.platform_parts import parts
+
 from face_service.packs.pack import Pack
 
 
