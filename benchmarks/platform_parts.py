@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,22 +67,22 @@ class Parts:
 
 @contextmanager
 def parts(**settings: str) -> Iterator[Parts]:
-    """A service of `starter`, PostgreSQL, and a backend with these settings."""
-    with tempfile.TemporaryDirectory(prefix="platform-") as name, postgres(Path(name)) as started:
-        folder, (url, database) = Path(name), started
+    """A service of `starter` with its own number of threads, PostgreSQL, and a backend with these
+    settings. What has been started ends, also where a later part does not start."""
+    with ExitStack() as ends:
+        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="platform-")))
+        url, database = ends.enter_context(postgres(folder))
         (folder / "service").mkdir()
-        service = FaceService("starter", ROOT / "models", folder / "service")
+        service = FaceService("starter", ROOT / "models", folder / "service", threads=0)
+        ends.callback(service.stop)
         service.server.wait_until_ready()
         data = Path(tempfile.mkdtemp(prefix="backend-"))
+        ends.callback(shutil.rmtree, data)
         settings = {"FACE_SERVICE_URL": service.url, **settings}
         bun = PLATFORM / "node_modules" / ".bin" / "bun"
         backend = Backend(bun, PLATFORM, data, url, settings)
-        try:
-            yield Parts(backend, service, folder, database)
-        finally:
-            backend.close()
-            service.stop()
-            shutil.rmtree(data)
+        ends.callback(backend.close)
+        yield Parts(backend, service, folder, database)
 
 
 def spent(process: psutil.Process) -> float:

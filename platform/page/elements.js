@@ -17,17 +17,34 @@ export function form(submit, ...children) {
     {
       onsubmit: (event) => {
         event.preventDefault();
-        act(() => submit(event.target.elements));
+        once(event.target, () => submit(event.target.elements));
       },
     },
     ...children,
   );
 }
 
-export const button = (text, action, attributes = {}) =>
-  h('button', { type: 'button', ...attributes, onclick: () => act(action) }, text);
+export function button(text, action, attributes = {}) {
+  const onclick = (event) => once(event.currentTarget, action);
+  return h('button', { type: 'button', ...attributes, onclick }, text);
+}
 
-/** Runs something that a person asked for; its error is shown. */
+/** Forms and buttons whose action is under way. */
+const busy = new WeakSet();
+const UNDER_WAY = 'Under way …';
+
+/** Runs the action of a form or button; not again before it has ended, however often it is asked for. */
+async function once(element, action) {
+  if (busy.has(element)) return;
+  busy.add(element);
+  const late = setTimeout(say, 500, UNDER_WAY);
+  await act(action);
+  clearTimeout(late);
+  if (status.textContent === UNDER_WAY) say('');
+  busy.delete(element);
+}
+
+/** Runs something; its error is shown. */
 export async function act(action) {
   say('');
   try {
@@ -37,8 +54,10 @@ export async function act(action) {
   }
 }
 
+const status = document.querySelector('#status');
+
 export function say(text) {
-  document.querySelector('#status').textContent = text;
+  status.textContent = text;
 }
 
 /** Faces as pictures, the first of many. */

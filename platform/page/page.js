@@ -1,5 +1,6 @@
 import { get, post, Refused } from './api.js';
 import { act, form, h, say } from './elements.js';
+import { model } from './model.js';
 import { people, person } from './people.js';
 import { unknown } from './unknown.js';
 import { video, videos } from './videos.js';
@@ -10,6 +11,7 @@ const PAGES = [
   [/^\/unknown(?:\?(.*))?$/, unknown],
   [/^\/people(?:\?(.*))?$/, people],
   [/^\/people\/(\d+)$/, person],
+  [/^\/model$/, model],
 ];
 const main = document.querySelector('main');
 const nav = document.querySelector('nav');
@@ -69,6 +71,16 @@ document.querySelector('#logout').addEventListener('click', () =>
     await post('/logout');
     logIn();
   }),
+);
+// The page changes under a double click: its second click would hit what was not meant.
+document.addEventListener(
+  'click',
+  (event) => {
+    if (event.detail < 2 || !event.target.closest('button')) return;
+    event.preventDefault();
+    event.stopPropagation();
+  },
+  { capture: true },
 );
 window.addEventListener('hashchange', () => {
   say('');

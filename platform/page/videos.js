@@ -112,20 +112,16 @@ function row(video, person, player, length, show) {
     h('h2', {}, who),
     faces('faces', person.pictures, `Faces of ${who}`),
     video.duration_ms === null ? null : h('div', { class: 'timeline' }, spans),
-    person.tags.map((tag) => explained(video, person, tag, show)),
+    person.tags.map((tag) => explained(person, tag, show)),
     naming(`/appearances/${person.appearance_id}/name`, known ? 'Somebody else' : 'Name', show),
   );
 }
 
 /** A tag, why, and what can be done about it. */
-function explained(video, person, tag, show) {
-  // Of two who look like one person, this one: not all who are tagged so in the video.
-  const confirmed = async () => {
-    await post(`/appearances/${person.appearance_id}/name`, { name: tag.name });
-    await show();
-  };
-  const rejected = async () => {
-    await put(`/videos/${video.id}/tags/${tag.creator_id}`, { state: 'rejected' });
+function explained(person, tag, show) {
+  // Of this one: not of all who are tagged so in the video.
+  const decide = (state) => async () => {
+    await put(`/appearances/${person.appearance_id}/tags/${tag.creator_id}`, { state });
     await show();
   };
   const undecided = tag.state === 'automatic' || tag.state === 'suggested';
@@ -139,8 +135,10 @@ function explained(video, person, tag, show) {
       { class: 'row' },
       tag.state === 'confirmed'
         ? null
-        : button('Confirm', confirmed, { 'aria-label': `Confirm ${tag.name}` }),
-      undecided ? button('Reject', rejected, { 'aria-label': `Reject ${tag.name}` }) : null,
+        : button('Confirm', decide('confirmed'), { 'aria-label': `Confirm ${tag.name}` }),
+      undecided
+        ? button('Reject', decide('rejected'), { 'aria-label': `Reject ${tag.name}` })
+        : null,
     ),
     tag.similarity === null ? null : h('p', { class: 'quiet' }, why(person, tag)),
   );

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
-import { connect, rows } from './database/connect.ts';
+import { connect, isAway, rows } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
 import { createFirstUser } from './http/sessions.ts';
 import { Uploads } from './http/uploads.ts';
@@ -40,8 +40,12 @@ const handlers = {
   reembed: reembed(context),
   vacuum: vacuum(context),
 };
-const worker = new Worker(context.queue, handlers, isTemporary, config.LEASE_S, app.log);
+const goesAway = (error: unknown) => isAway(error) || isTemporary(error);
+const worker = new Worker(context.queue, handlers, goesAway, config.LEASE_S, app.log);
 worker.start(config.JOBS);
+app.addHook('onResponse', async ({ method }) => {
+  if (method !== 'GET') worker.wake(); // an upload or a decision has put a job into the queue
+});
 await app.listen({ host: config.HOST, port: config.PORT });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -44,7 +44,11 @@ class Backend:
             self.query(f"CREATE DATABASE {name}", server)
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
         self.start()
-        self.log_in()
+        try:
+            self.log_in()
+        except BaseException:
+            self.kill()
+            raise
 
     def start(self, **changed: str) -> None:
         """Returns when it answers. changed: settings of this start; an empty one is left out."""
@@ -53,7 +57,11 @@ class Backend:
             self.process = subprocess.Popen(
                 self._command, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
-        self.until(self._answers, 60)
+        try:
+            self.until(self._answers, 60)
+        except BaseException:
+            self.kill()
+            raise
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log()

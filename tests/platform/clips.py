@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 RATE = 10
@@ -93,6 +94,13 @@ def write_clip(folder: Path, scenes: Sequence[Scene], encoding: Encoding = PLAIN
             ffmpeg.stdin.write(picture.tobytes())
     assert ffmpeg.returncode == 0, f"FFmpeg cannot write {encoding.name}"
     return path
+
+
+def needs_x265(ffmpeg: str) -> None:
+    """Skips where FFmpeg cannot write HDR."""
+    encoders = subprocess.run([ffmpeg, "-v", "error", "-encoders"], capture_output=True, text=True)
+    if "libx265" not in encoders.stdout:
+        pytest.skip("this ffmpeg has no libx265, which writes the HDR clip")
 
 
 def rotated(clip: Path) -> Path:

@@ -69,11 +69,13 @@ def database_url() -> Iterator[str]:
 
 
 class FaceService:
-    """A face service that can be killed and started again, on the same port."""
+    """A face service that can be killed and started again, on the same port. threads: of its
+    networks; 1 by default, so that they are loaded once, not for each worker and number of threads.
+    """
 
-    def __init__(self, pack: str, packs: Path, folder: Path) -> None:
+    def __init__(self, pack: str, packs: Path, folder: Path, threads: int = 1) -> None:
         self.port, self._pack, self._packs, self._folder = free_port(), pack, packs, folder
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url, self._threads = f"http://127.0.0.1:{self.port}", str(threads)
         self.start()
 
     def start(self) -> None:
@@ -85,8 +87,8 @@ class FaceService:
             "PORT": str(self.port),
             "INSIGHTFACE_MODEL": self._pack,
             "MODEL_CACHE_DIR": str(self._packs),
-            "WORKERS": "1",  # networks are loaded once, not for each worker and number of threads
-            "INTRA_OP_THREADS": "1",
+            "WORKERS": self._threads,
+            "INTRA_OP_THREADS": self._threads,
             "DET_GATE": "off",  # or it would make one meanwhile: a minute of a processor
         }
         self.server = Server(environment, self._folder)
@@ -107,9 +109,11 @@ def face_service(starter: Pack, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """One that computes with `starter`."""
     folder = tmp_path_factory.mktemp("face-service")
     service = FaceService(starter.name, starter.directory.parent, folder)
-    service.server.wait_until_ready()
-    yield service
-    service.stop()
+    try:
+        service.server.wait_until_ready()
+        yield service
+    finally:
+        service.stop()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from .clips import (
     WIDTH,
     Encoding,
     Scene,
+    needs_x265,
     rotated,
     write_clip,
 )
@@ -78,9 +79,7 @@ def test_colours_are_those_of_the_picture(
 def test_hdr_is_brought_to_the_range_of_a_screen(
     bun: Path, ffmpeg: str, photo: Path, tmp_path: Path
 ) -> None:
-    encoders = subprocess.run([ffmpeg, "-v", "error", "-encoders"], capture_output=True, text=True)
-    if "libx265" not in encoders.stdout:
-        pytest.skip("this ffmpeg has no libx265, which writes the HDR clip")
+    needs_x265(ffmpeg)
     clip = write_clip(tmp_path, [Scene(1, (photo,))], HDR)
     frames = taken(bun, clip, tmp_path / "frames")
     assert error(frames[0], photo) < 6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -110,6 +112,75 @@ def test_everything_moves_to_the_new_space(
     finally:
         face_service.start()
         face_service.server.wait_until_ready()
+
+
+def test_a_change_is_stopped_and_begun_again(
+    start_backend: Callable[..., Backend],
+    settings: dict[str, str],
+    other_service: FaceService,
+    photos: Photos,
+) -> None:
+    """Asked for twice, it is one change; stopped, nothing of it is left."""
+    backend = start_backend(JOBS="1", **settings)
+    backend.enrol(KNOWN, [photos(KNOWN, 0)])
+    backend.settled()
+    other_service.server.wait_until_ready()
+    backend.stop()
+    front = start_backend(JOBS="0", DATABASE_URL=backend.database, **settings)
+    first = front.post("/api/models/change")
+    assert front.post("/api/models/change") == first
+    assert front.query("SELECT kind FROM jobs") == [["reembed"]]
+    current = front.get("/api/models")["current"]
+    front.delete("/api/models/change")
+    assert front.query("SELECT kind FROM jobs") == []
+    found = front.get("/api/models")
+    assert (found["current"], found["next"]) == (current, None)
+    spaces = "SELECT count(*) FROM pg_class WHERE relname ~ '_embeddings_[0-9]+$'"
+    assert front.query(spaces) == [["3"]]
+    again = front.http.delete("/api/models/change")
+    assert (again.status_code, again.json()["code"]) == (404, "not_found")
+
+    assert front.post("/api/models/change") == first
+    backend.start()
+    backend.until(lambda: backend.get("/api/models")["next"] is None)
+    backend.settled()
+    assert backend.get("/api/models")["current"] == first
+    # And back, to a model that there was before.
+    assert backend.post("/api/models/change") == current
+    backend.until(lambda: backend.get("/api/models")["current"] == current)
+    backend.settled()
+    assert backend.query(spaces) == [["3"]]
+    for each in (front, backend):
+        each.stop()
+
+
+def test_a_change_that_runs_is_stopped(
+    start_backend: Callable[..., Backend],
+    settings: dict[str, str],
+    other_service: FaceService,
+    photos: Photos,
+) -> None:
+    """While its job waits for an answer of the new service, which is halted."""
+    backend = start_backend(LOG_LEVEL="info", **settings)
+    backend.enrol(KNOWN, [photos(KNOWN, 0)])
+    backend.settled()
+    other_service.server.wait_until_ready()
+    backend.stop()
+    front = start_backend(JOBS="0", DATABASE_URL=backend.database, **settings)
+    front.post("/api/models/change")
+    os.kill(other_service.server.process.pid, signal.SIGSTOP)
+    try:
+        backend.start()
+        backend.until(lambda: backend.query("SELECT state FROM jobs") == [["running"]])
+        front.delete("/api/models/change")
+    finally:
+        os.kill(other_service.server.process.pid, signal.SIGCONT)
+    backend.until(lambda: "taken over or deleted" in backend.log())
+    assert backend.get("/api/models")["next"] is None
+    [[_, rows]] = backend.query(SPACES.format(TABLES[0]))
+    assert rows == "1", "the references of the model that stays"
+    for each in (front, backend):
+        each.stop()
 
 
 def test_two_jobs_of_one_change_switch_once(

@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 
-from tests.browser.tab import FLAGS, chromium_path
-
-from .backend import PASSWORD, Backend
+from .backend import Backend
 from .clips import Scene, write_clip
 from .conftest import Photos
+from .tab import assert_accessible, open_page, page
+
+__all__ = ["page"]
 
 KNOWN, UNKNOWN = "Charlton_Heston", "Christine_Todd_Whitman"
-
-
-@pytest.fixture(scope="module")
-def page(backend: Backend) -> Iterator[Page]:
-    """A tab, logged in; what goes wrong in it fails the test."""
-    path = chromium_path()
-    expect.set_options(timeout=30_000)
-    wrong: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        tab = browser.new_page(base_url=str(backend.http.base_url))
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("dialog", lambda dialog: dialog.accept())
-        tab.goto("/")
-        tab.get_by_label("Password").fill(PASSWORD)
-        tab.get_by_role("button", name="Log in").press("Enter")
-        expect(tab.get_by_role("heading", name="Videos")).to_be_visible()
-        yield tab
-        browser.close()
-    assert wrong == []
-
-
-def assert_accessible(page: Page) -> None:
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        result = Axe().run(page)
-        assert result.violations_count == 0, f"{scheme}: {result.generate_report()}"
-
-
-def open_page(page: Page, name: str) -> None:
-    page.get_by_role("link", name=name, exact=True).click()
 
 
 def test_a_new_person_gets_photos(page: Page, photos: Photos) -> None:
@@ -176,3 +144,44 @@ def test_a_person_is_forgotten(page: Page, backend: Backend) -> None:
     expect(page.get_by_role("heading", name="People")).to_be_visible()
     expect(page.get_by_role("link", name=KNOWN)).to_have_count(0)
     assert [creator["name"] for creator in backend.get("/api/creators")] == [UNKNOWN]
+
+
+def test_who_presses_again_while_it_is_sent_hands_in_once(
+    page: Page, backend: Backend, photos: Photos
+) -> None:
+    before = len(backend.get("/api/videos"))
+    held: list[Route] = []
+    page.route("**/api/videos", held.append)
+    open_page(page, "Videos")
+    page.get_by_label("Videos or pictures").set_input_files(photos(UNKNOWN, 0))
+    page.get_by_role("button", name="Hand in").dblclick()
+    expect(page.get_by_role("status")).to_have_text("Under way …")
+    page.get_by_role("button", name="Hand in").click()
+    held[0].continue_()
+    expect(page.locator("main li")).to_have_count(before + 1)
+    page.unroute("**/api/videos")
+    assert len(held) == 1
+
+
+def test_a_double_click_drops_one_reference(page: Page, backend: Backend, photos: Photos) -> None:
+    """The next one takes its place at once."""
+    creator = backend.enrol("Somebody", [photos(KNOWN, 0), photos(KNOWN, 1), photos(KNOWN, 2)])
+    backend.settled()
+    references = len(backend.get(f"/api/creators/{creator}")["references"])
+    assert references > 1
+    page.goto(f"/#/people/{creator}")
+    page.get_by_role("button", name="Drop").first.dblclick()
+    expect(page.get_by_role("button", name="Drop")).to_have_count(references - 1)
+    page.wait_for_timeout(300)
+    assert len(backend.get(f"/api/creators/{creator}")["references"]) == references - 1
+
+
+def test_who_was_named_in_another_tab_is_not_there_any_more(page: Page, backend: Backend) -> None:
+    open_page(page, "Unknown")
+    expect(page.get_by_label("Name").first).to_be_visible()
+    group = backend.get("/api/groups")[0]["id"]
+    backend.post(f"/api/groups/{group}/name", json={"name": "Named elsewhere"})
+    page.get_by_label("Name").first.fill("Named here")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("No such group")
+    assert not backend.http.get("/api/creators?name=Named%20here").json()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from .backend import Backend, tags
-from .clips import Scene, write_clip
+from .clips import BT709, HDR, INTERLACED, Encoding, Scene, needs_x265, rotated, write_clip
 from .conftest import Photos
 
 PEOPLE = ("Charlton_Heston", "Ana_Guevara", "Christine_Todd_Whitman")
@@ -59,6 +59,28 @@ def test_the_known_are_tagged_and_say_why(backend: Backend, video: int) -> None:
         assert tag["similarity"] >= tag["threshold"] > tag["second"]["similarity"]
         assert (person["faces"], person["frames"]) == (3, 3)
         assert person["tracks"] == [{"first_ms": 0, "last_ms": 2000}]
+
+
+@pytest.mark.parametrize(
+    "encoding", [BT709, HDR, INTERLACED, None], ids=["bt709", "hdr", "interlaced", "rotated"]
+)
+def test_the_known_are_tagged_whatever_the_clip_is(
+    backend: Backend,
+    photos: Photos,
+    creators: dict[str, int],
+    ffmpeg: str,
+    tmp_path: Path,
+    encoding: Encoding | None,
+) -> None:
+    if encoding is HDR:
+        needs_x265(ffmpeg)
+    scene = [Scene(2, (photos(PEOPLE[1], 3),), travel=20)]
+    clip = (
+        write_clip(tmp_path, scene, encoding) if encoding else rotated(write_clip(tmp_path, scene))
+    )
+    video = backend.upload(clip)
+    assert tags(backend.analysed(video)) == {PEOPLE[1]: "automatic"}
+    backend.delete(f"/api/videos/{video}")
 
 
 def test_the_unknown_is_a_group_with_faces(backend: Backend, video: int) -> None:

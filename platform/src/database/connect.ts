@@ -12,6 +12,14 @@ const UNIQUE_VIOLATION = '23505';
 export const isTaken = (error: unknown) =>
   error instanceof SQL.PostgresError && error.errno === UNIQUE_VIOLATION;
 
+/** SQLSTATEs of lost connections, and of a server that ends, has crashed or is starting. */
+const AWAY = /^(08|57P)/;
+
+/** Whether a statement failed because the database is away for now. */
+export const isAway = (error: unknown) =>
+  error instanceof SQL.PostgresError &&
+  (error.code.startsWith('ERR_POSTGRES_CONNECTION_') || AWAY.test(error.errno ?? ''));
+
 /** A pool of connections. */
 export function connect(url: string): Database {
   return new SQL(url, { max: 8, connectionTimeout: 30 });

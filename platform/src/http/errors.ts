@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyInstance } from 'fastify';
+import { isAway } from '../database/connect.ts';
 
 /** An error with a status and a stable word, shown to the caller as it is. */
 export class ApiError extends Error {
@@ -14,6 +15,8 @@ export class ApiError extends Error {
 export const notFound = (what: string) => new ApiError(404, 'not_found', `No such ${what}`);
 export const invalid = (why: string) => new ApiError(400, 'invalid_request', why);
 
+const databaseAway = () => new ApiError(503, 'not_ready', 'The database is away; try again');
+
 const CODES: Record<number, string> = {
   400: 'invalid_request',
   404: 'not_found',
@@ -24,10 +27,12 @@ const CODES: Record<number, string> = {
 
 /** Every error in the face service's shape: `{ detail, code, request_id }`. */
 export function answerErrors(app: FastifyInstance): void {
-  app.setErrorHandler((error: FastifyError, request, reply) => {
+  app.setErrorHandler((thrown: FastifyError, request, reply) => {
+    const error = isAway(thrown) ? databaseAway() : thrown;
     const status = error.statusCode ?? 500;
     const meant = error instanceof ApiError;
     if (status >= 500 && !meant) request.log.error(error);
+    if (error !== thrown) request.log.warn(thrown);
     const code = meant ? error.code : (CODES[status] ?? 'internal_error');
     const detail = meant || status < 500 ? error.message : 'The server failed; its log says why';
     return reply.code(status).send({ detail, code, request_id: request.id });

@@ -13,6 +13,7 @@ const ATTEMPTS = 5;
 export class Worker {
   private readonly stopping = new AbortController();
   private readonly loops: Promise<void>[] = [];
+  private due = Promise.withResolvers<void>();
 
   constructor(
     private readonly queue: Queue,
@@ -24,6 +25,12 @@ export class Worker {
 
   start(jobs: number): void {
     for (let n = 0; n < jobs; n++) this.loops.push(this.loop());
+  }
+
+  /** There may be a job that is due: who waits looks at once, and not at the next half second. */
+  wake(): void {
+    this.due.resolve();
+    this.due = Promise.withResolvers();
   }
 
   /** Ends what runs; its jobs are back in the queue at once. */
@@ -38,7 +45,7 @@ export class Worker {
       try {
         const job = await this.queue.claim();
         if (job) await this.run(job);
-        else await sleep(500, undefined, { signal });
+        else await Promise.race([sleep(500, undefined, { signal }), this.due.promise]);
       } catch (error) {
         if (signal.aborted) return;
         this.log.error(error, 'the queue cannot be read');

@@ -2,12 +2,17 @@ import { type Ffmpeg, told } from './ffmpeg.ts';
 
 /** Where frames of a long video are looked at, as shares of its length, and how many at each. */
 const PLACES = [0.2, 0.5, 0.8];
-const FRAMES = 40;
+const FRAMES = 12;
 /** A shorter one is looked at from its beginning. */
 const LONG_MS = 15_000;
 /** Frames that must be of two fields, and their share of those that can be told. */
 const FEWEST = 5;
 const SHARE = 0.25;
+/**
+ * How many times as often one order of fields must be seen as the other: it does not change, and in
+ * what only looks like fields (drawings, text that runs) both are seen.
+ */
+const CONSISTENT = 4;
 
 /**
  * Which field is first where frames are of two, by FFmpeg's `idet`, whatever the file says; null if
@@ -23,7 +28,8 @@ export async function unmarkedFields(
   const count = { TFF: 0, BFF: 0, Progressive: 0 };
   const look = (place: number) =>
     told(ffmpeg, [
-      ...['-ss', String((place * (durationMs ?? 0)) / 1000), ...input],
+      // From the keyframe before: those up to the place would be decoded for nothing.
+      ...['-noaccurate_seek', '-ss', String((place * (durationMs ?? 0)) / 1000), ...input],
       ...['-map', '0:v:0', '-vf', 'idet'],
       ...['-frames:v', String(long ? FRAMES : FRAMES * PLACES.length), '-f', 'null', '-'],
     ]);
@@ -34,7 +40,9 @@ export async function unmarkedFields(
       count[kind] += Number(new RegExp(`${kind}: *(\\d+)`).exec(last)?.[1] ?? 0);
     }
   }
-  const ofTwo = count.TFF + count.BFF;
-  if (ofTwo < FEWEST || ofTwo < SHARE * (ofTwo + count.Progressive)) return null;
-  return count.TFF >= count.BFF ? 'tff' : 'bff';
+  const [more, less] = [Math.max(count.TFF, count.BFF), Math.min(count.TFF, count.BFF)];
+  const ofTwo = more + less;
+  const rare = ofTwo < FEWEST || ofTwo < SHARE * (ofTwo + count.Progressive);
+  if (rare || more < CONSISTENT * less) return null;
+  return count.TFF === more ? 'tff' : 'bff';
 }

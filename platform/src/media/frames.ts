@@ -32,7 +32,8 @@ export async function* frames(
   const next = async (): Promise<Frame | undefined> => {
     const { value: jpeg } = await pictures.next();
     if (jpeg) return { ms: await report.nextTime(), jpeg };
-    if ((await process.exited) !== 0) throw new JobFailed(`FFmpeg: ${await report.lastWords()}`);
+    if ((await process.exited) !== 0)
+      throw new JobFailed(`This file cannot be read to its end: ${await report.lastWords()}`);
     return undefined;
   };
   try {

@@ -24,10 +24,18 @@ export interface Source {
 const VIDEOS = 'mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,ivf,gif';
 const STILLS = ['jpeg_pipe', 'png_pipe', 'webp_pipe', 'bmp_pipe', 'tiff_pipe'];
 
+/** Pixels of a picture that is opened: as many as the face service takes by default. */
+const MOST_PIXELS = 120_000_000;
+/** Of a frame of a video, of which a decoder holds many: the largest of H.264 and HEVC, level 6.2. */
+const MOST_PIXELS_OF_VIDEO = 8192 * 4352;
+
 /** The arguments with which FFmpeg reads an upload, of which nothing is trusted. */
-export function input(file: string): string[] {
+export function input(file: string, mostPixels = MOST_PIXELS_OF_VIDEO): string[] {
   const formats = [VIDEOS, ...STILLS].join(',');
-  return ['-protocol_whitelist', 'file', '-format_whitelist', formats, '-i', `file:${file}`];
+  return [
+    ...['-protocol_whitelist', 'file', '-format_whitelist', formats],
+    ...['-max_pixels', String(mostPixels), '-i', `file:${file}`],
+  ];
 }
 
 /**
@@ -35,10 +43,15 @@ export function input(file: string): string[] {
  * packages of FFmpeg do not have it.
  */
 export async function probe(ffmpeg: Ffmpeg, file: string): Promise<Source> {
-  const opened = input(file);
-  const source = parse(await told(ffmpeg, opened));
-  if (source.still || source.interlaced) return source;
-  return { ...source, interlaced: await unmarkedFields(ffmpeg, opened, source.durationMs) };
+  const source = parse(await told(ffmpeg, input(file, MOST_PIXELS)));
+  if (source.still) return source;
+  if (source.width * source.height > MOST_PIXELS_OF_VIDEO) {
+    throw new JobFailed(
+      `This file has frames of ${source.width}x${source.height}: too large for a video`,
+    );
+  }
+  if (source.interlaced) return source;
+  return { ...source, interlaced: await unmarkedFields(ffmpeg, input(file), source.durationMs) };
 }
 
 /** Reads the lines that FFmpeg prints of its input. */

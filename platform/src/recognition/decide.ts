@@ -39,7 +39,7 @@ export async function decide(
     WHERE a.id = ${appearance} AND NOT EXISTS (
       SELECT FROM video_tags t WHERE t.appearance_id = a.id AND t.state = 'confirmed')`);
   if (!known) return;
-  const [first, second] = await candidates(sql, model, known.embedding, known.video_id);
+  const [first, second] = await candidates(sql, model, known.embedding, appearance);
   const found = verdict(first?.similarity, second?.similarity, known.usable, limits);
   await sql`
     DELETE FROM video_tags
@@ -60,16 +60,16 @@ export async function decide(
   }
 }
 
-/** The nearest creators that nobody has said are not in this video. */
+/** The nearest creators of whom nobody has said that this is not them. */
 async function candidates(
   sql: Queries,
   model: Model,
   face: string,
-  video: number,
+  appearance: number,
 ): Promise<Neighbour[]> {
   const rejected = await rows<{ creator_id: number }>(sql`
-    SELECT DISTINCT t.creator_id FROM video_tags t JOIN appearances a ON a.id = t.appearance_id
-    WHERE a.video_id = ${video} AND t.state = 'rejected'`);
+    SELECT creator_id FROM video_tags
+    WHERE appearance_id = ${appearance} AND state = 'rejected'`);
   const ids = new Set(rejected.map(({ creator_id }) => creator_id));
   const nearest = await nearestCreators(sql, model, face, 2 + ids.size);
   return nearest.filter(({ creator_id }) => !ids.has(creator_id));

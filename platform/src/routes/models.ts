@@ -1,9 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
 import type { Context } from '../context.ts';
 import { type Queries, row } from '../database/connect.ts';
-import { ApiError } from '../http/errors.ts';
+import { ApiError, notFound } from '../http/errors.ts';
 import { enqueue } from '../jobs/queue.ts';
-import { currentModel, nextModel, otherModel, register } from '../recognition/models.ts';
+import {
+  currentModel,
+  lockDecisions,
+  nextModel,
+  otherModel,
+  register,
+} from '../recognition/models.ts';
 import { thresholds } from '../recognition/thresholds.ts';
 import { Model, Models } from './schemas.ts';
 
@@ -38,13 +45,37 @@ export const models: FastifyPluginAsyncTypebox<Context> = async (
       },
     },
     async (_request, reply) => {
-      const other = await otherModel(sql, services);
-      if (!other) {
+      // Asked for again, it is the one under way.
+      const next = (await nextModel(sql)) ?? (await otherModel(sql, services));
+      if (!next) {
         throw new ApiError(409, 'no_other_model', 'No face service is ready with another model');
       }
-      await register(sql, other, 'next');
+      await register(sql, next, 'next');
       await enqueue(sql, 'reembed');
-      return reply.code(202).send(other);
+      return reply.code(202).send(next);
+    },
+  );
+
+  app.delete(
+    '/models/change',
+    {
+      schema: {
+        response: { 204: Type.Null() },
+        summary: 'Stop a change under way: the model stays, what was embedded with the next goes',
+      },
+    },
+    async (_request, reply) => {
+      await sql.begin(async (tx) => {
+        // The job first, then the lock: in the order in which the job itself takes them.
+        await tx`DELETE FROM jobs WHERE kind = 'reembed'`;
+        await lockDecisions(tx);
+        const stopped = await row<{ id: number }>(
+          tx`UPDATE models SET state = 'retired' WHERE state = 'next' RETURNING id`,
+        );
+        if (!stopped) throw notFound('change of model');
+        await tx`SELECT drop_space(${stopped.id})`;
+      });
+      return reply.code(204).send(null);
     },
   );
 };

@@ -10,7 +10,7 @@ const similarity = Type.Number({ description: 'Cosine, -1 to 1' });
 const time = Type.String({ format: 'date-time' });
 
 export const Id = Type.Object({ id });
-export const VideoAndCreator = Type.Object({ id, creator: id });
+export const IdAndCreator = Type.Object({ id, creator: id });
 /** A part of a list that is ordered by falling ids. */
 export const Page = Type.Object({
   limit: Type.Optional(

@@ -9,55 +9,48 @@ import { confirm, decide } from '../recognition/decide.ts';
 import { currentModel, lockDecisions, type Model } from '../recognition/models.ts';
 import { learn, unlearn, unlearnOthers } from '../recognition/references.ts';
 import { thresholds } from '../recognition/thresholds.ts';
-import {
-  Decision,
-  Group,
-  Id,
-  Naming,
-  NEWEST_FIRST,
-  newest,
-  Page,
-  VideoAndCreator,
-} from './schemas.ts';
+import { Decision, Group, Id, IdAndCreator, NEWEST_FIRST, Naming, newest, Page } from './schemas.ts';
 
 const Done = { 204: Type.Null() };
 
 /** What people decide: who is who, and who is not. */
 export const tags: FastifyPluginAsyncTypebox<Context> = async (app, { sql, config }) => {
-  app.put(
-    '/videos/:id/tags/:creator',
-    {
-      schema: {
-        params: VideoAndCreator,
-        body: Decision,
-        response: Done,
-        summary: 'Confirm or reject a tag',
-      },
-    },
-    async (request, reply) => {
-      const { id, creator } = request.params;
-      await sql.begin(async (tx) => {
-        const model = await beginDecision(tx);
-        const tagged = await rows<{ id: number }>(tx`
-          SELECT a.id FROM appearances a JOIN video_tags t ON t.appearance_id = a.id
-          WHERE a.video_id = ${id} AND t.creator_id = ${creator}
-          ORDER BY array_position(ARRAY['confirmed', 'automatic', 'suggested', 'rejected'], t.state),
-            t.similarity DESC, a.id`);
-        if (tagged.length === 0) throw notFound('tag');
-        for (const appearance of tagged) {
-          if (request.body.state === 'rejected') {
-            await reject(tx, appearance.id, creator, userOf(request));
-          } else if (!(await seenBeside(tx, creator, appearance.id))) {
-            await name(tx, model, appearance.id, creator, userOf(request));
+  for (const [path, whose, summary] of [
+    [
+      '/videos/:id/tags/:creator',
+      'video_id',
+      'Confirm or reject a tag of all in a video who have it',
+    ],
+    ['/appearances/:id/tags/:creator', 'id', 'Confirm or reject a tag of somebody in a video'],
+  ] as const) {
+    app.put(
+      path,
+      { schema: { params: IdAndCreator, body: Decision, response: Done, summary } },
+      async (request, reply) => {
+        const { id, creator } = request.params;
+        await sql.begin(async (tx) => {
+          const model = await beginDecision(tx);
+          const tagged = await rows<{ id: number }>(tx`
+            SELECT id FROM appearances JOIN video_tags t ON t.appearance_id = id
+            WHERE ${tx(whose)} = ${id} AND t.creator_id = ${creator}
+            ORDER BY array_position(ARRAY['confirmed', 'automatic', 'suggested', 'rejected'], t.state),
+              t.similarity DESC, id`);
+          if (tagged.length === 0) throw notFound('tag');
+          for (const appearance of tagged) {
+            if (request.body.state === 'rejected') {
+              await reject(tx, appearance.id, creator, userOf(request));
+            } else if (whose === 'id' || !(await seenBeside(tx, creator, appearance.id))) {
+              await name(tx, model, appearance.id, creator, userOf(request));
+            }
           }
-        }
-        const limits = await thresholds(tx, model, config);
-        for (const appearance of tagged) await decide(tx, model, limits, appearance.id);
-        await enqueue(tx, 'decide', creator);
-      });
-      return reply.code(204).send(null);
-    },
-  );
+          const limits = await thresholds(tx, model, config);
+          for (const appearance of tagged) await decide(tx, model, limits, appearance.id);
+          await enqueue(tx, 'decide', creator);
+        });
+        return reply.code(204).send(null);
+      },
+    );
+  }
 
   app.get(
     '/groups',
