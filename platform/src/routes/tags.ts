@@ -9,7 +9,16 @@ import { confirm, decide } from '../recognition/decide.ts';
 import { currentModel, lockDecisions, type Model } from '../recognition/models.ts';
 import { learn, unlearn, unlearnOthers } from '../recognition/references.ts';
 import { thresholds } from '../recognition/thresholds.ts';
-import { Decision, Group, Id, IdAndCreator, NEWEST_FIRST, Naming, newest, Page } from './schemas.ts';
+import {
+  Decision,
+  Group,
+  Id,
+  IdAndCreator,
+  Naming,
+  NEWEST_FIRST,
+  newest,
+  Page,
+} from './schemas.ts';
 
 const Done = { 204: Type.Null() };
 
