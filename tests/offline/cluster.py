@@ -2,7 +2,8 @@
 
     .ray/bin/python -m tests.offline.cluster CPUS
 
-Prints its address; loses the second node, by SIGKILL, at a line on stdin, and ends when stdin does.
+Prints its address and the folder of its logs; loses the second node, by SIGKILL, at a line on
+stdin, and ends when stdin does.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def start(cpus: int) -> tuple[Cluster, object]:
 
 def main() -> None:
     cluster, node = start(int(sys.argv[1]))
-    print(cluster.address, flush=True)
+    print(cluster.address, cluster.head_node.get_logs_dir_path(), flush=True)
     for _ in sys.stdin:
         (raylet,) = node.all_processes["raylet"]  # type: ignore[attr-defined]
         raylet.process.send_signal(signal.SIGKILL)

@@ -49,6 +49,7 @@ def write(
 ) -> Path:
     """A folder of parts."""
     about = {"model": model, "options": {}}
+    folder.mkdir(parents=True, exist_ok=True)
     out = Folder(str(folder))
     parts = parts_of([outcome.item for outcome in outcomes], rows, about)
     for part in parts:

@@ -3,13 +3,14 @@
     scripts/ray.sh
     .venv/bin/python -m tests.offline.on_ray [--items 500]
 
-Prints what became of every item. `tests/offline/test_on_ray.py` does the same with fewer.
+Each case is a run of its own, to its end. `tests/offline/test_on_ray.py` has all of them in one.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -18,9 +19,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
@@ -28,6 +29,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from tests.conftest import ROOT
+from tests.offline import stalled
 from tests.offline.library import EXPECTED, FACES, make_library, make_reader
 from tests.photos import four_faces
 
@@ -36,6 +38,8 @@ NOT_TRIED = (24,)
 """Of the library: it would crash once only."""
 TIMEOUT_S = 10
 ACTOR = "ray::MapWorker"
+LEAST_SHARE = 0.7
+"""Of the mean, that each actor has of the items."""
 
 
 @dataclass
@@ -43,15 +47,23 @@ class OnRay:
     """A cluster, a library of `count` items, and the folder for its faces."""
 
     folder: Path
+    out: Path
     manifest: Path
     address: str
     environment: dict[str, str]
     cluster: subprocess.Popen[str]
-    ids: set[int] = field(default_factory=set)
+    logs: Path
+    ids: set[int]
+    failing: dict[int, str] = field(default_factory=lambda: EXPECTED)
 
-    @property
-    def out(self) -> Path:
-        return self.folder / "faces"
+    def of_items_that_are_well(self) -> OnRay:
+        """The same cluster, without what fails."""
+        manifest = self.folder / "items/well.csv"
+        first, *lines = self.manifest.read_text().splitlines(keepends=True)
+        well = {int(line.split(",")[0]): line for line in lines}
+        well = {number: line for number, line in well.items() if number >= 1000}
+        manifest.write_text("".join([first, *well.values()]))
+        return replace(self, manifest=manifest, ids=set(well), failing={})
 
     def start(self, actors: int, rows: int) -> subprocess.Popen[str]:
         """The driver."""
@@ -70,6 +82,14 @@ class OnRay:
         """How many are written."""
         return len([*self.out.glob("part-*")])
 
+    def stall(self, driver: subprocess.Popen[str]) -> NoReturn:
+        """Fail, and say what waits."""
+        pids, spy = (driver.pid, self.cluster.pid), PYTHON.with_name("py-spy")
+        waiting = stalled.describe(pids, spy, self.logs)
+        driver.kill()
+        said = driver.communicate()[1]
+        raise AssertionError(f"{self.parts()} parts, then nothing. {said}\n{waiting}")
+
     def lose_node(self) -> None:
         assert self.cluster.stdin and self.cluster.stdout
         print("lose", file=self.cluster.stdin, flush=True)
@@ -87,7 +107,7 @@ class OnRay:
         rows = self.rows()
         assert set(rows) == self.ids, self.ids ^ set(rows)
         failed = {number: row["error"]["code"] for number, row in rows.items() if row["error"]}
-        assert failed == EXPECTED
+        assert failed == self.failing
         assert all(rows[number]["error"]["detail"] for number in failed)
         counts = {
             number: sum(len(frame["faces"]) for frame in row["frames"])
@@ -96,6 +116,9 @@ class OnRay:
         }
         assert {counts[number] for number in self.ids if number >= 1000} == {0, 4}
         assert all(counts[number] == faces for number, faces in FACES.items() if number in counts)
+
+
+Case = Callable[[OnRay, int, float], str]
 
 
 @contextmanager
@@ -132,23 +155,36 @@ def running(folder: Path, count: int) -> Iterator[OnRay]:
     )
     assert cluster.stdout and cluster.stdin
     try:
-        address = cluster.stdout.readline().strip()
+        address, _, logs = cluster.stdout.readline().strip().partition(" ")
         assert address, "Ray does not start"
         ids = {int(line.split(",")[0]) for line in kept[1:]}
-        yield OnRay(folder, manifest, address, environment, cluster, ids)
+        yield OnRay(
+            folder, folder / "faces", manifest, address, environment, cluster, Path(logs), ids
+        )
     finally:
         cluster.stdin.close()
         cluster.wait(120)
         cluster.stdout.close()
 
 
-def until(condition: Callable[[], bool], driver: subprocess.Popen[str], within: float) -> None:
+def until(
+    condition: Callable[[], bool], cluster: OnRay, driver: subprocess.Popen[str], within: float
+) -> None:
     """Wait for a condition, while a driver runs. Raises AssertionError."""
     end = time.monotonic() + within
     while not condition():
         assert driver.poll() is None, driver.stderr and driver.stderr.read()
-        assert time.monotonic() < end, "this takes too long"
+        if time.monotonic() > end:
+            cluster.stall(driver)
         time.sleep(0.05)
+
+
+def last_words(cluster: OnRay, driver: subprocess.Popen[str], within: float) -> str:
+    """Wait for the end of a driver: the last line that it says."""
+    try:
+        return driver.communicate(timeout=within)[1].splitlines()[-1].strip()
+    except subprocess.TimeoutExpired:
+        cluster.stall(driver)
 
 
 def kill_actor(cluster: OnRay) -> None:
@@ -161,43 +197,95 @@ def kill_actor(cluster: OnRay) -> None:
     raise AssertionError("no actor runs")
 
 
-def lose_everything(cluster: OnRay, rows: int, within: float) -> list[str]:
-    """An actor, then the driver; then, while another goes on with more actors than are left room
-    for, a node; then again. Returns what the drivers said."""
-    first = cluster.start(2, rows)
-    with first:
-        until(lambda: cluster.parts() >= 2, first, within)
+def lose_actor(cluster: OnRay, rows: int, within: float) -> str:
+    """SIGKILL to an actor. Returns what the driver said at its end, as all cases do."""
+    with cluster.start(2, rows) as driver:
+        until(lambda: cluster.parts() >= 2, cluster, driver, within)
+        kill_actor(cluster)
+        return last_words(cluster, driver, within)
+
+
+def kill_driver(cluster: OnRay, rows: int, within: float) -> None:
+    """SIGKILL to an actor, and later to the driver."""
+    with cluster.start(2, rows) as driver:
+        until(lambda: cluster.parts() >= 2, cluster, driver, within)
         kill_actor(cluster)
         before = cluster.parts()
-        until(lambda: cluster.parts() >= before + 3, first, within)
-        first.send_signal(signal.SIGKILL)
+        until(lambda: cluster.parts() >= before + 3, cluster, driver, within)
+        driver.send_signal(signal.SIGKILL)
+
+
+def lose_driver(cluster: OnRay, rows: int, within: float) -> str:
+    """The same command, after its first driver was killed."""
+    kill_driver(cluster, rows, within)
+    return lose_nothing(cluster, rows, within)
+
+
+def lose_node(cluster: OnRay, rows: int, within: float) -> str:
+    """SIGKILL to a node while there are more actors than are left room for."""
     had = cluster.parts()
-    said = [f"driver killed with {had} parts"]
-    with cluster.start(4, rows) as second:
-        until(lambda: cluster.parts() >= had + 2, second, within)
+    with cluster.start(4, rows) as driver:
+        until(lambda: cluster.parts() >= had + 2, cluster, driver, within)
         cluster.lose_node()
-        said.append(second.communicate(timeout=within)[1].splitlines()[-1].strip())
-        assert second.returncode == 1, said  # of the items that fail
+        said = last_words(cluster, driver, within)
+    assert driver.returncode == 1, said  # of the items that fail
+    return said
+
+
+def lose_nothing(cluster: OnRay, rows: int, within: float) -> str:
+    """The command, to its end."""
+    with cluster.start(2, rows) as driver:
+        return last_words(cluster, driver, within)
+
+
+def do_again(cluster: OnRay, rows: int, within: float) -> str:
+    """The command after it succeeded: no file is touched."""
     written = {path: path.stat().st_mtime_ns for path in cluster.out.glob("part-*")}
-    with cluster.start(2, rows) as third:
-        said.append(third.communicate(timeout=within)[1].splitlines()[-1].strip())
-        assert third.returncode == 0, said
+    said = lose_nothing(cluster, rows, within)
+    assert said.startswith("0 items, 0 faces;"), said
     assert {path: path.stat().st_mtime_ns for path in cluster.out.glob("part-*")} == written
     return said
 
 
+def lose_nothing_evenly(cluster: OnRay, rows: int, within: float) -> str:
+    """The command: each actor has its share."""
+    said = lose_nothing(cluster, rows, within)
+    (least,) = re.findall(r"actors, with ([\d.]+) to", said)
+    assert float(least) >= LEAST_SHARE, said
+    return said
+
+
+CASES = {
+    "an actor": lose_actor,
+    "an actor, then the driver": lose_driver,
+    "a node, of two": lose_node,
+    "nothing, after success": do_again,
+}
+"""By what is lost."""
+
+
+def report(lost: str, case: Case, cluster: OnRay, rows: int) -> None:
+    """Run a case, and print what became of its items."""
+    began = time.monotonic()
+    said = case(cluster, rows, 1200)
+    cluster.check()
+    ids = f"{len(cluster.ids)} ids, each once, {len(cluster.failing)} with a reason"
+    print(f"{lost}: {ids}, {time.monotonic() - began:.0f} s\n  {said}", flush=True)
+
+
 def main() -> int:
-    """Print what the drivers said."""
+    """Print what became of the items of each case."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--rows", type=int, default=10)
     options = parser.parse_args()
-    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), options.items) as cluster:
-        print("\n".join(lose_everything(cluster, options.rows, 1200)))
-        cluster.check()
-        print(f"{len(cluster.ids)} ids, each once, {len(EXPECTED)} with a reason, ", end="")
-    print(f"{time.monotonic() - began:.0f} s")
+        well = cluster.of_items_that_are_well()
+        report("nothing", lose_nothing_evenly, well, options.rows)
+        for lost, case in CASES.items():
+            if case is not do_again:
+                cluster.out = Path(folder) / f"without {lost}"
+            report(lost, case, cluster, options.rows)
     return 0
 
 

@@ -7,11 +7,11 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
@@ -24,13 +24,15 @@ from face_service.config import Settings
 from face_service.errors import FaceServiceError
 from face_service.face_engine import FaceEngine, Options
 from face_service.offline.isolation import Processes
-from face_service.offline.manifest import parts_of, read_manifest, shard_of
+from face_service.offline.manifest import Item, Part, parts_of, read_manifest, shard_of
 from face_service.offline.output import Folder
 from face_service.offline.run import Request, Tally, embed_parts
+from face_service.offline.schema import Outcome
 from face_service.packs.pack import Pack
 from face_service.vision.image import decode
 from tests import commands
 from tests.conftest import environment_of_servers
+from tests.offline.faces import MODEL
 from tests.offline.library import EXPECTED, FACES, make_library, make_reader, write_manifest
 from tests.wire import settled
 
@@ -213,15 +215,22 @@ def start(manifest: Path, out: Path, folder: Path, starter: Pack) -> commands.Co
     return commands.start(arguments, environment, folder)
 
 
-def test_a_run_that_is_killed_goes_on(four_faces: Path, starter: Pack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_ended_goes_on(
+    end: signal.Signals, four_faces: Path, starter: Pack, tmp_path: Path
+) -> None:
     out = tmp_path / "faces"
     rows: list[dict[str, object]] = [{"id": n, "uri": str(four_faces)} for n in range(12)]
     manifest = write_manifest(tmp_path / "manifest.csv", [*rows, {"id": 12, "uri": "absent.jpg"}])
     running = start(manifest, out, tmp_path, starter)
     settled(lambda: len([*out.glob("part-*")]) >= 2, 120)
     children = psutil.Process(running.process.pid).children(recursive=True)
-    running.process.send_signal(signal.SIGKILL)
-    running.wait(30)
+    running.process.send_signal(end)
+    ended = running.wait(30)
+    if end == signal.SIGINT:
+        assert ended.returncode == 130
+        assert "Interrupted: the same command goes on." in ended.stderr
+        assert "Traceback" not in ended.stderr
     settled(lambda: not any(child.is_running() for child in children), 30)
     had = len([*out.glob("part-*")])
     again = start(manifest, out, tmp_path, starter).wait()
@@ -231,6 +240,44 @@ def test_a_run_that_is_killed_goes_on(four_faces: Path, starter: Pack, tmp_path:
     found = rows_of(out)
     assert set(found) == set(range(13))
     assert [number for number, row in found.items() if row["error"]] == [12]
+
+
+class SlowFolder(Folder):
+    """Writes nothing before a later item is computed."""
+
+    computed = threading.Event()
+
+    def write(self, part: Part, table: Any) -> None:
+        assert self.computed.wait(30), "nothing is computed meanwhile"
+        super().write(part, table)
+
+
+class Computed:
+    """In place of processes: the third item is computed."""
+
+    def embed(self, items: Sequence[Item]) -> Iterator[Outcome]:
+        for number, item in enumerate(items):
+            if number == 2:
+                SlowFolder.computed.set()
+            yield Outcome(item)
+
+
+def test_a_part_is_written_while_the_next_is_computed(tmp_path: Path) -> None:
+    about = {"model": MODEL, "options": {}}
+    folder, tally = SlowFolder(str(tmp_path)), Tally()
+    parts = parts_of([Item(number, "a.jpg") for number in range(3)], 2, about)
+    processes = cast(Processes, Computed())
+    embed_parts(processes, folder, parts, about, tqdm(disable=True), tally)
+    assert folder.parts() == {part.name for part in parts}
+
+
+def test_what_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    about = {"model": MODEL, "options": {}}
+    folder = Folder(str(tmp_path / "absent"))
+    parts = parts_of([Item(number, "a.jpg") for number in range(3)], 1, about)
+    processes = cast(Processes, Computed())
+    with pytest.raises(FaceServiceError, match=r"--out .*absent: .*No such file"):
+        embed_parts(processes, folder, parts, about, tqdm(disable=True), Tally())
 
 
 def test_without_a_reader_of_videos_nothing_begins(

@@ -6,8 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 
 from face_service.errors import FaceServiceError
@@ -36,7 +38,8 @@ def address(postgres: Postgres, request: pytest.FixtureRequest) -> str:
     """A database with the platform's tables."""
     name = f"db{abs(hash(request.node.name))}"
     postgres.rows(f"CREATE DATABASE {name}")
-    postgres.rows((ROOT / "platform/migrations/001.do.sql").read_text(), name)
+    for migration in sorted((ROOT / "platform/migrations").glob("*.do.sql")):
+        postgres.rows(migration.read_text(), name)
     return f"host={postgres.socket} user=postgres dbname={name}"
 
 
@@ -89,6 +92,17 @@ def test_every_item_is_there_once_with_its_faces(
         name,
     )
     assert nearest == ["five.mp4", "1000"]
+
+
+def test_the_platform_deletes_no_file_of_a_library(
+    postgres: Postgres, address: str, tmp_path: Path
+) -> None:
+    """It deletes `file` below its uploads, where a path such as ../photos would lead outside."""
+    outcomes = [photo(Item(7, "../photos/one.jpg"), [face(unit(1))])]
+    load(str(write(tmp_path / "faces", outcomes)), address, False, str)
+    name = address.rpartition("=")[2]
+    assert postgres.rows("SELECT file, name FROM videos", name) == [["library-7", "one.jpg"]]
+    assert postgres.rows("SELECT uri FROM library_items", name) == [["../photos/one.jpg"]]
 
 
 def test_two_at_once_load_each_item_once(postgres: Postgres, address: str, tmp_path: Path) -> None:
@@ -148,6 +162,37 @@ def test_another_model_is_refused(
     other = write(tmp_path / "other", nobody, model=MODEL | change)
     with pytest.raises(FaceServiceError, match=said):
         load(str(other), address, False, str)
+
+
+def test_a_database_without_the_platform_is_told(postgres: Postgres, tmp_path: Path) -> None:
+    folder = write(tmp_path / "faces", library())
+    address = f"host={postgres.socket} user=postgres dbname=postgres"
+    with pytest.raises(FaceServiceError, match="no tables of the platform"):
+        load(str(folder), address, False, str)
+
+
+def test_a_load_that_is_cut_off_says_so_and_goes_on(
+    postgres: Postgres, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Ctrl-C, and by the database."""
+    outcomes = [photo(Item(n, f"{n}.jpg"), [face(unit(n))]) for n in range(6)]
+    folder, said = str(write(tmp_path / "faces", outcomes, rows=2)), list[str]()
+    load_part = database.load_part
+    ends: list[BaseException] = [KeyboardInterrupt(), psycopg.OperationalError("gone")]
+
+    def cut_off(*given: Any) -> None:
+        load_part(*given)
+        raise ends.pop(0)
+
+    monkeypatch.setattr(database, "load_part", cut_off)
+    assert load(folder, address, False, said.append) == 130
+    assert said == ["Interrupted. The same command goes on; so far: 2 items, 2 faces; 0 before"]
+    with pytest.raises(FaceServiceError, match=r"gone\. The same command goes on; so far: 0 items"):
+        load(folder, address, False, said.append)
+    monkeypatch.undo()
+    assert load(folder, address, False, said.append) == 0
+    assert said[-1] == "4 items, 4 faces; 2 before"
+    assert set(counts(postgres, address).values()) == {6}
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:

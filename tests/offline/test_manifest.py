@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +21,7 @@ from face_service.offline.manifest import (
     shard_of,
 )
 from face_service.offline.output import Folder
+from face_service.offline.results import Results
 from tests.offline.faces import failed, photo, write
 from tests.samples import samples
 
@@ -34,8 +38,9 @@ def test_parquet_and_csv_are_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("uri\na.jpg\n", "no column id"),
-        ("id,path\n1,a.jpg\n", "no column uri"),
+        ("uri\na.jpg\n", "no column id; it has uri"),
+        ("id,path\n1,a.jpg\n", "no column uri; it has id, path"),
+        ("id;uri\n1;a.jpg\n", "no column id and no column uri; it has id;uri"),
         ("id,uri\n1,a.jpg\n1,b.jpg\n", "the id 1 is there more than once"),
         ("id,uri\none,a.jpg\n", "column id"),
         ("id,uri\n,a.jpg\n2,b.jpg\n", "id is empty in 1 rows"),
@@ -50,10 +55,19 @@ def test_what_is_no_manifest_is_told(text: str, said: str, tmp_path: Path) -> No
         read_manifest(str(path))
 
 
-@pytest.mark.parametrize("path", ["absent.csv", "absent.parquet", "odd://x/m.csv"])
-def test_what_cannot_be_read_is_told(path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["absent.csv", "absent.parquet", "odd://x/m.csv", "locked://m.csv"]
+)
+def test_what_cannot_be_read_is_told(path: str, locked: None) -> None:
     with pytest.raises(FaceServiceError, match="is no manifest"):
         read_manifest(path)
+
+
+def test_names_of_digits_are_text_and_parquet_is_told_by_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("\ufeffid,uri\n1,0042\n")
+    assert read_manifest(str(tmp_path / "m.csv")) == [Item(1, "0042")]
+    pq.write_table(pa.table({"id": [1], "uri": ["a.jpg"]}), tmp_path / "m.pq")
+    assert read_manifest(str(tmp_path / "m.pq")) == [Item(1, "a.jpg")]
 
 
 @pytest.mark.parametrize(
@@ -96,12 +110,62 @@ def test_a_folder_elsewhere_is_a_folder_too() -> None:
     assert folder.missing([part], [part]) == [part]
     folder.write(part, pa.table({"id": [1]}))
     assert folder.missing([part], [part]) == []
-    with folder.open(part.name) as file:
-        assert pq.read_table(file).to_pylist() == [{"id": 1}]
+    assert folder.read(part.name).to_pylist() == [{"id": 1}]
     with pytest.raises(FaceServiceError, match="another model: a there, b here"):
         folder.agree({"model": "b"})
-    with pytest.raises(FaceServiceError, match="--out"):
+    with pytest.raises(FaceServiceError, match="Protocol not known: odd"):
         Folder("odd://x/y")
+
+
+def test_a_store_that_lets_nobody_in_is_told(locked: None) -> None:
+    """Its package has errors of its own, as S3's has for credentials that are missing."""
+    folder = Folder("locked://faces")
+    with pytest.raises(
+        FaceServiceError, match="--out locked://faces: Unable to locate credentials"
+    ):
+        folder.agree({"model": "a"})
+    with pytest.raises(FaceServiceError, match="Unable to locate credentials"):
+        Results("locked://faces")
+
+
+def test_of_another_model_it_is_told_what_differs(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    folder.agree({"model": {"pack": "a", "precision": "fp32"}, "options": {}})
+    with pytest.raises(FaceServiceError, match="another model: pack a there, b here"):
+        folder.agree({"model": {"pack": "b", "precision": "fp32"}, "options": {}})
+
+
+def test_a_disk_that_is_full_leaves_no_half_of_a_part(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    folder.agree({"model": "a"})
+    (part,) = parts_of([Item(1, "a.jpg")], 4, {})
+    random = pa.table({"id": np.random.default_rng(1).integers(0, 1 << 60, 20_000)})
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    was = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(FaceServiceError, match="File too large"):
+            folder.write(part, random)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        signal.signal(signal.SIGXFSZ, was)
+    assert [path.name for path in tmp_path.iterdir()] == ["_embed.json"]
+    folder.write(part, random)
+    assert folder.parts() == {part.name}
+
+
+def test_looking_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(FaceServiceError, match="has no parts"):
+        Results(str(tmp_path / "faces"))
+    assert not (tmp_path / "faces").exists()
+
+
+def test_a_part_that_is_broken_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "faces", [photo(Item(1, "a.jpg"), [])])
+    (path,) = (tmp_path / "faces").glob("part-*")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(FaceServiceError, match=path.name):
+        Results(str(tmp_path / "faces"))
 
 
 def test_what_failed_becomes_a_manifest_as_the_page_has_it(

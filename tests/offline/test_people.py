@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,31 @@ def test_a_library_of_nobody_is_told(tmp_path: Path) -> None:
     folder = write(tmp_path / "faces", [photo(Item(1, "a.jpg"), [])])
     with pytest.raises(FaceServiceError, match="no face"):
         people.run(str(folder), str(tmp_path / "out"), 0.4, False, str)
+
+
+def test_where_people_cannot_be_written_nothing_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "faces", [photo(Item(1, "a.jpg"), [face(unit(1))])])
+    monkeypatch.setattr(people, "read_faces", None)
+    with pytest.raises(FaceServiceError, match=r"--out .*absent.*No such file"):
+        people.run(str(folder), str(tmp_path / "absent" / "p.parquet"), 0.4, False, str)
+
+
+def test_people_are_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "faces", [photo(Item(1, "a.jpg"), [face(unit(1))])])
+    out = tmp_path / "p.parquet"
+    monkeypatch.setattr(people.pyarrow.parquet, "write_table", full)
+    with pytest.raises(FaceServiceError, match=r"--out .*No space left"):
+        people.run(str(folder), str(out), 0.4, False, str)
+    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
+    monkeypatch.undo()
+    assert people.run(str(folder), str(out), 0.4, False, str) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces", "p.parquet"]
+
+
+def full(table: object, path: Path) -> None:
+    path.write_bytes(b"half")
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from face_service.errors import InvalidImage
 from face_service.offline.frames import find_frames
-from face_service.offline.reading import open_uri
+from face_service.offline.reading import open_video
 from tests.video.clips import RATE, number_of, write
 
 
@@ -25,7 +26,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_part_of_a_video_has_its_frames_with_their_times(
     clip: Path, start: float | None, end: float | None, times: list[int]
 ) -> None:
-    with open_uri(str(clip)) as file:
+    with open_video(str(clip)) as file:
         found = list(find_frames()(file, start, end, 1.0))
     assert [frame.time_ms for frame in found] == times
     assert [number_of(frame.image) for frame in found] == [ms * RATE // 1000 for ms in times]
@@ -33,6 +34,13 @@ def test_a_part_of_a_video_has_its_frames_with_their_times(
 
 def test_a_video_that_lies_on_no_disk_is_read_from_a_copy(clip: Path) -> None:
     found = list(find_frames()(io.BytesIO(clip.read_bytes()), None, None, 1.0))
+    assert [frame.time_ms for frame in found] == [0, 1000, 2000]
+
+
+def test_a_video_at_an_address_is_read(clip: Path) -> None:
+    fsspec.filesystem("memory").pipe_file("/clip.mp4", clip.read_bytes())
+    with open_video("memory://clip.mp4") as file:
+        found = list(find_frames()(file, None, None, 1.0))
     assert [frame.time_ms for frame in found] == [0, 1000, 2000]
 
 

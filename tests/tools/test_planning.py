@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from face_service.tools.planning import plan as planning
 from face_service.tools.planning.plan import Load, as_dict, as_text, least_replicas, row, rows
 from face_service.tools.planning.simulation import (
     POLICIES,
@@ -98,6 +99,14 @@ def test_one_replica_fewer_does_not_keep_the_latency() -> None:
     assert found.p99 <= wanted.p99
     assert found.replicas > least_replicas(wanted, requests)
     assert row(plan(p99=found.p99 * 0.98), requests, "two choices").replicas >= found.replicas  # type: ignore[operator]
+
+
+def test_of_a_large_fleet_a_share_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "SIMULATED", 2)
+    whole, half = list(rows(plan(rate=56))), list(rows(plan(rate=28)))
+    for large, small in zip(whole, half, strict=True):
+        assert large.replicas == 2 * small.replicas  # type: ignore[operator]
+        assert (large.load, large.wait) == (small.load, small.wait)
 
 
 def test_a_latency_that_no_number_keeps_is_told() -> None:

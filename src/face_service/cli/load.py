@@ -11,7 +11,8 @@ from face_service.cli.shared import Embedded, examples, needs_extra, say
 EPILOG = examples(
     ("Into the platform's tables; again is nothing:", "load faces"),
     ("And an index over all faces, once all are there:", "load faces --index"),
-    after="**Exit status**: 0 all is loaded; 1 the database refused items; 2 it could not be done.",
+    after="**Exit status**: 0 all is loaded; 1 the database refused items; 2 it could not be "
+    "done; 130 interrupted.",
 )
 
 

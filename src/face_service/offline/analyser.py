@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Any
 
 from face_service.config import Settings
@@ -18,7 +20,7 @@ from face_service.errors import FaceServiceError, InferenceFailed, RequestError
 from face_service.face_engine import FaceEngine, Options
 from face_service.offline.frames import VideoFrame, find_frames
 from face_service.offline.manifest import Item, absolute
-from face_service.offline.reading import open_uri, read_bytes
+from face_service.offline.reading import open_video, read_bytes
 from face_service.offline.schema import Failure, Frame, Outcome
 from face_service.serving.validation import validate
 from face_service.vision.image import decode
@@ -65,8 +67,8 @@ class Analyser:
             if isinstance(error, InferenceFailed):
                 self._test_engine()
             outcome.failure = Failure(error.code, str(error))
-        except (OSError, ValueError, ImportError, FaceServiceError) as error:
-            outcome.failure = Failure("unreadable", f"{type(error).__name__}: {error}")
+        except (OSError, FaceServiceError) as error:
+            outcome.failure = Failure("unreadable", str(error))
         except Exception as error:
             self._test_engine()
             outcome.failure = Failure(InferenceFailed.code, f"{type(error).__name__}: {error}")
@@ -77,7 +79,7 @@ class Analyser:
     def _images(self, item: Item) -> Iterator[VideoFrame | tuple[None, Any]]:
         uri = absolute(item.uri, self._task.folder)
         if item.is_video:
-            with open_uri(uri) as file:
+            with open_video(uri) as file:
                 yield from find_frames()(file, item.start_s, item.end_s, self._task.every_s)
         else:
             data = read_bytes(uri, self._most_bytes)
@@ -90,30 +92,22 @@ class Analyser:
             os._exit(BROKEN)
 
 
-_analyser: Analyser | None = None
-
-
-def start(task: Task, parent: int) -> None:
-    """Make this process one that embeds. parent: the process id that it ends with."""
-    global _analyser
+def serve(task: Task, parent: int, pipe: Connection) -> None:
+    """Embed the items that come through a pipe, one after the other, until it is closed: what a
+    process of a run does. It sends what its engine is made of, or else why there is none, and then
+    an outcome for each item. parent: the process id that it ends with."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     settings = task.settings
-    _analyser = Analyser(task, load_engine(settings, runtime_config(settings)))
-
-
-def embed(item: Item) -> Outcome:
-    """The outcome of an item in a process that was started."""
-    if _analyser is None:
-        raise RuntimeError("this process was not started")
-    return _analyser.embed(item)
-
-
-def describe() -> EngineInfo:
-    """What the engine of this process is made of."""
-    if _analyser is None:
-        raise RuntimeError("this process was not started")
-    return _analyser.info
+    try:
+        analyser = Analyser(task, load_engine(settings, runtime_config(settings)))
+    except Exception as error:
+        pipe.send(str(error) or type(error).__name__)
+        return
+    pipe.send(analyser.info)
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(analyser.embed(pipe.recv()))
 
 
 def end_with(parent: int) -> None:

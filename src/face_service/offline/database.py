@@ -12,6 +12,7 @@ from psycopg import sql
 from tqdm import tqdm
 
 from face_service.errors import FaceServiceError
+from face_service.offline import INTERRUPTED
 from face_service.offline.results import Results
 from face_service.offline.schema import MODEL_NAMES
 
@@ -24,8 +25,10 @@ CREATE TABLE IF NOT EXISTS library_items (
   model_id  integer NOT NULL REFERENCES models,
   video_id  integer REFERENCES videos ON DELETE SET NULL,
   error     text,
+  uri       text,
   PRIMARY KEY (id, model_id)
-)"""
+);
+ALTER TABLE library_items ADD COLUMN IF NOT EXISTS uri text"""
 """Items that are loaded, those without a face and those that failed as well: what makes a second
 load one that does nothing."""
 STAGING = """
@@ -40,12 +43,12 @@ CREATE TEMPORARY TABLE staged_faces (
   embedding    halfvec(512) NOT NULL
 )"""
 CLAIM = """
-INSERT INTO library_items (id, model_id, error) VALUES (%s, %s, %s)
+INSERT INTO library_items (id, model_id, error, uri) VALUES (%s, %s, %s, %s)
 ON CONFLICT (id, model_id) DO NOTHING"""
 VIDEO = """
 WITH video AS (
   INSERT INTO videos (name, file, bytes, duration_ms, analysed_ms, frames)
-  VALUES (%(name)s, %(uri)s, 0, %(last_ms)s, %(last_ms)s, %(frames)s) RETURNING id
+  VALUES (%(name)s, %(file)s, 0, %(last_ms)s, %(last_ms)s, %(frames)s) RETURNING id
 ), listed AS (
   UPDATE library_items SET video_id = (SELECT id FROM video)
   WHERE id = %(item)s AND model_id = %(model)s
@@ -61,6 +64,7 @@ SELECT %s, id, embedding FROM staged_faces WHERE item_id = %s"""
 COPY = """
 COPY staged_faces (item_id, frame_ms, bbox, det_score, quality, usable, embedding) FROM STDIN"""
 COLUMNS = ["id", "uri", "frames", "error"]
+NO_PLATFORM = "The database has no tables of the platform, which makes them when it starts"
 
 
 @dataclass(slots=True)
@@ -80,7 +84,7 @@ class Loaded:
 def load(path: str, address: str, index: bool, say: Callable[[str], object]) -> int:
     """Load a folder into the database at `address`. index: make the index of faces afterwards.
     say: is told what is refused, and what became of all. Returns the exit status: 1 where an item
-    was refused.
+    was refused, INTERRUPTED after Ctrl-C.
 
     Raises FaceServiceError where it cannot be done.
     """
@@ -97,10 +101,20 @@ def load(path: str, address: str, index: bool, say: Callable[[str], object]) -> 
                 load_part(connection, model, table.to_pylist(), loaded, say)
             if index:
                 make_index(connection, model)
+    except psycopg.errors.UndefinedTable as error:
+        raise FaceServiceError(f"{NO_PLATFORM}: {error}") from error
     except psycopg.Error as error:
-        raise FaceServiceError(f"The database: {error}") from error
+        raise FaceServiceError(f"The database: {error}{so_far(loaded)}") from error
+    except KeyboardInterrupt:
+        say(f"Interrupted{so_far(loaded)}")
+        return INTERRUPTED
     say(str(loaded))
     return int(loaded.refused > 0)
+
+
+def so_far(loaded: Loaded) -> str:
+    """What has become of the items where that is not all of them."""
+    return f". The same command goes on; so far: {loaded}"
 
 
 def model_of(connection: Any, model: dict[str, Any]) -> int:
@@ -194,7 +208,7 @@ def load_item(connection: Any, model: int, row: dict[str, Any]) -> bool:
     """Load an item with all its faces, or nothing of it. False where somebody else has."""
     with connection.transaction():
         error = row["error"] and row["error"]["code"]
-        if not connection.execute(CLAIM, (row["id"], model, error)).rowcount:
+        if not connection.execute(CLAIM, (row["id"], model, error, row["uri"])).rowcount:
             return False
         if not error:
             connection.execute(
@@ -203,7 +217,8 @@ def load_item(connection: Any, model: int, row: dict[str, Any]) -> bool:
                     "item": row["id"],
                     "model": model,
                     "name": PurePosixPath(row["uri"]).name,
-                    "uri": row["uri"],
+                    # Of the platform's uploads, whose files go with their videos: none of them.
+                    "file": f"library-{row['id']}",
                     "last_ms": max((frame["time_ms"] or 0 for frame in row["frames"]), default=0),
                     "frames": len(row["frames"]),
                 },

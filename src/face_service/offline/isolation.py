@@ -1,18 +1,23 @@
-"""Processes that embed: one that crashes or hangs costs its item alone."""
+"""Processes that embed: one that crashes or hangs costs its item alone.
+
+A pipe for each, and one item in it at a time: whose process ended is known without asking, and no
+lock is shared that a process could take with it.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import TimeoutError as TimedOut
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any
-
-from pebble import ProcessExpired, ProcessPool
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import StartupError
@@ -22,65 +27,170 @@ from face_service.offline.manifest import Item
 from face_service.offline.schema import Failure, Outcome
 
 ATTEMPTS = 2
-"""Of an item whose process ends: the first may have met a machine without memory."""
+"""Of an item whose process ends: the first may have met a machine without memory. And of a process
+that ends before its engine is loaded."""
 AHEAD = 4
-"""Items that are handed to each process before the first of them is done."""
+"""Items for each process that are begun before an earlier one is done."""
+ENDING_S = 1.0
+"""From the end of a pipe to that of its process, which otherwise is ended."""
+
+Serve = Callable[[Task, int, Connection], None]
 
 
 @dataclass(slots=True)
 class Pending:
-    """An item that a process has, and how often one had it."""
+    """An item, its number among those of a call, and how many processes have had it."""
 
+    number: int
     item: Item
-    future: Any
-    attempt: int = 1
+    attempts: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A process, this end of its pipe, and what it computes since when (`time.monotonic`)."""
+
+    process: BaseProcess
+    pipe: Connection
+    ready: bool = False
+    pending: Pending | None = None
+    since: float = 0
+
+    def give(self, pending: Pending) -> None:
+        """Hand it an item."""
+        pending.attempts += 1
+        self.pending, self.since = pending, time.monotonic()
+        with suppress(OSError):  # it has ended, as is found when its answer is waited for
+            self.pipe.send(pending.item)
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+    def ended(self) -> str:
+        """How it ended, where its pipe says that it does."""
+        self.process.join(ENDING_S)
+        self.stop()
+        return how(self.process.exitcode or 0)
 
 
 class Processes:
-    """`count` processes with an engine each. timeout: seconds an item may take."""
+    """`count` processes with an engine each. timeout: seconds an item may take. serve: what they
+    run, `analyser.serve`: it sends what the engine is made of, or why there is none, and then an
+    outcome for each item."""
 
-    def __init__(self, task: Task, count: int, timeout: float) -> None:
+    def __init__(
+        self, task: Task, count: int, timeout: float, serve: Serve = analyser.serve
+    ) -> None:
         self.count, self._timeout = count, timeout
-        self._pool = ProcessPool(
-            max_workers=count,
-            initializer=analyser.start,
-            initargs=(task, os.getpid()),
-            context=get_context("spawn"),
-        )
+        self._task, self._serve = task, serve
+        self._context = get_context("spawn")
+        self._children: list[Child] = []
+        self._info: EngineInfo | None = None
+        self._failed_starts = 0
 
     def describe(self) -> EngineInfo:
         """What the engines are made of. Raises StartupError where they cannot be loaded."""
-        try:
-            return self._pool.schedule(analyser.describe).result()
-        except Exception as error:
-            raise StartupError(f"No engine could be loaded: {error}") from error
+        self._start(self.count)
+        while self._info is None:
+            for child in self._answered(None):
+                self._greet(child)
+            self._start(self.count)
+        return self._info
 
     def embed(self, items: Sequence[Item]) -> Iterator[Outcome]:
-        """The outcome of each item, in order."""
-        waiting = iter(items)
-        pending: deque[Pending] = deque()
-        for item in waiting:
-            pending.append(Pending(item, self._schedule(item)))
-            if len(pending) >= AHEAD * self.count:
-                yield self._result(pending.popleft())
-        while pending:
-            yield self._result(pending.popleft())
+        """The outcome of each item, in order. Raises StartupError where processes that ended cannot
+        be replaced."""
+        self._drop([child for child in self._children if child.pending])  # of a call that was left
+        fresh = (Pending(number, item) for number, item in enumerate(items))
+        waiting = deque(islice(fresh, AHEAD * self.count))
+        outcomes: dict[int, Outcome] = {}
+        for number in range(len(items)):
+            while number not in outcomes:
+                self._give(waiting)
+                for pending, outcome in self._results():
+                    if outcome is None:
+                        waiting.appendleft(pending)
+                    else:
+                        outcomes[pending.number] = outcome
+            yield outcomes.pop(number)
+            waiting.extend(islice(fresh, 1))
 
-    def _schedule(self, item: Item) -> Any:
-        return self._pool.schedule(analyser.embed, args=[item], timeout=self._timeout)
+    def _give(self, waiting: deque[Pending]) -> None:
+        """Hand out what waits."""
+        busy = sum(child.pending is not None for child in self._children)
+        self._start(min(self.count, busy + len(waiting)))
+        for child in self._children:
+            if child.ready and not child.pending and waiting:
+                child.give(waiting.popleft())
 
-    def _result(self, pending: Pending) -> Outcome:
-        while True:
+    def _results(self) -> Iterator[tuple[Pending, Outcome | None]]:
+        """Wait for something to happen: items that are done, with None those to try again."""
+        begun = [child.since for child in self._children if child.pending]
+        left = min(begun) + self._timeout - time.monotonic() if begun else None
+        for child in self._answered(left):
+            if not child.ready:
+                self._greet(child)
+                continue
+            pending, child.pending = child.pending, None
             try:
-                return pending.future.result()  # type: ignore[no-any-return]
-            except TimedOut:
+                outcome = child.pipe.recv()
+            except (EOFError, OSError):
+                self._children.remove(child)
+                ended = child.ended()
+                if pending:
+                    again = pending.attempts < ATTEMPTS
+                    yield pending, None if again else Outcome(pending.item, failure=crash(ended))
+            else:
+                if pending:
+                    yield pending, outcome
+        late = time.monotonic() - self._timeout
+        for child in [each for each in self._children if each.pending and each.since <= late]:
+            if (pending := child.pending) and not child.pipe.poll():
+                self._drop([child])
                 failure = Failure("timed_out", f"It took longer than {self._timeout:g} s")
-                return Outcome(pending.item, failure=failure)
-            except ProcessExpired as error:
-                if pending.attempt >= ATTEMPTS:
-                    return Outcome(pending.item, failure=crash(error))
-                pending.attempt += 1
-                pending.future = self._schedule(pending.item)
+                yield pending, Outcome(pending.item, failure=failure)
+
+    def _answered(self, seconds: float | None) -> list[Child]:
+        """Those that have sent something or have ended. seconds: to wait at most."""
+        children = {child.pipe: child for child in self._children}
+        return [children[pipe] for pipe in wait(list(children), seconds)]  # type: ignore[index]
+
+    def _greet(self, child: Child) -> None:
+        """Take the first message of a process. Raises StartupError where it has no engine."""
+        try:
+            told = child.pipe.recv()
+        except (EOFError, OSError):
+            self._children.remove(child)
+            told = f"its process ended {child.ended()}"
+            self._failed_starts += 1
+            if self._failed_starts < ATTEMPTS:
+                return
+        if not isinstance(told, EngineInfo):
+            raise StartupError(f"No engine could be loaded: {told}")
+        self._info, self._failed_starts, child.ready = told, 0, True
+
+    def _start(self, count: int) -> None:
+        """Have at least `count` processes."""
+        while len(self._children) < count:
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(
+                target=self._serve, args=(self._task, os.getpid(), theirs)
+            )
+            try:
+                process.start()
+            except OSError as error:
+                raise StartupError(f"No process could be started: {error}") from error
+            finally:
+                theirs.close()  # else its end would not be the end of the pipe
+            self._children.append(Child(process, ours))
+
+    def _drop(self, children: Iterable[Child]) -> None:
+        for child in children:
+            self._children.remove(child)
+            child.stop()
 
     def __enter__(self) -> Processes:
         return self
@@ -91,15 +201,17 @@ class Processes:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        self._drop([*self._children])
 
 
-def crash(error: ProcessExpired) -> Failure:
-    """Why a process ended, in words."""
-    code = error.exitcode
+def how(status: int) -> str:
+    """How a process ended, in words, by the exit status that Python gives it."""
     try:
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+        return f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     except ValueError:
-        how = f"by signal {-code}"
-    return Failure("crashed", f"The process that read it ended {how}, {ATTEMPTS} times")
+        return f"by signal {-status}"
+
+
+def crash(ended: str) -> Failure:
+    """Of an item whose processes ended so."""
+    return Failure("crashed", f"The process that read it ended {ended}, {ATTEMPTS} times")

@@ -17,9 +17,13 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from face_service.errors import FaceServiceError
+from face_service.offline.reading import naming
 
 COLUMNS = {"id": pa.int64(), "uri": pa.string(), "start_s": pa.float64(), "end_s": pa.float64()}
 REQUIRED = ("id", "uri")
+PARQUET = b"PAR1"
+"""That a Parquet file begins with."""
+MOST_NAMES = 8
 VIDEOS = frozenset(
     {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
     | {".webm", ".wmv"}
@@ -62,7 +66,10 @@ def read_manifest(path: str) -> list[Item]:
     """
     table = read_table(path)
     if missing := [name for name in REQUIRED if name not in table.column_names]:
-        raise FaceServiceError(f"{path} has no column {' and no column '.join(missing)}")
+        there = ", ".join(table.column_names[:MOST_NAMES])
+        raise FaceServiceError(
+            f"{path} has no column {' and no column '.join(missing)}; it has {there}"
+        )
     columns = []
     for name, kind in COLUMNS.items():
         column = table[name] if name in table.column_names else pa.nulls(len(table), kind)
@@ -81,13 +88,14 @@ def read_manifest(path: str) -> list[Item]:
 
 
 def read_table(path: str) -> Any:
-    """The table of a Parquet or CSV file. Raises FaceServiceError."""
-    read = pyarrow.parquet.read_table if path.endswith(".parquet") else pyarrow.csv.read_csv
-    try:
-        with fsspec.open(path, "rb") as file:
-            return read(file)
-    except (OSError, ValueError, ImportError) as error:
-        raise FaceServiceError(f"{path} is no manifest: {error}") from error
+    """The table of a Parquet or CSV file, told by its first bytes. Raises FaceServiceError."""
+    with naming(f"{path} is no manifest"), fsspec.open(path, "rb") as file:
+        head = file.read(len(PARQUET))
+        file.seek(0)
+        if head == PARQUET:
+            return pyarrow.parquet.read_table(file)
+        as_text = pyarrow.csv.ConvertOptions(column_types={"uri": pa.string()})
+        return pyarrow.csv.read_csv(file, convert_options=as_text)
 
 
 def absolute(path: str, folder: str = "") -> str:

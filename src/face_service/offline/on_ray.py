@@ -13,28 +13,26 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import: nothing is reported
+# Before the import: nothing is reported, and what outlives a run starts no cluster of its own.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
 import ray
 import ray.data
 from ray.data.exceptions import ExecutionTimeoutError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import FaceServiceError, StartupError
+from face_service.offline import INTERRUPTED
 from face_service.offline.isolation import Processes
 from face_service.offline.manifest import Part, parts_of, read_manifest, shard_of
 from face_service.offline.output import Folder
-from face_service.offline.run import (
-    INTERRUPTED,
-    Request,
-    Tally,
-    bar,
-    count_items,
-    embed_parts,
-    prepare,
-)
+from face_service.offline.patience import each_within
+from face_service.offline.run import Request, Tally, bar, count_items, embed_parts, prepare
 from face_service.runtime.providers import CPU
 
 CPUS_OF_AN_ACTOR = 0.5
@@ -50,6 +48,41 @@ STARTS = 3
 """Of Ray on this machine: where it is busy, Ray gives up on processes that it starts."""
 LEAST_PATIENCE_S = 300
 """Without a part that ends, and then another round: Ray's own is 1800."""
+PLACE_S = 900
+"""Until an engine is loaded on a node, which an autoscaler may have to bring first."""
+GUARD_S = 60
+"""After Ray's own patience: its guard is in the loop that it guards, which may wait for good."""
+FAILED_INITS = 3
+"""Actors that end while they begin, one after the other, and are replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a part. error: why it could not be written, where it was not."""
+
+    tally: Tally
+    actor: str
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a run has come to. shares: items by actor. error: why the latest part could not be
+    written; failures: how many could not be, since the last one that was."""
+
+    tally: Tally
+    shares: Counter[str]
+    error: str | None = None
+    failures: int = 0
+
+    def add(self, done: Done) -> None:
+        """Count a part in."""
+        if done.error:
+            self.error, self.failures = done.error, self.failures + 1
+            return
+        self.failures = 0
+        self.tally.merge(done.tally)
+        self.shares[done.actor] += done.tally.items
 
 
 def run(request: Request, address: str, say: Callable[[str], object]) -> int:
@@ -58,10 +91,11 @@ def run(request: Request, address: str, say: Callable[[str], object]) -> int:
 
     Raises FaceServiceError where it cannot be done.
     """
-    items, tally, shares = read_manifest(request.manifest), Tally(), Counter[str]()
-    prepare(request.settings, items)
-    connect(address)
+    progress = Progress(Tally(), Counter())
     try:
+        items = read_manifest(request.manifest)
+        prepare(request.settings, items)
+        connect(address)
         about = request.about(describe(request))
         folder = Folder(request.out)
         folder.agree(about)
@@ -71,19 +105,26 @@ def run(request: Request, address: str, say: Callable[[str], object]) -> int:
         for _ in range(ROUNDS):
             if missing := folder.missing(chosen, parts):
                 try:
-                    embed_on_actors(request, about, chosen, missing, tally, shares)
-                except (ExecutionTimeoutError, ray.exceptions.RayError) as error:
-                    say(f"Ray: {str(error).splitlines()[0]}")
+                    embed_on_actors(request, about, chosen, missing, progress)
+                except (ExecutionTimeoutError, RayError) as error:
+                    say(f"Ray: {why(error)}")
     except KeyboardInterrupt:
-        say(f"Interrupted: the same command goes on. {tally}")
+        say(f"Interrupted: the same command goes on. {progress.tally}")
         return INTERRUPTED
     finally:
         ray.shutdown()
     left = folder.missing(chosen, parts)
-    say(f"{tally}; {before:,} before{of_actors(shares)}")
+    say(f"{progress.tally}; {before:,} before{of_actors(progress.shares)}")
     if left:
-        say(f"{len(left)} parts are missing, as their actors died: the same command tries again")
-    return int(tally.failed > 0 or bool(left))
+        reason = progress.error or "their actors died"
+        say(f"{len(left)} parts are missing: {reason}. The same command tries again")
+    return int(progress.tally.failed > 0 or bool(left))
+
+
+def why(error: Exception) -> str:
+    """The reason of an error, without the stacks that Ray puts before it."""
+    cause = getattr(error, "cause", None)
+    return f"{cause}" if isinstance(cause, FaceServiceError) else str(error).splitlines()[0]
 
 
 def of_actors(shares: Counter[str]) -> str:
@@ -124,10 +165,17 @@ def describe(request: Request) -> EngineInfo:
         with Processes(request.task, 1, request.timeout) as processes:
             return processes.describe()
 
+    asked = resources(request)
+    seconds = PLACE_S + (request.settings.compile_timeout_s if asked["num_gpus"] else 0)
     try:
-        return ray.get(ray.remote(**resources(request))(look).remote())  # type: ignore[no-any-return]
-    except ray.exceptions.RayTaskError as error:
-        raise StartupError(f"No engine could be loaded: {error.cause}") from error
+        return ray.get(ray.remote(**asked)(look).remote(), timeout=seconds)  # type: ignore[no-any-return]
+    except RayTaskError as error:
+        raise StartupError(why(error)) from error
+    except GetTimeoutError as error:
+        raise StartupError(
+            f"No node of the cluster has loaded an engine within {seconds:g} s: it takes "
+            f"{asked['num_cpus']:g} CPUs and {asked['num_gpus']:g} GPUs that are free"
+        ) from error
 
 
 class PartActor:
@@ -142,16 +190,16 @@ class PartActor:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         """Embed the parts of a batch, and write each. Answers what became of them."""
-        tallies = [self._embed(pickle.loads(part)) for part in batch["part"]]  # noqa: S301
-        actor = ray.get_runtime_context().get_actor_id()
-        tallied = [pickle.dumps(tally) for tally in tallies]
-        return {"tally": tallied, "actor": [actor] * len(tallies)}
+        return {"done": [pickle.dumps(self._embed(pickle.loads(part))) for part in batch["part"]]}  # noqa: S301
 
-    def _embed(self, part: Part) -> Tally:
-        tally = Tally()
+    def _embed(self, part: Part) -> Done:
+        tally, actor = Tally(), ray.get_runtime_context().get_actor_id()
         silent = bar([], [], disable=True)
-        embed_parts(self._processes, self._folder, [part], self._about, silent, tally)
-        return tally
+        try:
+            embed_parts(self._processes, self._folder, [part], self._about, silent, tally)
+        except FaceServiceError as error:
+            return Done(tally, actor, str(error))
+        return Done(tally, actor)
 
 
 def embed_on_actors(
@@ -159,16 +207,17 @@ def embed_on_actors(
     about: dict[str, Any],
     chosen: Sequence[Part],
     missing: Sequence[Part],
-    tally: Tally,
-    shares: Counter[str],
+    progress: Progress,
 ) -> None:
-    """Hand out parts, and count what became of them, and in `shares` the items of each actor. Parts
-    that are lost are not counted."""
+    """Hand out parts, and count what becomes of them. Parts that are lost are not counted. Raises
+    FaceServiceError where one after the other cannot be written, or Ray says nothing any more."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     # A part that killed its actors is missing in the end, and is told; the others go on.
     context.max_errored_blocks = -1
-    context.execution_no_progress_timeout_s = max(LEAST_PATIENCE_S, request.rows * request.timeout)
+    context.max_consecutive_actor_init_deaths = FAILED_INITS
+    patience = max(LEAST_PATIENCE_S, request.rows * request.timeout)
+    context.execution_no_progress_timeout_s = patience
     actors = min(len(missing), request.processes or int(ray.cluster_resources().get("CPU", 1)))
     # A block for each part: otherwise one actor gets them all.
     parts = [{"part": pickle.dumps(part)} for part in missing]
@@ -184,12 +233,15 @@ def embed_on_actors(
         scheduling_strategy="SPREAD",
         **resources(request),
     )
-    with bar(chosen, missing) as progress:
-        for row in done.iter_rows():
-            tally.merge(one := pickle.loads(row["tally"]))  # noqa: S301
-            shares[row["actor"]] += one.items
-            progress.set_postfix(faces=tally.faces, failed=tally.failed, refresh=False)
-            progress.update(one.items)
+    with bar(chosen, missing) as shown:
+        for row in each_within(done.iter_rows(), patience + GUARD_S, "Ray"):
+            progress.add(one := pickle.loads(row["done"]))  # noqa: S301
+            if progress.failures > 2 * actors:
+                raise FaceServiceError(f"{progress.error}")
+            shown.set_postfix(
+                faces=progress.tally.faces, failed=progress.tally.failed, refresh=False
+            )
+            shown.update(0 if one.error else one.tally.items)
 
 
 def hide_main() -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import fsspec
 import pyarrow.parquet
 
 from face_service.errors import FaceServiceError
 from face_service.offline.manifest import Part
+from face_service.offline.reading import naming
 
 ABOUT = "_embed.json"
 """Readers of Parquet folders pass over names that begin so, and over what is being written."""
@@ -21,36 +22,38 @@ PART = re.compile(r"part-\d{6}-[0-9a-f]{16}\.parquet")
 
 
 class Folder:
-    """A folder, by its path or an address that fsspec knows. Raises FaceServiceError."""
+    """A folder, by its path or an address that fsspec knows. All of it raises FaceServiceError."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        try:
+        with naming(path):
             self._files, self._root = fsspec.core.url_to_fs(path)
-            self._files.makedirs(self._root, exist_ok=True)
-        except (OSError, ValueError, ImportError) as error:
-            raise FaceServiceError(f"--out {path}: {error}") from error
 
     def agree(self, about: dict[str, Any]) -> None:
-        """Write what the folder is about, or raise FaceServiceError if it is about another."""
+        """Make the folder and write what it is about, or raise FaceServiceError if it is about
+        another."""
         there = f"{self._root}/{ABOUT}"
-        if not self._files.exists(there):
-            if self.parts():
-                raise FaceServiceError(f"--out {self.path} has parts, but no {ABOUT}")
-            self._write(there, json.dumps(about, indent=2, sort_keys=True).encode())
-        found = json.loads(self._files.cat_file(there))
+        with naming(f"--out {self.path}"):
+            self._files.makedirs(self._root, exist_ok=True)
+            if not self._files.exists(there):
+                if self.parts():
+                    raise FaceServiceError(f"--out {self.path} has parts, but no {ABOUT}")
+                self._write(there, json.dumps(about, indent=2, sort_keys=True).encode())
+            found = json.loads(self._files.cat_file(there))
         for name, value in about.items():
             if found.get(name) != value:
                 raise FaceServiceError(
-                    f"--out {self.path} has another {name}: {found.get(name)} there, {value} here. "
+                    f"--out {self.path} has another {name}: {differing(found.get(name), value)}. "
                     "Write to another folder: embeddings of two models must not mix"
                 )
 
     def parts(self) -> set[str]:
-        """The names of the parts that are there."""
-        self._files.invalidate_cache()
-        paths = self._files.ls(self._root, detail=False)
-        return {name for path in paths if PART.fullmatch(name := path.rpartition("/")[2])}
+        """The names of the parts that are there; none where there is no folder."""
+        with naming(self.path), suppress(FileNotFoundError):
+            self._files.invalidate_cache()
+            paths = self._files.ls(self._root, detail=False)
+            return {name for path in paths if PART.fullmatch(name := path.rpartition("/")[2])}
+        return set()
 
     def missing(self, parts: Sequence[Part], of_all: Sequence[Part]) -> list[Part]:
         """Those of `parts` that are not there. of_all: every part of the manifest; a part of
@@ -69,18 +72,31 @@ class Folder:
         pyarrow.parquet.write_table(table, sink, compression="zstd")
         self._write(f"{self._root}/{part.name}", sink.getvalue().to_pybytes())
 
-    @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
-        """A part, to read."""
-        with self._files.open(f"{self._root}/{name}", "rb") as file:
-            yield file
+    def read(self, name: str, columns: list[str] | None = None) -> Any:
+        """The table of a part, or columns of it."""
+        with (
+            naming(f"{self.path}/{name}"),
+            self._files.open(f"{self._root}/{name}", "rb") as file,
+        ):
+            return pyarrow.parquet.read_table(file, columns=columns)
 
     def _write(self, path: str, content: bytes) -> None:
         # Whoever is killed leaves a file that nobody takes for a part; two write the same.
         folder, _, name = path.rpartition("/")
         partial = f"{folder}/_{secrets.token_hex(4)}-{name}.partial"
-        try:
-            self._files.pipe_file(partial, content)
-            self._files.mv(partial, path)
-        except OSError as error:
-            raise FaceServiceError(f"--out {self.path}: {error}") from error
+        with naming(f"--out {self.path}"):
+            try:
+                self._files.pipe_file(partial, content)
+                self._files.mv(partial, path)
+            except Exception:
+                with suppress(Exception):  # a disk that is full
+                    self._files.rm_file(partial)
+                raise
+
+
+def differing(found: Any, wanted: Any) -> str:
+    """What of two values differs, in words."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+        return "; ".join(f"{name} {differing(found.get(name), wanted.get(name))}" for name in names)
+    return f"{found} there, {wanted} here"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import faiss
@@ -18,6 +20,7 @@ from tqdm import tqdm
 
 from face_service.errors import FaceServiceError
 from face_service.grouping.linkage import average_linkage, numbered
+from face_service.offline.reading import naming
 from face_service.offline.results import Results
 from face_service.packs.catalog import CATALOG
 from face_service.runtime.threads import available_cpus
@@ -192,10 +195,24 @@ def components(pairs: Pairs, count: int, threshold: float) -> Iterator[Numbers]:
             yield members[some]
 
 
-def write(path: str, faces: Faces, people: Numbers) -> None:
-    """Write a Parquet file: `id`, `frame`, `face` and `person` of each face."""
-    columns = {"id": faces.items, "frame": faces.frames, "face": faces.places, "person": people}
-    pyarrow.parquet.write_table(pa.table(columns), path)
+@contextmanager
+def writing(path: str) -> Iterator[Callable[[Faces, Numbers], None]]:
+    """What writes `id`, `frame`, `face` and `person` of each face into a Parquet file, which is
+    there whole or not at all. Raises FaceServiceError, at once where nothing can be written."""
+    part = Path(f"{path}.partial")
+    with naming(f"--out {path}"):
+        part.touch()
+
+    def write(faces: Faces, people: Numbers) -> None:
+        columns = {"id": faces.items, "frame": faces.frames, "face": faces.places, "person": people}
+        with naming(f"--out {path}"):
+            pyarrow.parquet.write_table(pa.table(columns), part)
+            part.replace(path)
+
+    try:
+        yield write
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def usual_similarity(model: dict[str, Any]) -> float:
@@ -219,9 +236,10 @@ def run(
     results = Results(folder)
     if similarity is None:
         similarity = usual_similarity(results.model)
-    faces = read_faces(results, usable)
-    people = group(faces, similarity, available_cpus())
-    write(out, faces, people)
+    with writing(out) as write:
+        faces = read_faces(results, usable)
+        people = group(faces, similarity, available_cpus())
+        write(faces, people)
     sizes = np.bincount(people)
     several = int((sizes > 1).sum())
     say(f"{len(people):,} faces, {len(sizes):,} people, {several:,} of them seen more than once")

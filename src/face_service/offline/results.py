@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow.parquet
-
 from face_service.errors import FaceServiceError
 from face_service.offline.output import Folder
 from face_service.offline.schema import MODEL_KEY, SCHEMA_VERSION, VERSION_KEY
@@ -24,7 +22,7 @@ class Results:
         self.names = sorted(self._folder.parts())
         if not self.names:
             raise FaceServiceError(f"{path} has no parts: face-service embed writes them")
-        metadata = self.read(self.names[0]).schema.metadata or {}
+        metadata = self.read(self.names[0], []).schema.metadata or {}
         version = metadata.get(VERSION_KEY, b"none").decode()
         if version != str(SCHEMA_VERSION):
             raise FaceServiceError(f"{path} has schema {version}; {SCHEMA_VERSION} is known here")
@@ -32,8 +30,7 @@ class Results:
 
     def read(self, name: str, columns: list[str] | None = None) -> Any:
         """The table of a part, or columns of it."""
-        with self._folder.open(name) as file:
-            return pyarrow.parquet.read_table(file, columns=columns)
+        return self._folder.read(name, columns)
 
     def tables(self, columns: list[str] | None = None) -> Iterator[Any]:
         """The tables of all parts, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from face_service.config import Settings
 from face_service.engine_factory import find_pack
 from face_service.engine_info import EngineInfo
 from face_service.face_engine import Options
+from face_service.offline import INTERRUPTED
 from face_service.offline.analyser import Task
 from face_service.offline.frames import find_frames
 from face_service.offline.isolation import Processes
@@ -32,7 +34,6 @@ from face_service.serialization import render_model
 
 PROCESSES_ON_A_CARD = 2
 """One decodes while the other computes."""
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +115,21 @@ def run(request: Request, say: Callable[[str], object]) -> int:
 
     Raises FaceServiceError where it cannot be done.
     """
-    items, tally = read_manifest(request.manifest), Tally()
-    prepare(request.settings, items)
-    with Processes(request.task, request.count, request.timeout) as processes:
-        about = request.about(processes.describe())
-        folder = Folder(request.out)
-        folder.agree(about)
-        parts = parts_of(items, request.rows, about)
-        chosen = shard_of(parts, *request.shard)
-        missing = folder.missing(chosen, parts)
-        try:
+    tally = Tally()
+    try:
+        items = read_manifest(request.manifest)
+        prepare(request.settings, items)
+        with Processes(request.task, request.count, request.timeout) as processes:
+            about = request.about(processes.describe())
+            folder = Folder(request.out)
+            folder.agree(about)
+            parts = parts_of(items, request.rows, about)
+            chosen = shard_of(parts, *request.shard)
+            missing = folder.missing(chosen, parts)
             embed_parts(processes, folder, missing, about, bar(chosen, missing), tally)
-        except KeyboardInterrupt:
-            say(f"Interrupted: the same command goes on. {tally}")
-            return INTERRUPTED
+    except KeyboardInterrupt:
+        say(f"Interrupted: the same command goes on. {tally}")
+        return INTERRUPTED
     say(f"{tally}; {count_items(chosen) - count_items(missing):,} before")
     return int(tally.failed > 0)
 
@@ -148,10 +150,15 @@ def embed_parts(
     progress: tqdm[Any],
     tally: Tally,
 ) -> None:
-    """Embed parts, and write each when its last item is done."""
+    """Embed parts, and write each when its last item is done, while the next one is computed."""
     dimension = about["model"]["dimension"]
     outcomes = processes.embed([item for part in parts for item in part.items])
-    with progress:
+    writing: Future[None] | None = None
+
+    def write(part: Part, rows: Sequence[Outcome]) -> None:
+        folder.write(part, table(rows, dimension, about))
+
+    with progress, ThreadPoolExecutor(1) as writer:
         for part in parts:
             rows = []
             for _ in part.items:
@@ -159,7 +166,11 @@ def embed_parts(
                 tally.add(rows[-1])
                 progress.set_postfix(faces=tally.faces, failed=tally.failed, refresh=False)
                 progress.update()
-            folder.write(part, table(rows, dimension, about))
+            if writing:
+                writing.result()
+            writing = writer.submit(write, part, rows)
+        if writing:
+            writing.result()
 
 
 def bar(chosen: Sequence[Part], missing: Sequence[Part], disable: bool = False) -> tqdm[Any]:

@@ -33,6 +33,8 @@ def frames(
 def local(file: BinaryIO) -> Iterator[Path]:
     """The path of a file, or of its copy where it lies on no disk of this machine."""
     path = getattr(file, "name", None)
+    if isinstance(path, int):  # a descriptor: Linux has a path for what has no name
+        path = f"/proc/self/fd/{path}"
     if isinstance(path, str) and Path(path).is_file():
         yield Path(path)
         return
