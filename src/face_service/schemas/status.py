@@ -10,6 +10,7 @@ from face_service.schemas.thresholds import ThresholdOut
 from face_service.serving.supervisor import Networks
 from face_service.thresholds import OperatingPoints
 from face_service.vision.alignment import Alignment
+from face_service.vision.gate_policy import GateMode, GateState
 
 
 class ProcessorOut(BaseModel):
@@ -53,8 +54,8 @@ class GateOut(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    mode: Literal["auto", "on", "off"] = Field(description="DET_GATE.")
-    state: Literal["running", "idle", "building", "none"] = Field(
+    mode: GateMode = Field(description="DET_GATE.")
+    state: GateState = Field(
         description="idle: there is one, and frames lately were such that it would not pay."
     )
     detail: str | None = Field(description="How it was judged, or why there is none.")

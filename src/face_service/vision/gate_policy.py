@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 GateMode = Literal["auto", "on", "off"]
+GateState = Literal["running", "idle", "building", "none"]
+"""idle: there is a gate, which would not pay lately."""
 Verdict = Literal["empty", "perhaps", "skipped"]
 """Of the gate about an image: no face, so the detector did not run; perhaps one, so it did; not
 asked."""
@@ -56,7 +58,7 @@ class GateStatus:
     """What /health says: see schemas/status.py."""
 
     mode: GateMode = "off"
-    state: Literal["running", "idle", "building", "none"] = "none"
+    state: GateState = "none"
     detail: str | None = None
     cost: float | None = None
     empty: float | None = None
