@@ -59,6 +59,20 @@ def test_somebody_unknown_gets_a_name(page: Page) -> None:
     expect(page.get_by_role("img", name=f"{UNKNOWN}, from a video").first).to_be_visible()
 
 
+def test_who_was_deleted_in_another_tab_gets_no_name(
+    page: Page, backend: Backend, photos: Photos
+) -> None:
+    backend.analysed(backend.upload(photos("Ana_Guevara", 0)))
+    [group] = backend.get("/api/groups")
+    open_page(page, "Unknown")
+    expect(page.get_by_label("Name")).to_be_visible()
+    backend.delete(f"/api/videos/{group['appearances'][0]['video_id']}")
+    page.get_by_label("Name").fill("Named here")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("No such group")
+    assert backend.get("/api/creators?name=Named%20here") == []
+
+
 @pytest.mark.parametrize(
     ("heading", "make", "first", "last", "remove"),
     [
@@ -127,13 +141,52 @@ def test_a_person_is_found_by_a_part_of_the_name(page: Page) -> None:
     expect(page.get_by_role("link", name=UNKNOWN)).to_have_count(0)
 
 
-def test_it_fits_a_phone(page: Page) -> None:
+NEXT = """
+    INSERT INTO models (pack, recogniser, precision, alignment, state)
+    VALUES ('another', 'r', 'fp32', 'area', 'next');
+    INSERT INTO jobs (kind, subject, state, done, total, error)
+    VALUES ('reembed', 0, 'failed', 3, 12, 'It was interrupted')"""
+
+
+def test_the_model_is_changed_and_the_change_stopped(page: Page, backend: Backend) -> None:
+    """With one face service there is no other model; here a change has failed."""
+    open_page(page, "Model")
+    expect(page.get_by_text("starter: ")).to_be_visible()
+    expect(page.get_by_text("People are recognised from a similarity of 0.")).to_be_visible()
+    page.get_by_role("button", name="Change the model").click()
+    none = "No face service is ready with another model"
+    expect(page.get_by_role("status")).to_have_text(none)
+    assert_accessible(page)
+    backend.query(NEXT)
+    open_page(page, "People")
+    open_page(page, "Model")
+    expect(page.get_by_role("progressbar", name="Embedded")).to_be_visible()
+    expect(page.get_by_text("3 of 12 pictures embedded")).to_be_visible()
+    expect(page.get_by_text("It was interrupted")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Change the model")).to_be_visible()
+    assert backend.get("/api/models")["next"] is None
+
+
+LONG_NAMES = """
+    INSERT INTO creators (name) VALUES (repeat('W', 200));
+    INSERT INTO videos (name, file, bytes, done_at) VALUES (repeat('W', 200), 'none', 1, now())"""
+
+
+def test_it_fits_a_phone(page: Page, backend: Backend) -> None:
+    """Long names too."""
+    backend.query(LONG_NAMES)
     page.set_viewport_size({"width": 360, "height": 700})
-    for name in ("Videos", "Unknown", "People"):
+    for name in ("Videos", "Unknown", "People", "Model"):
         open_page(page, name)
         page.wait_for_function("document.querySelector('[aria-current]')")
+        expect(page.get_by_text("W" * 200)).to_have_count(name in ("Videos", "People"))
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 360, f"{name} is {wide} pixels wide"
+    backend.query(
+        "DELETE FROM creators WHERE name LIKE 'WW%'; DELETE FROM videos WHERE name LIKE 'WW%'"
+    )
 
 
 def test_a_person_is_forgotten(page: Page, backend: Backend) -> None:
@@ -151,7 +204,7 @@ def test_who_presses_again_while_it_is_sent_hands_in_once(
 ) -> None:
     before = len(backend.get("/api/videos"))
     held: list[Route] = []
-    page.route("**/api/videos", held.append)
+    page.route("**/api/videos", lambda route: held.append(route))
     open_page(page, "Videos")
     page.get_by_label("Videos or pictures").set_input_files(photos(UNKNOWN, 0))
     page.get_by_role("button", name="Hand in").dblclick()
@@ -174,14 +227,3 @@ def test_a_double_click_drops_one_reference(page: Page, backend: Backend, photos
     expect(page.get_by_role("button", name="Drop")).to_have_count(references - 1)
     page.wait_for_timeout(300)
     assert len(backend.get(f"/api/creators/{creator}")["references"]) == references - 1
-
-
-def test_who_was_named_in_another_tab_is_not_there_any_more(page: Page, backend: Backend) -> None:
-    open_page(page, "Unknown")
-    expect(page.get_by_label("Name").first).to_be_visible()
-    group = backend.get("/api/groups")[0]["id"]
-    backend.post(f"/api/groups/{group}/name", json={"name": "Named elsewhere"})
-    page.get_by_label("Name").first.fill("Named here")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_have_text("No such group")
-    assert not backend.http.get("/api/creators?name=Named%20here").json()
