@@ -4,18 +4,20 @@
 
 Close: photos of ../shared/faces grown until the face has a share of the height of a 1920×1080
 frame. Small: shrunk until its box has so many pixels on the canvas. Found means a box that overlaps
-the visible part of the face by 40 %, with a score of 0.5 or more. Empty: what is found in pictures
-of coloured noise, none of which shows a face. Same: faces of the 300 photos of `tests.yunet`, those
-that det_2.5g finds. Cost: CPU time of a run on a black canvas, in turn.
+the visible part of the face by 40 %, with the detector's own least score or more. Empty: what is
+found in pictures of coloured noise, none of which shows a face. Same: faces of the 300 photos of
+`tests.yunet`, those that det_2.5g finds. Space: cosine of a face in `open` to the same face in
+`starter`, one photo of each person. Cost: CPU time of a run on a black canvas, in turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +32,8 @@ from face_service.packs.pack import Pack, PackModel, sha256_of
 from face_service.packs.store import resolve
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU
+from face_service.tools.evaluation import main_face
+from face_service.tools.photos import read_photo
 from face_service.tools.quantization.frames import Box, Head, paste, scenery
 from face_service.vision.blob import SCRFD_NORMALIZATION, Image
 from face_service.vision.canvas import allowed_canvases
@@ -46,7 +50,7 @@ SCORES = (0.5, 0.6, 0.7, 0.8)
 CANVASES = Canvases(allowed_canvases(SQUARE.width), CLOSEUP)
 """The service's default."""
 ROUNDS, RUNS = 5, 20
-TABLES = ("close", "small", "empty", "same", "cost")
+TABLES = ("close", "small", "empty", "same", "space", "cost")
 
 Detected = tuple[list[Box], np.ndarray]
 """Boxes, clipped to the image, and their scores."""
@@ -64,21 +68,30 @@ def with_detector(pack: Pack, name: str) -> Pack:
     return replace(pack, name=name, models={**pack.models, Role.DETECTION: model})
 
 
-def engines() -> dict[str, FaceEngine]:
-    """By the names of their columns."""
+class Column(NamedTuple):
+    """What is shown pictures, and from which score its faces count; None for its own."""
+
+    engine: FaceEngine
+    least: float | None = None
+
+
+def columns() -> dict[str, Column]:
+    """By their names."""
     opened, starter = (resolve(name, Path("models")) for name in ("open", "starter"))
+    first = engine(opened)
     return {
-        "open": engine(opened),
-        "open, no close-up": engine(opened, CANVASES._replace(closeup=None)),
-        "starter": engine(starter),
-        "det_2.5g": engine(with_detector(starter, "det_2.5g")),
-        "det_500m": engine(with_detector(starter, "det_500m")),
+        "open": Column(first),
+        "open, 0.5": Column(first, SCORES[0]),
+        "open, no close-up": Column(engine(opened, CANVASES._replace(closeup=None))),
+        "starter": Column(engine(starter)),
+        "det_2.5g": Column(engine(with_detector(starter, "det_2.5g"))),
+        "det_500m": Column(engine(with_detector(starter, "det_500m"))),
     }
 
 
-def detect(one: FaceEngine, image: Image) -> Detected:
-    """Faces of a score of 0.5 or more."""
-    options = Options(min_score=SCORES[0], embeddings=False, attributes=False, quality=False)
+def detect(one: FaceEngine, image: Image, least: float | None = SCORES[0]) -> Detected:
+    """Faces of this score or more."""
+    options = Options(min_score=least, embeddings=False, attributes=False, quality=False)
     found = one.analyse_image(image, options)
     return [clipped(face.bbox, image) for face in found], np.array([face.score for face in found])
 
@@ -93,28 +106,28 @@ def small(seed: int, head: Head, side: float) -> Scene:
     return Scene(image, [paste(image, head, float(scale), float(left), float(top))])
 
 
-def heading(name: str, columns: Mapping[str, object]) -> None:
+def heading(name: str, others: Sequence[str]) -> None:
     """Print the first two lines of a table."""
-    print(f"\n| {name} |", *(f"{each} |" for each in columns))
-    print("|---|" + "---|" * len(columns))
+    print(f"\n| {name} |", *(f"{each} |" for each in others))
+    print("|---|" + "---|" * len(others))
 
 
 def recall(
     name: str,
-    found: Mapping[str, FaceEngine],
+    shown: Mapping[str, Column],
     made: Callable[[int, Head, float], Scene],
     values: tuple[float, ...],
     heads: list[Head],
 ) -> None:
     """Print the share of faces that each of them finds."""
-    heading(name, found)
+    heading(name, [*shown])
     for value in values:
-        hits = dict.fromkeys(found, 0)
+        hits = dict.fromkeys(shown, 0)
         for seed, head in enumerate(heads):
             scene = made(seed, head, value)
             truth = clipped(scene.boxes[0], scene.image)
-            for each, one in found.items():
-                boxes, _ = detect(one, scene.image)
+            for each, column in shown.items():
+                boxes, _ = detect(column.engine, scene.image, column.least)
                 hits[each] += any(overlap(truth, box) >= FOUND for box in boxes)
         print(f"| {value} |", *(f"{100 * n / len(heads):.0f} % |" for n in hits.values()))
 
@@ -127,13 +140,14 @@ def noise(seed: int) -> Image:
     return cv2.resize(coarse, (640, 480), interpolation=how).astype(np.uint8)
 
 
-def empty(found: Mapping[str, FaceEngine]) -> None:
+def empty(shown: Mapping[str, Column]) -> None:
     """Print how many faces each of them sees where there are none."""
-    heading(f"in {EMPTY} pictures of noise, score of", found)
     scores = {
-        each: np.concatenate([detect(one, noise(n))[1] for n in range(EMPTY)])
-        for each, one in found.items()
+        each: np.concatenate([detect(column.engine, noise(n))[1] for n in range(EMPTY)])
+        for each, column in shown.items()
+        if "," not in each
     }
+    heading(f"in {EMPTY} pictures of noise, score of", [*scores])
     for least in SCORES:
         print(f"| {least} |", *(f"{(seen >= least).sum()} |" for seen in scores.values()))
 
@@ -155,12 +169,27 @@ def same(opened: FaceEngine, reference: FaceEngine) -> None:
         print(f"| {least} | {common[least]} | {alone[least]} |")
 
 
+def space(one: FaceEngine, other: FaceEngine) -> None:
+    """Print how similar the embeddings of one face are whose landmarks two detectors place."""
+    wanted, cosines = Options(attributes=False, quality=False), []
+    for person in sorted((SHARED / "faces" / "lfw").iterdir()):
+        photo = read_photo(min(person.glob("*.jpg")))
+        first, second = (
+            main_face(each.analyse_image(photo, wanted), photo) for each in (one, other)
+        )
+        cosines.append(float(np.dot(first.embedding, second.embedding)))
+    middle, low = np.quantile(cosines, (0.5, 0.05))
+    print(
+        f"\n{len(cosines)} faces: cosine {middle:.3f} (median), {low:.3f} (one in twenty is less)"
+    )
+
+
 def cost(packs: Mapping[str, Pack]) -> None:
     """Print the CPU time of a run of each detector, round by round."""
     square = Canvases((SQUARE,), None)
     black = np.zeros((SQUARE.height, SQUARE.width, 3), np.uint8)
     found = {name: engine(pack, square, threads=1) for name, pack in packs.items()}
-    heading("CPU ms of a run", {**found, "ratio": None})
+    heading("CPU ms of a run", [*found, "ratio"])
     for turn in range(ROUNDS + 1):
         times = []
         for one in found.values():
@@ -182,20 +211,22 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES, metavar="TABLE")
     arguments = parser.parse_args()
     print(in_words(processor()))
-    if {"close", "small", "empty", "same"} & {*arguments.only}:
-        found = engines()
+    if {*arguments.only} - {"cost"}:
+        shown = columns()
     if {"close", "small"} & {*arguments.only}:
         heads = read_heads()
         heads = heads[:: max(1, len(heads) // arguments.photos)][: arguments.photos]
         print(f"{len(heads)} photos")
     if "close" in arguments.only:
-        recall("close: face / frame height", found, close, HEIGHTS, heads)
+        recall("close: face / frame height", shown, close, HEIGHTS, heads)
     if "small" in arguments.only:
-        recall("small: pixels on the canvas", found, small, SIDES, heads)
+        recall("small: pixels on the canvas", shown, small, SIDES, heads)
     if "empty" in arguments.only:
-        empty(found)
+        empty(shown)
     if "same" in arguments.only:
-        same(found["open"], found["det_2.5g"])
+        same(shown["open"].engine, shown["det_2.5g"].engine)
+    if "space" in arguments.only:
+        space(shown["open"].engine, shown["starter"].engine)
     if "cost" in arguments.only:
         cost({name: resolve(name, Path("models")) for name in ("open", "starter")})
 

@@ -115,7 +115,7 @@ def test_verify_of_an_absent_pack(models: Any, tmp_path: Path) -> None:
 def test_verify_of_a_folder_asks_its_manifest(models: Any, folder: Path) -> None:
     status, out, _ = models("verify", folder)
     assert (status, out.count("ok  ")) == (0, 2)
-    assert str(folder / "rec.onnx") in out
+    assert f"  recognition   {folder / 'rec.onnx'}\n" in out
     write_manifest(folder, models=[{"file": "det.onnx", "role": "detection", "sha256": "0" * 64}])
     status, out, err = models("verify", folder)
     assert (status, out) == (2, "")

@@ -54,6 +54,8 @@ def test_the_table_has_a_column_for_each_pack() -> None:
     }
     assert rows["3 pairs of one person, 3 of two"] == ["one (fp32)", "<two> (fp32)"]
     assert rows["own threshold"] == ["0.300", "–"]
+    assert rows["accuracy at it"] == ["90.00%", "–"]
+    assert rows["accuracy at the best"] == ["95.00%", "95.00%"]
     assert rows["of the first"] == ["1.00×", "1.50×"]
     assert rows["memory of the process, MB"] == ["200", "–"]
     assert rows["one space with the first"] == ["yes", "no"]

@@ -46,7 +46,8 @@ def fingerprint(
         print(f"detect      {', '.join(str(len(faces)) for faces in found.detect or ())} faces")
         print(f"align       {found.align}")
         print(f"embed       {found.embed}")
-        print("attributes ", *(f"{age} {gender}" for age, gender in found.attributes or ()))
+        estimates = [f"{age} {gender}" for age, gender in found.attributes or () if gender]
+        print(f"attributes  {', '.join(estimates) or 'none'}")
         return
     compared = differences(found, other)
     for each in compared:

@@ -87,7 +87,7 @@ def verify(pack: PackName, cache_dir: CacheDir = None) -> None:
     else:
         found = store.verify(find(pack), cache_folder(cache_dir))
     for role, model in found.models.items():
-        print(f"ok  {model.sha256}  {role:<12}{model.path}")
+        print(f"ok  {model.sha256}  {role:<14}{model.path}")
 
 
 @app.command()

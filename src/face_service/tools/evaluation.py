@@ -79,7 +79,9 @@ def read_pairs(path: Path) -> list[tuple[str, str, bool]]:
     try:
         with path.open(newline="") as file:
             rows = [(r["first"], r["second"], r["same"] == "1") for r in csv.DictReader(file)]
-    except (OSError, KeyError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
+    except (KeyError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} is not a CSV with the columns first, second, same") from error
     if len({same for *_, same in rows}) < 2:
         raise InvalidRequest(f"{path} needs pairs of one person and pairs of two")

@@ -71,7 +71,9 @@ def read(path: Path) -> Fingerprint:
         if isinstance(loaded, dict):
             content = loaded | {"pack": loaded["name"], "embed": loaded["fingerprint"]}
         return Fingerprint.model_validate(content)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, AttributeError) as error:
         raise InvalidRequest(
             f"{path} is neither what `models fingerprint --json` prints nor an answer of GET "
             "/models"

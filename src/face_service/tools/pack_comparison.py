@@ -70,13 +70,13 @@ def as_table(trials: Sequence[Trial]) -> str:
             str(trial.accuracy.without_face) for trial in trials
         ],
         "own threshold": [of(trial.accuracy.threshold, "{:.3f}") for trial in trials],
-        "accuracy there": [of(trial.accuracy.accuracy, "{:.2%}") for trial in trials],
-        "false matches there": [of(trial.accuracy.false_match, "{:.2%}") for trial in trials],
-        "false non-matches there": [
+        "accuracy at it": [of(trial.accuracy.accuracy, "{:.2%}") for trial in trials],
+        "false matches at it": [of(trial.accuracy.false_match, "{:.2%}") for trial in trials],
+        "false non-matches at it": [
             of(trial.accuracy.false_non_match, "{:.2%}") for trial in trials
         ],
         "best threshold here": [f"{trial.accuracy.best_threshold:.3f}" for trial in trials],
-        "accuracy there ": [f"{trial.accuracy.best_accuracy:.2%}" for trial in trials],
+        "accuracy at the best": [f"{trial.accuracy.best_accuracy:.2%}" for trial in trials],
         "10-fold accuracy": [f"{trial.accuracy.cross_validated:.2%}" for trial in trials],
         "a photo, ms": [f"{trial.milliseconds:.0f}" for trial in trials],
         "of the first": [f"{trial.milliseconds / trials[0].milliseconds:.2f}×" for trial in trials],
@@ -86,7 +86,7 @@ def as_table(trials: Sequence[Trial]) -> str:
     pairs = f"{len(first.same)} pairs of one person, {len(first.different)} of two"
     names = [f"{trial.accuracy.pack} ({trial.accuracy.precision})" for trial in trials]
     lines = [f"| {pairs} | {' | '.join(names)} |", "|---|" + "---|" * len(trials)]
-    lines += [f"| {name.strip()} | {' | '.join(cells)} |" for name, cells in rows.items()]
+    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
     return "\n".join([in_words(processor()), "", *lines])
 
 
