@@ -89,5 +89,5 @@ def test_what_is_no_fingerprint_is_an_error(content: str, tmp_path: Path) -> Non
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(InvalidRequest, match="neither what"):
         read(tmp_path / "x.json")
-    with pytest.raises(InvalidRequest, match="y.json cannot be read: No such file"):
+    with pytest.raises(InvalidRequest, match=r"y\.json cannot be read: No such file"):
         read(tmp_path / "y.json")
