@@ -1,11 +1,13 @@
 """CPU time of a frame a second out of a video: this service's way, and FFmpeg's to JPEG.
 
     python -m benchmarks.video [--seconds 60] [--repeat 5] [--rounds 3] [--keyframes 250 50 25]
+        [--folder FOLDER] [--make] [--few-cpus 0]
 
 Both sides end with decoded pixels: FFmpeg writes JPEGs (`-vf fps=1`), which are decoded as those of
 a request are. They take turns. The clip is made first: photos of ../shared that pan, with noise, in
-1080p, by libx264's preset medium, several times one after the other. Needs PyAV and FFmpeg. CPU
-time by getrusage, of all threads.
+1080p, by libx264's preset medium, several times one after the other; with --folder it is kept
+there, and made once, with --make nothing else is done. --few-cpus 0 decodes frames side by side
+(FEW_CPUS of video/frames.py). Needs PyAV and FFmpeg. CPU time by getrusage, of all threads.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 
 from benchmarks.frames import SHARED
 from face_service.runtime.processor import in_words, processor
+from face_service.video import frames as module
 from face_service.video.frames import frames
 from face_service.vision.image import decode
 
@@ -56,7 +59,10 @@ def ffmpeg(*arguments: object) -> None:
 
 def make_clip(folder: Path, seconds: int, repeat: int, keyframes: int) -> Path:
     """A clip with at most so many frames from one keyframe to the next."""
-    still, once, clip = (folder / name for name in ("still.png", "once.mp4", f"{keyframes}.mp4"))
+    names = ("still.png", "once.mp4", f"{seconds}-{repeat}-{keyframes}.mp4")
+    still, once, clip = (folder / name for name in names)
+    if clip.exists():
+        return clip
     if not still.exists():
         cv2.imwrite(str(still), picture())
     ffmpeg(
@@ -96,15 +102,22 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keyframes", type=int, nargs="+", default=[250, 50, 25])
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--make", action="store_true")
+    parser.add_argument("--few-cpus", type=int, default=module.FEW_CPUS)
     arguments = parser.parse_args()
+    module.FEW_CPUS = arguments.few_cpus
     print(in_words(processor()), end="\n\n")
     length = arguments.seconds * arguments.repeat
     print(f"A clip of {length} s, CPU seconds, medians of {arguments.rounds} rounds:\n")
     print("| frames from keyframe to keyframe | FFmpeg to JPEG, and decoding | this | ratio |")
     print("|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.folder or Path(scratch)
         for keyframes in arguments.keyframes:
-            clip = make_clip(Path(scratch), arguments.seconds, arguments.repeat, keyframes)
+            clip = make_clip(folder, arguments.seconds, arguments.repeat, keyframes)
+            if arguments.make:
+                continue
             rounds = [
                 (seconds_of(theirs, clip), seconds_of(ours, clip)) for _ in range(arguments.rounds)
             ]

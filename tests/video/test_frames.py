@@ -46,6 +46,29 @@ def test_a_frame_of_each_interval_under_its_own_time(
     assert all(frame.ms % 1000 <= max(B_FRAMES, 250) for frame in found)
 
 
+def test_frames_are_the_same_on_few_processors_and_on_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Side by side where there are many: what is decoded, and its pixels, must not depend on it."""
+    types: list[str] = []
+    original = Source._decoded
+
+    def noting(self: Source) -> Any:
+        yield from original(self)
+        types.append(self._stream.codec_context.thread_type.name)
+
+    monkeypatch.setattr(Source, "_decoded", noting)
+    path = write(tmp_path / "clip.mp4", g="30", sc_threshold="0")
+    found = []
+    for cpus in (module.FEW_CPUS, module.FEW_CPUS + 1):
+        monkeypatch.setattr(module, "available_cpus", lambda cpus=cpus: cpus)
+        found.append(list(frames(path, 500)))
+    assert types == ["SLICE", "AUTO"]
+    few, many = found
+    assert [frame.ms for frame in few] == [frame.ms for frame in many]
+    assert all((a.image == b.image).all() for a, b in zip(few, many, strict=True))
+
+
 def test_times_are_those_of_the_file_where_frames_come_unevenly(tmp_path: Path) -> None:
     times = [*range(0, 900, 33), 1477, 1500, 4003, *range(5200, 5600, 21)]
     path = write(tmp_path / "clip.mkv", len(times), times=times, bf="0")

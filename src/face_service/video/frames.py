@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from face_service.errors import ImageTooLarge, InvalidImage
+from face_service.runtime.threads import available_cpus
 from face_service.vision.blob import Image
 
 from .fields import Fields, find_fields, seek
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MAX_PIXELS = 50_000_000
+FEW_CPUS = 4
+"""On which frames are decoded one after the other: side by side they take more CPU time where two
+processors share a core, and hardly less time (docs/decisions/0029-frames.md)."""
 EARLIER_S = 0.5
 """How long before the first interval the file is searched for a keyframe: times are rounded."""
 
@@ -134,7 +138,7 @@ class Source:
     def _decoded(self) -> Iterator[VideoFrame]:
         """The frames that are decoded, in the order in which they are shown."""
         context = self._stream.codec_context
-        context.thread_type = "AUTO"
+        context.thread_type = "SLICE" if available_cpus() <= FEW_CPUS else "AUTO"
         all_packets = packets_of(self._container, self._stream)
         packets: Iterable[Packet[VideoStream] | None] = all_packets
         if self._every and self._fields is Fields.NONE and self._clock.ordered:
