@@ -22,6 +22,7 @@ from tests.formats import (
     hdr,
     heic,
     jpeg_without_adobe,
+    packed,
     page,
     png,
     tiff_of,
@@ -77,6 +78,7 @@ def newer(image: Image) -> Iterator[tuple[str, bytes]]:
     yield "png 12 bits in 16", png(image.astype(np.uint16) * 16)
     yield "jpeg cmyk, unmarked", jpeg_without_adobe(image, inverted=False)
     yield "tiff 12 bits in 16", tiff_of(page(rgb.astype(np.uint16) * 16))
+    yield "tiff 12 bits, no gaps", tiff_of(packed(image[:, :, 0], 12))
     yield "tiff double", tiff_of(page(rgb / 255))
 
 

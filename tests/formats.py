@@ -122,6 +122,10 @@ Page = dict[int, tuple[str, Sequence[int]]]
 """Tags of a directory: struct's letter for the values, and these."""
 
 
+PLANES: Page = {284: ("H", [2])}
+"""Of a picture whose samples lie in planes, one strip each."""
+
+
 def page(values: NDArray[Any], **tags: tuple[str, Sequence[int]]) -> tuple[NDArray[Any], Page]:
     """A picture of RGB, or grey, for `tiff_of`; tags by number: t254=("I", [1])."""
     samples = values.shape[2] if values.ndim == 3 else 1
@@ -139,6 +143,19 @@ def page(values: NDArray[Any], **tags: tuple[str, Sequence[int]]) -> tuple[NDArr
     return values, own | {int(name[1:]): value for name, value in tags.items()}
 
 
+def planes(values: NDArray[Any]) -> tuple[NDArray[Any], Page]:
+    """A page that has all of the first sample first."""
+    return np.ascontiguousarray(values.transpose(2, 0, 1)), page(values)[1] | PLANES
+
+
+def packed(grey: NDArray[np.uint8], bits: int) -> tuple[NDArray[Any], Page]:
+    """A page of grey whose samples lie without gaps, the lowest bits of some zero."""
+    bytes_of = np.stack([grey, np.zeros_like(grey)], axis=-1)
+    rows = np.packbits(np.unpackbits(bytes_of, axis=-1)[:, :, :bits].reshape(len(grey), -1), axis=1)
+    sides = {256: ("I", [grey.shape[1]]), 258: ("H", [bits])}
+    return rows, page(rows)[1] | sides
+
+
 def tiff_of(
     *pages: tuple[NDArray[Any], Page], big: bool = False, order: str = "<", below: bool = False
 ) -> bytes:
@@ -154,7 +171,10 @@ def tiff_of(
     links: list[int] = []
     for values, tags in reversed(pages):
         strips = values.astype(values.dtype.newbyteorder(order)).tobytes()
-        tags = tags | {273: (offset, [len(body)]), 279: (offset, [len(strips)])}
+        planes = tags[277][1][0] if PLANES.items() <= tags.items() else 1
+        each = len(strips) // planes
+        starts = [len(body) + each * plane for plane in range(planes)]
+        tags = tags | {273: (offset, starts), 279: (offset, [each] * planes)}
         body += strips + bytes(len(strips) % 2)
         if below and len(places) == len(pages) - 1:
             tags[330] = (offset, places[::-1])

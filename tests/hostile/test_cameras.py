@@ -139,7 +139,7 @@ def test_photos_that_are_not_read_do_not_get_lost_in_a_folder(
             text=True,
         )
         assert done.returncode == 1
-        assert "1 file with an error; 1 file no image" in done.stderr
+        assert "1 file with an error; 1 video passed over" in done.stderr
         if not more:
             assert "IMG_1.JPG: Invalid image format: a JPEG XL picture" in done.stderr
     (line,) = (tmp_path / "faces.jsonl").read_text().splitlines()

@@ -28,6 +28,7 @@ LIMIT = 50_000_000
         pytest.param(tiff((256, 4, 2, 8)), "tag 256", id="two widths"),
         pytest.param(tiff((256, 5, 1, 8)), "tag 256", id="a width that is a fraction"),
         pytest.param(tiff(width=0), "no pixels", id="no width"),
+        pytest.param(tiff(height=0), "pieces", id="no height"),
         pytest.param(
             tiff(*[(1000 + n, 1, 1, 8) for n in range(MAX_ENTRIES)]), "entries", id="entries"
         ),

@@ -31,7 +31,9 @@ from tests.formats import (
     hdr,
     heic,
     jpeg_without_adobe,
+    packed,
     page,
+    planes,
     png,
     tiff_of,
 )
@@ -89,6 +91,10 @@ def jpeg_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "a few stray bytes before the end marker", whole[:-2] + b"\x11\x22" + whole[-2:], P
     yield "12 bits a sample", precise(whole, 12), None
     yield "JPEG-LS", whole[:2] + b"\xff\xf7" + whole[4:], None
+    height = whole.index(b"\xff\xc0") + 5
+    behind = b"\xff\xdc\x00\x04" + whole[height : height + 2]
+    without = whole[:height] + b"\x00\x00" + whole[height + 2 : -2]
+    yield "its height behind its pixels (DNL)", without + behind + whole[-2:], None
 
 
 def with_xmp(jpeg: bytes) -> bytes:
@@ -99,6 +105,9 @@ def with_xmp(jpeg: bytes) -> bytes:
 def precise(jpeg: bytes, bits: int) -> bytes:
     at = jpeg.index(b"\xff\xc0") + 4
     return jpeg[:at] + bytes((bits,)) + jpeg[at + 1 :]
+
+
+CGBI = struct.pack(">I4s4sI", 4, b"CgBI", b"\x50\x00\x20\x02", 0x2BD5B37F)
 
 
 def png_cases() -> Iterator[tuple[str, bytes, Image | None]]:
@@ -116,6 +125,7 @@ def png_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "a wrong checksum in a text chunk", png(P, b"tEXt", b"a\x00b", 7), P
     yield "a broken chunk of an animation", png(P, b"acTL", b"\xff" * 3), P
     yield "no end (IEND)", plain[:-12], P
+    yield "of an app for iPhones (CgBI)", plain[:8] + CGBI + plain[8:], None
 
 
 def webp_cases() -> Iterator[tuple[str, bytes, Image | None]]:
@@ -128,11 +138,23 @@ def webp_cases() -> Iterator[tuple[str, bytes, Image | None]]:
 def other_cases() -> Iterator[tuple[str, str, bytes, Image | None]]:
     yield "BMP", "24 bits", encode(P, "BMP"), P
     yield "BMP", "palette", encode(P, "BMP", "P"), P
+    coarse = P & np.array([0xF8, 0xFC, 0xF8], np.uint8)
+    yield "BMP", "16 bits with masks, its header short or long", coarse_bmp(), coarse
     gif, animation = encode(P, "GIF"), twice("GIF")
     yield "GIF", "a picture", gif, P
     yield "GIF", "an animation: its first frame", animation, P
     yield "GIF", "its last byte lacks", gif[:-1], P
     yield "GIF", "an animation cut behind its first frame", animation[: len(animation) * 7 // 10], P
+
+
+def coarse_bmp() -> bytes:
+    """5, 6 and 5 bits, under a BITMAPV5HEADER."""
+    red, green, blue = (RGB[::-1] >> (3, 2, 3)).astype("<u2").transpose(2, 0, 1)
+    rows = (red << 11 | green << 5 | blue).tobytes()
+    head = struct.pack("<IiiHHIIiiII", 124, *P.shape[1::-1], 1, 16, 3, len(rows), 0, 0, 0, 0)
+    head += struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    begin = 14 + 124
+    return struct.pack("<2sIII", b"BM", begin + len(rows), 0, begin) + head.ljust(124, b"\0") + rows
 
 
 def tiff_cases() -> Iterator[tuple[str, bytes, Image | None]]:
@@ -149,11 +171,18 @@ def tiff_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "floating point, 0 to 1", tiff_of(page((RGB / 255).astype(np.float32))), P
     yield "floating point, 0 to 255", tiff_of(page(RGB.astype(np.float32))), P
     yield "floating point of 64 bits, 0 to 65,535", tiff_of(page(RGB * 257.0)), P
+    yield "12 bits without gaps", tiff_of(packed(GREY[:, :, 0], 12)), GREY
+    yield "in planes, 8 bits", tiff_of(planes(RGB)), P
+    yield "in planes, 16 bits", tiff_of(planes(RGB.astype(np.uint16) * 257)), P
+    yield "in planes, 12 bits in 16", tiff_of(planes(RGB.astype(np.uint16) * 16)), None
+    yield "in planes, floating point", tiff_of(planes((RGB / 255).astype(np.float32))), None
+    yield "4 bits, grey", tiff_of(packed(GREY[:, :, 0], 4)), None
+    yield "more than four samples", tiff_of(page(np.dstack([RGB, RGB]))), None
     yield "floating point of 16 bits", tiff_of(page((RGB / 255).astype(np.float16))), None
     yield "integers of 32 bits", tiff_of(page(RGB.astype(np.uint32))), None
     inks = np.dstack([255 - RGB, RGB[:, :, :1] * 0]).astype(np.uint16) * 257
     yield "CMYK of 16 bits", tiff_of(page(inks, t262=("H", [5]))), None
-    for number, name in ((50000, "Zstandard"), (34925, "LZMA"), (50001, "WebP"), (6, "old JPEG")):
+    for number, name in UNREAD_COMPRESSIONS.items():
         yield name, tiff_of(page(RGB, t259=("H", [number]))), None
     yield "a thumbnail, then the picture", tiff_of(THUMBNAIL, FULL), P
     yield "a thumbnail, the picture below it (SubIFDs)", tiff_of(THUMBNAIL, FULL, below=True), P
@@ -187,6 +216,14 @@ def avif_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "HLG, BT.2020", deep_avif(hdr(P, HLG), BT2020, HLG), P
 
 
+UNREAD_COMPRESSIONS = {
+    50000: "Zstandard",
+    34925: "LZMA",
+    50001: "WebP",
+    34934: "JPEG XR",
+    65000: "by a scheme without a name",
+    6: "old JPEG",
+}
 FTYP = b"\x00\x00\x00\x18ftyp"
 UNREAD = {
     "JPEG XL": b"\xff\x0a",
@@ -196,6 +233,8 @@ UNREAD = {
     "Photoshop": b"8BPS\x00\x01",
     "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     "PDF": b"%PDF-1.7",
+    "PostScript": b"%!PS-Adobe-3.0",
+    "Netpbm": b"P6\n8 8\n255\n",
     "video: MP4": FTYP + b"isom",
     "video: QuickTime": FTYP + b"qt  ",
     "video: WebM": b"\x1aE\xdf\xa3",

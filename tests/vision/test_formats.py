@@ -33,13 +33,12 @@ ZEROS = ("zeros from half", "zeros at the end", "zeros within")
 UNNOTICED = {
     "WebP": {"half of another"},
     "WebP, lossless": {"half of another"},
-    "TIFF, Deflate": {"zeros within"},
     "TIFF, JPEG": {"zeros within"},
     "TIFF, uncompressed": {*ZEROS, "torn", "half of another"},
     "BMP": {*ZEROS, "half of another"},
 }
 """Cuts that leave a file of which nothing in it says that it is damaged, or nothing that libtiff
-minds: it does not look at the checksum of Deflate."""
+minds: zeros may be valid codes of a JPEG."""
 WHOLE = ("JPEG", "PNG", "GIF", "WebP")
 """How the names of formats begin that lack no pixel without their last byte."""
 

@@ -66,6 +66,10 @@ def read_header(data: bytes, image_format: str) -> Header:
 def read_png(data: bytes) -> Header:
     """IHDR, which is the first chunk (PNG, third edition, 11.2.1)."""
     width, height = struct.unpack_from(">II", data, 16)
+    if data[12:16] == b"CgBI":
+        raise InvalidImage(
+            "The PNG is of Apple's own kind for apps (CgBI), which is not read: convert it to PNG"
+        )
     if data[12:16] != b"IHDR":
         raise InvalidImage("The PNG header is damaged or cut short")
     deep = data[24] == 16

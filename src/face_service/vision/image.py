@@ -20,7 +20,7 @@ from .heif import decode_heif
 from .jpeg import MAX_SCANNED_PIXELS, MAX_SCANS, USUAL_SCANS, Frame, count_scans
 from .jpeg_pixels import decode_jpeg
 from .kinds import HEAD, name_unread, sniff
-from .opencv import VALUES, decode_tiff, opencv_pixels, scaled_if_dark
+from .opencv import VALUES, decode_tiff, opencv_pixels, scaled_if_dark, with_short_header
 from .png import mended, read_chunks, without_ancillary
 from .sdr import needs_mapping, to_sdr
 
@@ -156,7 +156,9 @@ def ending(data: bytes, image_format: str, header: Header) -> bytes:
         return data if data.endswith(TRAILER) else first_frame(data) or b""
     if image_format == "WEBP":
         return whole_webp(data, header.width * header.height) or b""
-    return b"" if image_format == "BMP" and is_torn_bmp(data) else data
+    if image_format == "BMP":
+        return b"" if is_torn_bmp(data) else with_short_header(data)
+    return data
 
 
 def is_allocatable(size: int) -> bool:

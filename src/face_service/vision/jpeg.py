@@ -121,6 +121,8 @@ def read_frame(data: bytes) -> Frame:
 def frame_of(data: bytes, at: int) -> tuple[int, int, int, float]:
     """Width, height, components, and the coefficients' bytes a pixel, of a frame header."""
     height, width, components = struct.unpack_from(">HHB", data, at + 3)
+    if not height:
+        raise InvalidImage("The JPEG gives its height behind its pixels (DNL), which is not read")
     factors = [data[at + 9 + 3 * n] for n in range(components)]
     sampling = [(factor >> 4, factor & 15) for factor in factors]
     largest = max((h for h, _ in sampling), default=0) * max((v for _, v in sampling), default=0)

@@ -28,6 +28,7 @@ class Kind(NamedTuple):
     picture: bool = True
 
 
+NETPBM = tuple(b"P%d\n" % number for number in range(1, 8))
 RAW = Kind("a camera's raw file", EXTRACT)
 UNREAD: Mapping[bytes, Kind] = MappingProxyType(
     {
@@ -44,6 +45,12 @@ UNREAD: Mapping[bytes, Kind] = MappingProxyType(
         b"v/1\x01": Kind("an OpenEXR picture", CONVERT),
         b"#?RADIANCE": Kind("a Radiance HDR picture", CONVERT),
         b"\x00\x00\x01\x00": Kind("an icon (ICO)", CONVERT),
+        b"icns": Kind("an icon (ICNS)", CONVERT),
+        b"gimp xcf": Kind("a GIMP document", CONVERT),
+        b"AT&TFORM": Kind("a DjVu document", CONVERT),
+        b"DDS ": Kind("a DDS texture", CONVERT),
+        **dict.fromkeys(NETPBM, Kind("a Netpbm picture (PBM, PGM, PPM)", CONVERT)),
+        b"%!PS": Kind("a PostScript document", "send its pictures", False),
         b"qoif": Kind("a QOI picture", CONVERT),
         b"II\xbc\x01": Kind("a JPEG XR picture", CONVERT),
         b"%PDF-": Kind("a PDF document", "send its pictures", False),

@@ -8,13 +8,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from face_service.errors import InvalidImage
+
 from .blob import Image
-from .tiff import Directory, has_lost_bytes, pointed_at
+from .tiff import PACKED, Directory, pointed_at
+from .tiff_pieces import has_lost_bytes
 
 Values = NDArray[Any]
 """[height, width, 3], channels as in Image, of 8 or 16 bits."""
 VALUES = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 """What cv2.imdecode is told so that samples of 16 bits stay so."""
+SHORT_BMP = b"\x28\x00\x00\x00"
+"""Length of BITMAPINFOHEADER, 40."""
 BAND = 64
 """Rows that are converted together."""
 BLACK = 16
@@ -22,6 +27,10 @@ BLACK = 16
 DEPTHS = (8, 10, 12)
 WHITES = (1.0, 255.0, 65_535.0)
 """What floating-point samples may mean by white."""
+PLANES = "The TIFF keeps {} in planes, which is not read: save it interleaved (pixel order RGBRGB)"
+"""Of a TIFF in planes OpenCV 4.14 reads what it makes bytes of right, and other samples from the
+wrong place."""
+FEW_BITS = "samples of more than 8 and fewer than 16 bits"
 
 
 def opencv_pixels(data: bytes, flags: int = cv2.IMREAD_COLOR) -> Image | None:
@@ -30,6 +39,15 @@ def opencv_pixels(data: bytes, flags: int = cv2.IMREAD_COLOR) -> Image | None:
         return None
     buffer: NDArray[Any] = np.frombuffer(data, np.uint8)
     return cast("Image | None", cv2.imdecode(buffer, flags))
+
+
+def with_short_header(bmp: bytes) -> bytes:
+    """A BMP whose header of 16 bits a pixel, with masks, says that it is the short one: the masks
+    are in the same place (BITMAPV4HEADER), and OpenCV 4.14 looks for them behind a long one."""
+    size, bits, masks = bmp[14:18], bmp[28:30], bmp[30:34]
+    if size <= SHORT_BMP or bits != b"\x10\x00" or masks != b"\x03\x00\x00\x00":
+        return bmp
+    return bmp[:14] + SHORT_BMP + bmp[18:]
 
 
 def scaled_if_dark(image: Image, data: bytes) -> Image:
@@ -51,16 +69,32 @@ def scaled_if_dark(image: Image, data: bytes) -> Image:
 
 def decode_tiff(data: bytes, directory: Directory) -> Image | None:
     """The picture of a directory, with floating-point samples too."""
-    if has_lost_bytes(data, directory):
+    lost = (directory.compression, directory.pieces, directory.piece_bytes)
+    if has_lost_bytes(data, *lost):
         return None
     data = pointed_at(data, directory)
-    if directory.floating:
-        values = opencv_pixels(data, cv2.IMREAD_UNCHANGED)
-        return None if values is None else from_floats(values)
+    if directory.floating or directory.bits in PACKED:
+        if directory.planar:
+            kind = "floating-point samples" if directory.floating else FEW_BITS
+            raise InvalidImage(PLANES.format(kind))
+        values = opencv_pixels(data, cv2.IMREAD_UNCHANGED if directory.floating else VALUES)
+        return None if values is None else to_bytes(values)
     image = opencv_pixels(data)
     if image is None or directory.bits <= 8:
         return image
+    if directory.planar and int(image.max()) <= BLACK:
+        raise InvalidImage(PLANES.format(FEW_BITS))
     return scaled_if_dark(image, data)
+
+
+def to_bytes(values: Values) -> Image:
+    """Floating-point samples, or those of 16 bits, to pixels."""
+    if values.dtype != np.uint16:
+        return from_floats(values)
+    image = np.empty(values.shape, np.uint8)
+    for top in range(0, len(image), BAND):
+        image[top : top + BAND] = values[top : top + BAND] >> 8
+    return image
 
 
 def from_floats(values: NDArray[Any]) -> Image:

@@ -22,29 +22,40 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 """Bytes of a value by its type."""
 INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 WIDTH, HEIGHT, BITS, SAMPLES = 256, 257, 258, 277
-TILE_WIDTH, TILE_HEIGHT = 322, 323
+ROWS_A_STRIP, TILE_WIDTH, TILE_HEIGHT = 278, 322, 323
 SUBFILE, COMPRESSION, PHOTOMETRIC, SUB_DIRECTORIES = 254, 259, 262, 330
-SAMPLE_FORMAT, DNG_VERSION = 339, 50706
+PLANAR, SAMPLE_FORMAT, DNG_VERSION = 284, 339, 50706
 STRIPS, TILES = (273, 279), (324, 325)
 """Offsets and byte counts."""
-LZW, ZEROS, MAX_PIECES = 5, bytes(32), 10_000
+MAX_PIECES = 10_000
+"""That are looked at for lost data."""
 INTEGER, FLOAT = (1, 2), 3
 """Sample formats: without and with a sign; IEEE."""
-CMYK, MOSAICS = 5, (32803, 34892)
-"""Photometric interpretations: inks; the samples of a sensor (TIFF/EP, DNG)."""
+GREY, RGB, PALETTE, CMYK, MOSAICS = 1, 2, 3, 5, (32803, 34892)
+"""Photometric interpretations: 0 is black; colours; a table of them; inks; the samples of a sensor
+(TIFF/EP, DNG)."""
+PACKED = (10, 12, 14)
+"""Bits of samples that lie in the file without a gap."""
+MOST_SAMPLES = 4
+"""Of a pixel that OpenCV reads."""
+READ = frozenset((1, 2, 3, 4, 5, 7, 8, 32771, 32773, 32946, 34676, 34677))
+"""Compression schemes that OpenCV's libtiff reads. Of any other it gives a black picture."""
 COMPRESSIONS: Mapping[int, str] = MappingProxyType(
     {
         6: "JPEG in the old style (compression 6)",
+        34661: "JBIG",
         34712: "JPEG 2000",
         34887: "LERC",
         34925: "LZMA",
+        34933: "PNG",
+        34934: "JPEG XR",
         50000: "Zstandard",
         50001: "WebP",
         50002: "JPEG XL",
         52546: "JPEG XL",
     }
 )
-"""What OpenCV's libtiff does not read."""
+"""Names of some others."""
 RAW = (
     "The TIFF is a camera's raw file (DNG, NEF, ...) or has no more than a preview of its picture: "
     "convert the picture to JPEG"
@@ -92,8 +103,13 @@ class Directory(NamedTuple):
     first: int
     """Where the offset of the first directory is, and its form for struct."""
     offset: str
-    lzw: tuple[tuple[int, int], ...] = ()
-    """Offset and byte count of each piece that is compressed by LZW."""
+    planar: bool = False
+    """Whether it keeps its samples in planes, first all of the first."""
+    compression: int = 1
+    pieces: tuple[tuple[int, int], ...] = ()
+    """Offset and byte count of the first MAX_PIECES strips or tiles."""
+    piece_bytes: int = 0
+    """Of one of them when it is decoded."""
 
 
 def read_directory(data: bytes) -> Directory:
@@ -204,36 +220,34 @@ def picture_of(tags: Tags, at: int) -> Directory:
         if any(tag in entries and entries[tag].number > most * max(samples, 1) for tag in pair):
             raise InvalidImage("The TIFF has more pieces than its picture")
     form = (tags.integers(SAMPLE_FORMAT, 1) or (1,))[0]
-    refuse_unread(integer(COMPRESSION, 1), form, bits, integer(PHOTOMETRIC, 0))
+    compression, photometric = integer(COMPRESSION, 1), integer(PHOTOMETRIC, 0)
+    refuse_unread(compression, form, bits, samples, photometric)
+    planar = samples > 1 and integer(PLANAR, 1) == 2
+    rows = max(1, min(height, integer(ROWS_A_STRIP, height) or height))
+    piece = (tile_width, tile_height) if tile_pixels else (width, rows)
+    bits_a_pixel = bits if planar else bits * samples
     layout = tags.layout
-    lzw = pieces_of(tags) if integer(COMPRESSION, 1) == LZW else ()
     return Directory(
         *(width, height, samples * bits / 8, tile_pixels, bits, form == FLOAT),
-        *(at, layout.first, layout.order + layout.offset, lzw),
+        *(at, layout.first, layout.order + layout.offset, planar, compression),
+        pieces_of(tags, -(-height // rows) * samples),
+        -(-piece[0] * bits_a_pixel // 8) * piece[1],
     )
 
 
-def pieces_of(tags: Tags) -> tuple[tuple[int, int], ...]:
-    """Offset and byte count of the first MAX_PIECES strips or tiles."""
-    offsets, counts = (
-        tags.integers(strips, MAX_PIECES) or tags.integers(tiles, MAX_PIECES)
-        for strips, tiles in zip(STRIPS, TILES, strict=True)
-    )
+def pieces_of(tags: Tags, strips: int) -> tuple[tuple[int, int], ...]:
+    """Offset and byte count of the first MAX_PIECES tiles, or `strips` at most."""
+    pair, most = (TILES, MAX_PIECES) if TILES[0] in tags.entries else (STRIPS, strips)
+    offsets, counts = (tags.integers(tag, min(most, MAX_PIECES)) for tag in pair)
     return tuple(zip(offsets, counts, strict=False))
 
 
-def has_lost_bytes(data: bytes, directory: Directory) -> bool:
-    """Whether zeros stand in a piece where LZW puts none: two equal codes in a row become one of
-    their own, and zeros are what a copy that broke off leaves."""
-    return any(data.find(ZEROS, at, at + count) >= 0 for at, count in directory.lzw)
-
-
-def refuse_unread(compression: int, form: int, bits: int, photometric: int) -> None:
-    """Raise InvalidImage, with the reason, for what OpenCV does not read."""
-    if compression in COMPRESSIONS:
+def refuse_unread(compression: int, form: int, bits: int, samples: int, photometric: int) -> None:
+    """Raise InvalidImage, with the reason, for what OpenCV does not read, or reads wrong."""
+    if compression not in READ:
+        name = COMPRESSIONS.get(compression, f"scheme {compression}")
         raise InvalidImage(
-            f"The TIFF is compressed by {COMPRESSIONS[compression]}, which is not read: save it "
-            "with LZW or Deflate"
+            f"The TIFF is compressed by {name}, which is not read: save it with LZW or Deflate"
         )
     if form == FLOAT and bits not in (32, 64):
         raise InvalidImage(f"The TIFF has floating-point samples of {bits} bits: 32 or 64 are read")
@@ -243,6 +257,23 @@ def refuse_unread(compression: int, form: int, bits: int, photometric: int) -> N
         raise InvalidImage(f"The TIFF has inks of {bits} bits: 8 are read")
     if form > FLOAT and form != 4:  # 4 is undefined, which is unsigned; 5 and 6 are complex
         raise InvalidImage("The TIFF has complex numbers for samples, which are not read")
+    if samples > MOST_SAMPLES:
+        raise InvalidImage(
+            f"The TIFF has {samples} samples a pixel: at most {MOST_SAMPLES} are read"
+        )
+    if form != FLOAT and not are_read(bits, samples, photometric):
+        raise InvalidImage(
+            f"The TIFF has {samples}x{bits} bits a pixel, which is not read: save it with 8 each"
+        )
+
+
+def are_read(bits: int, samples: int, photometric: int) -> bool:
+    """Whether OpenCV reads integer samples of so many bits."""
+    if bits in PACKED:
+        return photometric in (GREY, RGB) and samples != 2
+    if bits < 8:
+        return samples == 1 and (bits == 1 or (bits == 4 and photometric == PALETTE))
+    return bits in (8, 16)
 
 
 def pointed_at(data: bytes, directory: Directory) -> bytes:
