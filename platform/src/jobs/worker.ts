@@ -13,7 +13,8 @@ const ATTEMPTS = 5;
 export class Worker {
   private readonly stopping = new AbortController();
   private readonly loops: Promise<void>[] = [];
-  private due = Promise.withResolvers<void>();
+  /** Ends the pauses of loops that have found nothing to do. */
+  private readonly idle = new Set<() => void>();
 
   constructor(
     private readonly queue: Queue,
@@ -21,21 +22,22 @@ export class Worker {
     private readonly isTemporary: (error: unknown) => boolean,
     private readonly leaseSeconds: number,
     private readonly log: FastifyBaseLogger,
+    private readonly pauseMs = 500,
   ) {}
 
   start(jobs: number): void {
     for (let n = 0; n < jobs; n++) this.loops.push(this.loop());
   }
 
-  /** There may be a job that is due: who waits looks at once, and not at the next half second. */
+  /** There may be a job that is due: loops that pause look at once. */
   wake(): void {
-    this.due.resolve();
-    this.due = Promise.withResolvers();
+    for (const end of this.idle) end();
   }
 
   /** Ends what runs; its jobs are back in the queue at once. */
   async stop(): Promise<void> {
     this.stopping.abort(new Error('the backend stops'));
+    this.wake();
     await Promise.all(this.loops);
   }
 
@@ -45,13 +47,22 @@ export class Worker {
       try {
         const job = await this.queue.claim();
         if (job) await this.run(job);
-        else await Promise.race([sleep(500, undefined, { signal }), this.due.promise]);
+        else await this.pause();
       } catch (error) {
         if (signal.aborted) return;
         this.log.error(error, 'the queue cannot be read');
         await sleep(1_000, undefined, { signal }).catch(() => {});
       }
     }
+  }
+
+  private async pause(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, this.pauseMs);
+    this.idle.add(resolve);
+    await promise;
+    this.idle.delete(resolve);
+    clearTimeout(timer);
   }
 
   private async run(job: Job): Promise<void> {
