@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -11,6 +10,7 @@ from face_service.errors import ImageTooLarge, InvalidImage
 from face_service.runtime.threads import available_cpus
 from face_service.vision.blob import Image
 
+from .decoding import decode, packets_of
 from .fields import Fields, find_fields, seek
 from .opening import opened
 from .packets import Needed, Times
@@ -19,7 +19,6 @@ from .pixels import Deinterlacer, Pixels
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
-    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -63,7 +62,7 @@ def frames(
         shown = -1
         for ms, frame in Source(container, stream, fields, every, first).wanted():
             check_size(frame.width, frame.height, max_pixels)
-            shown = max(shown + 1, ms)  # no time stands for two frames
+            shown = max(shown + 1, ms)  # no two frames have one time
             yield Frame(shown, pixels.of(frame))
     if shown < 0 and first == 0:
         raise InvalidImage("The video has no frame that can be decoded")
@@ -149,27 +148,6 @@ class Source:
             if packet is None:
                 context.flush_buffers()
         yield from decode(context, None)
-
-
-def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream, up to where the file is too damaged to find more."""
-    import av
-
-    with suppress(av.error.InvalidDataError):
-        for packet in container.demux(stream):
-            if packet.size:  # the last has none, and only says that it is the last
-                yield packet
-
-
-def decode(context: VideoCodecContext, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
-    """Frames that come out where a packet goes in, or all that are left for None. What is damaged
-    is passed over."""
-    import av
-
-    try:
-        return context.decode(packet)
-    except (av.error.InvalidDataError, av.error.EOFError):
-        return []
 
 
 def with_next(items: Iterable[T]) -> Iterator[tuple[T, T | None]]:
