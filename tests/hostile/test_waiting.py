@@ -141,8 +141,10 @@ def test_garbage_in_the_middle_of_an_answer_stays_out_of_it(server: Server) -> N
         time.sleep(0.5)
         while data := connection.recv(1 << 20):
             received += data
-    (answer,) = answers(received)
+    answer, *more = answers(received)
     assert (answer.status, answer.body) == (200, whole)
+    # Buffers of the system may have taken the whole answer before the garbage came.
+    assert [one.status for one in more] in ([], [400])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")

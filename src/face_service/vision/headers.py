@@ -117,7 +117,7 @@ def read_tiff(data: bytes) -> Header:
     directory = read_directory(data)
     stored = directory.pixel_bytes
     pixels = max(directory.width * directory.height, directory.tile_pixels)
-    decoding = pixels * (9 + max(4.0, stored) + stored)
+    decoding = pixels * (10 + max(4.0, stored) + stored)
     return Header(directory.width, directory.height, int(decoding), directory=directory)
 
 
@@ -126,7 +126,7 @@ def read_jpeg(data: bytes) -> Header:
     they are kept, are gone."""
     frame = read_frame(data)
     inks = frame.components == 4
-    copies = 9 if inks else 6 if frame.orientation > 1 else 3
+    copies = 10 if inks else 6 if frame.orientation > 1 else 3
     decoding = max((6 if inks else 4) + frame.coefficients if frame.coefficients else 3, copies)
     return sized(frame.width, frame.height, decoding)._replace(frame=frame)
 
