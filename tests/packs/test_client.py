@@ -57,7 +57,8 @@ def test_a_service_that_ends_while_it_pulls_leaves_nobody_and_nothing(
     server.wait_until_ended()
     settled(lambda: not processes_in(models))
     settled(lambda: not list((models / ".pull" / "starter").glob("tmp*")))
-    assert not (tmp_path / "home").exists(), "and no cache of pip's"
+    home = tmp_path / "home"
+    assert not home.exists(), f"and no cache of pip's: {[*home.rglob('*')]}"
 
 
 def test_a_client_that_is_given_up_is_ended(
