@@ -148,6 +148,8 @@ def _npm_pack(source: NpmPackage, scratch: Path, out: Path) -> None:
 
 
 def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> None:
+    # pip asks rustc for its version, to name it to the index; that of rustup writes to the home.
+    environment = {"RUSTUP_HOME": str(cwd / "rustup"), **(environment or os.environ)}
     # Its stdin ends when this process does, or when it is closed here.
     theirs, ours = os.pipe()
     with subprocess.Popen(
