@@ -96,6 +96,8 @@ def test_open_and_auraface_hold_nothing_that_forbids_commerce_by_its_label() -> 
 
 
 def test_packs_whose_hash_nobody_knows_are_refused_with_the_way_out() -> None:
-    for name in ("raccoon_s", "raccoon_l"):
+    for name in ("raccoon_s", "raccoon_l", "cheetah_s", "cheetah_l"):
         with pytest.raises(PackError, match=f"model-zoo/{name}.zip .*INSIGHTFACE_MODEL=./{name}"):
             find(name)
+    with pytest.raises(PackError, match="Did you mean 'raccoon_l'"):
+        find("racoon_l")

@@ -116,10 +116,20 @@ def test_verify_of_a_folder_asks_its_manifest(models: Any, folder: Path) -> None
     status, out, _ = models("verify", folder)
     assert (status, out.count("ok  ")) == (0, 2)
     assert f"  recognition   {folder / 'rec.onnx'}\n" in out
+    assert out.endswith("licence: not stated: files of your own\n")
     write_manifest(folder, models=[{"file": "det.onnx", "role": "detection", "sha256": "0" * 64}])
     status, out, err = models("verify", folder)
     assert (status, out) == (2, "")
     assert f"det.onnx has SHA-256 {sha256_of(folder / 'det.onnx')}" in err
+
+
+def test_a_folder_has_a_path_and_is_not_fetched(models: Any, folder: Path) -> None:
+    assert models("path", folder)[:2] == (0, f"{folder}\n")
+    status, out, err = models("pull", folder)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"face-service: {folder} is a folder of yours: packs of the catalogue are fetched\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["pull", "verify", "path"])

@@ -111,6 +111,15 @@ def test_detection_and_recognition_are_required(folder: Path, name: str) -> None
         load_folder(folder)
 
 
+def test_a_folder_too_many_is_named(folder: Path) -> None:
+    """Some programs unpack raccoon_l.zip as raccoon_l/raccoon_l."""
+    outer = folder.parent / "outer"
+    outer.mkdir()
+    folder.rename(outer / "mine")
+    with pytest.raises(PackError, match=r"(?s)no detection network.*There are networks in .*mine"):
+        load_folder(outer)
+
+
 def test_detector_without_landmarks_is_refused_with_the_reason(folder: Path, make: Any) -> None:
     (folder / "det.onnx").write_bytes(make.detector(outputs=6))
     with pytest.raises(PackError, match=r"(?s)no detection network.*det\.onnx: 6 outputs.*align"):

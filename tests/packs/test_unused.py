@@ -42,6 +42,20 @@ BROUGHT: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         IMAGE, {"loc": (1, 16800, 4), "conf": (1, 16800, 2), "landms": (1, 16800, 10)},
         "RetinaFace is not decoded here",
     ),
+    "YuNet of 2022": (
+        {"input": (1, 3, 120, 160)},
+        {"loc": (None, 14), "conf": (None, 2), "iou": (None, 1)},
+        "YuNet of 2022 is not decoded here; take face_detection_yunet_2023mar",
+    ),
+    "CenterFace": (
+        IMAGE, {f"o{n}": (1, axis, 160, 160) for n, axis in enumerate((1, 2, 2, 10))},
+        "CenterFace is not decoded here",
+    ),
+    "cheetah's detector of people": (
+        {"image": (1, 3, 320, 320), "scale_factor": (1, 2)},
+        {"nms_pre_boxes": (1, None, 4), "nms_pre_scores": (1, 1, None)},
+        "PaddleDetection, such as the people of cheetah, is not decoded here",
+    ),
     "UltraFace": (
         {"input": (1, 3, 240, 320)}, {"scores": (1, 4420, 2), "boxes": (1, 4420, 4)},
         "boxes and scores alone: a detector without landmarks",
@@ -52,6 +66,13 @@ BROUGHT: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "112 by 96": ({"x": (1, 3, 112, 96)}, {"e": (1, 256)}, "a recogniser of 96×112 pixels"),
     "a short embedding": (FACE, {"e": (None, 64)}, "64 numbers for a face"),
+    "AdaFace with its norm": (
+        FACE, {"e": (None, 512), "norm": (None, 1)},
+        "an embedding and its norm, as AdaFace gives them: export the embedding alone",
+    ),
+    "cheetah's bodies": (
+        {"data": (1, 3, 256, 128)}, {"e": (1, 256)}, "a recogniser of 128×256 pixels",
+    ),
     "inswapper": (
         {"target": (1, 3, 128, 128), "source": (1, 512)}, {"output": (1, 3, 128, 128)},
         "two inputs: a network that exchanges faces",

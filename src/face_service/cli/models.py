@@ -66,9 +66,12 @@ def pull(pack: PackName, cache_dir: CacheDir = None, mirror: Mirror = None) -> N
     only when it is whole. Pulling what is already here and whole changes nothing.
     """
     from face_service.config import load_settings
+    from face_service.errors import InvalidRequest
     from face_service.packs import store
     from face_service.packs.catalog import find
 
+    if store.is_folder(pack):
+        raise InvalidRequest(f"{pack} is a folder of yours: packs of the catalogue are fetched")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = load_settings(model_cache_dir=cache_dir, model_mirror=mirror)
     print(store.pull(find(pack), settings.model_cache_dir, settings.mirror).directory)
@@ -88,6 +91,7 @@ def verify(pack: PackName, cache_dir: CacheDir = None) -> None:
         found = store.verify(find(pack), cache_folder(cache_dir))
     for role, model in found.models.items():
         print(f"ok  {model.sha256}  {role:<14}{model.path}")
+    print(f"licence: {found.licence}")
 
 
 @app.command()
@@ -96,7 +100,8 @@ def path(pack: PackName, cache_dir: CacheDir = None) -> None:
     from face_service.packs import store
     from face_service.packs.catalog import find
 
-    print(store.locate(find(pack), cache_folder(cache_dir)))
+    own = store.is_folder(pack)
+    print(Path(pack).expanduser() if own else store.locate(find(pack), cache_folder(cache_dir)))
 
 
 def cache_folder(given: Path | None) -> Path:

@@ -31,7 +31,7 @@ def find(name: str) -> CatalogPack:
             f"{MODEL_ZOO}/{name}.zip into a folder of yours and set INSIGHTFACE_MODEL=./{name}; "
             "its manifest.json says the rest."
         )
-    close = get_close_matches(name.lower(), CATALOG, n=1)
+    close = get_close_matches(name.lower(), (*CATALOG, *UNPINNED), n=1)
     meant = "".join(f" Did you mean '{other}'?" for other in close)
     raise PackError(
         f"There is no model pack named '{name}'.{meant} Known packs: {', '.join(CATALOG)}. "

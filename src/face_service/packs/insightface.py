@@ -14,7 +14,7 @@ from face_service.vision.blob import (
 
 INSIGHTFACE_RELEASE = "https://github.com/deepinsight/insightface/releases/download/v0.7"
 MODEL_ZOO = "https://github.com/deepinsight/insightface/releases/download/model-zoo"
-UNPINNED = ("raccoon_s", "raccoon_l")
+UNPINNED = ("raccoon_s", "raccoon_l", "cheetah_s", "cheetah_l")
 """Packs of version 2 in the release `model-zoo`, whose archives nobody has hashed here."""
 INSIGHTFACE_LICENCE = "InsightFace models: non-commercial research only"
 

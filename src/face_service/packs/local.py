@@ -14,7 +14,14 @@ from face_service.errors import PackError
 from face_service.packs.catalog import CATALOG
 from face_service.packs.entries import CatalogFile, Role
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, read_manifest
-from face_service.packs.manifest_v2 import VERSION, manifest_version, model_of, read_v2
+from face_service.packs.manifest_v2 import (
+    DIMENSION,
+    VERSION,
+    manifest_version,
+    model_of,
+    read_v2,
+)
+from face_service.packs.model_license import licence_in
 from face_service.packs.pack import (
     QUANTIZATION,
     Pack,
@@ -23,7 +30,14 @@ from face_service.packs.pack import (
     checked_sha256,
     sha256_of,
 )
-from face_service.packs.roles import fits, normalization_of, read_header, why_not, why_unused
+from face_service.packs.roles import (
+    fits,
+    normalization_of,
+    read_header,
+    roles_of,
+    why_not,
+    why_unused,
+)
 from face_service.runtime.graph import OnnxHeader
 from face_service.thresholds import Threshold
 
@@ -66,6 +80,7 @@ def load_folder(directory: Path) -> Pack:
             raise PackError(
                 f"{directory} holds no {role} network."
                 + "".join(f"\n  not used: {name}: {why}" for name, why in ignored.items())
+                + "".join(f"\n  There are networks in {inner}" for inner in _below(directory))
             )
     recogniser = found[Role.RECOGNITION]
     pack = Pack(
@@ -86,22 +101,25 @@ def load_folder(directory: Path) -> Pack:
     return pack
 
 
+def _below(directory: Path) -> list[Path]:
+    """Folders in a folder that hold networks: archives are unpacked with a folder too many."""
+    return sorted({path.parent for path in directory.glob("*/*.onnx")})
+
+
 def _load_v2(directory: Path) -> Pack:
     """A folder of InsightFace 2.x. Age and gender are none of its tasks."""
     manifest, tasks = read_v2(directory / MANIFEST)
     for role in (Role.DETECTION, Role.RECOGNITION):
         if role not in tasks:
             raise PackError(f"{directory / MANIFEST} has no task {role}.")
-    licence = f"see {manifest.license} in the pack"
+    licence = licence_in(directory / manifest.license, manifest.model_id)
     models = by_role(model_of(directory, role, task, licence) for role, task in tasks.items())
-    recogniser = models[Role.RECOGNITION].path
+    path, said = models[Role.RECOGNITION].path, tasks[Role.RECOGNITION].embedding_dimension
     pack = Pack(
         name=manifest.model_id,
         directory=directory,
         models=models,
-        dimension=_dimension(
-            recogniser, read_header(recogniser), tasks[Role.RECOGNITION].embedding_dimension
-        ),
+        dimension=_dimension(path, read_header(path), said, otherwise=DIMENSION),
         threshold=None,
         operating_points=None,
         licence=licence,
@@ -135,7 +153,7 @@ def _discovered(directory: Path) -> tuple[dict[Role, _Found], dict[str, str]]:
     for path in sorted(directory.glob("*.onnx")):
         header, digest = read_header(path), sha256_of(path)
         known = _catalogued(digest)
-        roles = [known.role] if known else [role for role in Role if fits(header, role)]
+        roles = [known.role] if known else roles_of(header)
         if len(roles) != 1:
             ignored[path.name] = why_unused(header)
             logger.warning("%s is not used: %s", path, ignored[path.name])
@@ -177,13 +195,16 @@ def _catalogued(digest: str) -> CatalogFile | None:
     return next((file for file in files if file.sha256 == digest), None)
 
 
-def _dimension(path: Path, header: OnnxHeader, said: int | None) -> int:
-    """The length of a recogniser's embeddings. said: by the manifest."""
+def _dimension(
+    path: Path, header: OnnxHeader, said: int | None, otherwise: int | None = None
+) -> int:
+    """The length of a recogniser's embeddings. said: by the manifest. otherwise: where nothing
+    says it."""
     shape = header.outputs[0].shape
     read = shape[-1] if shape else None
     if read and said and read != said:
         raise PackError(f"{path} makes embeddings of {read}, its manifest says {said}.")
-    if dimension := read or said:
+    if dimension := read or said or otherwise:
         return dimension
     raise PackError(
         f"{path} does not say how long its embeddings are: give `dimension` in a manifest.json."

@@ -105,11 +105,22 @@ def read_manifest(directory: Path) -> Manifest | None:
     if not path.exists():
         return None
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(read_utf8(path))
     except ValidationError as error:
         raise wrong(path, error) from error
     except OSError as error:
         raise PackError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_utf8(path: Path) -> str:
+    """The text of a manifest, without the byte order mark that editors on Windows put before it.
+    Raises OSError, and PackError where it is not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PackError(
+            f"{path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8."
+        ) from error
 
 
 def wrong(path: Path, error: ValidationError) -> PackError:

@@ -20,13 +20,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from face_service.errors import PackError
 from face_service.packs.entries import Role
-from face_service.packs.manifest import wrong
+from face_service.packs.manifest import read_utf8, wrong
 from face_service.packs.pack import PackModel, checked_sha256
 from face_service.packs.roles import fits, read_header, why_not
 from face_service.runtime.graph import FLOAT, UINT8
@@ -36,10 +36,31 @@ from face_service.vision.verifier import EXPANSION
 VERSION = 2
 EMBEDDED = "embedded"
 """The network takes pixels, 0 to 255, and normalises them itself."""
+LICENCE_FILE = "MODEL.LICENSE"
+DIMENSION = 512
+"""Length of an embedding where neither the manifest nor the network says it."""
 
 
 class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False, strict=True)
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, allow_inf_nan=False, strict=True, str_strip_whitespace=True
+    )
+
+    @model_validator(mode="after")
+    def _null_is_no_value(self) -> Self:
+        for name in self.model_fields_set:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} is null: give it a value, or leave it out")
+        return self
+
+
+def inside(file: str, ending: str) -> str:
+    """A path below the manifest's folder with this ending, or ValueError."""
+    path = PurePosixPath(file)
+    outside = path.is_absolute() or ".." in path.parts or any(c in file for c in "\\:\x00")
+    if outside or not file.lower().endswith(ending.lower()):
+        raise ValueError(f"a path below this folder that ends in {ending} is needed")
+    return file
 
 
 class Scaling(_Lenient):
@@ -61,16 +82,12 @@ class Task(_Lenient):
     preprocessing: Preprocessing | None = None
     expansion: Annotated[float, Field(gt=0)] = EXPANSION
     input_size: tuple[Literal[112], Literal[112]] = (112, 112)
-    embedding_dimension: Annotated[int, Field(gt=0)] = 512
+    embedding_dimension: Annotated[int, Field(gt=0)] | None = None
 
     @field_validator("file")
     @classmethod
     def _stays_inside(cls, file: str) -> str:
-        path = PurePosixPath(file)
-        outside = path.is_absolute() or ".." in path.parts or any(c in file for c in "\\:\x00")
-        if outside or path.suffix.lower() != ".onnx":
-            raise ValueError("a path below this folder that ends in .onnx is needed")
-        return file
+        return inside(file, ".onnx")
 
 
 class Tasks(_Lenient):
@@ -89,6 +106,11 @@ class ManifestV2(_Lenient):
     license: str
     tasks: Tasks
 
+    @field_validator("license")
+    @classmethod
+    def _is_a_licence(cls, file: str) -> str:
+        return inside(file, LICENCE_FILE)
+
 
 _DEFAULTS: Mapping[Role, Preprocessing] = MappingProxyType(
     {
@@ -102,8 +124,8 @@ _DEFAULTS: Mapping[Role, Preprocessing] = MappingProxyType(
 def manifest_version(path: Path) -> int | None:
     """The `manifest_version` that a manifest states; None where it states none, or is no JSON."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = json.loads(read_utf8(path))
+    except (OSError, PackError, ValueError, RecursionError):
         return None
     version = content.get("manifest_version") if isinstance(content, dict) else None
     return version if type(version) is int else None
@@ -112,7 +134,7 @@ def manifest_version(path: Path) -> int | None:
 def read_v2(path: Path) -> tuple[ManifestV2, dict[Role, Task]]:
     """A manifest of version 2, and its tasks by role. Raises PackError."""
     try:
-        manifest = ManifestV2.model_validate_json(path.read_bytes())
+        manifest = ManifestV2.model_validate_json(read_utf8(path))
     except ValidationError as error:
         raise wrong(path, error) from error
     except OSError as error:

@@ -74,6 +74,12 @@ def fits(header: OnnxHeader, role: Role) -> bool:
     return axes[0] in (_OUTPUT_AXIS[role], None)
 
 
+def roles_of(header: OnnxHeader) -> list[Role]:
+    """The roles that the shapes allow where no manifest says one. A verifier is none of them:
+    networks that tell faces that are alive, or sharp, look the same."""
+    return [role for role in Role if role is not Role.VERIFICATION and fits(header, role)]
+
+
 def _are(axes: Sequence[int | None], expected: Sequence[int]) -> bool:
     return len(axes) == len(expected) and all(
         axis in (right, None) for axis, right in zip(axes, expected, strict=True)

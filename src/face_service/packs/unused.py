@@ -26,6 +26,8 @@ def kind_of(header: OnnxHeader) -> str | None:
     """What a network is and why it is not used; None for one that nobody can name."""
     shape = header.inputs[0].shape or ()
     outputs = [output.shape or () for output in header.outputs]
+    if "scale_factor" in {tensor.name for tensor in header.inputs}:
+        return f"PaddleDetection, such as the people of cheetah, is not decoded here; {TAKE}"
     if len(header.inputs) == 2:
         return "two inputs: a network that exchanges faces, not one that describes them"
     if len(shape) == 4 and shape[3] == 3 and shape[1] != 3:
@@ -41,6 +43,10 @@ def _detector(outputs: Sequence[tuple[int | None, ...]]) -> str | None:
         return f"{count} outputs: {WITHOUT_LANDMARKS}"
     if count == 15:
         return f"15 outputs: SCRFD of five strides is not decoded here; {TAKE}"
+    if count == 3 and sorted(filter(None, last)) == [1, 2, 14]:
+        return "YuNet of 2022 is not decoded here; take face_detection_yunet_2023mar"
+    if [shape[1] for shape in outputs if len(shape) == 4] == [1, 2, 2, 10]:
+        return f"CenterFace is not decoded here; {TAKE}"
     if count == 3 and sorted(filter(None, last)) == [2, 4, 10]:
         return f"RetinaFace is not decoded here; {TAKE}"
     if count == 2 and sorted(filter(None, last)) == [2, 4]:
@@ -61,9 +67,19 @@ def _detector(outputs: Sequence[tuple[int | None, ...]]) -> str | None:
 def _recogniser(
     shape: tuple[int | None, ...], outputs: Sequence[tuple[int | None, ...]]
 ) -> str | None:
-    if len(outputs) != 1 or len(outputs[0]) != 2 or len(shape) != 4:
+    if len(shape) != 4 or not all(outputs):
         return None
-    length, sides = outputs[0][-1], shape[2:]
+    sides, last = shape[2:], [each[-1] for each in outputs]
+    if outputs in ([(None,)], [(1,)]) and sides[0] and sides[0] == sides[1]:
+        return (
+            "one number for each square: that it says whether this is a face, and not whether it "
+            "is alive or sharp, only a manifest.json can state"
+        )
+    if len(outputs) == 2 and (last[0] or 0) >= _SMALLEST_EMBEDDING and last[1] == 1:
+        return "an embedding and its norm, as AdaFace gives them: export the embedding alone"
+    if len(outputs) != 1 or len(outputs[0]) != 2:
+        return None
+    length = last[0]
     if length is None:
         return None
     aligned = sides == (_ALIGNED, _ALIGNED)
