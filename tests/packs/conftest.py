@@ -116,6 +116,7 @@ class ArchiveServer:
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)  # path → where it is, by a 302
     requests: list[Request] = field(default_factory=list)
     breaks: list[int] = field(default_factory=list)  # the next answers stop after so many bytes
     statuses: list[int] = field(default_factory=list)  # the next answers are these errors
@@ -128,6 +129,13 @@ class ArchiveServer:
         names = ("Range", "If-Range", "Authorization")
         request = Request(handler.path, *(handler.headers.get(name) for name in names))
         self.requests.append(request)
+        if target := self.moved.get(handler.path):
+            request.status = 302
+            handler.send_response(302)
+            handler.send_header("Location", self.url + target)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
         body = self.files.get(handler.path)
         request.status = self.statuses.pop(0) if self.statuses else 200 if body else 404
         if body is None or request.status != 200:

