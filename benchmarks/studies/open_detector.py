@@ -27,7 +27,7 @@ from benchmarks.studies.closeup import FRAME, close
 from benchmarks.studies.scenes import SQUARE, Scene, clipped, overlap, pairs, read_heads
 from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.face_engine import FaceEngine, Options
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.pack import Pack, PackModel, sha256_of
 from face_service.packs.store import resolve
 from face_service.runtime.processor import in_words, processor

@@ -26,7 +26,7 @@ import onnxruntime as ort
 
 from benchmarks.frames import ROOT
 from benchmarks.tables import table
-from face_service.packs.catalog import Role
+from face_service.packs.entries import Role
 from face_service.packs.local import load_folder
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.threads import available_cpus
