@@ -23,25 +23,30 @@ check() {
 }
 check ruff check
 check ruff format --check
-check mypy
-check lint-imports
 check shellcheck --external-sources platform.sh run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
 check hadolint Dockerfile Dockerfile.* platform/Dockerfile
-# It waits for a package registry, while the tests run.
-advisories=$(mktemp)
-trap 'rm -f "$advisories"' EXIT
-scripts/audit.sh &>"$advisories" &
-auditing=$!
-audit() {
+
+# What takes half a minute, or waits for a package registry, runs beside the tests; what it says comes after them.
+outputs=$(mktemp -d)
+trap 'rm -rf "$outputs"' EXIT
+begin() {
+  local name=${1##*/}
+  "$@" &>"$outputs/$name" &
+  echo $! >"$outputs/$name.pid"
+}
+finish() {
   local status=0
-  wait "$auditing" || status=$?
-  cat "$advisories"
+  wait "$(<"$outputs/$1.pid")" || status=$?
+  cat "$outputs/$1"
   return "$status"
 }
-# Three processes for two cores: a third of what tests do is to wait. A file is run by one of them, in order, and the
-# longest files first, as tests/order.py sorts them.
+begin mypy
+begin lint-imports
+begin scripts/audit.sh
+# Three processes for two cores. A file is run by one of them, in order, and the longest files first, as tests/order.py
+# sorts them.
 check pytest -n 3 --dist loadfile --no-loadscope-reorder
-check audit
+for name in mypy lint-imports audit.sh; do check finish "$name"; done
 
 if ((${#failed[@]})); then
   printf 'failed: %s\n' "${failed[@]}" >&2

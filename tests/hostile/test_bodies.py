@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pybase64
@@ -14,6 +14,7 @@ from face_service.errors import InvalidRequest
 from face_service.routes import bodies
 from face_service.routes.bodies import decode_base64, parse_embedding_request
 from face_service.schemas import MAX_ERRORS, MAX_NAME, DetectOptions, explain
+from tests import commands
 
 MEASURED = """
 import time
@@ -32,9 +33,8 @@ print(memory("VmHWM:") - before, time.perf_counter() - started)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read in /proc")
-def test_white_space_makes_no_string_of_every_word() -> None:
-    done = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True)
-    memory, seconds = map(float, done.stdout.split())
+def test_white_space_makes_no_string_of_every_word(tmp_path: Path) -> None:
+    memory, seconds = map(float, commands.output(MEASURED, tmp_path).split())
     assert memory < 3 * 12, "three times the 12 MB of the text"
     assert seconds < 5
 
@@ -96,35 +96,28 @@ except InvalidRequest:
 print((memory("VmHWM:") - before) / len(body))
 """
 LONG = 16_000_000
+LARGE: dict[str, Callable[[], bytes]] = {
+    "base64": lambda: b'{"image_base64":"%s"}' % (b"A" * LONG),
+    "data URL": lambda: b'{"image_base64":"data:image/png;base64,%s"}' % (b"A" * LONG),
+    "spaces": lambda: b'{"image_base64":"%s"}' % (b"AAA " * (LONG // 4)),
+    "lines": lambda: b'{"image_base64":"%s"}' % ((b"A" * 76 + b"\\n") * (LONG // 78)),
+    "escape": lambda: b'{"image_base64":"\\u0041AAA%s"}' % (b"A" * LONG),
+    "emoji": lambda: b'{"image_base64":"%s\xf0\x9f\x98\x80"}' % (b"A" * LONG),
+    "an emoji's escape": lambda: b'{"image_base64":"%s\\ud83d\\ude00"}' % (b"A" * LONG),
+    "name": lambda: b'{"%s":1}' % (b"A" * LONG),
+    "value": lambda: b'{"max_faces":"%s"}' % (b"A" * LONG),
+    "value of an unknown name": lambda: b'{"other":["%s"]}' % (b"A" * LONG),
+    "without an end": lambda: b'{"image_base64":"%s' % (b"A" * LONG),
+}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read in /proc")
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b'{"image_base64":"%s"}' % (b"A" * LONG), id="base64"),
-        pytest.param(b'{"image_base64":"data:image/png;base64,%s"}' % (b"A" * LONG), id="data URL"),
-        pytest.param(b'{"image_base64":"%s"}' % (b"AAA " * (LONG // 4)), id="spaces"),
-        pytest.param(b'{"image_base64":"%s"}' % ((b"A" * 76 + b"\\n") * (LONG // 78)), id="lines"),
-        pytest.param(b'{"image_base64":"\\u0041AAA%s"}' % (b"A" * LONG), id="escape"),
-        pytest.param(b'{"image_base64":"%s\xf0\x9f\x98\x80"}' % (b"A" * LONG), id="emoji"),
-        pytest.param(
-            b'{"image_base64":"%s\\ud83d\\ude00"}' % (b"A" * LONG), id="an emoji's escape"
-        ),
-        pytest.param(b'{"%s":1}' % (b"A" * LONG), id="name"),
-        pytest.param(b'{"max_faces":"%s"}' % (b"A" * LONG), id="value"),
-        pytest.param(b'{"other":["%s"]}' % (b"A" * LONG), id="value of an unknown name"),
-        pytest.param(b'{"image_base64":"%s' % (b"A" * LONG), id="without an end"),
-    ],
-)
+@pytest.mark.parametrize("kind", LARGE)
 def test_a_body_of_json_takes_three_times_its_size_with_text_and_picture(
-    body: bytes, tmp_path: Path
+    kind: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "body").write_bytes(body)
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK, tmp_path / "body"], capture_output=True, text=True, check=True
-    )
-    assert float(done.stdout) < 3.05
+    (tmp_path / "body").write_bytes(LARGE[kind]())
+    assert float(commands.output(PEAK, tmp_path, tmp_path / "body")) < 3.05
 
 
 @pytest.mark.parametrize(

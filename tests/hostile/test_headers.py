@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import struct
-import subprocess
 import sys
 import time
 import warnings
@@ -19,6 +18,7 @@ import pytest
 
 from face_service.errors import ImageTooLarge, InvalidImage
 from face_service.vision.image import check, decode
+from tests import commands
 from tests.hostile.pictures import (
     FTYP,
     PIXELS,
@@ -97,10 +97,7 @@ print(memory("VmHWM:") - before, time.perf_counter() - started, said)
 def test_a_header_takes_no_memory_and_no_time(kind: str, tmp_path: Path) -> None:
     body = tmp_path / "body"
     body.write_bytes(ALL_HEADER[kind]())
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, body], capture_output=True, text=True, check=True
-    )
-    memory, seconds, said = done.stdout.split(maxsplit=2)
+    memory, seconds, said = commands.output(MEASURED, tmp_path, body).split(maxsplit=2)
     assert float(memory) < 2 * SIZE / 1e6, said
     assert float(seconds) < 0.5, said
 

@@ -15,6 +15,7 @@ import pytest
 from face_service.errors import OutOfMemory
 from face_service.serving.answers import as_request_error, parts
 from face_service.vision.image import check
+from tests import commands
 from tests.conftest import ROOT
 from tests.formats import heic
 from tests.images import encode
@@ -68,10 +69,8 @@ def test_a_sound_picture_without_memory_is_not_damaged(kind: str, tmp_path: Path
     size = {"AVIF": (1500, 2000), "HEIC": (2400, 3000)}.get(kind, SIZE)  # they are slow to write
     large.write_bytes(picture(kind, size))
     small.write_bytes(picture(kind, (50, 60)))
-    done = subprocess.run(
-        [sys.executable, "-c", DECODE, large, small, str(LEFT)], capture_output=True, text=True
-    )
-    assert done.stdout.splitlines() == ["out of memory: 503 out_of_memory", str((*size, 3))], done
+    said = commands.output(DECODE, tmp_path, large, small, LEFT)
+    assert said.splitlines() == ["out of memory: 503 out_of_memory", str((*size, 3))]
 
 
 def test_a_server_without_memory_says_so_and_goes_on(start_server: Callable[..., Server]) -> None:
