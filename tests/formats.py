@@ -107,6 +107,32 @@ def png(values: NDArray[Any], *chunk: Any) -> bytes:
     return with_chunk(data, *chunk) if chunk else data
 
 
+def lossless_jpeg(grey: NDArray[np.uint8]) -> bytes:
+    """Grey without loss: each sample as what it differs by from the one before it, the first of a
+    row from the one above (T.81, H.1.2); the lengths of differences have codes of 5 bits each."""
+    values = grey.astype(int)
+    before = np.full_like(values, 128)
+    before[1:, 0], before[:, 1:] = values[:-1, 0], values[:, :-1]
+    bits = ""
+    for difference in (values - before).ravel().tolist():
+        length = abs(difference).bit_length()
+        low = difference if difference > 0 else difference + (1 << length) - 1
+        bits += f"{length:05b}" + (f"{low:0{length}b}" if length else "")
+    bits += "1" * (-len(bits) % 8)
+    coded = int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\x00")
+    lengths = bytes((0, 0, 0, 0, 17)).ljust(16, b"\0") + bytes(range(17))
+    segments = {
+        0xC3: struct.pack(">BHHBBBB", 8, *grey.shape, 1, 1, 0x11, 0),
+        0xC4: b"\0" + lengths,
+        0xDA: bytes((1, 1, 0, 1, 0, 0)),
+    }
+    head = b"".join(
+        struct.pack(">BBH", 0xFF, code, len(content) + 2) + content
+        for code, content in segments.items()
+    )
+    return b"\xff\xd8" + head + coded + b"\xff\xd9"
+
+
 def jpeg_without_adobe(image: Image, inverted: bool) -> bytes:
     """A CMYK JPEG that does not say how it is stored."""
     inks = np.asarray(PIL.Image.fromarray(image[:, :, ::-1].copy()).convert("CMYK"))
@@ -148,6 +174,16 @@ def planes(values: NDArray[Any]) -> tuple[NDArray[Any], Page]:
     return np.ascontiguousarray(values.transpose(2, 0, 1)), page(values)[1] | PLANES
 
 
+def tiles(values: NDArray[Any], side: int, **tags: Any) -> tuple[NDArray[Any], Page]:
+    """A page in square tiles; those at the right and the lower edge are filled up."""
+    height, width = values.shape[:2]
+    filling = [(0, -height % side), (0, -width % side)] + [(0, 0)] * (values.ndim - 2)
+    full = np.pad(values, filling)
+    rows, columns = full.shape[0] // side, full.shape[1] // side
+    parts = full.reshape(rows, side, columns, side, -1).swapaxes(1, 2)
+    return parts, page(values, t322=("H", [side]), t323=("H", [side]), **tags)[1]
+
+
 def packed(grey: NDArray[np.uint8], bits: int) -> tuple[NDArray[Any], Page]:
     """A page of grey whose samples lie without gaps, the lowest bits of some zero."""
     bytes_of = np.stack([grey, np.zeros_like(grey)], axis=-1)
@@ -171,10 +207,13 @@ def tiff_of(
     links: list[int] = []
     for values, tags in reversed(pages):
         strips = values.astype(values.dtype.newbyteorder(order)).tobytes()
-        planes = tags[277][1][0] if PLANES.items() <= tags.items() else 1
-        each = len(strips) // planes
-        starts = [len(body) + each * plane for plane in range(planes)]
-        tags = tags | {273: (offset, starts), 279: (offset, [each] * planes)}
+        tiled = 322 in tags
+        pieces = tags[277][1][0] if PLANES.items() <= tags.items() else 1
+        pieces = values.shape[0] * values.shape[1] if tiled else pieces
+        each = len(strips) // pieces
+        starts = [len(body) + each * piece for piece in range(pieces)]
+        offsets, counts = (324, 325) if tiled else (273, 279)
+        tags = tags | {offsets: (offset, starts), counts: (offset, [each] * pieces)}
         body += strips + bytes(len(strips) % 2)
         if below and len(places) == len(pages) - 1:
             tags[330] = (offset, places[::-1])

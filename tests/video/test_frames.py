@@ -77,6 +77,17 @@ def test_times_are_those_of_the_file_where_frames_come_unevenly(tmp_path: Path) 
     assert [times[number_of(frame.image)] for frame in found] == [0, 1477, 4003, 5200]
 
 
+@pytest.mark.parametrize("every", [200, 1000])
+def test_frames_of_a_stream_without_times_are_all_counted(tmp_path: Path, every: int) -> None:
+    """Those that no other needs, too."""
+    path = write(tmp_path / "clip.h264", 60, bf="3")
+    found = list(frames(path, every))
+    assert [frame.ms for frame in found] == [*range(0, 60 * STEP, every)]
+    assert [number_of(frame.image) * STEP for frame in found] == [frame.ms for frame in found]
+    rest = list(frames(path, every, first=2))
+    assert [frame.ms for frame in rest] == [frame.ms for frame in found[2:]]
+
+
 def test_times_of_an_avi_go_forward(tmp_path: Path) -> None:
     """findings/pyav-avi-times.sh. A frame is told to be decoded up to four frames late."""
     found = list(frames(write(tmp_path / "clip.avi", 50, bf="3"), 0))

@@ -31,11 +31,13 @@ from tests.formats import (
     hdr,
     heic,
     jpeg_without_adobe,
+    lossless_jpeg,
     packed,
     page,
     planes,
     png,
     tiff_of,
+    tiles,
 )
 from tests.images import encode, encode_16_bit, rotated
 
@@ -69,12 +71,12 @@ class Case(NamedTuple):
     shows: Image | None = P
 
 
-def twice(image_format: str, **options: object) -> bytes:
-    """An animation of two pictures."""
+def twice(image_format: str, image: Image = P, **options: object) -> bytes:
+    """An animation of a picture, and of the same turned over."""
     import PIL.Image
 
-    second = PIL.Image.fromarray(RGB[::-1].copy())
-    return encode(P, image_format, save_all=True, append_images=[second], **options)
+    second = PIL.Image.fromarray(image[::-1, :, ::-1].copy())
+    return encode(image, image_format, save_all=True, append_images=[second], **options)
 
 
 def jpeg_cases() -> Iterator[tuple[str, bytes, Image | None]]:
@@ -89,6 +91,7 @@ def jpeg_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "a second picture or a video behind (MPO, Ultra HDR, motion photo)", whole + whole, P
     yield "no end marker", whole[:-2], P
     yield "a few stray bytes before the end marker", whole[:-2] + b"\x11\x22" + whole[-2:], P
+    yield "lossless, grey", lossless_jpeg(GREY[:, :, 0]), GREY
     yield "12 bits a sample", precise(whole, 12), None
     yield "JPEG-LS", whole[:2] + b"\xff\xf7" + whole[4:], None
     height = whole.index(b"\xff\xc0") + 5
@@ -171,6 +174,15 @@ def tiff_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "floating point, 0 to 1", tiff_of(page((RGB / 255).astype(np.float32))), P
     yield "floating point, 0 to 255", tiff_of(page(RGB.astype(np.float32))), P
     yield "floating point of 64 bits, 0 to 65,535", tiff_of(page(RGB * 257.0)), P
+    deep = GREY[:, :, 0].astype(np.uint16) * 257
+    inverse = tiles(65_535 - deep, 48, t262=("H", [0]))
+    yield "16 bits, grey in tiles", tiff_of(tiles(deep, 48)), GREY
+    yield "16 bits, grey in tiles, 0 is white", tiff_of(inverse), GREY
+    yield "16 bits, 12 of them used, grey in tiles", tiff_of(tiles(deep >> 4, 48)), GREY
+    with_alpha = tiles(np.dstack([deep, deep]), 48)
+    yield "16 bits, grey with alpha in tiles", tiff_of(with_alpha), None
+    yield "8 bits in tiles", tiff_of(tiles(RGB, 64)), P
+    yield "8 bits in uncompressed tiles of 48×48", tiff_of(tiles(RGB, 48)), None
     yield "12 bits without gaps", tiff_of(packed(GREY[:, :, 0], 12)), GREY
     yield "in planes, 8 bits", tiff_of(planes(RGB)), P
     yield "in planes, 16 bits", tiff_of(planes(RGB.astype(np.uint16) * 257)), P
@@ -179,6 +191,7 @@ def tiff_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "4 bits, grey", tiff_of(packed(GREY[:, :, 0], 4)), None
     yield "more than four samples", tiff_of(page(np.dstack([RGB, RGB]))), None
     yield "floating point of 16 bits", tiff_of(page((RGB / 255).astype(np.float16))), None
+    yield "samples with a sign", tiff_of(page(RGB.astype(np.int16) * 128)), None
     yield "integers of 32 bits", tiff_of(page(RGB.astype(np.uint32))), None
     inks = np.dstack([255 - RGB, RGB[:, :, :1] * 0]).astype(np.uint16) * 257
     yield "CMYK of 16 bits", tiff_of(page(inks, t262=("H", [5]))), None
@@ -295,6 +308,7 @@ WRITERS: dict[str, Callable[[Image], bytes]] = {
     "JPEG, progressive": partial(encode, image_format="JPEG", quality=90, progressive=True),
     "JPEG, CMYK": partial(encode, image_format="JPEG", mode="CMYK", quality=90),
     "PNG": partial(encode, image_format="PNG"),
+    "PNG, animated": lambda image: twice("PNG", image),
     "GIF": partial(encode, image_format="GIF"),
     "WebP": partial(encode, image_format="WEBP", quality=90),
     "WebP, lossless": partial(encode, image_format="WEBP", lossless=True),

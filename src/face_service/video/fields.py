@@ -100,9 +100,11 @@ def find_fields(container: InputContainer, stream: VideoStream) -> Fields:
 
 
 def seek(container: InputContainer, seconds: float) -> None:
-    """Go to the keyframe before a time, where the file can be searched."""
+    """Go to the keyframe before a time, where the file can be searched and has times."""
     import av
 
+    if container.start_time is None:  # a bare stream: going anywhere ends at its end
+        return
     with suppress(av.FFmpegError):
         container.seek(int(seconds * 1e6), backward=True)
 

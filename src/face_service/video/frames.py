@@ -144,6 +144,8 @@ class Source:
             context.skip_frame = "NONREF"
             packets = Needed(self._clock.of_packet, self._every, self._first).of(all_packets)
         for packet in packets:
+            if packet and not self._clock.of_packet(packet):  # then frames are counted: all of them
+                context.skip_frame = "DEFAULT"
             yield from decode(context, packet)
             if packet is None:
                 context.flush_buffers()

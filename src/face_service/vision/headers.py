@@ -126,7 +126,8 @@ def read_jpeg(data: bytes) -> Header:
     they are kept, are gone."""
     frame = read_frame(data)
     inks = frame.components == 4
-    copies = 10 if inks else 6 if frame.orientation > 1 else 3
+    grey = frame.components == 1  # lossless, it is decoded as such
+    copies = 10 if inks else 6 if frame.orientation > 1 else 4 if grey else 3
     decoding = max((6 if inks else 4) + frame.coefficients if frame.coefficients else 3, copies)
     return sized(frame.width, frame.height, decoding)._replace(frame=frame)
 

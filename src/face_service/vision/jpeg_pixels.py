@@ -36,6 +36,8 @@ ZEROS = bytes(8)
 MAX_ODDITIES = 4
 """That one file may have, each of which costs another decoding."""
 UNNAMED_SAMPLING = "Could not determine subsampling"
+NO_COLOURS = "Unsupported color conversion request"
+"""What libjpeg-turbo says of lossless grey, of which it makes no colours."""
 FILLING = b"\x55\xaa" * 512
 """What would become pixels where some are missing."""
 AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -68,7 +70,12 @@ def decode_jpeg(data: bytes, frame: Frame) -> Image:
 def pixels_of(data: bytes, frame: Frame) -> Image:
     """Decode strictly: raises ValueError, with libjpeg-turbo's first warning or error."""
     if frame.components != 4:
-        return cast(Image, simplejpeg.decode_jpeg(data, "BGR"))
+        try:
+            return cast(Image, simplejpeg.decode_jpeg(data, "BGR"))
+        except ValueError as error:
+            if NO_COLOURS not in str(error):
+                raise
+        return cast(Image, cv2.cvtColor(simplejpeg.decode_jpeg(data, "GRAY"), cv2.COLOR_GRAY2BGR))
     inks = simplejpeg.decode_jpeg(data, "CMYK")
     return from_inks(inks, inverted=frame.adobe or is_inverted(inks))
 

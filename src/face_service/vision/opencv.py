@@ -31,6 +31,15 @@ PLANES = "The TIFF keeps {} in planes, which is not read: save it interleaved (p
 """Of a TIFF in planes OpenCV 4.14 reads what it makes bytes of right, and other samples from the
 wrong place."""
 FEW_BITS = "samples of more than 8 and fewer than 16 bits"
+BUFFER_STEP = 1024
+"""Bytes that libtiff's buffer is a multiple of, which it compares with an uncompressed tile."""
+ODD_TILES = (
+    "The TIFF keeps its picture in uncompressed tiles of an odd size, which is not read: save it "
+    "with LZW or Deflate"
+)
+GREY_TILES = (
+    "The TIFF keeps grey of 16 bits with alpha in tiles, which is not read: save it without alpha"
+)
 
 
 def opencv_pixels(data: bytes, flags: int = cv2.IMREAD_COLOR) -> Image | None:
@@ -79,12 +88,35 @@ def decode_tiff(data: bytes, directory: Directory) -> Image | None:
             raise InvalidImage(PLANES.format(kind))
         values = opencv_pixels(data, cv2.IMREAD_UNCHANGED if directory.floating else VALUES)
         return None if values is None else to_bytes(values)
+    if directory.bits == 16 and directory.tile_pixels and directory.pixel_bytes <= 4:
+        return decode_grey_tiles(data, directory)
     image = opencv_pixels(data)
+    if image is None and has_odd_tiles(directory):
+        raise InvalidImage(ODD_TILES)
     if image is None or directory.bits <= 8:
         return image
     if directory.planar and int(image.max()) <= BLACK:
         raise InvalidImage(PLANES.format(FEW_BITS))
     return scaled_if_dark(image, data)
+
+
+def has_odd_tiles(directory: Directory) -> bool:
+    """Whether it is of those in tiles that OpenCV 4.14 refuses, whole or not
+    (findings/opencv-tiff-tiles.sh)."""
+    uncompressed = directory.tile_pixels > 0 and directory.compression == 1
+    return uncompressed and directory.piece_bytes % BUFFER_STEP > 0
+
+
+def decode_grey_tiles(data: bytes, directory: Directory) -> Image | None:
+    """Grey of 16 bits in tiles. Where OpenCV 4.14 makes bytes of it, it mixes the rows of a tile
+    that the picture's edge cuts off (findings/opencv-tiff-grey-tiles.sh)."""
+    if directory.pixel_bytes > 2:
+        raise InvalidImage(GREY_TILES)
+    values: Values | None = opencv_pixels(data, VALUES)
+    if values is None:
+        return None
+    image = to_bytes(values)
+    return 255 - image if directory.white_is_zero else scaled_if_dark(image, data)
 
 
 def to_bytes(values: Values) -> Image:

@@ -27,6 +27,9 @@ class Chunks(NamedTuple):
     """Where the last of them ends."""
     colours: tuple[int, int] | None
     """Primaries and transfer characteristics of cICP, as ITU-T H.273 numbers them."""
+    still: bool
+    """Whether what a program without animations shows is the first frame, if it is an animation:
+    then an fcTL stands in front of the pixels."""
 
 
 def read_chunks(data: bytes) -> Chunks | None:
@@ -35,7 +38,7 @@ def read_chunks(data: bytes) -> Chunks | None:
     OpenCV 4.14 makes room for as many bytes as a chunk says it has, up to 4 GB, before it reads
     them.
     """
-    position, kinds, colours = FIRST_CHUNK, set[bytes](), None
+    position, kinds, colours, still = FIRST_CHUNK, set[bytes](), None, False
     for _ in range(MAX_CHUNKS):
         if position + FRAME > len(data):
             break
@@ -45,13 +48,14 @@ def read_chunks(data: bytes) -> Chunks | None:
             break
         if kind == b"cICP" and length == 4 and b"IDAT" not in kinds:
             colours = data[position + 8], data[position + 9]
+        still = still or (kind == b"IDAT" and b"fcTL" in kinds)
         position = following
         kinds.add(kind)
         if kind == b"IEND":
-            return Chunks(True, frozenset(kinds), position, colours)
+            return Chunks(True, frozenset(kinds), position, colours, still)
     else:
         return None
-    return Chunks(False, frozenset(kinds), position, colours)
+    return Chunks(False, frozenset(kinds), position, colours, still)
 
 
 def without_ancillary(data: bytes, chunks: Chunks) -> bytes:
@@ -66,10 +70,13 @@ def without_ancillary(data: bytes, chunks: Chunks) -> bytes:
 
 
 def mended(data: bytes, chunks: Chunks) -> bytes | None:
-    """What a decoder gets: the PNG, without its animation if that has no frame, and with an end if
-    that is all it may lack. None if it lacks pixels."""
+    """What a decoder gets: the PNG, without its animation if that has no frame or its pixels are
+    the first one, and with an end if that is all it may lack. None if it lacks pixels.
+
+    Of an animation OpenCV 4.14 looks at no checksum (findings/opencv-apng-damage.sh).
+    """
     if not chunks.whole and b"IDAT" not in chunks.kinds:
         return None
-    if b"acTL" in chunks.kinds and b"fcTL" not in chunks.kinds:
+    if b"acTL" in chunks.kinds and (chunks.still or b"fcTL" not in chunks.kinds):
         return without_ancillary(data, chunks)
     return data if chunks.whole else data[: chunks.end] + END

@@ -29,11 +29,12 @@ STRIPS, TILES = (273, 279), (324, 325)
 """Offsets and byte counts."""
 MAX_PIECES = 10_000
 """That are looked at for lost data."""
-INTEGER, FLOAT = (1, 2), 3
-"""Sample formats: without and with a sign; IEEE."""
-GREY, RGB, PALETTE, CMYK, MOSAICS = 1, 2, 3, 5, (32803, 34892)
-"""Photometric interpretations: 0 is black; colours; a table of them; inks; the samples of a sensor
-(TIFF/EP, DNG)."""
+SIGNED, FLOAT, UNDEFINED = 2, 3, 4
+"""Sample formats: with a sign, IEEE, not said, which is without a sign as 1 is. 5 and 6 are complex
+numbers."""
+WHITE_IS_ZERO, GREY, RGB, PALETTE, CMYK, MOSAICS = 0, 1, 2, 3, 5, (32803, 34892)
+"""Photometric interpretations: 0 is white, or black; colours; a table of them; inks; the samples of
+a sensor (TIFF/EP, DNG)."""
 PACKED = (10, 12, 14)
 """Bits of samples that lie in the file without a gap."""
 MOST_SAMPLES = 4
@@ -103,6 +104,7 @@ class Directory(NamedTuple):
     first: int
     """Where the offset of the first directory is, and its form for struct."""
     offset: str
+    white_is_zero: bool = False
     planar: bool = False
     """Whether it keeps its samples in planes, first all of the first."""
     compression: int = 1
@@ -237,6 +239,7 @@ def picture_of(tags: Tags, at: int) -> Directory:
         at=at,
         first=layout.first,
         offset=layout.order + layout.offset,
+        white_is_zero=photometric == WHITE_IS_ZERO,
         planar=planar,
         compression=compression,
         pieces=pieces_of(tags, -(-height // rows) * samples),
@@ -260,11 +263,13 @@ def refuse_unread(compression: int, form: int, bits: int, samples: int, photomet
         )
     if form == FLOAT and bits not in (32, 64):
         raise InvalidImage(f"The TIFF has floating-point samples of {bits} bits: 32 or 64 are read")
-    if form in INTEGER and bits > 16:
+    if form == SIGNED:
+        raise InvalidImage("The TIFF has samples with a sign, which are not read: save it without")
+    if form != FLOAT and bits > 16:
         raise InvalidImage(f"The TIFF has integer samples of {bits} bits: at most 16 are read")
     if photometric == CMYK and bits > 8:
         raise InvalidImage(f"The TIFF has inks of {bits} bits: 8 are read")
-    if form > FLOAT and form != 4:  # 4 is undefined, which is unsigned; 5 and 6 are complex
+    if form > UNDEFINED:
         raise InvalidImage("The TIFF has complex numbers for samples, which are not read")
     if samples > MOST_SAMPLES:
         raise InvalidImage(
