@@ -24,7 +24,7 @@ from face_service.runtime.policy import MAX_BATCH, MAX_FACES
 from face_service.runtime.providers import max_batch_images
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
 from face_service.vision.arcface import ArcFace
-from face_service.vision.assessment import assess_face, is_any_usable
+from face_service.vision.assessment import assess_face, usable_box
 from face_service.vision.attributes import AttributeReader
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
@@ -173,9 +173,7 @@ class FaceEngine:
             self._closeup,
             image,
             self._detector.least(options.min_score),
-            lambda faces: is_any_usable(
-                image, faces, self._limits, self.info.alignment, self.piece
-            ),
+            lambda faces: usable_box(image, faces, self._limits, self.info.alignment, self.piece),
             timed,
             self.images_per_run,
         )

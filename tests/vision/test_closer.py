@@ -134,6 +134,45 @@ def test_where_a_face_is_usable_nothing_is_turned(
         assert len(found.faces) == 6
 
 
+def test_a_face_that_is_found_the_wrong_way_up_is_not_trusted(
+    open_pack: Pack, shared: Path
+) -> None:
+    """YuNet finds large faces upside down as well, and takes the chin for a forehead: their quality
+    is good and their embeddings are nobody's."""
+    made = build_engine(open_pack, Canvases(SQUARE, CLOSEUP), (CPU,), threads=1)
+    options = Options(attributes=False, rotations="auto")
+    fooled = 0
+    for photo in photos_of(shared, 6):
+        face = main_face(made, photo, options)
+        assert face.rotation == 0
+        for turns in (1, 2, 3):
+            lying = np.ascontiguousarray(np.rot90(photo, turns))
+            upright = made.analyse_image(lying, replace(options, rotations="none"))
+            fooled += any(each.usable for each in upright)
+            prepared = prepare(lying, options, made.preprocessor)
+            found = finish(made.detect(prepared, StageTimes()))
+            assert found.coverage.angles in ((0, 90 * turns), (0, 90, 180, 270))
+            again = main_face(made, lying, options)
+            assert again.rotation == 90 * turns
+            assert float(again.embedding @ face.embedding) > 0.99
+    assert fooled > 6
+
+
+def test_a_usable_face_is_compared_with_itself_in_small_runs_alone(
+    close: FaceEngine, six_faces_image: Image
+) -> None:
+    runs: list[tuple[int, ...]] = []
+    for network in close.networks:
+        network.observer = lambda blob: runs.append(blob.shape[2:])
+    try:
+        found = close.analyse_image(six_faces_image, replace(FOUND, rotations="auto"))
+    finally:
+        for network in close.networks:
+            network.observer = None
+    assert {face.rotation for face in found} == {0}
+    assert runs == [(640, 640), *[(128, 128)] * 4]
+
+
 def test_age_and_gender_are_read_upright(
     with_edgeface: Callable[[str], Path], six_faces_image: Image
 ) -> None:

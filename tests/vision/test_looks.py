@@ -11,6 +11,7 @@ from face_service.vision.looks import (
     MAX_TILES,
     Detail,
     Tile,
+    around,
     in_picture,
     smallest_face,
     tiles,
@@ -94,3 +95,17 @@ def test_a_face_that_an_edge_has_cut_is_left_to_the_next_tile() -> None:
 
 def test_the_smallest_face_follows_the_scale() -> None:
     assert smallest_face(640 / 1920) == pytest.approx(30)
+
+
+@pytest.mark.parametrize(
+    ("box", "tile"),
+    [
+        ((100, 100, 120, 140), Tile(50, 60, 120, 120)),
+        ((-10, 0, 30, 40), Tile(0, 0, 70, 80)),
+        ((280, 180, 310, 220), Tile(235, 140, 65, 60)),
+        ((5, 5, 5, 5), Tile(5, 5, 1, 1)),
+        ((300, 200, 300, 200), Tile(299, 199, 1, 1)),
+    ],
+)
+def test_what_lies_around_a_face_is_in_the_picture(box: tuple[float, ...], tile: Tile) -> None:
+    assert around(np.array(box, np.float32), 300, 200) == tile

@@ -6,7 +6,7 @@ import numpy as np
 
 from .alignment import Alignment, align_face, may_be_averaged
 from .blob import Image
-from .detections import DetectedFace, Detections
+from .detections import DetectedFace, Detections, Floats
 from .filtering import select
 from .noise import crop_noise
 from .quality import Quality, QualityLimits, assess
@@ -33,14 +33,15 @@ def assess_face(
     return assess(crop, turned, limits, confidence, noise)
 
 
-def is_any_usable(
+def usable_box(
     image: Image, found: Detections, limits: QualityLimits, alignment: Alignment, most: int
-) -> bool:
-    """Whether one of the best `most` faces of an image (uint8 [height, width, 3], BGR) is fit to be
-    stored, as far as one can tell without a verifier."""
+) -> Floats | None:
+    """The box, float32 [4], of the first of the best `most` faces of an image (uint8 [height,
+    width, 3], BGR) that is fit to be stored, as far as one can tell without a verifier; None where
+    none is."""
     sure = found.take(np.flatnonzero(found.scores >= limits.min_det_score)[:most])
     for face in select(sure, image, 0, None, most).faces:
         crop = align_face(image, face.landmarks, alignment)
         if crop is not None and not assess_face(crop, face, limits, alignment).reasons:
-            return True
-    return False
+            return face.bbox
+    return None

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .blob import Image
-from .detections import Detections, merge, suppress
+from .detections import Detections, Floats, merge, suppress
 from .detector import MAX_CANDIDATES, Detector, DetectorInput, DetectorPreprocessor
-from .looks import Detail, Tile, in_picture, smallest_face, tiles
+from .looks import Detail, Tile, around, in_picture, smallest_face, tiles
 from .turning import ANGLES, Rotations, quarters, turned_back
 
 Timed = Callable[[], AbstractContextManager[None]]
@@ -18,6 +18,9 @@ Timed = Callable[[], AbstractContextManager[None]]
 
 SURE = 0.7
 """Detection score of a face that is there without doubt: QUALITY_MIN_DET_SCORE's default."""
+FAINT = 0.1
+"""Least score of a face that is compared with itself, turned: the wrong way up it may have less
+than a request wants."""
 
 
 class Closeness(NamedTuple):
@@ -66,9 +69,9 @@ class FurtherLooks:
     """Looks at one image again, after the first look at it as a whole.
 
     preprocessor: of the detector's inputs. closeup: what the whole picture is shown to small, where
-    the first look did not do so; None where it did. is_usable: whether there is a face that is
-    fit to be stored, for which `auto` does not turn the image. timed: measures each run. together:
-    inputs of one run.
+    the first look did not do so; None where it did. usable: the box of the surest face that is fit
+    to be stored, float32 [4], None where there is none. timed: measures each run. together: inputs
+    of one run.
     """
 
     detector: Detector
@@ -76,7 +79,7 @@ class FurtherLooks:
     closeup: Detector | None
     image: Image
     min_score: float
-    is_usable: Callable[[Detections], bool]
+    usable: Callable[[Detections], Floats | None]
     timed: Timed
     together: int = 1
 
@@ -94,13 +97,10 @@ class FurtherLooks:
         unsure = self.closeup is not None and not (found.scores >= SURE).any()
         first = [Look(small=True)] if unsure else []
         found = yield from self._look(found, [*first, *(Look(tile) for tile in parts)])
-        angles = [0]
-        if closeness.rotations == "all" or (
-            closeness.rotations == "auto" and not self.is_usable(found)
-        ):
-            angles += ANGLES
-            small = [Look(angle=angle, small=True) for angle in ANGLES if unsure]
-            again = [Look(part, angle) for angle in ANGLES for part in (None, *parts)]
+        angles = yield from self._angles(found, closeness.rotations)
+        if angles:
+            small = [Look(angle=angle, small=True) for angle in angles if unsure]
+            again = [Look(part, angle) for angle in angles for part in (None, *parts)]
             found = yield from self._look(found, [*small, *again])
         longest = max((max(tile.width, tile.height) for tile in parts), default=max(width, height))
         return found, Coverage(
@@ -108,9 +108,49 @@ class FurtherLooks:
             closeness.detail,
             len(parts),
             closeness.rotations,
-            tuple(angles),
+            (0, *angles),
             smallest_face(closeness.side / longest),
         )
+
+    def _angles(
+        self, found: Detections, rotations: Rotations
+    ) -> Generator[None, None, tuple[int, ...]]:
+        """By how much the image is turned, of what was `found` upright: `auto` trusts a usable face
+        that is surest as it is, and turns the image as one is surest that is not."""
+        if rotations != "auto":
+            return ANGLES if rotations == "all" else ()
+        box = self.usable(found)
+        if box is None:
+            return ANGLES
+        angle = yield from self._surest_angle(box)
+        return (angle,) if angle else ()
+
+    def _surest_angle(self, box: Floats) -> Generator[None, None, int]:
+        """Degrees clockwise by which the image is to be turned so that the detector is surest of
+        the face in `box`, seen small with its surroundings: a detector may find a face upside down,
+        and put its eyes where the mouth is."""
+        height, width = self.image.shape[:2]
+        part = around(box, width, height).of(self.image)
+        detector, preprocessor = self.detector, self.preprocessor
+        if self.closeup:
+            detector, preprocessor = self.closeup, self.closeup.preprocessor
+        shown = [
+            (angle, each)
+            for angle in (0, *ANGLES)
+            for each in preprocessor.preprocess(part, quarters(angle))[:1]
+        ]
+        surest, most = 0, 0.0
+        for numbers in detector.runs([each for _, each in shown]):
+            yield
+            with self.timed():
+                candidates = detector.candidates_together(
+                    [shown[number][1] for number in numbers], [FAINT] * len(numbers)
+                )
+            for number, each in zip(numbers, candidates, strict=True):
+                score = float(each.scores.max(initial=0))
+                if score > most:
+                    surest, most = shown[number][0], score
+        return surest
 
     def _look(self, found: Detections, looks: Sequence[Look]) -> Generator[None, None, Detections]:
         passes = [found]

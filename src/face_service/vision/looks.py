@@ -35,6 +35,8 @@ canvas of the whole picture lies in one of the tiles as a whole: they overlap by
 SMALLEST = 10.0
 """Shorter side of a box, in pixels of the canvas, below which most faces are lost; of 12 and more
 nine in ten are found (benchmarks/studies/small_faces.py)."""
+AROUND = 3.0
+"""Sides of a face that are shown with it where it is compared with itself, turned."""
 LEAST_TILE = 32
 """Pixels of the longer side of a tile."""
 TOLERANCE = 0.1
@@ -54,6 +56,20 @@ class Tile(NamedTuple):
     def of(self, image: Image) -> Image:
         """The pixels, not copied."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def around(box: Floats, width: int, height: int) -> Tile:
+    """The part of a picture of `width`×`height` around a box, AROUND times as large as its longer
+    side where the picture goes so far; a pixel at least."""
+    x1, y1, x2, y2 = (float(edge) for edge in box)
+    reach = AROUND * max(x2 - x1, y2 - y1) / 2
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    left, top = int(min(max(0, x - reach), width - 1)), int(min(max(0, y - reach), height - 1))
+    right, bottom = (
+        int(min(width, max(x + reach, left + 1))),
+        int(min(height, max(y + reach, top + 1))),
+    )
+    return Tile(left, top, right - left, bottom - top)
 
 
 def tiles(width: int, height: int, side: int, detail: Detail) -> list[Tile]:
