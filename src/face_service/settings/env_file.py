@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from face_service.errors import StartupError
 from face_service.settings.address import ENV_FILE
@@ -21,11 +23,12 @@ not PORT, apart."""
 def values_in_env_file() -> dict[str, str | None]:
     """Names and values in `.env`; none where there is no such file.
 
-    Raises StartupError with a sentence that names the file if it cannot be read.
+    Raises StartupError with a sentence that names the file if it cannot be read, or has a line that
+    is no setting: passed over, a key whose quotes are not closed would leave the service open.
     """
     path = Path(ENV_FILE).absolute()
     try:
-        return dict(dotenv_values(path, encoding="utf-8"))
+        text = _text_of(path)
     except UnicodeDecodeError as error:
         raise StartupError(
             f"{path} is not UTF-8 ({error.reason}): save it as UTF-8; in PowerShell, "
@@ -33,6 +36,23 @@ def values_in_env_file() -> dict[str, str | None]:
         ) from error
     except OSError as error:
         raise StartupError(f"{path} cannot be read: {error.strerror}") from error
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            # The line itself may hold a secret.
+            raise StartupError(
+                f"{path} cannot be understood from line {binding.original.line} on: a line is "
+                "NAME=value, with quotes that are closed, or begins with #"
+            )
+    return dict(dotenv_values(stream=io.StringIO(text)))
+
+
+def _text_of(path: Path) -> str:
+    """What the file holds, nothing where there is none; UnicodeDecodeError, OSError."""
+    if not os.path.lexists(path):
+        return ""
+    # A link that leads nowhere raises, and so does a folder, which Docker makes of what it is told
+    # to mount and does not find: neither is the same as no file.
+    return path.read_text(encoding="utf-8")
 
 
 def misspelt(settings: Collection[str]) -> list[str]:
