@@ -36,6 +36,25 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         list(frames(tmp_path / "sound.mp4"))
 
 
+def test_what_is_opened_as_no_video_is_named(tmp_path: Path, four_faces: Path) -> None:
+    sound = tmp_path / "song.mp3"
+    with av.open(str(sound), "w") as file:
+        stream = file.add_stream("mp3", rate=44_100)
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.float32), "fltp", "mono")
+        samples.rate = 44_100
+        file.mux(stream.encode(samples))
+        file.mux(stream.encode())
+    archive = tmp_path / "clip.zip"
+    archive.write_bytes(b"PK\x03\x04" + bytes(300))
+    for path, what in (
+        (four_faces, r"it is a picture \(JPEG\)"),
+        (archive, "it is a ZIP archive"),
+        (sound, "it is in none of these containers: mov,matroska"),
+    ):
+        with pytest.raises(InvalidImage, match=f"No video that FFmpeg can read: {what}"):
+            list(frames(path))
+
+
 def test_without_pyav_it_is_said_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from face_service.errors import InvalidImage, InvalidRequest
+from face_service.vision.kinds import HEAD as IMAGE_HEAD
+from face_service.vision.kinds import name_unread, sniff
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -72,11 +74,12 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
     allowed = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
-        path.open("rb").close()
+        with path.open("rb") as file:
+            head = file.read(HEAD)
         # A name with a colon in it would be taken for an address.
         container = av.open(f"file:{path}", container_options=allowed)
     except av.FFmpegError as error:
-        raise InvalidImage(f"No video that FFmpeg can read: {reason(error)}") from error
+        raise InvalidImage(f"No video that FFmpeg can read: {why_not(head, error)}") from error
     except OSError as error:
         raise InvalidRequest(error.strerror or str(error)) from error
     with container:
@@ -87,6 +90,21 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             yield container, stream
         except av.FFmpegError as error:
             raise InvalidImage(f"The video cannot be read: {reason(error)}") from error
+
+
+def why_not(head: bytes, error: Exception) -> str:
+    """Why FFmpeg did not open a file that begins with these bytes: what it is, where that is known.
+    Of a container that is not allowed FFmpeg says no more than that an argument is invalid."""
+    import av
+
+    picture, kind = sniff(head), name_unread(head[:IMAGE_HEAD])
+    if picture:
+        return f"it is a picture ({picture})"
+    if kind and not is_video(head):
+        return f"it is {kind.name}"
+    if isinstance(error, av.error.ArgumentError):
+        return f"it is in none of these containers: {FORMATS}"
+    return reason(error)
 
 
 def is_cover(stream: VideoStream) -> bool:
