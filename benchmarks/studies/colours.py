@@ -2,15 +2,19 @@
 
     INSIGHTFACE_MODEL=starter .venv/bin/python -m benchmarks.studies.colours [PHOTOS]
 
-Each photo of LFW is coded in a profile that is then ignored, or as PQ or HLG in BT.2020, and
-analysed; the cosine is that of its face to the face of the photo itself.
+Each photo of LFW is coded in a profile that is then ignored, or as PQ or HLG in BT.2020, as a still
+or as a video of one frame, and analysed; the cosine is that of its face to the face of the photo
+itself. Needs PyAV.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +25,7 @@ from face_service.face_engine import Options
 from face_service.runtime.processor import in_words, processor
 from face_service.tools.evaluation import main_face
 from face_service.tools.photos import photos_in, read_photo
+from face_service.video.frames import frames
 from face_service.vision.blob import Image
 from face_service.vision.sdr import to_sdr
 from tests.formats import HLG, PQ, hdr
@@ -68,12 +73,43 @@ def mapped(transfer: int) -> Callable[[Image], Image]:
     return lambda image: to_sdr(hdr(image, transfer) >> 6 << 6, 9, transfer)
 
 
+def of_video(transfer: int, tagged: bool = True) -> Callable[[Image], Image]:
+    """A frame of H.264 with 10 bits a sample, hardly compressed. tagged: the file says what it is;
+    else it is left as it is."""
+    bt2020 = 9
+
+    def way(image: Image) -> Image:
+        values = hdr(image, transfer)[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(values), "bgr48le").reformat(
+            format="yuv420p10le", dst_colorspace=bt2020, dst_color_range=1
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "clip.mp4"
+            with av.open(str(path), "w") as file:
+                stream = file.add_stream("libx264", rate=25, options={"crf": "4"})
+                stream.height, stream.width = values.shape[:2]
+                stream.pix_fmt = "yuv420p10le"
+                for target in (stream.codec_context, frame):
+                    target.colorspace, target.color_range = bt2020, 1
+                    target.color_primaries = bt2020 if tagged else 2
+                    target.color_trc = transfer if tagged else 2
+                file.mux(stream.encode(frame))
+                file.mux(stream.encode())
+            return next(frames(path)).image
+
+    return way
+
+
 WAYS: dict[str, Callable[[Image], Image]] = {
     **{f"{name}, ignored": lambda image, name=name: coded(image, name) for name in PROFILES},
     "PQ, ignored": ignored(PQ),
     "PQ, 10 bits, mapped": mapped(PQ),
     "HLG, ignored": ignored(HLG),
     "HLG, 10 bits, mapped": mapped(HLG),
+    "PQ, a video, ignored": of_video(PQ, tagged=False),
+    "PQ, a video": of_video(PQ),
+    "HLG, a video, ignored": of_video(HLG, tagged=False),
+    "HLG, a video": of_video(HLG),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from face_service.vision.blob import Image
 
@@ -39,17 +40,19 @@ def number_of(image: Image) -> int:
 def write(
     path: Path,
     frames: int = 75,
-    picture: Callable[[int], Image] = numbered,
+    picture: Callable[[int], NDArray[Any]] = numbered,
     times: Sequence[int] | None = None,
     codec: str = "libx264",
     pixels: str = "yuv420p",
+    matrix: int | None = None,
     prepare: Callable[[Any], None] = lambda _: None,
     tag: Callable[[Any], None] = lambda _: None,
     container: dict[str, str] | None = None,
     **options: str,
 ) -> Path:
-    """Write a video of so many frames. times: of each, in milliseconds; else 25 a second. prepare:
-    sets up the stream; tag: sets up each frame; container: options of the file's format."""
+    """Write a video of so many frames. times: of each, in milliseconds; else 25 a second. matrix:
+    of ITU-T H.273, by which pictures, BGR of 8 or 16 bits, become YUV. prepare: sets up the
+    stream; tag: sets up each frame; container: options of the file's format."""
     first = picture(0)
     with av.open(str(path), "w", container_options=container) as file:
         preset = {"preset": "veryfast"} if codec == "libx264" else {}
@@ -60,7 +63,10 @@ def write(
             stream.codec_context.time_base = Fraction(1, 1000)
         prepare(stream)
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(number), "bgr24").reformat(format=pixels)
+            image = picture(number)
+            layout = "bgr24" if image.dtype == np.uint8 else "bgr48le"
+            frame = av.VideoFrame.from_ndarray(image, layout)
+            frame = frame.reformat(format=pixels, dst_colorspace=matrix)
             frame.pts = times[number] if times else number * 1000 // RATE
             frame.time_base = Fraction(1, 1000)
             tag(frame)

@@ -12,7 +12,7 @@ import pytest
 from face_service.errors import InvalidImage, InvalidRequest
 from face_service.video import frames as module
 from face_service.video.frames import frames
-from face_service.video.opening import HEAD, is_video
+from face_service.vision.kinds import HEAD, name_unread
 
 from .clips import write
 
@@ -36,6 +36,28 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         list(frames(tmp_path / "sound.mp4"))
 
 
+def test_what_is_opened_as_no_video_is_named(tmp_path: Path, four_faces: Path) -> None:
+    sound = tmp_path / "song.mp3"
+    with av.open(str(sound), "w") as file:
+        stream = file.add_stream("mp3", rate=44_100)
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.float32), "fltp", "mono")
+        samples.rate = 44_100
+        file.mux(stream.encode(samples))
+        file.mux(stream.encode())
+    archive = tmp_path / "clip.zip"
+    archive.write_bytes(b"PK\x03\x04" + bytes(300))
+    raw = tmp_path / "clip.y4m"
+    raw.write_bytes(b"YUV4MPEG2 W16 H16 F25:1 C420\nFRAME\n" + bytes(384))
+    for path, what in (
+        (four_faces, r"it is a picture \(JPEG\)"),
+        (archive, "it is a ZIP archive"),
+        (sound, "it is a sound"),
+        (raw, "it is in none of these containers: mov,matroska"),
+    ):
+        with pytest.raises(InvalidImage, match=f"No video that FFmpeg can read: {what}"):
+            list(frames(path))
+
+
 def test_without_pyav_it_is_said_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,14 +66,45 @@ def test_without_pyav_it_is_said_how_to_get_it(
         list(module.frames(tmp_path / "clip.mp4"))
 
 
-@pytest.mark.parametrize("container", ["mp4", "mov", "mkv", "avi", "ts", "flv", "mpg", "webm"])
-def test_containers_are_told_by_their_first_bytes(tmp_path: Path, container: str) -> None:
-    codec = {"webm": "libvpx", "mpg": "mpeg2video"}.get(container, "libx264")
-    path = write(tmp_path / f"clip.{container}", 5, codec=codec)
-    assert is_video(path.read_bytes()[:HEAD])
+@pytest.mark.parametrize(
+    ("container", "name"),
+    [
+        ("mp4", "an MP4 video"),
+        ("mov", "a QuickTime video"),
+        ("mkv", "a Matroska or WebM video"),
+        ("avi", "an AVI video"),
+        ("ts", "an MPEG transport stream"),
+        ("m2ts", "an MPEG transport stream"),
+        ("flv", "an FLV video"),
+        ("mpg", "an MPEG video"),
+        ("mxf", "an MXF video"),
+        ("webm", "a Matroska or WebM video"),
+        ("ogg", "an Ogg video or sound"),
+        ("h264", "a video without a container (H.264 or H.265)"),
+        ("hevc", "a video without a container (H.264 or H.265)"),
+    ],
+)
+def test_containers_are_told_by_their_first_bytes(
+    tmp_path: Path, container: str, name: str
+) -> None:
+    codecs = {
+        "webm": "libvpx",
+        "ogg": "libvpx",
+        "mpg": "mpeg2video",
+        "mxf": "mpeg2video",
+        "hevc": "libx265",
+    }
+    path = write(tmp_path / f"clip.{container}", 5, codec=codecs.get(container, "libx264"))
+    kind = name_unread(path.read_bytes()[:HEAD])
+    assert kind
+    assert (kind.name, kind.video) == (name, True)
     assert len(list(frames(path))) == 1
 
 
-def test_pictures_and_texts_are_no_containers(four_faces: Path) -> None:
-    for head in (four_faces.read_bytes()[:HEAD], b"", b"GG", b"G" + bytes(200), b"%PDF-1.7\n"):
-        assert not is_video(head)
+def test_pictures_sounds_and_texts_are_no_videos(four_faces: Path) -> None:
+    heads = (four_faces.read_bytes()[:HEAD], b"", b"GG", b"G" + bytes(200), b"%PDF-1.7\n")
+    sounds = (b"ID3\x04" + bytes(9), b"RIFF1234WAVEfmt ", b"\0\0\0\x1cftypM4A ")
+    for head in (*heads, *sounds):
+        kind = name_unread(head)
+        assert not kind or not kind.video
+        assert (kind is not None and kind.name == "a sound") == (head in sounds)

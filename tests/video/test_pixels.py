@@ -6,12 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
 
 from face_service.video.frames import frames
+from tests.formats import BT2020, HLG, MATRIX, PQ, hdr
+from tests.vision.format_cases import P
 
 from .clips import HEIGHT, WIDTH, number_of, numbered, write
 
@@ -46,29 +47,40 @@ def test_pixels_become_square(tmp_path: Path) -> None:
     assert number_of(found.image) == 0
 
 
-@pytest.mark.parametrize(("transfer", "expected"), [(16, 182), (18, 142)], ids=["PQ", "HLG"])
-def test_hdr_is_mapped_to_the_range_of_a_screen(
-    tmp_path: Path, transfer: int, expected: int
-) -> None:
-    """A signal of a half is 92 cd/m² in PQ and 51 in HLG; white is 203 (BT.2408), the screen's
-    exponent 2.4 (BT.1886). OpenCV gives the same (findings/opencv-hdr-video.sh)."""
+@pytest.mark.parametrize("transfer", [PQ, HLG, 1], ids=["PQ", "HLG", "SDR"])
+def test_hdr_and_wide_colours_become_the_picture_in_srgb(tmp_path: Path, transfer: int) -> None:
+    """As in stills: what a still of the same samples is mapped to."""
+    values = hdr(P, transfer) if transfer != 1 else wide(P)
 
     def tag(target: Any) -> None:
-        target.color_primaries, target.color_trc = 9, transfer
-        target.colorspace, target.color_range = 9, 1
+        target.color_primaries, target.color_trc = BT2020, transfer
+        target.colorspace, target.color_range = BT2020, 1
 
-    def grey(_: int) -> np.ndarray:
-        return np.full((64, 64, 3), 127, np.uint8)
+    def clip(tagged: bool) -> Path:
+        prepare = (lambda stream: tag(stream.codec_context)) if tagged else lambda _: None
+        return write(
+            tmp_path / f"{tagged}.mp4",
+            2,
+            lambda _: values,
+            pixels="yuv444p10le",
+            matrix=BT2020,
+            prepare=prepare,
+            tag=tag if tagged else lambda _: None,
+            qp="4",
+        )
 
-    def prepare(stream: Any) -> None:
-        tag(stream.codec_context)
+    (found,) = frames(clip(tagged=True))
+    assert np.abs(found.image.astype(int) - P).mean() < 1.5
+    (untagged,) = frames(clip(tagged=False))
+    assert np.abs(untagged.image.astype(int) - P).mean() > 5
 
-    path = write(tmp_path / "hdr.mp4", 2, grey, pixels="yuv420p10le", prepare=prepare, tag=tag)
-    (found,) = frames(path)
-    assert np.abs(found.image.astype(int) - expected).max() <= 3
-    with av.open(str(path)) as file:
-        unmapped = next(file.decode(video=0)).to_ndarray(format="bgr24")
-    assert np.abs(unmapped.astype(int) - 127).max() <= 2
+
+def wide(image: np.ndarray) -> np.ndarray:
+    """sRGB of 8 bits as BT.2020 of 16 with the same curve."""
+    light = np.where(image <= 10.31, image / 3294.6, ((image / 255 + 0.055) / 1.055) ** 2.4)
+    light = light[:, :, ::-1] @ MATRIX.T
+    code = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.ascontiguousarray((code[:, :, ::-1] * 65_535).round().astype(np.uint16))
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(480, 5), (720, 1)])

@@ -251,6 +251,10 @@ UNREAD = {
     "video: MP4": FTYP + b"isom",
     "video: QuickTime": FTYP + b"qt  ",
     "video: WebM": b"\x1aE\xdf\xa3",
+    "video: AVI": b"RIFF\x00\x10\x00\x00AVI LIST",
+    "video: MPEG transport stream": (b"G@\x11\x10" + bytes(184)) * 3,
+    "video: H.264 or H.265 without a container": b"\x00\x00\x00\x01g",
+    "sound": b"ID3\x04",
 }
 
 

@@ -14,10 +14,8 @@ import cv2
 from face_service.cli.files import File, is_special
 from face_service.errors import FaceServiceError, RequestError
 from face_service.video.frames import Frame, frames
-from face_service.video.opening import HEAD, is_video
 from face_service.vision.blob import Image
-from face_service.vision.kinds import HEAD as IMAGE_HEAD
-from face_service.vision.kinds import name_unread, sniff
+from face_service.vision.kinds import HEAD, name_unread, sniff
 
 UNITS: Mapping[str, float] = MappingProxyType(
     {"": 1000, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
@@ -80,9 +78,8 @@ def is_video_file(path: Path) -> bool:
             head = opened.read(HEAD)
     except OSError:  # reading it says why
         return False
-    start = head[:IMAGE_HEAD]
-    kind = name_unread(start)
-    return sniff(start) is None and (kind is None or not kind.picture) and is_video(head)
+    kind = name_unread(head)
+    return sniff(head) is None and kind is not None and kind.video
 
 
 def is_read_as_video(file: File) -> bool:

@@ -1,4 +1,4 @@
-"""Opening a video with PyAV, and telling a video by its first bytes."""
+"""Opening a video with PyAV."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from face_service.errors import InvalidImage, InvalidRequest
+from face_service.vision.kinds import HEAD, name_unread, sniff
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -19,37 +20,10 @@ FORMATS = (
 )
 """Containers that are opened. Playlists are none of them: they name further files, on this machine
 and elsewhere."""
-HEAD = 400
-"""Bytes at the beginning of a file by which its container is known."""
-STARTS = (
-    b"\x1aE\xdf\xa3",  # Matroska, WebM
-    b"FLV\x01",
-    b"OggS",
-    b"0&\xb2u\x8ef\xcf\x11",  # ASF: WMV
-    b"\x00\x00\x01\xba",  # MPEG program stream
-    b"\x00\x00\x01\xb3",  # MPEG video
-    b"\x06\x0e+4\x02\x05\x01\x01",  # MXF
-    b".RMF",
-)
-BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
-"""Types of the box that a QuickTime file or an MP4 may begin with."""
-PACKET, SYNC = 188, 0x47
-"""Length of a packet of an MPEG transport stream, in bytes, and the byte that it begins with. On a
-Blu-ray disc four bytes of a timestamp precede it."""
 NO_PYAV = (
     "Videos are read by PyAV, which is not installed. In the checkout: "
     ".venv/bin/python -m pip install -r requirements-video.lock"
 )
-
-
-def is_video(head: bytes) -> bool:
-    """Whether a file that begins with these HEAD bytes, and is no image, is in the container of a
-    video."""
-    if head.startswith(STARTS) or head[4:8] in BOXES:
-        return True
-    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-        return True
-    return any(head[at :: PACKET + gap][:2] == bytes([SYNC, SYNC]) for at, gap in ((0, 0), (4, 4)))
 
 
 def require_pyav() -> None:
@@ -72,11 +46,12 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
     allowed = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
-        path.open("rb").close()
+        with path.open("rb") as file:
+            head = file.read(HEAD)
         # A name with a colon in it would be taken for an address.
         container = av.open(f"file:{path}", container_options=allowed)
     except av.FFmpegError as error:
-        raise InvalidImage(f"No video that FFmpeg can read: {reason(error)}") from error
+        raise InvalidImage(f"No video that FFmpeg can read: {why_not(head, error)}") from error
     except OSError as error:
         raise InvalidRequest(error.strerror or str(error)) from error
     with container:
@@ -87,6 +62,21 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             yield container, stream
         except av.FFmpegError as error:
             raise InvalidImage(f"The video cannot be read: {reason(error)}") from error
+
+
+def why_not(head: bytes, error: Exception) -> str:
+    """Why FFmpeg did not open a file that begins with these bytes: what it is, where that is known.
+    Of a container that is not allowed FFmpeg says no more than that an argument is invalid."""
+    import av
+
+    picture, kind = sniff(head), name_unread(head)
+    if picture:
+        return f"it is a picture ({picture})"
+    if kind and not kind.video:
+        return f"it is {kind.name}"
+    if isinstance(error, av.error.ArgumentError):
+        return f"it is in none of these containers: {FORMATS}"
+    return reason(error)
 
 
 def is_cover(stream: VideoStream) -> bool:

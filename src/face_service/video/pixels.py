@@ -10,7 +10,7 @@ import numpy as np
 
 from face_service.vision.blob import Image
 from face_service.vision.image import ROTATIONS
-from face_service.vision.sdr import HLG, PQ
+from face_service.vision.sdr import needs_mapping, to_sdr
 
 from .fields import Fields, Shape, graph_of, pulled
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from av.filter import Graph
     from av.video.frame import VideoFrame
 
-BT709, UNSPECIFIED = 1, 2
-"""Primaries, transfer characteristics and matrix: ITU-T H.273 numbers all three alike."""
+UNSPECIFIED = 2
+"""Of ITU-T H.273's matrices."""
 SD_HEIGHT = 576
 """Pixels. A higher picture without a matrix of its own has that of BT.709, by custom."""
 ONE = 1 << 16
@@ -49,25 +49,25 @@ class Pixels:
         self._reformatter = VideoReformatter()
 
     def of(self, frame: VideoFrame) -> Image:
-        """uint8 [height, width, 3], BGR, as the frame is meant to be seen. HDR is mapped to the
-        range of a screen by swscale, BT.2020 to BT.709 with it."""
+        """uint8 [height, width, 3], BGR, as the frame is meant to be seen. HDR and BT.2020 are
+        mapped as they are in stills."""
         from av.video.reformatter import Colorspace, Interpolation
 
-        hdr = frame.color_trc in (PQ, HLG)
+        colours = int(frame.color_primaries), int(frame.color_trc)
+        mapped = needs_mapping(colours)
         unsaid = frame.colorspace == UNSPECIFIED and frame.height > SD_HEIGHT
         width = max(1, round(frame.width * self._aspect))
         as_bgr = self._reformatter.reformat(
             frame,
             width=width,
             height=frame.height,
-            format="bgr24",
+            format="bgr48le" if mapped else "bgr24",
             src_colorspace=Colorspace.ITU709 if unsaid else None,
             interpolation=Interpolation.BICUBIC if width != frame.width else None,
-            dst_color_trc=BT709 if hdr else None,
-            dst_color_primaries=BT709 if hdr else None,
             threads=1,
         )
-        image = cast(Image, as_bgr.to_ndarray())
+        values = as_bgr.to_ndarray()
+        image = to_sdr(values, *colours) if mapped else cast(Image, values)
         return cast(Image, ROTATIONS[orientation(frame)](image))
 
 

@@ -164,7 +164,7 @@ def count_scans(data: bytes, frame: Frame) -> int:
     if not frame.coefficients:
         return 1  # a decoder stops behind it
     # Bytes that look like the beginning of a scan are quickly counted, and hardly ever too many.
-    most = sum(1 for _ in islice(places(data, SCAN, frame.scans_at), MAX_SCANS))
+    most = sum(1 for _ in islice(places(data, frame.scans_at, SCAN), MAX_SCANS))
     if most < MAX_SCANS:
         return 1 + most
     scans = 1
@@ -185,11 +185,11 @@ def lacks_scans(data: bytes, frame: Frame) -> bool:
     """
     if not frame.coefficients:
         return False
-    end = end_of_image(data, frame)
     first_scan = data.rfind(START_OF_SCAN, 0, frame.scans_at)
     missing = {name: {*range(COEFFICIENTS)} for name in frame.names}
-    for at in chain((first_scan,), islice(places(data, SCAN, frame.scans_at), MAX_MARKERS)):
-        if at + 5 >= len(data) or 0 <= end < at:
+    following = islice(places(data, frame.scans_at, SCAN, END), MAX_MARKERS)
+    for at in chain((first_scan,), following):
+        if at + 5 >= len(data) or data[at + 1] == END:
             break
         behind = at + 5 + 2 * data[at + 4]
         names, bounds = data[at + 5 : behind : 2], data[behind : behind + 3]
@@ -200,18 +200,27 @@ def lacks_scans(data: bytes, frame: Frame) -> bool:
     return any(missing.values())
 
 
+def has_end(data: bytes, frame: Frame) -> bool:
+    """Whether an end marker comes behind the beginning of the first scan: found at once where it
+    is last."""
+    return data.rfind(END_OF_IMAGE, frame.scans_at) >= 0
+
+
 def end_of_image(data: bytes, frame: Frame) -> int:
     """Where the first end marker behind the beginning of the first scan is; -1 if there is none."""
-    return next(places(data, END, frame.scans_at), -1)
+    return next(places(data, frame.scans_at, END), -1)
 
 
-def places(data: bytes, code: int, at: int) -> Iterator[int]:
-    """Where the two bytes of a marker stand, from `at` on: five times as fast as bytes.find, which
-    stops at every 0xFF."""
+def places(data: bytes, at: int, *codes: int) -> Iterator[int]:
+    """Where the two bytes of these markers stand, from `at` on: faster than bytes.find, which stops
+    at every 0xFF."""
     values = np.frombuffer(data, np.uint8)
+    wanted = np.zeros(256, bool)
+    wanted[[*codes]] = True
     for begin in range(at, len(data), WINDOW):
         window = values[begin : begin + WINDOW + 1]
-        for place in np.flatnonzero((window[:-1] == 0xFF) & (window[1:] == code)):
+        found = np.flatnonzero(window[:-1] == 0xFF)
+        for place in found[wanted[window[found + 1]]]:
             yield begin + int(place)
 
 

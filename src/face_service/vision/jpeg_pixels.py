@@ -21,6 +21,7 @@ from .jpeg import (
     START_OF_SCAN,
     Frame,
     end_of_image,
+    has_end,
     lacks_scans,
 )
 from .opencv import BAND, opencv_pixels
@@ -54,7 +55,7 @@ def decode_jpeg(data: bytes, frame: Frame) -> Image:
     """
     if lacks_scans(data, frame):
         raise InvalidImage(DAMAGED)
-    ended = end_of_image(data, frame) >= 0
+    ended = has_end(data, frame)
     if not ended:  # some cameras leave it out, though every pixel is there
         data += END_OF_IMAGE
     for _ in range(MAX_ODDITIES):

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-HEAD = 64
-"""How many of the first bytes tell the format: of HEIF and of videos some brands are looked at."""
+HEAD = 400
+"""How many of the first bytes tell the format: three packets of an MPEG transport stream begin in
+them."""
+PACKET, SYNC = 188, 0x47
+"""Length of a packet of an MPEG transport stream, in bytes, and the byte that it begins with. On a
+Blu-ray disc four bytes of a timestamp precede it."""
 HEIC_BRANDS = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"heif")
 )
@@ -17,6 +21,7 @@ STILL_BRANDS = frozenset((b"mif1", b"mif2", b"msf1", b"miaf"))
 CONVERT = "convert it to JPEG"
 EXTRACT = "convert it to JPEG, or take the JPEG that lies in it (exiftool -b -JpgFromRaw)"
 FRAMES = "send frames of it, which the command frames of face-service takes out"
+PICTURES = "send pictures"
 
 
 class Kind(NamedTuple):
@@ -27,8 +32,16 @@ class Kind(NamedTuple):
     advice: str
     picture: bool = True
 
+    @property
+    def video(self) -> bool:
+        """Whether frames can be taken out of it."""
+        return self.advice == FRAMES
+
 
 NETPBM = tuple(b"P%d\n" % number for number in range(1, 8))
+BARE = tuple(b"\x00\x00\x00\x01" + unit for unit in (b"\x09", b"\x27", b"g", b"@\x01", b"F\x01"))
+"""How H.264 and H.265 begin: an access unit delimiter, or the first set of parameters."""
+SOUND = Kind("a sound", PICTURES, False)
 RAW = Kind("a camera's raw file", EXTRACT)
 UNREAD: Mapping[bytes, Kind] = MappingProxyType(
     {
@@ -57,16 +70,26 @@ UNREAD: Mapping[bytes, Kind] = MappingProxyType(
         b"PK\x03\x04": Kind("a ZIP archive", "send the files in it", False),
         b"\x1f\x8b": Kind("a gzip archive", "send the file in it", False),
         b"\x1aE\xdf\xa3": Kind("a Matroska or WebM video", FRAMES, False),
-        b"G@\x00": Kind("an MPEG transport stream", FRAMES, False),
-        b"G@\x11": Kind("an MPEG transport stream", FRAMES, False),
+        b"OggS": Kind("an Ogg video or sound", FRAMES, False),
+        b"\x06\x0e+4\x02\x05\x01\x01": Kind("an MXF video", FRAMES, False),
+        b".RMF": Kind("a RealMedia video", FRAMES, False),
         b"FLV\x01": Kind("an FLV video", FRAMES, False),
         b"\x00\x00\x01\xba": Kind("an MPEG video", FRAMES, False),
         b"\x00\x00\x01\xb3": Kind("an MPEG video", FRAMES, False),
         b"0&\xb2u\x8ef\xcf\x11": Kind("a Windows Media video", FRAMES, False),
+        **dict.fromkeys(BARE, Kind("a video without a container (H.264 or H.265)", FRAMES, False)),
+        b"ID3": SOUND,
+        b"fLaC": SOUND,
     }
 )
 QUICKTIME = Kind("a QuickTime video", FRAMES, False)
+QUICKTIME_BOXES = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"))
+"""That a QuickTime file may begin with."""
 MP4 = Kind("an MP4 video", FRAMES, False)
+SOUND_BRANDS = frozenset((b"M4A ", b"M4B "))
+RIFF: Mapping[bytes, Kind] = MappingProxyType(
+    {b"AVI ": Kind("an AVI video", FRAMES, False), b"WAVE": SOUND}
+)
 SVG = Kind("an SVG drawing", "render it to PNG", False)
 HTML = Kind("an HTML page", "send the picture itself", False)
 
@@ -112,14 +135,23 @@ def name_unread(head: bytes) -> Kind | None:
     if head[4:8] == b"ftyp":
         if head[8:12] == b"crx ":
             return RAW._replace(name="a camera's raw file (CR3)")
+        if head[8:12] in SOUND_BRANDS:
+            return SOUND
         return QUICKTIME if head[8:12] == b"qt  " else MP4
-    if head[4:8] in (b"moov", b"mdat", b"wide"):
+    if head[4:8] in QUICKTIME_BOXES:
         return QUICKTIME
-    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-        return Kind("an AVI video", FRAMES, False)
+    if head.startswith(b"RIFF") and head[8:12] in RIFF:
+        return RIFF[head[8:12]]
+    if is_transport_stream(head):
+        return Kind("an MPEG transport stream", FRAMES, False)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return HTML
     if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
         return SVG
     return next((kind for start, kind in UNREAD.items() if head.startswith(start)), None)
+
+
+def is_transport_stream(head: bytes) -> bool:
+    """Whether a file of these first HEAD bytes is one of MPEG's."""
+    return any(head[at :: PACKET + gap][:2] == bytes((SYNC, SYNC)) for at, gap in ((0, 0), (4, 4)))
