@@ -29,13 +29,17 @@ def frames(file, start_s, end_s, every_s):
             pass
         else:
             os._exit(9)
+    if word == "wait":  # says that it waits, until the file is gone
+        open(f"{os.path.dirname(rest)}/waits-{os.getpid()}", "w").close()
+        while os.path.exists(rest):
+            time.sleep(0.01)
     if word == "hang":
         time.sleep(3600)
     if word == "raise":
         raise RuntimeError("out of order")
     if word == "no-video":
         raise InvalidImage("This is no video")
-    image = cv2.imread(rest) if rest and word != "once" else np.zeros((40, 60, 3), np.uint8)
+    image = cv2.imread(rest) if rest and word == "faces" else np.zeros((40, 60, 3), np.uint8)
     for number in range(3):
         seconds = (start_s or 0) + number * every_s
         if end_s is None or seconds < end_s:

@@ -16,6 +16,7 @@ from face_service.offline.manifest import (
     Item,
     absolute,
     folder_of,
+    part_of,
     parts_of,
     read_manifest,
     shard_of,
@@ -45,6 +46,11 @@ def test_parquet_and_csv_are_the_same(tmp_path: Path) -> None:
         ("id,uri\none,a.jpg\n", "column id"),
         ("id,uri\n,a.jpg\n2,b.jpg\n", "id is empty in 1 rows"),
         ("id,uri,start_s\n1,a.mp4,soon\n", "column start_s"),
+        ("id,uri,id\n1,a.jpg,2\n", "two columns id"),
+        ("id,uri\n7,a.jpg\n8, \n", "id 8 has an empty uri"),
+        ("id,uri,start_s\n7,a.mp4,-1\n", "id 7 has start_s that is no time"),
+        ("id,uri,end_s\n7,a.mp4,inf\n", "id 7 has end_s that is no time"),
+        ("id,uri,start_s,end_s\n7,a.mp4,2,2\n", "id 7 ends before it starts"),
         ("", "is no manifest"),
     ],
 )
@@ -68,6 +74,17 @@ def test_names_of_digits_are_text_and_parquet_is_told_by_its_bytes(tmp_path: Pat
     assert read_manifest(str(tmp_path / "m.csv")) == [Item(1, "0042")]
     pq.write_table(pa.table({"id": [1], "uri": ["a.jpg"]}), tmp_path / "m.pq")
     assert read_manifest(str(tmp_path / "m.pq")) == [Item(1, "a.jpg")]
+
+
+def test_what_else_a_table_has_is_left_alone(tmp_path: Path) -> None:
+    """Blank lines, other columns of the same name, and numpy's numbers that are none."""
+    text = "note,id,uri,note\n\n1,7,a.jpg,x\n\n,8,b.jpg,\n"
+    (tmp_path / "m.csv").write_text(text)
+    nothing = np.full(2, np.nan)
+    table = {"id": [7, 8], "uri": ["a.jpg", "b.jpg"], "start_s": nothing, "end_s": nothing}
+    pq.write_table(pa.table(table), tmp_path / "m.parquet")
+    for name in ("m.csv", "m.parquet"):
+        assert read_manifest(str(tmp_path / name)) == [Item(7, "a.jpg"), Item(8, "b.jpg")]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +116,12 @@ def test_names_are_by_content() -> None:
     assert again[0].name == first.name
     assert again[1].name != second.name
     assert parts_of(items, 4, {"model": "b"})[0].name != first.name
+
+
+def test_more_than_a_million_parts_are_parts_too(tmp_path: Path) -> None:
+    folder, part = Folder(str(tmp_path)), part_of(1_000_000, (Item(1, "a.jpg"),), {})
+    folder.write(part, pa.table({"id": [1]}))
+    assert folder.parts() == {part.name}
 
 
 def test_a_folder_elsewhere_is_a_folder_too() -> None:

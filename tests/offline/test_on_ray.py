@@ -9,7 +9,8 @@ import pytest
 
 from tests import commands
 from tests.conftest import environment_of_servers
-from tests.offline.on_ray import PYTHON, do_again, kill_driver, lose_node, running
+from tests.offline.on_ray import do_again, kill_driver, lose_node
+from tests.offline.ray_runs import PYTHON, running
 
 ITEMS, ROWS = 42, 3
 WITHIN_S = 240

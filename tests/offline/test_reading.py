@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +81,75 @@ def test_the_copy_of_a_video_has_no_name_that_a_crash_could_leave(
     with open_video("flaky://a") as file:
         assert file.read() == b"content"
         assert not [*tmp_path.iterdir()]
+
+
+PIECE = b"x" * 100_000
+PIECES = 30
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Answers `/STATUS` with it, and otherwise in pieces whose number it does not say before; of
+    `/short` it ends before the last one."""
+
+    protocol_version = "HTTP/1.1"
+    asked = 0
+
+    def do_HEAD(self) -> None:
+        self.send_error(405)
+
+    def do_GET(self) -> None:
+        Server.asked += 1
+        if self.path[1:].isdecimal():
+            self.send_error(int(self.path[1:]))
+            return
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        try:
+            for _ in range(PIECES):
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(PIECE), PIECE))
+            self.wfile.write(b"" if self.path == "/short" else b"0\r\n\r\n")
+        except ConnectionError:  # by HEAD's sister: whoever asks for a length does not read
+            pass
+        self.close_connection = True
+
+    def log_message(self, *given: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    Server.asked = 0
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_answer_of_unknown_length_is_read_to_its_end(web: str) -> None:
+    whole = PIECES * PIECE
+    assert read_bytes(f"{web}/a.jpg", len(whole)) == whole
+    with pytest.raises(ImageTooLarge):
+        read_bytes(f"{web}/a.jpg", len(whole) - 1)
+    with open_video(f"{web}/a.mp4") as file:
+        assert file.read() == whole
+
+
+def test_an_answer_that_breaks_off_is_no_file(web: str) -> None:
+    with pytest.raises(Unreadable, match="not completed"):
+        read_bytes(f"{web}/short", 2 * PIECES * len(PIECE))
+
+
+@pytest.mark.parametrize(("status", "attempts"), [(404, 1), (403, 1), (429, 3), (503, 3)])
+def test_a_server_that_is_busy_is_asked_again(web: str, status: int, attempts: int) -> None:
+    """And what it said is told, which fsspec makes a FileNotFoundError of."""
+    with pytest.raises(Unreadable, match=f"ClientResponseError: {status}"):
+        read_bytes(f"{web}/{status}", 7)
+    assert Server.asked == attempts
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with pytest.raises(Unreadable, match="Cannot connect"):
+        read_bytes("http://127.0.0.1:1/a.jpg", 7)

@@ -8,8 +8,12 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from face_service.config import Settings
 from face_service.errors import InvalidImage
+from face_service.face_engine import FaceEngine, Options
+from face_service.offline.analyser import Analyser, Task
 from face_service.offline.frames import find_frames
+from face_service.offline.manifest import Item
 from face_service.offline.reading import open_video
 from tests.video.clips import RATE, number_of, write
 
@@ -47,3 +51,14 @@ def test_a_video_at_an_address_is_read(clip: Path) -> None:
 def test_what_is_no_video_is_told() -> None:
     with pytest.raises(InvalidImage):
         list(find_frames()(io.BytesIO(b"text"), None, None, 1.0))
+
+
+def test_a_time_without_a_frame_is_not_one_without_a_face(clip: Path, engine: FaceEngine) -> None:
+    """As the last of many segments of a video that is shorter than was thought."""
+    analyser = Analyser(Task(Settings(_env_file=None), Options(), "", 1.0), engine)
+    inside = analyser.embed(Item(1, str(clip), 2.0, 9.0))
+    assert (len(inside.frames), inside.failure) == (1, None)
+    behind = analyser.embed(Item(2, str(clip), 9.0, 12.0))
+    assert behind.frames == []
+    assert behind.failure
+    assert behind.failure.code == "no_frames"

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import FILTERS, Model, NoAttributes, examples, needs_extra, say
+from face_service.cli.shared import (
+    FILTERS,
+    Model,
+    NoAttributes,
+    end_by_sigterm,
+    examples,
+    needs_extra,
+    say,
+)
 
 WORK = "Work"
 
@@ -108,6 +116,7 @@ def embed(
         timeout,
         every,
     )
+    end_by_sigterm()
     if ray is None:
         raise typer.Exit(run(request, say))
     with needs_extra("ray", "embed,ray"):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import Embedded, examples, needs_extra, say
+from face_service.cli.shared import Embedded, end_by_sigterm, examples, needs_extra, say
 
 EPILOG = examples(
     ("Into the platform's tables; again is nothing:", "load faces"),
@@ -37,4 +37,5 @@ def load(
     """
     with needs_extra("embed", "embed"):
         from face_service.offline.database import load as load_folder
+    end_by_sigterm()
     raise typer.Exit(load_folder(folder, database, index, say))

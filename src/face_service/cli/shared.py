@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,12 @@ Photos = Annotated[
 Embedded = Annotated[
     str, typer.Argument(metavar="FOLDER", help="What `embed` has written.", show_default=False)
 ]
+
+
+def end_by_sigterm() -> None:
+    """Take SIGTERM for Ctrl-C. Otherwise process 1 of a container does not hear it at all, and is
+    killed in the end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def say(text: str) -> None:

@@ -72,6 +72,10 @@ class Analyser:
         except Exception as error:
             self._test_engine()
             outcome.failure = Failure(InferenceFailed.code, f"{type(error).__name__}: {error}")
+        if not outcome.frames and not outcome.failure:
+            every = self._task.every_s
+            why = f"The video has none of its frames, one each {every:g} s, in this time"
+            outcome.failure = Failure("no_frames", why)
         if outcome.failure:
             outcome.frames.clear()  # half a video is no answer
         return outcome

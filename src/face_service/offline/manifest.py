@@ -21,6 +21,8 @@ from face_service.offline.reading import naming
 
 COLUMNS = {"id": pa.int64(), "uri": pa.string(), "start_s": pa.float64(), "end_s": pa.float64()}
 REQUIRED = ("id", "uri")
+TIMES = (2, 3)
+"""The columns with seconds, by their places."""
 PARQUET = b"PAR1"
 """That a Parquet file begins with."""
 MOST_NAMES = 8
@@ -62,9 +64,12 @@ def read_manifest(path: str) -> list[Item]:
     """The items of a Parquet or CSV file.
 
     Raises FaceServiceError where it cannot be read, or is none: `id` is an int64 that is there
-    once, `uri` is text, `start_s` and `end_s` are seconds or nothing.
+    once, `uri` is text, `start_s` and `end_s` are seconds from 0 on, the first before the second,
+    or nothing.
     """
     table = read_table(path)
+    if twice := [name for name in COLUMNS if table.column_names.count(name) > 1]:
+        raise FaceServiceError(f"{path} has two columns {twice[0]}")
     if missing := [name for name in REQUIRED if name not in table.column_names]:
         there = ", ".join(table.column_names[:MOST_NAMES])
         raise FaceServiceError(
@@ -79,6 +84,12 @@ def read_manifest(path: str) -> list[Item]:
             raise FaceServiceError(f"{path}, column {name}: {error}") from error
         if name in REQUIRED and columns[-1].null_count:
             raise FaceServiceError(f"{path}: {name} is empty in {columns[-1].null_count} rows")
+    refuse(columns, pc.equal(pc.utf8_trim_whitespace(columns[1]), ""), path, "has an empty uri")
+    for place in TIMES:  # numpy's empty number is NaN
+        columns[place] = pc.if_else(pc.is_nan(columns[place]), None, columns[place])
+        odd = pc.invert(pc.and_(pc.is_finite(columns[place]), pc.greater_equal(columns[place], 0)))
+        refuse(columns, odd, path, f"has {[*COLUMNS][place]} that is no time")
+    refuse(columns, pc.less_equal(columns[3], columns[2]), path, "ends before it starts")
     ids, uris, starts, ends = (column.to_pylist() for column in columns)
     if len(set(ids)) < len(ids):
         twice = pc.value_counts(columns[0]).to_pylist()
@@ -87,13 +98,22 @@ def read_manifest(path: str) -> list[Item]:
     return [Item(*row) for row in zip(ids, uris, starts, ends, strict=True)]
 
 
+def refuse(columns: Sequence[Any], where: Any, path: str, what: str) -> None:
+    """Raise FaceServiceError about the first item of which `where` is true, if there is one."""
+    if found := columns[0].filter(where).slice(0, 1).to_pylist():
+        raise FaceServiceError(f"{path}: the item with the id {found[0]} {what}")
+
+
 def read_table(path: str) -> Any:
     """The table of a Parquet or CSV file, told by its first bytes. Raises FaceServiceError."""
     with naming(f"{path} is no manifest"), fsspec.open(path, "rb") as file:
         head = file.read(len(PARQUET))
         file.seek(0)
         if head == PARQUET:
-            return pyarrow.parquet.read_table(file)
+            parquet = pyarrow.parquet.ParquetFile(file)
+            wanted = [name for name in parquet.schema_arrow.names if name in COLUMNS]
+            # Of none it is told which there are.
+            return parquet.read(wanted if {*REQUIRED} <= {*wanted} else None)
         as_text = pyarrow.csv.ConvertOptions(column_types={"uri": pa.string()})
         return pyarrow.csv.read_csv(file, convert_options=as_text)
 

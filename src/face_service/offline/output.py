@@ -18,7 +18,7 @@ from face_service.offline.reading import naming
 
 ABOUT = "_embed.json"
 """Readers of Parquet folders pass over names that begin so, and over what is being written."""
-PART = re.compile(r"part-\d{6}-[0-9a-f]{16}\.parquet")
+PART = re.compile(r"part-\d{6,}-[0-9a-f]{16}\.parquet")
 
 
 class Folder:

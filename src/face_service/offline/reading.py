@@ -30,6 +30,10 @@ FINAL = (
 """Errors of which another attempt makes nothing better."""
 
 
+TRANSIENT = frozenset({408, 425, 429})
+"""Statuses below 500 that a server takes back."""
+
+
 class Unreadable(FaceServiceError):
     """What is at an address could not be read."""
 
@@ -48,10 +52,19 @@ def naming(what: str) -> Iterator[None]:
 
 def read_bytes(uri: str, most: int) -> bytes:
     """What is at `uri`. Raises Unreadable, and ImageTooLarge for more than `most` bytes."""
-    data = attempt(uri, lambda file: file.read(most + 1))
+    data = attempt(uri, lambda file: up_to(file, most + 1))
     if len(data) > most:
         raise ImageTooLarge(f"The file is larger than MAX_BODY_MB ({most / 1e6:g} MB)")
     return data
+
+
+def up_to(file: BinaryIO, most: int) -> bytes:
+    """All of a file, or its first `most` bytes. Of an answer whose length the server has not said
+    fsspec gives at a time what has come so far."""
+    data = bytearray()
+    while some := file.read(most - len(data)):
+        data += some
+    return bytes(data)
 
 
 @contextmanager
@@ -80,7 +93,24 @@ def attempt(uri: str, read: Callable[[BinaryIO], T]) -> T:
             with fsspec.open(uri, "rb") as file:
                 return read(cast(BinaryIO, file))
         except Exception as error:
-            if pause is None or isinstance(error, FINAL):
-                raise Unreadable(f"{type(error).__name__}: {error}") from error
+            cause = said(error)
+            if pause is None or final(cause):
+                raise Unreadable(f"{type(cause).__name__}: {cause}") from error
             time.sleep(pause)
     raise AssertionError("not reached")
+
+
+def said(error: Exception) -> BaseException:
+    """What the error is about: fsspec has a FileNotFoundError for whatever a web server answers
+    that is no file, and where it cannot be reached."""
+    if isinstance(error, FileNotFoundError) and error.errno is None and error.__cause__:
+        return error.__cause__
+    return error
+
+
+def final(error: BaseException) -> bool:
+    """Whether another attempt makes nothing better."""
+    status = getattr(error, "status", None)  # of aiohttp
+    if isinstance(status, int):
+        return 400 <= status < 500 and status not in TRANSIENT
+    return isinstance(error, FINAL)

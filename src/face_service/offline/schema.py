@@ -26,7 +26,7 @@ BOX, LANDMARKS = 4, 10
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an item has no frames. code: of the errors of the API, or `unreadable`, `crashed`,
-    `timed_out`, `undecodable`."""
+    `timed_out`, `no_frames`."""
 
     code: str
     detail: str
