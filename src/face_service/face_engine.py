@@ -32,9 +32,10 @@ from face_service.vision.closer import FurtherLooks, Timed
 from face_service.vision.crops import encode_crop
 from face_service.vision.detections import DetectedFace, Detections, merge, suppress
 from face_service.vision.detector import MIN_SCORE, Detector, DetectorPreprocessor
-from face_service.vision.filtering import Found, select, without_parts
+from face_service.vision.filtering import Found, select
 from face_service.vision.gate import Gate, detect
 from face_service.vision.known import locate
+from face_service.vision.parts import without_parts
 from face_service.vision.quality import QualityLimits
 from face_service.vision.verifier import FaceVerifier
 
