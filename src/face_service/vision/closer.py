@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .blob import Image
-from .detections import Detections, Floats, merge, suppress
+from .detections import NO_DETECTIONS, Detections, Floats, merge, suppress
 from .detector import MAX_CANDIDATES, Detector, DetectorInput, DetectorPreprocessor
 from .looks import Detail, Tile, around, in_picture, smallest_face, tiles
 from .parts import SURE, without_cut_parts
@@ -110,6 +110,13 @@ class FurtherLooks:
             (0, *angles),
             smallest_face(closeness.side / longest),
         )
+
+    def near(self, boxes: Sequence[Floats]) -> Generator[None, None, Detections]:
+        """What looks at the surroundings of given boxes show, one each. Pauses before each run."""
+        height, width = self.image.shape[:2]
+        parts = [Look(around(box, width, height)) for box in boxes]
+        found = yield from self._look(NO_DETECTIONS, parts)
+        return found
 
     def _angles(
         self, found: Detections, rotations: Rotations
