@@ -1,4 +1,4 @@
-"""docs/images/performance-*.svg from the files in benchmarks/results.
+"""docs/images/performance-*.svg and closer-idle.svg from the files in benchmarks/results.
 
     python -m benchmarks.plots      # needs matplotlib, the dependency group `bench`
 
@@ -26,6 +26,7 @@ STYLES = {
     "naive": {"color": "#c2410c", "marker": "s", "linewidth": 1.8},
     "loop": {"color": "#6b7280", "marker": "^", "linewidth": 1.5, "linestyle": "--"},
 }
+COLORS = ("#0b6e4f", "#c2410c")
 Row = dict[str, Any]
 
 
@@ -46,7 +47,7 @@ def save(picture: Any, axes: Any, name: str) -> None:
         axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     picture.tight_layout()
-    picture.savefig(IMAGES / f"performance-{name}.svg", metadata={"Date": None})
+    picture.savefig(IMAGES / f"{name}.svg", metadata={"Date": None})
     plt.close(picture)
 
 
@@ -78,7 +79,7 @@ def throughput(cells: list[Row]) -> None:
     axes.set_xscale("log", base=2)
     ticks = sorted({row["clients"] for row in cells if row["faces"] == 1})
     axes.set_xticks(ticks, labels=[str(tick) for tick in ticks])
-    save(picture, axes, "throughput")
+    save(picture, axes, "performance-throughput")
 
 
 def cost(cells: list[Row]) -> None:
@@ -95,7 +96,7 @@ def cost(cells: list[Row]) -> None:
         if points:
             line(axes, subject, points)
     axes.set_xticks(sorted({row["faces"] for row in cells}))
-    save(picture, axes, "faces")
+    save(picture, axes, "performance-faces")
 
 
 def arrivals(rows: list[Row]) -> None:
@@ -112,17 +113,34 @@ def arrivals(rows: list[Row]) -> None:
         x, y = zip(*((r["rate"], r["p99"]) for r in mine), strict=True)
         color = STYLES[subject]["color"]
         axes.plot(x, y, ":", color=color, label=f"{NAMES[subject]}, 99th percentile")
-    save(picture, axes, "arrivals")
+    save(picture, axes, "performance-arrivals")
+
+
+def idle(found: Row) -> None:
+    """Memory of a service that is asked, not asked, and asked again."""
+    picture, axes = figure(
+        f"Memory with IDLE_UNLOAD_S={found['idle_s']}", "seconds since a request", "MB"
+    )
+    for number, (pack, color) in enumerate(zip(found["packs"], COLORS, strict=True)):
+        seconds, resident, anonymous = zip(*pack["points"], strict=True)
+        axes.plot(seconds, resident, color=color, label=f"{pack['pack']}, RSS")
+        axes.plot(seconds, anonymous, ":", color=color, label=f"{pack['pack']}, anonymous")
+        axes.plot(pack["asked"], pack["let_go_mb"][0], "v", color=color)
+        took = f"asked again: {pack['first_ms']:.0f} ms"
+        place = {"xytext": (-6, 8 + 14 * number), "textcoords": "offset points", "ha": "right"}
+        axes.annotate(took, (pack["asked"], pack["let_go_mb"][0]), color=color, **place)
+    save(picture, axes, "closer-idle")
 
 
 def main() -> None:
-    """Draw all three."""
+    """Draw all four."""
     plt.rcParams.update({"svg.hashsalt": "face-service", "svg.fonttype": "none", "font.size": 10})
     IMAGES.mkdir(exist_ok=True)
     cells = read("compare-standin")["cells"]
     throughput(cells)
     cost(cells)
     arrivals(read("arrivals")["rows"])
+    idle(read("idle_memory"))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from face_service.serving.answers import ImageAnalysis
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import Image
 from face_service.vision.detections import Detections
-from face_service.vision.filtering import Order, select, without_parts
+from face_service.vision.filtering import Order, select
 from face_service.vision.image import decode
 from face_service.vision.scrfd import Scrfd
 
@@ -98,30 +98,6 @@ def test_the_order_decides_before_the_count(order: Order, firsts: list[int]) -> 
         [boxes.scores[firsts[0]]],
         1,
     )
-
-
-def scored(*faces: tuple[float, float, float, float, float]) -> Detections:
-    """Boxes and their scores, the best first."""
-    boxes = found(*(face[:4] for face in faces))
-    return replace(boxes, scores=np.array([face[4] for face in faces], np.float32))
-
-
-@pytest.mark.parametrize(
-    ("faces", "kept"),
-    [
-        pytest.param([(40, 40, 70, 70, 0.65), (0, 0, 100, 100, 0.6)], [1], id="a part came first"),
-        pytest.param([(0, 0, 100, 100, 0.8), (40, 40, 70, 70, 0.5)], [0], id="the part is weak"),
-        pytest.param([(40, 40, 70, 70, 0.8), (0, 0, 100, 100, 0.75)], [0, 1], id="a sure face"),
-        pytest.param([(40, 40, 70, 70, 0.65), (0, 0, 100, 100, 0.5)], [0, 1], id="a weak frame"),
-        pytest.param([(0, 0, 100, 100, 0.8), (80, 80, 120, 120, 0.6)], [0, 1], id="half outside"),
-        pytest.param([(0, 0, 50, 50, 0.6), (0, 0, 50, 50, 0.6)], [0, 1], id="neither is larger"),
-    ],
-)
-def test_a_weak_box_inside_another_is_a_part_of_that_face(
-    faces: list[tuple[float, float, float, float, float]], kept: list[int]
-) -> None:
-    boxes = scored(*faces)
-    assert without_parts(boxes).bboxes.tolist() == boxes.bboxes[kept].tolist()
 
 
 def test_nothing_is_aligned_or_embedded_beyond_max_faces(

@@ -2,9 +2,9 @@
 
     .venv/bin/python -m benchmarks.studies.closer_pictures
 
-Made of Solvay 1927 (public domain) with the starter pack: docs/images/closer-*.jpg, before on the
-left or above, after on the right or below. Looks are runs of the detector; milliseconds CPU time of
-detection on one thread, the median of three.
+Made of Solvay 1927 (public domain) with the starter pack, one of them with `open`:
+docs/images/closer-*.jpg, before on the left or above, after on the right or below. Looks are runs
+of the detector; milliseconds CPU time of detection on one thread, the median of three.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -30,13 +31,15 @@ from tests.photos import ROOT, solvay_photo
 
 IMAGES = ROOT / "docs/images"
 LOOK = {"embeddings": False, "attributes": False, "quality": False}
+DETECTORS = ("scrfd", "face_detection_yunet")
+"""How the names of their networks begin."""
 WIDTH = 1000
 """Of a picture on the page."""
 
 
-def engine(closeup: Size | None) -> FaceEngine:
-    """The starter pack, with or without close-ups."""
-    pack = resolve("starter", Path("models"))
+def engine(closeup: Size | None, name: str = "starter") -> FaceEngine:
+    """A pack, with or without close-ups."""
+    pack = resolve(name, Path("models"))
     return build_engine(pack, Canvases((Size(640, 640),), closeup), (CPU,))
 
 
@@ -71,10 +74,10 @@ def above(*parts: Image) -> Image:
     return np.rot90(beside(*(np.rot90(part, -1) for part in reversed(parts))))
 
 
-def save(name: str, image: Image) -> None:
+def save(name: str, image: Image, width: int = WIDTH) -> None:
     """Write a picture for the page."""
-    height = round(image.shape[0] * WIDTH / image.shape[1])
-    small = cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA)
+    height = round(image.shape[0] * width / image.shape[1])
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(IMAGES / f"closer-{name}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 82])
 
 
@@ -97,7 +100,7 @@ def looks(made: FaceEngine, image: Image, options: Options) -> int:
     """Runs of the detector."""
     runs: list[int] = []
     for network in made.networks:
-        if network.name.startswith("scrfd"):
+        if network.name.startswith(DETECTORS):
             network.observer = lambda blob: runs.append(blob.shape[2])
     made.analyse_image(image, options)
     for network in made.networks:
@@ -159,12 +162,15 @@ def lying(made: FaceEngine, photo: Image) -> None:
     """The middle of the photo on its side."""
     part = np.ascontiguousarray(np.rot90(photo[840:1600, 560:1760], -1))
     options = {**LOOK, "quality": True}
+    upright = np.ascontiguousarray(np.rot90(part))
+    auto = Options(**options, rotations="auto")
+    compared("`rotations=auto`, upright", made, upright, Options(**options), auto)
     first, second = compared(
         "`rotations=auto`, on its side",
         made,
         part,
         Options(**options),
-        Options(**options, rotations="auto"),
+        auto,
     )
     save("rotations", beside(drawn(part, first), drawn(part, second)))
 
@@ -190,6 +196,29 @@ def large_faces(made: FaceEngine, photo: Image) -> None:
     save("alignment", beside(*shown))
 
 
+def one_box(photo: Image) -> None:
+    """A face that four tiles cut, to `open`: with its parts and without."""
+    part = photo[965 : 965 + 290, 2172 : 2172 + 290]
+    large = cv2.resize(part, (1600, 1600), interpolation=cv2.INTER_CUBIC)
+    made, options = engine(CLOSEUP, "open"), Options(**LOOK, detail="2")
+
+    def faces() -> list[Face]:
+        return made.analyse_image(large, options)
+
+    with patch("face_service.vision.closer.without_cut_parts", lambda found, *_: found):
+        first, before = faces(), milliseconds(faces)
+    second, after = faces(), milliseconds(faces)
+    runs = looks(made, large, options)
+    row(
+        "one box, `open`, `detail=2`",
+        f"{len(first)} → {len(second)}",
+        f"{runs} → {runs}",
+        f"{before:.0f} → {after:.0f}",
+    )
+    shown = (drawn(large, each, thick=8) for each in (first, second))
+    save("one-box", beside(*shown), width=700)
+
+
 def which_face(made: FaceEngine, photo: Image) -> None:
     """One face of four, by each order."""
     part = photo[1010:1350, 2220:2830]
@@ -212,6 +241,7 @@ def main() -> None:
     lying(made, photo)
     large_faces(made, photo)
     which_face(made, photo)
+    one_box(photo)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
     .venv/bin/python -m benchmarks.studies.idle_memory [--packs starter FOLDER]
 
 A server of its own on this machine: its memory (RSS, of which mapped weights are a part) warm and
-let go, and the time of a request warm and after that, five times.
+let go, and the time of a request warm and after that, five times. Writes
+benchmarks/results/CLASS/idle_memory.json, from which `python -m benchmarks.plots` draws the last
+round: docs/images/closer-idle.svg.
 """
 
 from __future__ import annotations
@@ -12,27 +14,55 @@ import argparse
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from typing import Any
 
 import numpy as np
 
+from benchmarks import kept
 from face_service.runtime.processor import in_words, processor
 from tests.photos import ROOT, four_faces
 from tests.server import Server
 
 IDLE_S = 2
 ROUNDS = 5
+WHAT = ("VmRSS", "RssAnon")
 GIVEN_BACK_S = 11.0
 """After which freed memory has been returned to the system (serving/supervisor.py)."""
 
 
-def megabytes(process: int, what: str) -> float:
-    """A line of /proc/PID/status, VmRSS or RssAnon, in 10^6 bytes."""
+BETWEEN_S = 0.2
+"""Of the points of the plot."""
+
+
+def megabytes(process: int) -> list[float]:
+    """VmRSS and RssAnon of /proc/PID/status, in 10^6 bytes."""
     status = Path(f"/proc/{process}/status").read_text()
-    (found,) = re.findall(rf"^{what}:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found) * 1024 / 1e6
+    found = (re.findall(rf"^{what}:\s+(\d+) kB", status, re.MULTILINE) for what in WHAT)
+    return [int(kilobytes) * 1024 / 1e6 for (kilobytes,) in found]
+
+
+@contextmanager
+def watched(process: int) -> Iterator[list[list[float]]]:
+    """Seconds, RSS and anonymous memory of a process while the block runs."""
+    points: list[list[float]] = []
+    ended, started = Event(), time.perf_counter()
+
+    def watch() -> None:
+        while not ended.wait(BETWEEN_S):
+            points.append([time.perf_counter() - started, *megabytes(process)])
+
+    thread = Thread(target=watch)
+    thread.start()
+    try:
+        yield points
+    finally:
+        ended.set()
+        thread.join()
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -41,8 +71,8 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def measured(pack: str, photo: bytes, folder: Path) -> str:
-    """A row of the table."""
+def measured(pack: str, photo: bytes, folder: Path) -> dict[str, Any]:
+    """What a pack takes, warm and let go, in MB and ms; and the last round, point by point."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -68,19 +98,34 @@ def measured(pack: str, photo: bytes, folder: Path) -> str:
         warm, cold, before, after = [], [], [], []
         for _ in range(ROUNDS):
             ask()
-            warm.append(ask())
-            before.append([megabytes(server.process.pid, one) for one in ("VmRSS", "RssAnon")])
-            until(lambda: networks() == "unloaded")
-            time.sleep(GIVEN_BACK_S)
-            after.append([megabytes(server.process.pid, one) for one in ("VmRSS", "RssAnon")])
-            cold.append(ask())
+            with watched(server.process.pid) as points:
+                warm.append(ask())
+                before.append(megabytes(server.process.pid))
+                until(lambda: networks() == "unloaded")
+                time.sleep(GIVEN_BACK_S)
+                after.append(megabytes(server.process.pid))
+                asked = points[-1][0]
+                cold.append(ask())
+                time.sleep(1)
     finally:
         server.stop()
-    rss, anonymous = np.median(before, axis=0)
-    idle, idle_anonymous = np.median(after, axis=0)
+    return {
+        "pack": Path(pack).name,
+        "warm_mb": np.median(before, axis=0).tolist(),
+        "let_go_mb": np.median(after, axis=0).tolist(),
+        "warm_ms": float(np.median(warm)),
+        "first_ms": float(np.median(cold)),
+        "points": np.round(points, 2).tolist(),
+        "asked": round(asked, 2),
+    }
+
+
+def row(found: dict[str, Any]) -> str:
+    """A row of the table."""
+    (rss, anonymous), (idle, idle_anonymous) = found["warm_mb"], found["let_go_mb"]
     return (
-        f"| {Path(pack).name} | {rss:.0f}, {anonymous:.0f} | {idle:.0f}, {idle_anonymous:.0f} | "
-        f"{np.median(warm):.0f} ms | {np.median(cold):.0f} ms |"
+        f"| {found['pack']} | {rss:.0f}, {anonymous:.0f} | {idle:.0f}, {idle_anonymous:.0f} | "
+        f"{found['warm_ms']:.0f} ms | {found['first_ms']:.0f} ms |"
     )
 
 
@@ -93,12 +138,14 @@ def main() -> None:
     print("| pack | warm: RSS, anonymous, MB | let go | a request warm | the first after |")
     print("|---|---|---|---|---|")
     with TemporaryDirectory() as folder:
-        photo = four_faces(Path(folder)).read_bytes()
+        photo, packs = four_faces(Path(folder)).read_bytes(), list[dict[str, Any]]()
         for number, pack in enumerate(arguments.packs):
             scratch = Path(folder) / str(number)
             scratch.mkdir()
             name = str(Path(pack).resolve()) if "/" in pack else pack
-            print(measured(name, photo, scratch), flush=True)
+            packs.append(measured(name, photo, scratch))
+            print(row(packs[-1]), flush=True)
+    kept.write("idle_memory", {"idle_s": IDLE_S, "packs": packs}, indent=None)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from face_service.vision.boxes import area
 from face_service.vision.canvas import allowed_canvases
 from face_service.vision.detections import Detections
 from face_service.vision.detector import CLOSEUP
-from face_service.vision.filtering import without_parts
+from face_service.vision.parts import without_parts
 
 SHARES = (0.5, 0.45, 0.4, 0.3)
 SIDE = 700

@@ -31,6 +31,7 @@ from face_service.vision.looks import Detail
 PICTURES = ((4000, 3000), (12_000, 2000))
 PIXELS = (32, 40, 48, 64, 80, 100, 140)
 DETAILS: tuple[Detail, ...] = ("1", "2", "3", "auto")
+PACK = "starter"
 GREY = 128
 LOOK = Options(embeddings=False, attributes=False, quality=False)
 
@@ -70,7 +71,7 @@ def main() -> None:
     """Print the table and write it to benchmarks/results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=int, default=20)
-    parser.add_argument("--pack", default="starter")
+    parser.add_argument("--pack", default=PACK)
     arguments = parser.parse_args()
     print(in_words(processor()), end="\n\n")
     settings = load_settings(
@@ -98,7 +99,8 @@ def main() -> None:
         print(f"| {width}×{height} | `{detail}` | {row} | {median:.0f} |", flush=True)
         counts = dict(zip(map(str, PIXELS), map(int, cells), strict=True))
         table.append({"picture": [width, height], "detail": detail, "found": counts, "ms": median})
-    kept.write("small_faces", {"pack": arguments.pack, "faces": len(photos), "rows": table})
+    name = "small_faces" if arguments.pack == PACK else f"small_faces_{arguments.pack}"
+    kept.write(name, {"pack": arguments.pack, "faces": len(photos), "rows": table})
 
 
 if __name__ == "__main__":

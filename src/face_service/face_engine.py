@@ -32,9 +32,10 @@ from face_service.vision.closer import FurtherLooks, Timed
 from face_service.vision.crops import encode_crop
 from face_service.vision.detections import DetectedFace, Detections, merge, suppress
 from face_service.vision.detector import MIN_SCORE, Detector, DetectorPreprocessor
-from face_service.vision.filtering import Found, select, without_parts
+from face_service.vision.filtering import Found, select
 from face_service.vision.gate import Gate, detect
-from face_service.vision.known import locate
+from face_service.vision.known import locate, unseen
+from face_service.vision.parts import without_parts
 from face_service.vision.quality import QualityLimits
 from face_service.vision.verifier import FaceVerifier
 
@@ -164,8 +165,6 @@ class FaceEngine:
         self, found: Detections, prepared: PreparedImage, timed: Timed
     ) -> Generator[None, None, Found]:
         """What was found in an image as a whole, and by further looks that its options ask for."""
-        if prepared.known is not None:
-            return self._select(found, prepared)
         options, image = prepared.options, prepared.image
         looks = FurtherLooks(
             self._detector,
@@ -177,18 +176,20 @@ class FaceEngine:
             timed,
             self.images_per_run,
         )
+        if prepared.known is not None:
+            near = yield from looks.near(unseen(prepared.known, found))
+            shown = (self._select(each, prepared).faces for each in (found, near))
+            return Found(locate(prepared.known, image, *shown), 0)
         wanted = closeness(options, self.preprocessor)
         found, coverage = yield from looks.run(found, wanted)
         return self._select(found, prepared)._replace(coverage=coverage)
 
     def _select(self, detections: Detections, prepared: PreparedImage) -> Found:
-        image, options, known = prepared.image, prepared.options, prepared.known
+        image, options = prepared.image, prepared.options
         smallest, wanted = options.min_face_size, options.max_faces
         found = select(
             without_parts(detections), image, smallest, wanted, self.max_faces, options.order
         )
-        if known is not None:
-            found = Found(locate(known, image, found.faces), 0)
         faces = [face._replace(quantisation=prepared.quantisation) for face in found.faces]
         return found._replace(faces=faces)
 

@@ -86,6 +86,14 @@ def test_what_has_no_effect_is_refused_by_its_name(
     assert len(response.json()["detail"]) < 300
 
 
+@pytest.mark.parametrize("path", [*ENDPOINTS, "/extract-embedding", "/embed", "/group"])
+def test_an_option_that_the_query_has_twice_is_refused(server: Server, path: str) -> None:
+    response = server.client.post(path, params=[("x" * 150, "1"), ("x" * 150, "2")])
+    assert response.status_code == 400
+    assert response.json()["code"] == "invalid_request"
+    assert response.json()["detail"] == f"{'x' * 100}: is given twice"
+
+
 @each_endpoint
 def test_text_in_the_place_of_a_file_is_named(server: Server, four_faces: Path, path: str) -> None:
     field = ENDPOINTS[path][0]

@@ -1276,7 +1276,7 @@ export interface operations {
                 det_size?: number | null;
                 /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
                 detail?: ("auto" | "1" | "2" | "3") | null;
-                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                /** @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never. */
                 rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
@@ -1333,7 +1333,7 @@ export interface operations {
                     detail?: ("auto" | "1" | "2" | "3") | null;
                     /**
                      * Rotations
-                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never.
                      * @default none
                      * @enum {string}
                      */
@@ -1478,7 +1478,7 @@ export interface operations {
                 det_size?: number | null;
                 /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
                 detail?: ("auto" | "1" | "2" | "3") | null;
-                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                /** @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never. */
                 rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
@@ -1537,7 +1537,7 @@ export interface operations {
                     detail?: ("auto" | "1" | "2" | "3") | null;
                     /**
                      * Rotations
-                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never.
                      * @default none
                      * @enum {string}
                      */
@@ -1681,7 +1681,7 @@ export interface operations {
                 det_size?: number | null;
                 /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
                 detail?: ("auto" | "1" | "2" | "3") | null;
-                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                /** @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never. */
                 rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
@@ -1736,7 +1736,7 @@ export interface operations {
                     detail?: ("auto" | "1" | "2" | "3") | null;
                     /**
                      * Rotations
-                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never.
                      * @default none
                      * @enum {string}
                      */
@@ -2649,7 +2649,7 @@ export interface operations {
                 det_size?: number | null;
                 /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
                 detail?: ("auto" | "1" | "2" | "3") | null;
-                /** @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never. */
+                /** @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never. */
                 rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not returned. */
                 embedding_format?: "float" | "base64" | "none";
@@ -2708,7 +2708,7 @@ export interface operations {
                     detail?: ("auto" | "1" | "2" | "3") | null;
                     /**
                      * Rotations
-                     * @description Look at the image lying and upside down too: `auto` where no usable face is found, `all` always, `none` never.
+                     * @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never.
                      * @default none
                      * @enum {string}
                      */

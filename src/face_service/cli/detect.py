@@ -140,8 +140,8 @@ def detect(
         RotationMode,
         typer.Option(
             metavar="WHEN",
-            help="Look at images lying and upside down: `none`, `auto` where no face is usable, "
-            "`all`.",
+            help="Look at images lying and upside down: `none`, `auto` where no face is usable "
+            "and upright, `all`.",
             rich_help_panel=LOOKING,
         ),
     ] = RotationMode.NONE,

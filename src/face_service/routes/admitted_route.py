@@ -11,8 +11,9 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
-from face_service.errors import DeadlinePassed, NotReady, Overloaded
+from face_service.errors import DeadlinePassed, InvalidRequest, NotReady, Overloaded
 from face_service.observability.request_record import CLIENT_GONE
+from face_service.routes.bodies import LONGEST_NAME
 from face_service.routes.deps import get_service, get_settings
 from face_service.serving.admission import Place
 from face_service.serving.cancelling import DEADLINE, Reason
@@ -24,7 +25,8 @@ class AdmittedRoute(APIRoute):
     """Admits requests, cancels them after REQUEST_TIMEOUT_S or when the client disconnects, and
     counts those that are rejected or expire.
 
-    Raises NotReady, Overloaded and DeadlinePassed.
+    Raises InvalidRequest for a query that says an option twice, NotReady, Overloaded and
+    DeadlinePassed.
     """
 
     def get_route_handler(self) -> Handler:
@@ -36,6 +38,7 @@ class AdmittedRoute(APIRoute):
             settings = await get_settings(request)
             size = expected_size(request, settings.max_body_bytes)
             metrics, admission = service.metrics, service.admission
+            refuse_repeated(request)
             try:
                 service.require_ready()
                 with admission.admit(size) as place:
@@ -52,6 +55,14 @@ class AdmittedRoute(APIRoute):
                 raise
 
         return admitted
+
+
+def refuse_repeated(request: Request) -> None:
+    """Raise InvalidRequest if an option stands in the query twice: one of the two would be ignored
+    without a word."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidRequest(f"{twice[:LONGEST_NAME]}: is given twice")
 
 
 def expected_size(request: Request, limit: int) -> int:

@@ -61,8 +61,8 @@ class DetectOptions(BaseModel):
     )
     rotations: Rotations = Field(
         "none",
-        description="Look at the image lying and upside down too: `auto` where no usable face is "
-        "found, `all` always, `none` never.",
+        description="Look at the image lying and upside down too: `auto` where no face is usable "
+        "and upright, `all` always, `none` never.",
     )
     embedding_format: EmbeddingFormat = Field(
         "float",

@@ -202,7 +202,8 @@ class ImagePipeline:
             if known is None:
                 return prepare(pixels, options, preprocessor, quantisation)
             inputs = preprocessor.preprocess(pixels) if known.detected else []
-            return PreparedImage(pixels, inputs, options, known.faces, quantisation=quantisation)
+            boxes = sum(face.bbox is not None for face in known.faces)
+            return PreparedImage(pixels, inputs, options, known.faces, boxes, quantisation)
 
         futures = [self._submit(decode_and_prepare, image) for image in images]
         for future in futures:

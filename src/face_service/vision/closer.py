@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .blob import Image
-from .detections import Detections, Floats, merge, suppress
+from .detections import NO_DETECTIONS, Detections, Floats, merge, suppress
 from .detector import MAX_CANDIDATES, Detector, DetectorInput, DetectorPreprocessor
 from .looks import Detail, Tile, around, in_picture, smallest_face, tiles
+from .parts import SURE, without_cut_parts
 from .turning import ANGLES, Rotations, quarters, turned_back
 
 Timed = Callable[[], AbstractContextManager[None]]
 """Makes what measures a block."""
 
-SURE = 0.7
-"""Detection score of a face that is there without doubt: QUALITY_MIN_DET_SCORE's default."""
 FAINT = 0.1
 """Least score of a face that is compared with itself, turned: the wrong way up it may have less
 than a request wants."""
@@ -112,6 +111,13 @@ class FurtherLooks:
             smallest_face(closeness.side / longest),
         )
 
+    def near(self, boxes: Sequence[Floats]) -> Generator[None, None, Detections]:
+        """What looks at the surroundings of given boxes show, one each. Pauses before each run."""
+        height, width = self.image.shape[:2]
+        parts = [Look(around(box, width, height)) for box in boxes]
+        found = yield from self._look(NO_DETECTIONS, parts)
+        return found
+
     def _angles(
         self, found: Detections, rotations: Rotations
     ) -> Generator[None, None, tuple[int, ...]]:
@@ -153,7 +159,7 @@ class FurtherLooks:
         return surest
 
     def _look(self, found: Detections, looks: Sequence[Look]) -> Generator[None, None, Detections]:
-        passes = [found]
+        seen: list[tuple[Look, Detections]] = []
         for start in range(0, len(looks), self.together):
             yield
             with self.timed():
@@ -165,10 +171,17 @@ class FurtherLooks:
                     candidates = detector.candidates_together(
                         [each for _, each in shown], [self.min_score] * len(shown)
                     )
-                    passes += map(self._placed, shown, candidates)
-        if len(passes) == 1:
+                    placed = map(self._placed, shown, candidates)
+                    seen += zip((look for look, _ in shown), placed, strict=True)
+        if not seen:
             return found
-        return suppress(merge(passes).take(slice(MAX_CANDIDATES)))
+        together = merge([found, *(each for _, each in seen)])
+        whole = [self._without_cut_parts(look, each, together) for look, each in seen]
+        return suppress(merge([found, *whole]).take(slice(MAX_CANDIDATES)))
+
+    def _without_cut_parts(self, look: Look, found: Detections, others: Detections) -> Detections:
+        height, width = self.image.shape[:2]
+        return without_cut_parts(found, look.tile, others, width, height) if look.tile else found
 
     def _runs(
         self, looks: Sequence[Look]

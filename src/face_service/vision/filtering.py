@@ -7,22 +7,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from .blob import Image
-from .boxes import area, clip, shared_area
-from .closer import SURE, Coverage
+from .boxes import area, clip
+from .closer import Coverage
 from .detections import DetectedFace, Detections
 from .gate_policy import SKIPPED, Verdict
 
 Order = Literal["score", "size", "center"]
 """Which faces come first: those the detector is surest of, the largest, or those nearest to the
 middle of the picture."""
-
-INSIDE = 0.8
-"""Share of the area of a box that lies in another, from which on it lies inside it."""
-COMPARED = 512
-"""Faces of an image that are compared with each other, the best. A `min_score` of 0 finds thousands
-of boxes in any picture."""
-SCORES_ALIKE = 0.1
-"""By how much a part of a face may score better than the face."""
 
 
 class Found(NamedTuple):
@@ -34,22 +26,6 @@ class Found(NamedTuple):
     omitted: int
     verdict: Verdict = SKIPPED
     coverage: Coverage | None = None
-
-
-def without_parts(found: Detections) -> Detections:
-    """Detections without those that are a part of another face: weak boxes that lie inside a larger
-    one of about their score or a better. Suppression leaves them, because their IoU is small.
-
-    A face that is there without doubt stays, whatever it lies in: it may stand before a poster.
-    """
-    boxes, scores = found.bboxes[:COMPARED], found.scores[:COMPARED]
-    areas = area(boxes)
-    keep = np.ones(len(found), bool)
-    for i in np.flatnonzero(scores < SURE):
-        shared = shared_area(boxes[i], boxes)
-        around = (areas > areas[i]) & (scores >= scores[i] - SCORES_ALIKE)
-        keep[i] = not (around & (shared >= INSIDE * areas[i])).any()
-    return found if keep.all() else found.take(np.flatnonzero(keep))
 
 
 def select(

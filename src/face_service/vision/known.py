@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blob import Image
-from .boxes import iou
-from .detections import DetectedFace
+from .boxes import Boxes, iou
+from .detections import DetectedFace, Detections
 
 MIN_OVERLAP = 0.4
 """Intersection over union from which a face that was found is the one in a given box; the detector
@@ -25,16 +25,32 @@ class KnownFace(NamedTuple):
     bbox: NDArray[np.float32] | None = None
 
 
+def unseen(known: Sequence[KnownFace], found: Detections) -> list[Boxes]:
+    """The given boxes, float32 [4], in which no face was found."""
+    return [
+        face.bbox
+        for face in known
+        if face.bbox is not None and iou(face.bbox, found.bboxes).max(initial=0) < MIN_OVERLAP
+    ]
+
+
 def locate(
-    known: Sequence[KnownFace], image: Image, found: Sequence[DetectedFace]
+    known: Sequence[KnownFace],
+    image: Image,
+    found: Sequence[DetectedFace],
+    closer: Sequence[DetectedFace] = (),
 ) -> list[DetectedFace]:
     """The known faces in an image (uint8 [height, width, 3]), in their order; those of which only
-    the box is known are among the `found` ones.
+    the box is known are among the `found` ones, or else among those that a look closer has shown.
 
     Landmarks are zeros, which cannot be aligned, where none is found, or the middle of the given
     ones is outside the image.
     """
-    return [locate_one(face, image, found) for face in known]
+    places = [locate_one(face, image, found) for face in known]
+    return [
+        locate_one(face, image, closer) if face.bbox is not None and not place.score else place
+        for face, place in zip(known, places, strict=True)
+    ]
 
 
 def locate_one(known: KnownFace, image: Image, found: Sequence[DetectedFace]) -> DetectedFace:
