@@ -143,7 +143,8 @@ def _npm_pack(source: NpmPackage, scratch: Path, out: Path) -> None:
         environment.setdefault("NODE_EXTRA_CA_CERTS", bundle)
     # A cache of its own: the home of a service user may be missing or read-only.
     _run([*command, "pack", f"{source.name}@{source.version}", "--ignore-scripts",
-          "--no-update-notifier", "--logs-max", "0", "--pack-destination", str(out), "--cache", str(scratch / "npm-cache")],
+          "--no-update-notifier", "--logs-max", "0", "--pack-destination", str(out),
+          "--cache", str(scratch / "npm-cache")],
          cwd=scratch, environment=environment)  # fmt: skip
 
 

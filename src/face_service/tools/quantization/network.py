@@ -11,6 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
+from face_service.runtime.graph import UINT8
+from face_service.runtime.network import Input
 from face_service.vision.blob import Blob
 
 logger = logging.getLogger(__name__)
@@ -24,10 +28,10 @@ def quantize_network(
 ) -> None:
     """Write the int8 form of the network in `source` to `target`.
 
-    samples: inputs as the service gives them, float32 [n, 3, height, width]; the range of
-    every activation is that which they reach. operators: ONNX operators to quantise, None
-    for all that have an int8 form. Activations are uint8; weights are int8 of 7 bits, -64
-    to 64, one scale for each output channel (`packs.pack.QUANTIZATION`).
+    samples: inputs as the service makes them, float32 [n, 3, height, width], whole numbers where
+    the network takes uint8; the range of every activation is that which they reach. operators:
+    ONNX operators to quantise, None for all that have an int8 form. Activations are uint8; weights
+    are int8 of 7 bits, -64 to 64, one scale for each output channel (`packs.pack.QUANTIZATION`).
     """
     import onnx
     from onnx import version_converter
@@ -44,11 +48,12 @@ def quantize_network(
         # Folds batch normalisation into convolutions. Symbolic shapes would need sympy.
         quant_pre_process(raised, prepared, skip_symbolic_shape=True)
         weights = {tensor.name for tensor in model.graph.initializer}
-        name = next(item.name for item in model.graph.input if item.name not in weights)
+        given = next(item for item in model.graph.input if item.name not in weights)
+        pixels = given.type.tensor_type.elem_type == UINT8
         quantize_static(
             prepared,
             target,
-            Samples(name, samples),
+            Samples(given.name, samples, pixels),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=operators and list(operators),
             per_channel=True,
@@ -63,11 +68,14 @@ def quantize_network(
 class Samples:
     """Calibration inputs in the shape of `onnxruntime.quantization.CalibrationDataReader`."""
 
-    def __init__(self, name: str, samples: Iterable[Blob]) -> None:
+    def __init__(self, name: str, samples: Iterable[Blob], pixels: bool) -> None:
         self._name = name
+        self._pixels = pixels
         self._samples: Iterator[Blob] = iter(samples)
 
-    def get_next(self) -> dict[str, Blob] | None:
-        """The next input by name; None after the last."""
+    def get_next(self) -> dict[str, Input] | None:
+        """The next input by name, of the network's own kind; None after the last."""
         sample = next(self._samples, None)
-        return None if sample is None else {self._name: sample}
+        if sample is None:
+            return None
+        return {self._name: sample.astype(np.uint8) if self._pixels else sample}

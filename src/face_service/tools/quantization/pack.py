@@ -202,6 +202,7 @@ def _entry(model: PackModel, folder: Path) -> ManifestModel:
         mean=model.normalization.mean,
         std=model.normalization.std,
         order=model.normalization.order,
+        expansion=model.expansion,
     )
 
 
