@@ -1,4 +1,4 @@
-import { filesOf, get, post, remove } from './api.js';
+import { filesOf, get, patch, post, remove } from './api.js';
 import { button, count, form, h } from './elements.js';
 import { TAG_STATES } from './naming.js';
 import { pageOf } from './pages.js';
@@ -84,8 +84,22 @@ export async function person(id, show) {
           h('a', { href: `#/videos/${each.id}` }, each.name),
           ' ',
           h('span', { class: each.state }, TAG_STATES[each.state]),
+          each.similarity === null ? '' : h('span', { class: 'quiet' }, alike(each)),
         ),
       ),
+    ),
+    form(
+      async ({ name }) => {
+        await patch(`/creators/${id}`, { name: name.value });
+        await show();
+      },
+      h(
+        'label',
+        {},
+        'Another name',
+        h('input', { name: 'name', required: true, value: found.name, autocomplete: 'off' }),
+      ),
+      h('button', {}, 'Save'),
     ),
     button('Forget this person', async () => {
       const all = 'their references, and their faces in all videos';
@@ -117,6 +131,8 @@ function reference({ name }, { id, quality, video_id }, show) {
     ),
   );
 }
+
+const alike = ({ similarity }) => ` with a similarity of ${similarity.toFixed(2)}`;
 
 const photo = ({ name, state, reason }) =>
   h('li', {}, `${name}: `, state === 'queued' ? 'is being looked at' : `not taken: ${reason}`);

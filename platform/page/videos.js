@@ -48,7 +48,8 @@ function progress({ state, error, analysed_ms, duration_ms, frames, frames_skipp
     return h('p', { class: 'quiet' }, `${count(frames, 'frame', 'frames')} looked at${skipped}`);
   }
   const bar =
-    state === 'analysing' && duration_ms
+    // How long it is, some files do not say: then it is as long as it is looked through.
+    state === 'analysing' && duration_ms > (analysed_ms ?? 0)
       ? h('progress', { max: duration_ms, value: analysed_ms ?? 0, 'aria-label': 'Looked through' })
       : null;
   return h(
@@ -71,12 +72,7 @@ export async function video(id, show) {
     h(
       'div',
       { class: 'watch' },
-      h(
-        'div',
-        {},
-        moving ? player : h('img', { src: `/api/videos/${id}/file`, alt: '' }),
-        progress(found),
-      ),
+      h('div', {}, moving ? player : picture(found), progress(found), again(found, show)),
       h(
         'ul',
         { class: 'cards' },
@@ -90,6 +86,23 @@ export async function video(id, show) {
     }),
   ];
   return { content, again: unfinished(found) };
+}
+
+/** One that failed can be tried again. */
+function again({ id, state }, show) {
+  if (state !== 'failed') return '';
+  return button('Try again', async () => {
+    await post(`/videos/${id}/retry`);
+    await show();
+  });
+}
+
+/** A picture; some browsers do not show some kinds. */
+function picture({ id }) {
+  const unread = h('p', { class: 'quiet' }, 'This browser does not show this kind of picture.');
+  const image = h('img', { src: `/api/videos/${id}/file`, alt: '' });
+  image.addEventListener('error', () => image.replaceWith(unread));
+  return image;
 }
 
 function row(video, person, player, length, show) {
@@ -124,7 +137,6 @@ function explained(person, tag, show) {
     await put(`/appearances/${person.appearance_id}/tags/${tag.creator_id}`, { state });
     await show();
   };
-  const undecided = tag.state === 'automatic' || tag.state === 'suggested';
   return h(
     'div',
     { class: 'row' },
@@ -136,9 +148,10 @@ function explained(person, tag, show) {
       tag.state === 'confirmed'
         ? null
         : button('Confirm', decide('confirmed'), { 'aria-label': `Confirm ${tag.name}` }),
-      undecided
-        ? button('Reject', decide('rejected'), { 'aria-label': `Reject ${tag.name}` })
-        : null,
+      // What was confirmed by mistake, too.
+      tag.state === 'rejected'
+        ? null
+        : button('Reject', decide('rejected'), { 'aria-label': `Reject ${tag.name}` }),
     ),
     tag.similarity === null ? null : h('p', { class: 'quiet' }, why(person, tag)),
   );
