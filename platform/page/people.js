@@ -1,5 +1,5 @@
 import { filesOf, get, patch, post, remove } from './api.js';
-import { button, count, form, h } from './elements.js';
+import { button, cosine, count, form, h } from './elements.js';
 import { TAG_STATES } from './naming.js';
 import { pageOf } from './pages.js';
 
@@ -74,6 +74,7 @@ export async function person(id, show) {
     ),
     h('ul', {}, found.photos.filter(({ state }) => state !== 'enrolled').map(photo)),
     h('h2', {}, 'Seen in'),
+    found.videos.length > 0 ? '' : h('p', { class: 'quiet' }, 'Nowhere yet.'),
     h(
       'ul',
       {},
@@ -132,7 +133,7 @@ function reference({ name }, { id, quality, video_id }, show) {
   );
 }
 
-const alike = ({ similarity }) => ` with a similarity of ${similarity.toFixed(2)}`;
+const alike = ({ similarity }) => ` with a similarity of ${cosine(similarity)}`;
 
 const photo = ({ name, state, reason }) =>
   h('li', {}, `${name}: `, state === 'queued' ? 'is being looked at' : `not taken: ${reason}`);

@@ -1,5 +1,5 @@
 import { filesOf, get, post, put, remove } from './api.js';
-import { button, clock, count, faces, form, h } from './elements.js';
+import { button, clock, cosine, count, faces, form, h } from './elements.js';
 import { names, naming, TAG_STATES } from './naming.js';
 import { pageOf } from './pages.js';
 
@@ -47,6 +47,7 @@ function progress({ state, error, analysed_ms, duration_ms, frames, frames_skipp
     const skipped = frames_skipped > 0 ? `, ${frames_skipped} of them unreadable` : '';
     return h('p', { class: 'quiet' }, `${count(frames, 'frame', 'frames')} looked at${skipped}`);
   }
+  const soFar = frames > 0 ? `${count(frames, 'frame', 'frames')} so far` : null;
   const bar =
     // How long it is, some files do not say: then it is as long as it is looked through.
     state === 'analysing' && duration_ms > (analysed_ms ?? 0)
@@ -56,7 +57,7 @@ function progress({ state, error, analysed_ms, duration_ms, frames, frames_skipp
     'div',
     {},
     bar ?? '',
-    h('p', { class: 'quiet' }, [STATES[state], error].filter(Boolean).join(': ')),
+    h('p', { class: 'quiet' }, [STATES[state], error ?? soFar].filter(Boolean).join(': ')),
   );
 }
 
@@ -107,7 +108,9 @@ function picture({ id }) {
 
 function row(video, person, player, length, show) {
   const known = person.tags.find(({ state }) => state !== 'rejected');
-  const who = known?.name ?? 'Somebody unknown';
+  // A suggestion is nobody's name yet.
+  const perhaps = known?.state === 'suggested' ? 'Perhaps ' : '';
+  const who = known ? perhaps + known.name : 'Somebody unknown';
   const seek = (ms) => {
     player.currentTime = ms / 1000;
     player.focus();
@@ -158,9 +161,9 @@ function explained(person, tag, show) {
 }
 
 export function why({ faces, frames }, { similarity, threshold, second }) {
-  const next = second?.name ? `; next is ${second.name} with ${second.similarity.toFixed(2)}` : '';
+  const next = second?.name ? `; next is ${second.name} with ${cosine(second.similarity)}` : '';
   return (
-    `Similarity ${similarity.toFixed(2)}, at least ${threshold.toFixed(2)} is wanted${next}. ` +
+    `Similarity ${cosine(similarity)}, at least ${cosine(threshold)} is wanted${next}. ` +
     `${count(faces, 'face', 'faces')} in ${count(frames, 'frame', 'frames')}.`
   );
 }

@@ -82,6 +82,35 @@ def test_a_person_gets_another_name_and_says_where_and_why(page: Page) -> None:
         assert_accessible(page)
 
 
+def test_a_suggestion_is_no_name(page: Page, backend: Backend) -> None:
+    [[video, creator]] = backend.query("""
+        WITH video AS (
+          INSERT INTO videos (name, file, bytes, duration_ms, done_at)
+          VALUES ('doubt', 'none', 1, 1000, now()) RETURNING id),
+        creator AS (INSERT INTO creators (name) VALUES ('Doubtful') RETURNING id),
+        seen AS (
+          INSERT INTO appearances (video_id, usable) SELECT id, true FROM video RETURNING id),
+        track AS (
+          INSERT INTO video_tracks (appearance_id, first_ms, last_ms)
+          SELECT id, 0, 0 FROM seen RETURNING id),
+        face AS (
+          INSERT INTO video_face_detections
+            (video_id, frame_ms, bbox, det_score, quality, usable, track_id)
+          SELECT video.id, 0, '{0,0,9,9}', 1, 1, true, track.id FROM video, track),
+        tag AS (
+          INSERT INTO video_tags
+            (appearance_id, creator_id, state, similarity, threshold, second_creator_id,
+             second_similarity)
+          SELECT seen.id, creator.id, 'suggested', 0.3, 0.25, creator.id, -0.001
+          FROM seen, creator)
+        SELECT video.id, creator.id FROM video, creator""")
+    page.goto(f"/#/videos/{video}")
+    expect(page.get_by_role("heading", name="Perhaps Doubtful")).to_be_visible()
+    expect(page.get_by_text("next is Doubtful with 0.00")).to_be_visible()
+    backend.query(f"DELETE FROM videos WHERE id = {video}")
+    backend.query(f"DELETE FROM creators WHERE id = {creator}")
+
+
 def test_a_video_that_failed_is_tried_again(page: Page, backend: Backend, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video at all")
