@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,6 +36,34 @@ def test_errors_have_one_shape(backend: Backend) -> None:
         assert (answer.status_code, found["code"]) == (status, code), found
         assert set(found) == {"detail", "code", "request_id"} and len(found["detail"]) > 5
     assert not any(backend.uploads.iterdir()), "a refused upload is kept"
+
+
+ODD = ("0", "-1", "1.5", "1e3", "seven", "%00", "%F0%9F%98%80", "%2e%2e%2fetc", "9" * 30)
+BODIES = (None, [], "x", 1, {}, {"name": 1}, {"name": None}, {"name": "a\0"}, {"name": "x" * 201})
+
+
+def test_nothing_that_is_sent_makes_a_route_fail(backend: Backend) -> None:
+    """Odd ids and parameters, and bodies of every type, for all routes of the document."""
+    asked = 0
+    for path, methods in backend.get("/api/openapi.json")["paths"].items():
+        for method, route in methods.items():
+            if path == "/api/logout":
+                continue
+            names = [each["name"] for each in route.get("parameters", [])]
+            urls = [
+                re.sub(r"\{\w+\}", odd, path) + f"?{'&'.join(f'{name}={odd}' for name in names)}"
+                for odd in ODD
+            ]
+            calls = [(url, {}) for url in urls if names]
+            if method != "get":
+                calls += [(re.sub(r"\{\w+\}", "1", path), body) for body in BODIES]
+            for url, body in calls:
+                answer = backend.http.request(method, url, json=body)
+                found = answer.json() if answer.content else None
+                assert answer.status_code in range(400, 500) or answer.is_success, f"{url} {found}"
+                assert answer.is_success or set(found) == {"detail", "code", "request_id"}
+                asked += 1
+    assert asked > 100
 
 
 def test_somebody_is_forgotten_while_a_photo_is_enrolled(backend: Backend) -> None:
