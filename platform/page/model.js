@@ -17,7 +17,9 @@ export async function model(_, show) {
   return { content, again: next !== null };
 }
 
-const named = ({ pack, recogniser, precision }) => `${pack}: ${recogniser}, ${precision}`;
+/** The recogniser by the beginning of its SHA-256, which tells it from any other. */
+const named = ({ pack, recogniser, precision }) =>
+  `${pack}: recogniser ${recogniser.slice(0, 12)}, ${precision}`;
 
 const from = ({ automatic, suggested, margin }) =>
   `People are recognised from a similarity of ${automatic.toFixed(2)} on, where the next is less ` +

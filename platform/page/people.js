@@ -1,5 +1,5 @@
-import { filesOf, get, post, remove } from './api.js';
-import { button, count, form, h } from './elements.js';
+import { filesOf, get, patch, post, remove } from './api.js';
+import { button, cosine, count, form, h } from './elements.js';
 import { TAG_STATES } from './naming.js';
 import { pageOf } from './pages.js';
 
@@ -74,6 +74,7 @@ export async function person(id, show) {
     ),
     h('ul', {}, found.photos.filter(({ state }) => state !== 'enrolled').map(photo)),
     h('h2', {}, 'Seen in'),
+    found.videos.length > 0 ? '' : h('p', { class: 'quiet' }, 'Nowhere yet.'),
     h(
       'ul',
       {},
@@ -84,8 +85,22 @@ export async function person(id, show) {
           h('a', { href: `#/videos/${each.id}` }, each.name),
           ' ',
           h('span', { class: each.state }, TAG_STATES[each.state]),
+          each.similarity === null ? '' : h('span', { class: 'quiet' }, alike(each)),
         ),
       ),
+    ),
+    form(
+      async ({ name }) => {
+        await patch(`/creators/${id}`, { name: name.value });
+        await show();
+      },
+      h(
+        'label',
+        {},
+        'Another name',
+        h('input', { name: 'name', required: true, value: found.name, autocomplete: 'off' }),
+      ),
+      h('button', {}, 'Save'),
     ),
     button('Forget this person', async () => {
       const all = 'their references, and their faces in all videos';
@@ -117,6 +132,8 @@ function reference({ name }, { id, quality, video_id }, show) {
     ),
   );
 }
+
+const alike = ({ similarity }) => ` with a similarity of ${cosine(similarity)}`;
 
 const photo = ({ name, state, reason }) =>
   h('li', {}, `${name}: `, state === 'queued' ? 'is being looked at' : `not taken: ${reason}`);

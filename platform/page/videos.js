@@ -1,5 +1,5 @@
 import { filesOf, get, post, put, remove } from './api.js';
-import { button, clock, count, faces, form, h } from './elements.js';
+import { button, clock, cosine, count, faces, form, h } from './elements.js';
 import { names, naming, TAG_STATES } from './naming.js';
 import { pageOf } from './pages.js';
 
@@ -47,15 +47,17 @@ function progress({ state, error, analysed_ms, duration_ms, frames, frames_skipp
     const skipped = frames_skipped > 0 ? `, ${frames_skipped} of them unreadable` : '';
     return h('p', { class: 'quiet' }, `${count(frames, 'frame', 'frames')} looked at${skipped}`);
   }
+  const soFar = frames > 0 ? `${count(frames, 'frame', 'frames')} so far` : null;
   const bar =
-    state === 'analysing' && duration_ms
+    // How long it is, some files do not say: then it is as long as it is looked through.
+    state === 'analysing' && duration_ms > (analysed_ms ?? 0)
       ? h('progress', { max: duration_ms, value: analysed_ms ?? 0, 'aria-label': 'Looked through' })
       : null;
   return h(
     'div',
     {},
     bar ?? '',
-    h('p', { class: 'quiet' }, [STATES[state], error].filter(Boolean).join(': ')),
+    h('p', { class: 'quiet' }, [STATES[state], error ?? soFar].filter(Boolean).join(': ')),
   );
 }
 
@@ -71,12 +73,7 @@ export async function video(id, show) {
     h(
       'div',
       { class: 'watch' },
-      h(
-        'div',
-        {},
-        moving ? player : h('img', { src: `/api/videos/${id}/file`, alt: '' }),
-        progress(found),
-      ),
+      h('div', {}, moving ? player : picture(found), progress(found), again(found, show)),
       h(
         'ul',
         { class: 'cards' },
@@ -92,9 +89,28 @@ export async function video(id, show) {
   return { content, again: unfinished(found) };
 }
 
+/** One that failed can be tried again. */
+function again({ id, state }, show) {
+  if (state !== 'failed') return '';
+  return button('Try again', async () => {
+    await post(`/videos/${id}/retry`);
+    await show();
+  });
+}
+
+/** A picture; some browsers do not show some kinds. */
+function picture({ id }) {
+  const unread = h('p', { class: 'quiet' }, 'This browser does not show this kind of picture.');
+  const image = h('img', { src: `/api/videos/${id}/file`, alt: '' });
+  image.addEventListener('error', () => image.replaceWith(unread));
+  return image;
+}
+
 function row(video, person, player, length, show) {
   const known = person.tags.find(({ state }) => state !== 'rejected');
-  const who = known?.name ?? 'Somebody unknown';
+  // A suggestion is nobody's name yet.
+  const perhaps = known?.state === 'suggested' ? 'Perhaps ' : '';
+  const who = known ? perhaps + known.name : 'Somebody unknown';
   const seek = (ms) => {
     player.currentTime = ms / 1000;
     player.focus();
@@ -124,7 +140,6 @@ function explained(person, tag, show) {
     await put(`/appearances/${person.appearance_id}/tags/${tag.creator_id}`, { state });
     await show();
   };
-  const undecided = tag.state === 'automatic' || tag.state === 'suggested';
   return h(
     'div',
     { class: 'row' },
@@ -136,18 +151,19 @@ function explained(person, tag, show) {
       tag.state === 'confirmed'
         ? null
         : button('Confirm', decide('confirmed'), { 'aria-label': `Confirm ${tag.name}` }),
-      undecided
-        ? button('Reject', decide('rejected'), { 'aria-label': `Reject ${tag.name}` })
-        : null,
+      // What was confirmed by mistake, too.
+      tag.state === 'rejected'
+        ? null
+        : button('Reject', decide('rejected'), { 'aria-label': `Reject ${tag.name}` }),
     ),
     tag.similarity === null ? null : h('p', { class: 'quiet' }, why(person, tag)),
   );
 }
 
 export function why({ faces, frames }, { similarity, threshold, second }) {
-  const next = second?.name ? `; next is ${second.name} with ${second.similarity.toFixed(2)}` : '';
+  const next = second?.name ? `; next is ${second.name} with ${cosine(second.similarity)}` : '';
   return (
-    `Similarity ${similarity.toFixed(2)}, at least ${threshold.toFixed(2)} is wanted${next}. ` +
+    `Similarity ${cosine(similarity)}, at least ${cosine(threshold)} is wanted${next}. ` +
     `${count(faces, 'face', 'faces')} in ${count(frames, 'frame', 'frames')}.`
   );
 }

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { createApp } from './app.ts';
 import { readConfig } from './config.ts';
-import { connect, isAway, rows } from './database/connect.ts';
+import { connect, isAway, row, rows } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
 import { createFirstUser } from './http/sessions.ts';
 import { Uploads } from './http/uploads.ts';
@@ -18,12 +18,13 @@ const config = readConfig(process.env);
 const sql = connect(config.DATABASE_URL);
 await migrate(sql);
 await mkdir(config.DATA_DIR, { recursive: true });
+const installation = (await row<{ id: string }>(sql`SELECT id FROM installation`))!;
 const context = {
   config,
   sql,
   queue: new Queue(sql, config.LEASE_S),
   services: new FaceServices(config.FACE_SERVICE_URL, config.FACE_SERVICE_KEY),
-  uploads: new Uploads(config.DATA_DIR),
+  uploads: new Uploads(config.DATA_DIR, installation.id),
 };
 const files = await rows<{ file: string }>(
   sql`SELECT file FROM videos UNION SELECT file FROM photos`,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,71 @@ def test_somebody_unknown_gets_a_name(page: Page) -> None:
     open_page(page, "People")
     page.get_by_role("link", name=UNKNOWN).click()
     expect(page.get_by_role("img", name=f"{UNKNOWN}, from a video").first).to_be_visible()
+
+
+def test_what_was_confirmed_by_mistake_is_taken_back(page: Page) -> None:
+    open_page(page, "People")
+    page.get_by_role("link", name=KNOWN).click()
+    page.get_by_role("link", name="clip.mp4").click()
+    page.get_by_role("button", name=f"Reject {KNOWN}").click()
+    expect(page.get_by_role("button", name=f"Reject {KNOWN}")).to_have_count(0)
+    page.get_by_role("button", name=f"Confirm {KNOWN}").click()
+    expect(page.get_by_role("button", name=f"Reject {KNOWN}")).to_be_visible()
+
+
+def test_a_person_gets_another_name_and_says_where_and_why(page: Page) -> None:
+    """One that is written from right to left, too."""
+    open_page(page, "People")
+    page.get_by_role("link", name=KNOWN).click()
+    expect(page.get_by_text(re.compile(r"with a similarity of 0\.\d\d"))).to_be_visible()
+    for name in ("\u05d0\u05d1\u05d2", KNOWN):
+        page.get_by_label("Another name").fill(name)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        assert_accessible(page)
+
+
+def test_a_suggestion_is_no_name(page: Page, backend: Backend) -> None:
+    [[video, creator]] = backend.query("""
+        WITH video AS (
+          INSERT INTO videos (name, file, bytes, duration_ms, done_at)
+          VALUES ('doubt', 'none', 1, 1000, now()) RETURNING id),
+        creator AS (INSERT INTO creators (name) VALUES ('Doubtful') RETURNING id),
+        seen AS (
+          INSERT INTO appearances (video_id, usable) SELECT id, true FROM video RETURNING id),
+        track AS (
+          INSERT INTO video_tracks (appearance_id, first_ms, last_ms)
+          SELECT id, 0, 0 FROM seen RETURNING id),
+        face AS (
+          INSERT INTO video_face_detections
+            (video_id, frame_ms, bbox, det_score, quality, usable, track_id)
+          SELECT video.id, 0, '{0,0,9,9}', 1, 1, true, track.id FROM video, track),
+        tag AS (
+          INSERT INTO video_tags
+            (appearance_id, creator_id, state, similarity, threshold, second_creator_id,
+             second_similarity)
+          SELECT seen.id, creator.id, 'suggested', 0.3, 0.25, creator.id, -0.001
+          FROM seen, creator)
+        SELECT video.id, creator.id FROM video, creator""")
+    page.goto(f"/#/videos/{video}")
+    expect(page.get_by_role("heading", name="Perhaps Doubtful")).to_be_visible()
+    expect(page.get_by_text("next is Doubtful with 0.00")).to_be_visible()
+    backend.query(f"DELETE FROM videos WHERE id = {video}")
+    backend.query(f"DELETE FROM creators WHERE id = {creator}")
+
+
+def test_a_video_that_failed_is_tried_again(page: Page, backend: Backend, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no video at all")
+    video = backend.upload(broken)
+    backend.settled()
+    backend.query("UPDATE jobs SET attempts = 5, error = 'FFmpeg has hung' WHERE state = 'failed'")
+    page.goto(f"/#/videos/{video}")
+    expect(page.get_by_text("failed: FFmpeg has hung")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("failed: This file is no video")).to_be_visible()
+    backend.delete(f"/api/videos/{video}")
+    assert backend.http.post(f"/api/videos/{video}/retry").status_code == 404
 
 
 def test_who_was_deleted_in_another_tab_gets_no_name(

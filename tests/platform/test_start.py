@@ -19,9 +19,11 @@ from tests.conftest import ROOT
 from tests.server import free_port
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_one_command_starts_everything_and_ends_it(
-    bun: Path, ffmpeg: str, starter: Pack, four_faces: Path
+    bun: Path, ffmpeg: str, starter: Pack, four_faces: Path, number: signal.Signals
 ) -> None:
+    """Where it is told to end, and where it is killed."""
     environment = {
         key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "FFMPEG")
     }
@@ -48,11 +50,22 @@ def test_one_command_starts_everything_and_ends_it(
         try:
             look_around(f"http://127.0.0.1:{environment['PORT']}", log, four_faces)
         finally:
-            platform.send_signal(signal.SIGTERM)
-            assert platform.wait(60) == 0, log.read_text()
+            platform.send_signal(number)
+            status = platform.wait(60)
+        assert status == (0 if number == signal.SIGTERM else -number), log.read_text()
         # Nothing is left running: nobody is in its session any more.
-        with pytest.raises(ProcessLookupError):
-            os.killpg(platform.pid, 0)
+        deadline = time.monotonic() + (0 if number == signal.SIGTERM else 60)
+        while anybody_in(platform.pid):
+            assert time.monotonic() <= deadline, log.read_text()
+            time.sleep(0.2)
+
+
+def anybody_in(session: int) -> bool:
+    try:
+        os.killpg(session, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def look_around(url: str, log: Path, photo: Path) -> None:

@@ -13,12 +13,18 @@ export const isTaken = (error: unknown) =>
   error instanceof SQL.PostgresError && error.errno === UNIQUE_VIOLATION;
 
 /** SQLSTATEs of lost connections, and of a server that ends, has crashed or is starting. */
-const AWAY = /^(08|57P)/;
+const LOST = /^(08|57P)/;
+/** Of a server whose disk, memory or connections are used up. */
+const AT_ITS_LIMITS = /^53/;
 
-/** Whether a statement failed because the database is away for now. */
-export const isAway = (error: unknown) =>
+/** Whether the database went away under a statement, of which nobody knows whether it happened. */
+export const isLost = (error: unknown) =>
   error instanceof SQL.PostgresError &&
-  (error.code.startsWith('ERR_POSTGRES_CONNECTION_') || AWAY.test(error.errno ?? ''));
+  (error.code.startsWith('ERR_POSTGRES_CONNECTION_') || LOST.test(error.errno ?? ''));
+
+/** Whether a statement failed because the database is away, or at its limits, for now. */
+export const isAway = (error: unknown) =>
+  isLost(error) || (error instanceof SQL.PostgresError && AT_ITS_LIMITS.test(error.errno ?? ''));
 
 /** A pool of connections. */
 export function connect(url: string): Database {

@@ -16,6 +16,9 @@ export const notFound = (what: string) => new ApiError(404, 'not_found', `No suc
 export const invalid = (why: string) => new ApiError(400, 'invalid_request', why);
 
 const databaseAway = () => new ApiError(503, 'not_ready', 'The database is away; try again');
+const diskFull = () => new ApiError(507, 'disk_full', 'No room for this upload on the disk');
+/** Of a disk, a quota, or the size that a file may have. */
+const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 
 const CODES: Record<number, string> = {
   400: 'invalid_request',
@@ -28,7 +31,11 @@ const CODES: Record<number, string> = {
 /** Every error in the face service's shape: `{ detail, code, request_id }`. */
 export function answerErrors(app: FastifyInstance): void {
   app.setErrorHandler((thrown: FastifyError, request, reply) => {
-    const error = isAway(thrown) ? databaseAway() : thrown;
+    const error = isAway(thrown)
+      ? databaseAway()
+      : FULL.includes(thrown.code)
+        ? diskFull()
+        : thrown;
     const status = error.statusCode ?? 500;
     const meant = error instanceof ApiError;
     if (status >= 500 && !meant) request.log.error(error);

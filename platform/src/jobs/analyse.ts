@@ -2,6 +2,7 @@ import type { Detection } from 'face-service-client';
 import { toVector } from 'face-service-client';
 import type { Context } from '../context.ts';
 import { row, rows } from '../database/connect.ts';
+import { JobFailed } from '../errors.ts';
 import { type Frame, frames } from '../media/frames.ts';
 import { probe } from '../media/probe.ts';
 import { type Model, stillCurrent, useCurrent } from '../recognition/models.ts';
@@ -32,7 +33,9 @@ export function analyse(context: Context): Handler {
     const path = uploads.path(video.file);
     const ffmpeg = { program: config.FFMPEG, timeoutSeconds: config.FFMPEG_TIMEOUT_S, signal };
     const source = await probe(ffmpeg, path);
-    await sql`UPDATE videos SET duration_ms = ${source.durationMs} WHERE id = ${video.id}`;
+    // Of one that does not say how long it is, what has been seen of it.
+    const length = source.still ? null : (source.durationMs ?? video.analysed_ms ?? 0);
+    await sql`UPDATE videos SET duration_ms = ${length} WHERE id = ${video.id}`;
     const serving = await useCurrent(sql, services);
     const intervalMs = config.FRAME_INTERVAL_MS;
     const first = video.analysed_ms === null ? 0 : Math.floor(video.analysed_ms / intervalMs) + 1;
@@ -47,6 +50,8 @@ export function analyse(context: Context): Handler {
     const options = { parallel: config.PARALLEL, crops: true, attributes: false, signal };
     for await (const each of serving.client.detectAll(pictures(taken, times), options)) {
       if (each.error && !isRefused(each.error)) throw each.error;
+      if (each.error && source.still)
+        throw new JobFailed(`This picture was refused: ${each.error.detail}`);
       if (each.result) check(serving.model, each.result);
       chunk.push({ ms: times.shift()!, faces: each.result?.faces ?? null });
       if (chunk.length < CHUNK) continue;
@@ -101,9 +106,11 @@ async function store(
       await sql`INSERT INTO video_face_embeddings ${sql(embeddings)}`;
     }
     const skipped = chunk.filter(({ faces }) => faces === null).length;
+    const last = chunk.at(-1)!.ms;
     await sql`
-      UPDATE videos SET analysed_ms = ${chunk.at(-1)!.ms}, frames = frames + ${chunk.length},
-        frames_skipped = frames_skipped + ${skipped}
+      UPDATE videos SET analysed_ms = ${last}, frames = frames + ${chunk.length},
+        frames_skipped = frames_skipped + ${skipped},
+        duration_ms = CASE WHEN duration_ms < ${last} THEN ${last} ELSE duration_ms END
       WHERE id = ${video}`;
   });
 }

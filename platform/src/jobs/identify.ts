@@ -10,9 +10,11 @@ import type { Job } from './queue.ts';
 interface Face {
   id: number;
   frame_ms: number;
-  bbox: number[];
   quality: number;
   usable: boolean;
+}
+interface FaceToGroup extends Face {
+  bbox: number[];
   embedding: string;
 }
 type Grouping = Awaited<ReturnType<FaceServiceClient['group']>>;
@@ -30,20 +32,13 @@ export async function identify(
   { client, model }: { client: FaceServiceClient; model: Model },
   signal: AbortSignal,
 ): Promise<void> {
-  const faces = await rows<Face>(sql`
-    SELECT d.id, d.frame_ms, d.bbox, d.quality, d.usable, e.embedding::text
-    FROM video_face_detections d
-    JOIN video_face_embeddings e ON e.detection_id = d.id AND e.model_id = ${model.id}
-    WHERE d.video_id = ${video}
-    ORDER BY d.frame_ms, d.id`);
   const limits = await thresholds(sql, model, config);
   // Of a pack that nobody has measured, the service has no thresholds of its own.
   const similarities = model.operating_points
     ? {}
     : { group_similarity: limits.automatic, track_similarity: limits.suggested };
   const people: Face[][][] = [];
-  for (let at = 0; at < faces.length; at += AT_ONCE) {
-    const part = faces.slice(at, at + AT_ONCE);
+  for await (const part of parts(sql, video, model)) {
     const grouping = await client.group(part.map(asInput), {
       ...similarities,
       signal,
@@ -64,7 +59,23 @@ export async function identify(
   });
 }
 
-const asInput = ({ embedding, frame_ms, bbox, quality }: Face) => ({
+/** The faces of a video in their order, as many as are grouped at once. */
+async function* parts(sql: Queries, video: number, model: Model): AsyncGenerator<FaceToGroup[]> {
+  for (let [ms, id] = [-1, 0]; ; ) {
+    const part = await rows<FaceToGroup>(sql`
+      SELECT d.id, d.frame_ms, d.bbox, d.quality, d.usable, e.embedding::text
+      FROM video_face_detections d
+      JOIN video_face_embeddings e ON e.detection_id = d.id AND e.model_id = ${model.id}
+      WHERE d.video_id = ${video} AND (d.frame_ms, d.id) > (${ms}::integer, ${id}::integer)
+      ORDER BY d.frame_ms, d.id
+      LIMIT ${AT_ONCE}`);
+    if (part.length > 0) yield part;
+    if (part.length < AT_ONCE) return;
+    ({ frame_ms: ms, id } = part.at(-1)!);
+  }
+}
+
+const asInput = ({ embedding, frame_ms, bbox, quality }: FaceToGroup) => ({
   embedding: fromVector(embedding),
   time: frame_ms / 1000,
   // Bun gives a real[] as Array or as Float32Array.
@@ -72,7 +83,14 @@ const asInput = ({ embedding, frame_ms, bbox, quality }: Face) => ({
   quality,
 });
 
-function tracksOfPeople({ groups, tracks }: Grouping, faces: Face[]): Face[][][] {
+function tracksOfPeople({ groups, tracks }: Grouping, part: FaceToGroup[]): Face[][][] {
+  // Without the embeddings: those of a long video are more than there is room for.
+  const faces = part.map(({ id, frame_ms, quality, usable }) => ({
+    id,
+    frame_ms,
+    quality,
+    usable,
+  }));
   return groups.map((group) =>
     group.tracks.map((track) => tracks[track]!.faces.map((face) => faces[face]!)),
   );

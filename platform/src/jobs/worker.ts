@@ -95,7 +95,9 @@ export class Worker {
       log.warn(`job waits: ${message}`);
       return this.queue.release(job, 3, message, false);
     }
-    log.error(error);
+    // Of a file that cannot be read, the one who handed it in is told.
+    if (error instanceof JobFailed) log.warn(`job failed: ${message}`);
+    else log.error(error);
     if (error instanceof JobFailed || job.attempts >= ATTEMPTS)
       return this.queue.fail(job, message);
     return this.queue.release(job, 2 ** job.attempts, message, true);

@@ -4,7 +4,7 @@ import { unmarkedFields } from './fields.ts';
 
 /** What FFmpeg says of a file's picture. */
 export interface Source {
-  /** A still picture, which goes to the face service as it is. */
+  /** A still picture, which goes to the face service as it is; its size is not looked at. */
   still: boolean;
   durationMs: number | null;
   width: number;
@@ -23,6 +23,16 @@ export interface Source {
  */
 const VIDEOS = 'mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,ivf,gif';
 const STILLS = ['jpeg_pipe', 'png_pipe', 'webp_pipe', 'bmp_pipe', 'tiff_pipe'];
+
+/**
+ * What a HEIF or AVIF file says it is, where it is a picture. FFmpeg reads few of them, and takes the
+ * tiles of others for videos; the face service reads them.
+ */
+const HEIF = /^ftyp(hei[cxms]|heif|hev[cxms]|avif|avis|mif[12]|msf1|miaf)/;
+const PICTURE: Source = {
+  ...{ still: true, durationMs: null, width: 0, height: 0 },
+  ...{ matrix: null, transfer: null, rgb: false, interlaced: null },
+};
 
 /** Pixels of a picture that is opened: as many as the face service takes by default. */
 const MOST_PIXELS = 120_000_000;
@@ -43,7 +53,10 @@ export function input(file: string, mostPixels = MOST_PIXELS_OF_VIDEO): string[]
  * packages of FFmpeg do not have it.
  */
 export async function probe(ffmpeg: Ffmpeg, file: string): Promise<Source> {
-  const source = parse(await told(ffmpeg, input(file, MOST_PIXELS)));
+  // First, for a disk that is away shows here in time.
+  const text = await told(ffmpeg, input(file, MOST_PIXELS));
+  if (HEIF.test(await Bun.file(file).slice(4, 12).text())) return PICTURE;
+  const source = parse(text);
   if (source.still) return source;
   if (source.width * source.height > MOST_PIXELS_OF_VIDEO) {
     throw new JobFailed(

@@ -106,12 +106,10 @@ export const creators: FastifyPluginAsyncTypebox<Context> = async (app, { sql, u
       const creator = request.params.id;
       if (!(await row(sql`SELECT id FROM creators WHERE id = ${creator}`)))
         throw notFound('creator');
-      const received = await uploads.receive(request);
-      const made = await sql.begin((tx) => addPhotos(tx, creator, received));
-      if (!made) {
-        await uploads.remove(received.map(({ file }) => file));
-        throw notFound('creator');
-      }
+      const made = await uploads.keep(request, (received) =>
+        sql.begin((tx) => addPhotos(tx, creator, received)),
+      );
+      if (!made) throw notFound('creator');
       return reply.code(202).send(made);
     },
   );

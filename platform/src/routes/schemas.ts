@@ -29,7 +29,11 @@ export const NEWEST_FIRST = 'newest first, in pages: `before` is the last id of 
 export const CreatorPage = Type.Object({
   ...Page.properties,
   name: Type.Optional(
-    Type.String({ maxLength: 200, description: 'Only those whose name contains it' }),
+    Type.String({
+      maxLength: 200,
+      pattern: '^[^\\u0000]*$',
+      description: 'Only those whose name contains it',
+    }),
   ),
 });
 /** Without NUL, which PostgreSQL's text cannot hold. */

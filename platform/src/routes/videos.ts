@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { Context } from '../context.ts';
 import { type Queries, row, rows } from '../database/connect.ts';
 import { notFound } from '../http/errors.ts';
+import type { Upload } from '../http/uploads.ts';
 import { enqueue } from '../jobs/queue.ts';
 import { dropEmptyGroups } from '../recognition/groups.ts';
 import { lockDecisions } from '../recognition/models.ts';
@@ -22,17 +23,9 @@ export const videos: FastifyPluginAsyncTypebox<Context> = async (app, { sql, upl
       },
     },
     async (request, reply) => {
-      const received = await uploads.receive(request);
-      const made = await sql.begin(async (tx) => {
-        const ids: { id: number }[] = [];
-        for (const { file, name, bytes } of received) {
-          const video = (await row<{ id: number }>(tx`
-            INSERT INTO videos (file, name, bytes) VALUES (${file}, ${name}, ${bytes}) RETURNING id`))!;
-          await enqueue(tx, 'analyse', video.id);
-          ids.push(video);
-        }
-        return ids;
-      });
+      const made = await uploads.keep(request, (received) =>
+        sql.begin((tx) => addVideos(tx, received)),
+      );
       return reply.code(202).send(made);
     },
   );
@@ -99,6 +92,25 @@ export const videos: FastifyPluginAsyncTypebox<Context> = async (app, { sql, upl
     },
   );
 
+  app.post(
+    '/videos/:id/retry',
+    {
+      schema: {
+        params: Id,
+        response: { 202: Type.Null() },
+        summary: 'Go on with one that failed, from its last stored frame',
+      },
+    },
+    async (request, reply) => {
+      const failed = await row(sql`
+        UPDATE jobs SET state = 'queued', attempts = 0, error = NULL, run_after = now()
+        WHERE kind = 'analyse' AND subject = ${request.params.id} AND state = 'failed'
+        RETURNING id`);
+      if (!failed) throw notFound('video that failed');
+      return reply.code(202).send(null);
+    },
+  );
+
   app.delete(
     '/videos/:id',
     {
@@ -116,6 +128,18 @@ export const videos: FastifyPluginAsyncTypebox<Context> = async (app, { sql, upl
     },
   );
 };
+
+/** Videos, each with a job to look through it. */
+async function addVideos(sql: Queries, received: Upload[]): Promise<{ id: number }[]> {
+  const videos: { id: number }[] = [];
+  for (const { file, name, bytes } of received) {
+    const video = (await row<{ id: number }>(sql`
+      INSERT INTO videos (file, name, bytes) VALUES (${file}, ${name}, ${bytes}) RETURNING id`))!;
+    await enqueue(sql, 'analyse', video.id);
+    videos.push(video);
+  }
+  return videos;
+}
 
 /** Those from a first to a last id, newest first. */
 function list(sql: Queries, first: number, last: number, limit: number): Promise<VideoRow[]> {
