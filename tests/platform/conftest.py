@@ -105,10 +105,9 @@ class FaceService:
 
 
 @pytest.fixture(scope="session")
-def face_service(starter: Pack, open_pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceService]:
+def face_service(starter: Pack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceService]:
     """One that computes with `starter`."""
     folder = tmp_path_factory.mktemp("face-service")
-    if os.environ.get("PP") == "open": starter = open_pack
     service = FaceService(starter.name, starter.directory.parent, folder)
     try:
         service.server.wait_until_ready()
