@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.commands import MAIN
 from tests.forks import MOST_BYTES, fork
 
+NAMED = "import sys; sys.argv[0] = 'face-service'; "
 PROGRAM = """#!{python} -IS
 import json, os, socket, sys
 asked = [sys.argv[1:], dict(os.environ), os.getcwd()]
@@ -60,7 +61,7 @@ def answer(caller: socket.socket) -> None:
     with caller:
         request, streams, *_ = socket.recv_fds(caller, MOST_BYTES, 2)
         arguments, environment, folder = json.loads(request)
-        process = fork(MAIN, arguments, environment, Path(folder), *streams)
+        process = fork(NAMED + MAIN, arguments, environment, Path(folder), *streams)
         for stream in streams:
             os.close(stream)
         caller.send(str(process.wait()).encode())
