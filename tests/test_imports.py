@@ -1,12 +1,15 @@
-"""Programs that no test runs, the studies above all, import names that are there."""
+"""Modules import one another in one direction, within a folder too (between folders import-linter
+says which); programs that no test runs, the studies above all, import names that are there."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -42,3 +45,13 @@ def is_there(module: str, name: str) -> bool:
     except ModuleNotFoundError as error:
         return (error.name or "").partition(".")[0] not in OURS
     return True
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = grimp.build_graph("face_service", cache_dir=None)
+    imports = {one: graph.find_modules_directly_imported_by(one) for one in graph.modules}
+    assert sum(map(len, imports.values())) > 1000
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        raise AssertionError(f"a circle: {' <- '.join(error.args[1])}") from None

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import SHARED
+from tests.installed import face_service
 from tests.postgres import Postgres
 from tests.samples import ROOT, Sample, commands, inline, samples
 from tests.server import Server
@@ -145,19 +146,17 @@ def test_programs_within_sentences_exist_and_know_their_options() -> None:
     assert found > 50
 
 
-@pytest.fixture
-def checkout(solvay: Path, four_faces: Path, tmp_path: Path) -> Path:
-    """A folder like the checkout, which samples may write into, with the photos they name."""
-    folder = tmp_path / "face-service"
-    folder.mkdir()
-    for path in ROOT.iterdir():
-        if path.name not in (".git", ".env"):
-            (folder / path.name).symlink_to(path)
-    if SHARED.is_dir():
-        (tmp_path / "shared").symlink_to(SHARED)
-    (folder / "solvay.jpg").symlink_to(solvay)
-    for name in ("image", "frame", "photo"):
-        (folder / f"{name}.jpg").symlink_to(four_faces)
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Path]:
+    """Where `face-service` is: a fork. tests/test_installing.py has the one that pip makes."""
+    with tempfile.TemporaryDirectory(prefix="bin-") as name, face_service(Path(name)) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def photos(solvay: Path, four_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Parts of the photos, and a clip, as samples name them."""
+    folder = tmp_path_factory.mktemp("photos")
     portrait = cv2.imread(str(four_faces))
     write(folder / "clip.mp4", 50, lambda _: portrait, g="25")
     photo = cv2.imread(str(solvay))
@@ -175,7 +174,23 @@ def checkout(solvay: Path, four_faces: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def run(sample: Sample, folder: Path, port: int) -> str:
+@pytest.fixture
+def checkout(photos: Path, solvay: Path, four_faces: Path, tmp_path: Path) -> Path:
+    """A folder like the checkout, which samples may write into, with the photos they name."""
+    folder = tmp_path / "face-service"
+    shutil.copytree(photos, folder)
+    for path in ROOT.iterdir():
+        if path.name not in (".git", ".env"):
+            (folder / path.name).symlink_to(path)
+    if SHARED.is_dir():
+        (tmp_path / "shared").symlink_to(SHARED)
+    (folder / "solvay.jpg").symlink_to(solvay)
+    for name in ("image", "frame", "photo"):
+        (folder / f"{name}.jpg").symlink_to(four_faces)
+    return folder
+
+
+def run(sample: Sample, folder: Path, port: int, programs: Path) -> str:
     """Run a sample as a reader would: in the activated environment, on the starter pack.
 
     One that has nothing to show must succeed. Returns what it prints.
@@ -193,7 +208,7 @@ def run(sample: Sample, folder: Path, port: int) -> str:
         [*program, re.sub(r"(localhost|127\.0\.0\.1):8100", f"127.0.0.1:{port}", code)],
         env={
             **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "INSIGHTFACE_MODEL": "starter",
             "COLUMNS": "80",
         },
@@ -219,10 +234,10 @@ def runnable() -> dict[str, list[Sample]]:
 
 
 @pytest.mark.parametrize("page", runnable())
-def test_a_page(page: str, checkout: Path, server: Server) -> None:
+def test_a_page(page: str, checkout: Path, server: Server, programs: Path) -> None:
     """From top to bottom, as a reader would."""
     for sample in runnable()[page]:
-        shown, expected = run(sample, checkout, server.port), printed(sample)
+        shown, expected = run(sample, checkout, server.port, programs), printed(sample)
         pattern = re.escape(expected).replace("…", "(?s:.*)")
         if expected and not re.fullmatch(pattern, shown):
             pytest.fail(f"{sample} prints\n{shown}\nand not\n{expected}")

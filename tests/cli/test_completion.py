@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.installed import face_service
 from tests.terminal import Terminal
 
-PROGRAMS = Path(sys.executable).parent
+INSTALLED = Path(sys.executable).parent
 AT_THE_PROMPT = "\x1b[?2004h"
 """A shell is there for its keys: it asks the terminal to mark what is pasted."""
 
@@ -25,8 +28,15 @@ def shell(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_what_tab_completes(shell: str, tmp_path: Path) -> None:
-    environment = {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Path]:
+    """Where `face-service` is: a fork, for every Tab calls it."""
+    with tempfile.TemporaryDirectory(prefix="bin-") as name, face_service(Path(name)) as folder:
+        yield folder
+
+
+def test_what_tab_completes(shell: str, programs: Path, tmp_path: Path) -> None:
+    environment = {"PATH": f"{INSTALLED}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     # The program asks which shell has called it; `true` keeps the shell there.
     subprocess.run(
         [shell, "-c", "face-service --install-completion; true"],
@@ -36,6 +46,7 @@ def test_what_tab_completes(shell: str, tmp_path: Path) -> None:
         timeout=60,
     )
     (tmp_path / "unusual name.jpg").touch()
+    environment["PATH"] = f"{programs}:{environment['PATH']}"
     terminal = Terminal([shell, "-i"], environment, tmp_path)
     try:
         for typed, shown in (

@@ -56,8 +56,8 @@ and all of them one process: to start it is most of what it takes."""
 
 
 @pytest.fixture(scope="module")
-def target(start_server: Callable[..., Server]) -> Server:
-    server = start_server(MAX_BODY_MB="8", API_KEYS=hashlib.sha256(KEY.encode()).hexdigest())
+def target(start_small_server: Callable[..., Server]) -> Server:
+    server = start_small_server(MAX_BODY_MB="8", API_KEYS=hashlib.sha256(KEY.encode()).hexdigest())
     server.wait_until_ready()
     return server
 

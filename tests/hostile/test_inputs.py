@@ -26,8 +26,8 @@ FUZZED = 400
 
 
 @pytest.fixture(scope="module")
-def target(start_server: Callable[..., Server]) -> Iterator[Server]:
-    server = start_server(MAX_BODY_MB="8", REQUEST_TIMEOUT_S="20", LOG_LEVEL="WARNING")
+def target(start_small_server: Callable[..., Server]) -> Iterator[Server]:
+    server = start_small_server(MAX_BODY_MB="8", REQUEST_TIMEOUT_S="20", LOG_LEVEL="WARNING")
     server.wait_until_ready()
     yield server
     server.stop_unharmed()

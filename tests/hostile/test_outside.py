@@ -118,7 +118,7 @@ def served(serving: Callable[[], Served]) -> Served:
         pytest.param("models list", id="models list"),
         pytest.param("models verify starter", id="models verify"),
         pytest.param("doctor", id="doctor"),
-        pytest.param("bench --seconds 1 --clients 1 --bare 0.2", id="bench"),
+        pytest.param("bench --requests 2 --clients 1 --bare 0.1", id="bench"),
     ],
 )
 def test_a_command_writes_nothing_to_the_home_and_calls_nobody(

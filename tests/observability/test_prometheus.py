@@ -5,6 +5,7 @@ Checked with the tools that will read them, and against a service that runs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -187,13 +188,13 @@ def test_panels_are_told_apart_and_do_not_lie_on_each_other() -> None:
 
 @pytest.fixture(scope="module")
 def prometheus(
-    start_server: Callable[..., Server],
+    start_small_server: Callable[..., Server],
     four_faces: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[httpx.Client]:
     """Debian's Prometheus, with the configuration we ship, on a service that wants a key."""
     program = tool("prometheus")
-    service = start_server(API_KEYS=sha256(KEY.encode()).hexdigest())
+    service = start_small_server(API_KEYS=sha256(KEY.encode()).hexdigest())
     folder = tmp_path_factory.mktemp("prometheus")
     shutil.copy(PROMETHEUS / "alerts.yml", folder)
     (folder / "face-service.key").write_text(KEY)
@@ -236,10 +237,9 @@ def wait_for_scrapes(client: httpx.Client, service: Server, photo: bytes) -> Non
     while not seen or float(seen[0]["value"][1]) == 0:
         assert time.monotonic() < deadline, "Prometheus did not scrape the service"
         service.client.post("/detect", files={"file": photo}, headers=headers)
-        try:
+        time.sleep(0.2)
+        with contextlib.suppress(httpx.HTTPError):  # not there yet, or not ready
             seen = query(client, 'rate(face_service_requests_total{endpoint="/detect"}[10s])')
-        except httpx.HTTPError:  # not there yet, or not ready
-            time.sleep(0.2)
 
 
 def query(client: httpx.Client, expression: str) -> list[Any]:

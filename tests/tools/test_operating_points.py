@@ -163,12 +163,14 @@ def test_the_command_measures_what_is_committed(
         assert one.similarity == pytest.approx(other.similarity, abs=0.006)
 
 
-def test_the_command_prints_tables_for_people(shared: Path, starter: Pack, tmp_path: Path) -> None:
+def test_the_command_prints_tables_for_people(
+    shared: Path, open_pack: Pack, tmp_path: Path
+) -> None:
     for person in sorted((shared / "faces" / "lfw").iterdir())[:25]:
         (tmp_path / person.name).mkdir()
         for photo in sorted(person.glob("*.jpg"))[:2]:
             (tmp_path / person.name / photo.name).symlink_to(photo)
-    text = evaluate(tmp_path, starter)
+    text = evaluate(tmp_path, open_pack)
     assert "50 photos of 25 people, 25 pairs of one person" in text
     assert "Are these two one person?" in text
     assert "Which of so many people is it?" in text

@@ -24,7 +24,7 @@ REQUIRED = ("id", "uri")
 TIMES = (2, 3)
 """The columns with seconds, by their places."""
 PARQUET = b"PAR1"
-"""That a Parquet file begins with."""
+"""The first bytes of a Parquet file."""
 MOST_NAMES = 8
 VIDEOS = frozenset(
     {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
