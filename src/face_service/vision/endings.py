@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 
 GIF_HEADER = 13
-MAX_BLOCKS = 250_000
-"""Of a GIF, up to the end of its first frame: 32 MB in blocks of 255 bytes have half as many."""
+MAX_BLOCKS = 5_000_000
+"""Of a GIF, up to the end of its first frame, those inside extensions and the frame included: a
+fifth of a second. 1 GB in blocks of 255 bytes has four million."""
 EXTENSION, FRAME, TRAILER = 0x21, 0x2C, b";"
 BMP_HEADER = 26
 """Bytes of a BMP up to its size in pixels."""
@@ -25,7 +26,8 @@ def first_frame(gif: bytes) -> bytes | None:
     where that is not there, or is more than MAX_BLOCKS away."""
     try:
         at = GIF_HEADER + colour_table(gif[10])
-        for _ in range(MAX_BLOCKS):
+        left = iter(range(MAX_BLOCKS))
+        for _ in left:
             kind = gif[at]
             if kind == FRAME:
                 at += 11 + colour_table(gif[at + 9])
@@ -33,13 +35,15 @@ def first_frame(gif: bytes) -> bytes | None:
                 at += 2
             else:
                 return None
-            for _ in range(MAX_BLOCKS):
+            for _ in left:
                 if kind == FRAME and at == len(gif):  # all that may lack
                     gif += b"\x00"
                 size = gif[at]
                 at += 1 + size
                 if not size:
                     break
+            else:
+                return None
             if kind == FRAME:
                 return gif[:at] + TRAILER if at <= len(gif) else None
     except IndexError:

@@ -16,6 +16,7 @@ from face_service.errors import InvalidImage
 from .blob import Image
 from .heif_header import HEVC, Picture
 from .opencv import Values, opencv_pixels
+from .overlap import lie_over_each_other
 from .sdr import needs_mapping, to_sdr
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ def reads_avif() -> bool:
 def decode_heif(data: bytes, picture: Picture) -> Image | None:
     """The primary picture, turned as the file's properties say, never by Exif; None where the
     decoder refuses it. Raises InvalidImage with a reason, and cv2.error."""
+    if lie_over_each_other(data, (extent.end - extent.begin for extent in picture.extents)):
+        raise InvalidImage("The tiles of the HEIF image lie over each other")
     mapped = needs_mapping(picture.colours)
     if picture.codec == HEVC:
         values = decode_hevc(data, picture, deep=mapped)

@@ -17,7 +17,7 @@ MAX_SEGMENTS = 1000
 """Looked at before the first scan: 65 MB of ICC profile and XMP, at 65,533 bytes a segment. Ten to
 fifty are usual."""
 MAX_GAP = 65_536
-"""Bytes that are no segment, looked through for the next one."""
+"""Bytes that are no segment, looked through for the next one: all gaps of a header together."""
 MAX_SCANS = 100
 """Scans of one picture: what libtiff allows by default (tif_jpeg.c). An encoder writes 6 to 12.
 Every scan goes through all coefficients: without a bound a file of 150 KB takes a minute, and one
@@ -69,11 +69,12 @@ class Frame(NamedTuple):
 def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """The segments from the start of the image on, MAX_SEGMENTS at most: the code of each, where
     its length stands, and that length. Raises IndexError where the data end."""
-    at = 2
+    at, left = 2, MAX_GAP
     for _ in range(MAX_SEGMENTS):
-        found = MARKER.search(data, at, at + MAX_GAP)
+        found = MARKER.search(data, at, at + left)
         if not found:
             return
+        left -= found.start() - at
         code, at = found[1][0], found.end()
         if code == TEM:
             continue
@@ -194,9 +195,11 @@ def lacks_scans(data: bytes, frame: Frame) -> bool:
         behind = at + 5 + 2 * data[at + 4]
         names, bounds = data[at + 5 : behind : 2], data[behind : behind + 3]
         first, last, bits = bounds if frame.progressive and len(bounds) == 3 else SEQUENTIAL
-        for name in names:
-            if not bits & 0x0F and name in missing:
-                missing[name].difference_update(range(first, last + 1))
+        if not bits & 0x0F:
+            # What only looks like a scan may name 255 components and any coefficients.
+            done = range(first, min(last, COEFFICIENTS - 1) + 1)
+            for name in missing.keys() & {*names}:
+                missing[name].difference_update(done)
     return any(missing.values())
 
 

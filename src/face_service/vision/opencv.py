@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from face_service.errors import InvalidImage
 
 from .blob import Image
+from .overlap import lie_over_each_other
 from .tiff import PACKED, Directory, pointed_at
 from .tiff_pieces import has_lost_bytes
 
@@ -78,6 +79,8 @@ def scaled_if_dark(image: Image, data: bytes) -> Image:
 
 def decode_tiff(data: bytes, directory: Directory) -> Image | None:
     """The picture of a directory, with floating-point samples too."""
+    if lie_over_each_other(data, (size for _, size in directory.pieces)):
+        raise InvalidImage("The pieces of the TIFF lie over each other")
     lost = (directory.compression, directory.pieces, directory.piece_bytes)
     if has_lost_bytes(data, *lost):
         return None

@@ -37,6 +37,7 @@ def lost_of_jpeg(data: bytes, begin: int, end: int, _: int) -> bool:
 def lost_of_deflate(data: bytes, begin: int, end: int, size: int) -> bool:
     """What is no Deflate, has another checksum, or has no end: zeros may be valid codes."""
     inflate, made = zlib.decompressobj(), 0
+    end = min(end, len(data))  # a directory may promise any number of bytes, up to 2^64
     try:
         for at in range(begin, end, CHUNK):
             made += len(inflate.decompress(data[at : min(at + CHUNK, end)]))
