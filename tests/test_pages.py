@@ -51,8 +51,8 @@ def test_swagger_ui_and_redoc_come_from_the_service(server: Server, path: str) -
     assert "cdn" not in answer.text[:2000]
 
 
-def test_the_demo_can_be_closed(start_server: Callable[..., Server]) -> None:
-    server = start_server(DEMO="false")
+def test_the_demo_can_be_closed(start_small_server: Callable[..., Server]) -> None:
+    server = start_small_server(DEMO="false")
     server.wait_until_ready()
     for path in ("/", "/static/demo/app.js", "/static/demo/index.html"):
         answer = server.client.get(path)

@@ -28,8 +28,8 @@ from face_service.serving.threads import run_in_daemon_thread
 logger = logging.getLogger(__name__)
 
 CLOSE_S = 1.0
-"""For a network that runs when the process ends: of nobody who waits, as all are answered by then.
-After that it is left inside, and `main` ends the process by os._exit."""
+"""Seconds that the end waits for networks that still run; every request is answered by then. After
+that a thread that is inside a network is left there, and `main` ends the process by os._exit."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/openapi.json"})
 """Paths that need no API key, beside those of the pages: the probes of orchestrators, and what

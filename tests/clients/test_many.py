@@ -142,15 +142,15 @@ def test_vectors_go_to_pgvector_and_back() -> None:
 
 
 def test_no_call_fails_while_the_service_is_started_again(
-    start_server: Callable[..., Server], four_faces: Path
+    start_small_server: Callable[..., Server], four_faces: Path
 ) -> None:
-    before = start_server(DRAIN_GRACE_S="0")
+    before = start_small_server(DRAIN_GRACE_S="0")
     before.wait_until_ready()
     port = before.url.rpartition(":")[2]
     with Client(before.url) as client:
         answers = client.detect_all([four_faces] * 12, parallel=3, embeddings=False)
         found = [next(answers)]
         before.stop()
-        start_server(DRAIN_GRACE_S="0", PORT=port)
+        start_small_server(DRAIN_GRACE_S="0", PORT=port)
         found += answers
     assert [one.error for one in found] == [None] * 12

@@ -26,9 +26,9 @@ def around_one_picture(count: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def hurried(start_server: Callable[..., Server]) -> Server:
+def hurried(start_small_server: Callable[..., Server]) -> Server:
     """A server whose requests have a second."""
-    server = start_server(REQUEST_TIMEOUT_S="1", MAX_GROUP_FACES="12000")
+    server = start_small_server(REQUEST_TIMEOUT_S="1", MAX_GROUP_FACES="12000")
     server.wait_until_ready()
     return server
 

@@ -21,8 +21,8 @@ GETS = ["/health", "/health/live", "/health/ready", "/", "/docs", "/redoc", "/me
 
 
 @pytest.fixture(scope="module")
-def target(start_server: Callable[..., Server]) -> Iterator[Server]:
-    server = start_server(CORS_ORIGINS=ORIGIN, LOG_LEVEL="WARNING")
+def target(start_small_server: Callable[..., Server]) -> Iterator[Server]:
+    server = start_small_server(CORS_ORIGINS=ORIGIN, LOG_LEVEL="WARNING")
     server.wait_until_ready()
     yield server
     server.stop_unharmed()
@@ -112,8 +112,8 @@ def test_head_is_get_without_the_body(target: Server, path: str) -> None:
     assert (first.status, second.status, second.json) == (200, 200, {"status": "alive"})
 
 
-def test_head_says_when_the_service_is_not_ready(start_server: Callable[..., Server]) -> None:
-    server = start_server(DRAIN_GRACE_S="20")
+def test_head_says_when_the_service_is_not_ready(start_small_server: Callable[..., Server]) -> None:
+    server = start_small_server(DRAIN_GRACE_S="20")
     server.wait_until_ready()
     server.process.terminate()
     deadline = time.monotonic() + 10

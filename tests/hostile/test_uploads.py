@@ -28,9 +28,9 @@ def drip(
 
 
 def test_slow_uploads_give_way_to_whoever_is_ready(
-    start_server: Callable[..., Server], small: bytes
+    start_small_server: Callable[..., Server], small: bytes
 ) -> None:
-    server = start_server(MAX_QUEUE="64")
+    server = start_small_server(MAX_QUEUE="64")
     server.wait_until_ready()
     dripping = drip(server, 64, 99_999)
     time.sleep(2.5)  # from here on they are slow
@@ -58,10 +58,10 @@ def test_slow_uploads_give_way_to_whoever_is_ready(
 
 
 def test_uploads_that_begin_anew_before_they_are_slow_keep_nobody_out(
-    start_server: Callable[..., Server], small: bytes
+    start_small_server: Callable[..., Server], small: bytes
 ) -> None:
     """As clients that send nothing and reopen their connection every 1.9 s."""
-    server = start_server(MAX_QUEUE="64")
+    server = start_small_server(MAX_QUEUE="64")
     server.wait_until_ready()
     for _ in range(2):
         silent = drip(server, 64, 99_999, b"")
@@ -85,10 +85,10 @@ def test_uploads_that_begin_anew_before_they_are_slow_keep_nobody_out(
     ids=["length", "chunked"],
 )
 def test_bodies_have_a_budget_that_is_asked_before_they_are_read(
-    start_server: Callable[..., Server], small: bytes, header: bytes, beginning: bytes
+    start_small_server: Callable[..., Server], small: bytes, header: bytes, beginning: bytes
 ) -> None:
     """Of uploads that are not slow nobody takes what they hold."""
-    server = start_server(MAX_BODY_MB="5", MAX_BODIES_MB="10")
+    server = start_small_server(MAX_BODY_MB="5", MAX_BODIES_MB="10")
     server.wait_until_ready()
     head = (
         b"POST /detect HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\n" + header + b"\r\n\r\n"
@@ -108,9 +108,9 @@ def test_bodies_have_a_budget_that_is_asked_before_they_are_read(
 
 
 def test_a_slow_upload_is_served_where_there_is_room(
-    start_server: Callable[..., Server], small: bytes
+    start_small_server: Callable[..., Server], small: bytes
 ) -> None:
-    server = start_server()
+    server = start_small_server()
     server.wait_until_ready()
     (connection,) = drip(server, 1, len(small), small[:10])
     time.sleep(2.5)

@@ -23,8 +23,8 @@ def sha256(key: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def locked(start_server: Callable[..., Server]) -> Iterator[Server]:
-    server = start_server(
+def locked(start_small_server: Callable[..., Server]) -> Iterator[Server]:
+    server = start_small_server(
         API_KEYS=", ".join(map(sha256, KEYS)), CORS_ORIGINS="https://app.example.com"
     )
     server.wait_until_ready()
@@ -125,16 +125,16 @@ def test_every_answer_has_safe_headers(server: Server) -> None:
     assert "default-src 'none'" in server.client.get("/docs").headers["content-security-policy"]
 
 
-def test_metrics_can_be_closed(start_server: Callable[..., Server]) -> None:
-    server = start_server(METRICS="false")
+def test_metrics_can_be_closed(start_small_server: Callable[..., Server]) -> None:
+    server = start_small_server(METRICS="false")
     server.wait_until_ready()
     assert server.client.get("/metrics").status_code == 404
     server.stop()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_an_open_port_is_said_once(start_server: Callable[..., Server], host: str) -> None:
-    server = start_server(HOST=host)
+def test_an_open_port_is_said_once(start_small_server: Callable[..., Server], host: str) -> None:
+    server = start_small_server(HOST=host)
     server.wait_until_ready()
     server.client.get("/models")
     assert server.log().count("without API_KEYS") == (0 if host == "127.0.0.1" else 1)

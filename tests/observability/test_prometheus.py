@@ -188,13 +188,13 @@ def test_panels_are_told_apart_and_do_not_lie_on_each_other() -> None:
 
 @pytest.fixture(scope="module")
 def prometheus(
-    start_server: Callable[..., Server],
+    start_small_server: Callable[..., Server],
     four_faces: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[httpx.Client]:
     """Debian's Prometheus, with the configuration we ship, on a service that wants a key."""
     program = tool("prometheus")
-    service = start_server(API_KEYS=sha256(KEY.encode()).hexdigest())
+    service = start_small_server(API_KEYS=sha256(KEY.encode()).hexdigest())
     folder = tmp_path_factory.mktemp("prometheus")
     shutil.copy(PROMETHEUS / "alerts.yml", folder)
     (folder / "face-service.key").write_text(KEY)

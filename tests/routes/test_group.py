@@ -201,8 +201,8 @@ def test_forms_that_do_not_fit_are_refused(server: Server, people: Vectors) -> N
     assert_error(twice, 400, "invalid_request", "max_gap: is in the query and in the form")
 
 
-def test_most_faces_are_bounded(start_server: Any, people: Vectors) -> None:
-    server = start_server(MAX_GROUP_FACES="3")
+def test_most_faces_are_bounded(start_small_server: Any, people: Vectors) -> None:
+    server = start_small_server(MAX_GROUP_FACES="3")
     server.wait_until_ready()
     assert_error(
         server.client.post(

@@ -208,8 +208,9 @@ def closeup_detector(
     canvases: Canvases,
     preprocessor: DetectorPreprocessor,
 ) -> Detector | None:
-    """What shows a picture small to a detector that takes one size alone: a network of its own,
-    the last, or the detector itself, on a corner of its canvas. None where its own looks do."""
+    """The detector of close-ups where the graph takes one size alone: on the last of `networks`,
+    which was resized (`closeup_spec`), or without it on a corner of the detector's own canvas. None
+    where no close-ups are wanted, and where `preprocessor` makes them for the detector itself."""
     if canvases.closeup is None or preprocessor.closeup is not None:
         return None
     if small is None:

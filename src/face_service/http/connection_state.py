@@ -52,8 +52,8 @@ class StateTimer:
 
     The time counts from the change of state, not from the last data. In WRITING it starts anew
     for every MIN_PROGRESS_BYTES that the client has received: a client that reads is not cut off.
-    In ANSWERING it starts anew unless the client has left, which is not read while another request
-    of the same connection fills the buffer for input.
+    In ANSWERING it starts anew while the client is there. That it has left is seen in the socket
+    (`has_left`): an unread request behind the one that is answered would hide it from `read`.
     """
 
     def __init__(

@@ -70,7 +70,7 @@ class Child:
         self.pipe.close()
 
     def ended(self) -> str:
-        """How it ended, where its pipe says that it does."""
+        """How the process ended, in words. To be called once its pipe is closed."""
         self.process.join(ENDING_S)
         self.stop()
         return how(self.process.exitcode or 0)
@@ -213,5 +213,5 @@ def how(status: int) -> str:
 
 
 def crash(ended: str) -> Failure:
-    """Of an item whose processes ended so."""
+    """The failure of an item whose processes ended. ended: how, as `Child.ended` says."""
     return Failure("crashed", f"The process that read it ended {ended}, {ATTEMPTS} times")

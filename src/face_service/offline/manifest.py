@@ -22,7 +22,7 @@ from face_service.offline.reading import naming
 COLUMNS = {"id": pa.int64(), "uri": pa.string(), "start_s": pa.float64(), "end_s": pa.float64()}
 REQUIRED = ("id", "uri")
 PARQUET = b"PAR1"
-"""That a Parquet file begins with."""
+"""The first bytes of a Parquet file."""
 MOST_NAMES = 8
 VIDEOS = frozenset(
     {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}

@@ -1,4 +1,4 @@
-"""Waiting for others no longer than for a time."""
+"""Reading an iterator on a thread, with a limit on the wait for each item."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ T = TypeVar("T")
 
 
 class End:
-    """Nothing comes behind it. error: why, where that is no end."""
+    """The last item that the thread hands over. error: what `rows` raised; None at its end."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 def each_within(rows: Iterable[T], seconds: float, who: str) -> Iterator[T]:
-    """What is read from `rows`, by a thread of its own.
+    """The items of `rows`, which a daemon thread reads.
 
-    Raises what that raises, and FaceServiceError where `who` gives nothing for so many seconds: the
-    thread then stays behind, until this process ends.
+    seconds: the longest wait for an item. who: the source of `rows`, for the message. Raises what
+    `rows` raises, and FaceServiceError after `seconds` without an item; the thread then goes on
+    until the process ends.
     """
     given: SimpleQueue[T | End] = SimpleQueue()
 

@@ -43,9 +43,11 @@ BATCH = 8192
 LARGEST = 16_000
 """Faces that average linkage takes at once: 0.5 GB."""
 STEP = 0.05
-"""By which the similarity rises, along whose pairs more than LARGEST are cut apart."""
+"""Step of the cosine by which the threshold rises where more than LARGEST faces are connected,
+until they fall into smaller parts."""
 SAME = 0.95
-"""Where so many are connected at this similarity, they are pictures of one picture."""
+"""Cosine above which a part of more than LARGEST faces is not cut any further: its faces are taken
+for copies of one picture."""
 
 
 @dataclass(frozen=True, slots=True)
