@@ -26,7 +26,7 @@ check ruff format --check
 check shellcheck --external-sources platform.sh run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
 check hadolint Dockerfile Dockerfile.* platform/Dockerfile
 
-# What takes half a minute, or waits for a package registry, runs beside the tests; what it says comes after them.
+# What takes long the first time, or waits for a package registry, runs beside the tests; what it says comes after them.
 outputs=$(mktemp -d)
 trap 'rm -rf "$outputs"' EXIT
 begin() {

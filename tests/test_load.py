@@ -48,9 +48,9 @@ def post(url: str, data: bytes) -> httpx.Response:
 
 
 def test_beyond_its_queue_it_says_429_at_once_and_health_still_answers(
-    start_server: Callable[..., Server], photo: bytes
+    start_small_server: Callable[..., Server], photo: bytes
 ) -> None:
-    server = start_server("tests.faulty", MAX_QUEUE=str(QUEUE), LOG_LEVEL="WARNING")
+    server = start_small_server("tests.faulty", MAX_QUEUE=str(QUEUE), LOG_LEVEL="WARNING")
     server.wait_until_ready()
     (server.folder / "fault").write_text("slow")  # seconds a photo, so that the queue is full
     with ThreadPoolExecutor(5 * QUEUE) as clients:
@@ -75,9 +75,9 @@ def test_beyond_its_queue_it_says_429_at_once_and_health_still_answers(
 
 
 def test_the_queue_is_asked_before_the_body_is_read(
-    start_server: Callable[..., Server], photo: bytes
+    start_small_server: Callable[..., Server], photo: bytes
 ) -> None:
-    server = start_server(MAX_QUEUE="1", REQUEST_TIMEOUT_S="3")
+    server = start_small_server(MAX_QUEUE="1", REQUEST_TIMEOUT_S="3")
     server.wait_until_ready()
     address = ("127.0.0.1", server.port)
     head = (
@@ -183,9 +183,9 @@ def end_under_load(server: Server, photo: bytes, pause: float) -> None:
 
 
 def test_a_body_that_was_on_its_way_at_sigterm_is_answered(
-    start_server: Callable[..., Server], photo: bytes
+    start_small_server: Callable[..., Server], photo: bytes
 ) -> None:
-    server = start_server(DRAIN_GRACE_S="0")
+    server = start_small_server(DRAIN_GRACE_S="0")
     server.wait_until_ready()
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(head_of(photo) + photo[:1000])
@@ -198,9 +198,9 @@ def test_a_body_that_was_on_its_way_at_sigterm_is_answered(
 
 
 def test_a_client_that_goes_in_the_middle_of_its_body_is_no_error(
-    start_server: Callable[..., Server], photo: bytes
+    start_small_server: Callable[..., Server], photo: bytes
 ) -> None:
-    server = start_server()
+    server = start_small_server()
     server.wait_until_ready()
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(head_of(photo) + photo[:1000])
@@ -220,10 +220,10 @@ def head_of(photo: bytes) -> bytes:
 
 
 def test_in_the_grace_requests_are_answered_and_a_second_sigterm_hurries(
-    start_server: Callable[..., Server], photo: bytes
+    start_small_server: Callable[..., Server], photo: bytes
 ) -> None:
     """A balancer sends them until it has looked at /health/ready again."""
-    server = start_server("tests.faulty", DRAIN_GRACE_S="60")
+    server = start_small_server("tests.faulty", DRAIN_GRACE_S="60")
     server.wait_until_ready()
     server.process.send_signal(signal.SIGTERM)
     settled(lambda: server.client.get("/health/ready").status_code == 503, 5)
@@ -256,9 +256,9 @@ def test_the_end_waits_for_what_computes_for_nobody(
 
 
 def test_after_sigkill_a_start_needs_no_repair(
-    start_server: Callable[..., Server], photo: bytes, crowd: bytes
+    start_small_server: Callable[..., Server], photo: bytes, crowd: bytes
 ) -> None:
-    first = start_server()
+    first = start_small_server()
     first.wait_until_ready()
     with contextlib.suppress(httpx.TransportError), ThreadPoolExecutor(1) as client:
         pending = client.submit(post, first.url, crowd)
@@ -266,7 +266,7 @@ def test_after_sigkill_a_start_needs_no_repair(
         first.process.kill()
         pending.result()
     first.wait_until_ended()
-    second = start_server(PORT=str(first.port))
+    second = start_small_server(PORT=str(first.port))
     second.wait_until_ready()
     assert len(post(second.url, photo).json()["faces"]) == 4
     second.stop()
@@ -290,8 +290,8 @@ def test_decoded_pixels_are_bounded(start_server: Callable[..., Server]) -> None
     server.stop()
 
 
-def test_one_connection_too_many_is_closed(start_server: Callable[..., Server]) -> None:
-    server = start_server(MAX_CONNECTIONS="8")
+def test_one_connection_too_many_is_closed(start_small_server: Callable[..., Server]) -> None:
+    server = start_small_server(MAX_CONNECTIONS="8")
     server.wait_until_ready()
     server.client.close()
     with contextlib.ExitStack() as stack:

@@ -25,18 +25,18 @@ from tests.wire import metric, settled
 
 
 @pytest.fixture(scope="module")
-def target(start_server: Callable[..., Server]) -> Iterator[Server]:
-    server = start_server(MAX_BODY_MB="8")
+def target(start_small_server: Callable[..., Server]) -> Iterator[Server]:
+    server = start_small_server(MAX_BODY_MB="8")
     server.wait_until_ready()
     yield server
     server.stop_unharmed()
 
 
 @pytest.fixture(scope="module")
-def stuck(start_server: Callable[..., Server]) -> Iterator[Server]:
+def stuck(start_small_server: Callable[..., Server]) -> Iterator[Server]:
     """A server inside which requests stay: with an image that is decoded for longer than one may
     take."""
-    server = slow_decoder(start_server, REQUEST_TIMEOUT_S="600")
+    server = slow_decoder(start_small_server, REQUEST_TIMEOUT_S="600")
     yield server
     assert server.stop() == 0
     assert "Traceback" not in server.log()
@@ -59,13 +59,13 @@ def connect(server: Server) -> socket.socket:
 
 
 def test_who_leaves_behind_two_requests_is_noticed_for_both(
-    start_server: Callable[..., Server], photo: bytes, solvay: object
+    start_small_server: Callable[..., Server], photo: bytes, solvay: object
 ) -> None:
     """Where all of them fits into what is read ahead of an answer, 64 KiB."""
     crowd = cv2.resize(cv2.imread(str(solvay)), (900, 651))
     fitting = encode(crowd, "JPEG", quality=25)
     assert len(fitting) < 60_000
-    server = start_server()
+    server = start_small_server()
     server.wait_until_ready()
     with connect(server) as busy:
         busy.sendall(post(photo))
@@ -113,11 +113,11 @@ def left(server: Server) -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="open files are counted in /proc")
 def test_an_end_behind_more_than_the_kernel_takes_is_seen_by_the_deadline(
-    start_server: Callable[..., Server],
+    start_small_server: Callable[..., Server],
 ) -> None:
     """The end of the connection waits in the client's kernel, as nothing more is read before the
     first request has its answer."""
-    server = slow_decoder(start_server, REQUEST_TIMEOUT_S="3")
+    server = slow_decoder(start_small_server, REQUEST_TIMEOUT_S="3")
     files = Path(f"/proc/{server.process.pid}/fd")
     before = len(list(files.iterdir()))
     with connect(server) as connection:
@@ -168,9 +168,11 @@ def told_of(leave: Callable[[socket.socket], None]) -> tuple[int, bytes, int, by
         return events.poll(0)[0][1], state, error, ours.recv(1)
 
 
-def slow_decoder(start_server: Callable[..., Server], **variables: str) -> Server:
+def slow_decoder(start_small_server: Callable[..., Server], **variables: str) -> Server:
     """A server that never finishes decoding BMP."""
-    server = start_server(module="tests.hostile.slow_decoder", STALL_TIMEOUT_S="600", **variables)
+    server = start_small_server(
+        module="tests.hostile.slow_decoder", STALL_TIMEOUT_S="600", **variables
+    )
     server.wait_until_ready()
     return server
 
@@ -187,9 +189,9 @@ def test_garbage_in_one_piece_with_a_request_does_not_take_its_answers_place(
 
 
 def test_garbage_while_a_request_is_inside_does_not_take_its_answers_place(
-    start_server: Callable[..., Server],
+    start_small_server: Callable[..., Server],
 ) -> None:
-    server = slow_decoder(start_server, REQUEST_TIMEOUT_S="5")
+    server = slow_decoder(start_small_server, REQUEST_TIMEOUT_S="5")
     with connect(server) as connection:
         connection.sendall(post(BMP))
         settled(lambda: metric(server, "face_service_requests_inside") == 1)
@@ -269,9 +271,11 @@ def test_a_connection_goes_on_after_an_early_answer(target: Server) -> None:
 
 
 def test_with_few_files_the_bound_on_connections_is_lower_and_said(
-    start_server: Callable[..., Server],
+    start_small_server: Callable[..., Server],
 ) -> None:
-    server = start_server(forked=False)  # a fork would have read its limits before they are set
+    server = start_small_server(
+        forked=False
+    )  # a fork would have read its limits before they are set
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (128, 128))  # type: ignore[attr-defined]
     server.wait_until_ready()
     server.client.close()

@@ -73,8 +73,10 @@ def test_a_sound_picture_without_memory_is_not_damaged(kind: str, tmp_path: Path
     assert said.splitlines() == ["out of memory: 503 out_of_memory", str((*size, 3))]
 
 
-def test_a_server_without_memory_says_so_and_goes_on(start_server: Callable[..., Server]) -> None:
-    server = start_server()
+def test_a_server_without_memory_says_so_and_goes_on(
+    start_small_server: Callable[..., Server],
+) -> None:
+    server = start_small_server()
     server.wait_until_ready()
 
     def post(data: bytes) -> tuple[int, str | None]:

@@ -89,10 +89,10 @@ def upload_drips(server: Server, photo: bytes) -> Iterator[None]:
 
 
 def test_a_request_of_the_last_moment_has_its_time_beyond_the_grace(
-    start_server: Callable[..., Server], photo: bytes
+    start_small_server: Callable[..., Server], photo: bytes
 ) -> None:
     grace = 2.0
-    server = start_server(**SETTINGS | {"DRAIN_GRACE_S": f"{grace:g}"})
+    server = start_small_server(**SETTINGS | {"DRAIN_GRACE_S": f"{grace:g}"})
     server.wait_until_ready()
     server.process.terminate()
     started = time.monotonic()
@@ -125,12 +125,12 @@ BUSY = {
 
 @pytest.mark.parametrize(("module", "busy"), BUSY.values(), ids=BUSY)
 def test_sigterm_ends_the_process_in_time(
-    start_server: Callable[..., Server],
+    start_small_server: Callable[..., Server],
     photo: bytes,
     module: str,
     busy: Callable[[Server, bytes], contextlib.AbstractContextManager[None]],
 ) -> None:
-    server = start_server(module, **SETTINGS)
+    server = start_small_server(module, **SETTINGS)
     server.wait_until_ready()
     with busy(server, photo):
         server.process.terminate()

@@ -58,7 +58,7 @@ def post_talkative(server: Server) -> int:
 
 
 def test_a_stderr_that_nobody_reads_stops_no_decoder(
-    start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, four_faces: Path
+    start_small_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, four_faces: Path
 ) -> None:
     reading, writing = os.pipe()
     assert fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_SIZE) == PIPE_SIZE
@@ -68,7 +68,7 @@ def test_a_stderr_that_nobody_reads_stops_no_decoder(
         return popen(*args, **{**options, "stderr": writing})
 
     monkeypatch.setattr(subprocess, "Popen", to_pipe)
-    server = start_server(forked=False, REQUEST_TIMEOUT_S="20")
+    server = start_small_server(forked=False, REQUEST_TIMEOUT_S="20")
     monkeypatch.undo()
     server.wait_until_ready()
     assert {post_talkative(server) for _ in range(40)} == {200}
@@ -82,8 +82,10 @@ def test_a_stderr_that_nobody_reads_stops_no_decoder(
     os.close(writing)
 
 
-def test_no_decoder_writes_to_the_stderr_of_the_server(start_server: Callable[..., Server]) -> None:
-    server = start_server()
+def test_no_decoder_writes_to_the_stderr_of_the_server(
+    start_small_server: Callable[..., Server],
+) -> None:
+    server = start_small_server()
     server.wait_until_ready()
     assert post_talkative(server) == 200
     server.stop()

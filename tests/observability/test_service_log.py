@@ -40,10 +40,10 @@ def post(server: Server, data: bytes, request_id: str, **more: Any) -> httpx.Res
 
 @pytest.fixture(scope="module")
 def spoken(
-    start_server: Callable[..., Server], four_faces: Path
+    start_small_server: Callable[..., Server], four_faces: Path
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The log of a JSON service that was asked everything, and what faces it answered."""
-    server = start_server(
+    server = start_small_server(
         LOG_FORMAT="json",
         API_KEYS=sha256(KEY.encode()).hexdigest(),
         MAX_BODY_MB="6",
@@ -175,9 +175,9 @@ def test_nothing_that_was_sent_is_in_the_log(spoken: Any) -> None:
 
 
 def test_a_failure_has_its_traceback_and_its_request(
-    start_server: Callable[..., Server], four_faces: Path
+    start_small_server: Callable[..., Server], four_faces: Path
 ) -> None:
-    server = start_server("tests.faulty", LOG_FORMAT="json", DRAIN_GRACE_S="0")
+    server = start_small_server("tests.faulty", LOG_FORMAT="json", DRAIN_GRACE_S="0")
     server.wait_until_ready()
     (server.folder / "fault").write_text("raise")
     assert post(server, four_faces.read_bytes(), "unlucky").status_code == 500
@@ -221,9 +221,9 @@ def test_what_nobody_expected_is_one_line_with_its_traceback(
     assert "nobody expected this" in str(told.exc_info)
 
 
-def test_debug_is_for_this_service_alone(start_server: Callable[..., Server]) -> None:
+def test_debug_is_for_this_service_alone(start_small_server: Callable[..., Server]) -> None:
     """At DEBUG, Pillow writes down the tags of every TIFF it opens."""
-    server = start_server(LOG_LEVEL="DEBUG", DRAIN_GRACE_S="0")
+    server = start_small_server(LOG_LEVEL="DEBUG", DRAIN_GRACE_S="0")
     server.wait_until_ready()
     tags = Image.Exif()
     tags[0x010E] = SECRET_NAME
@@ -252,7 +252,7 @@ def narrow_pipe() -> Iterator[tuple[int, int]]:
 
 
 def test_a_log_that_nobody_reads_stops_nothing(
-    start_server: Callable[..., Server],
+    start_small_server: Callable[..., Server],
     four_faces: Path,
     narrow_pipe: tuple[int, int],
     monkeypatch: pytest.MonkeyPatch,
@@ -262,7 +262,7 @@ def test_a_log_that_nobody_reads_stops_nothing(
         "tests.server.subprocess.Popen",
         lambda *args, **kwargs: popen(*args, **{**kwargs, "stderr": narrow_pipe[1]}),
     )
-    server = start_server(forked=False, DRAIN_GRACE_S="0")
+    server = start_small_server(forked=False, DRAIN_GRACE_S="0")
     server.wait_until_ready()
     small = encode(np.zeros((64, 64, 3), np.uint8), "PNG")
     for n in range(2 * PIPE_SIZE // 200):  # each line is longer than 200 characters

@@ -70,8 +70,8 @@ def test_errors_of_the_framework_have_the_same_shape(server: Server) -> None:
     assert_error(broken, 400, "invalid_request")
 
 
-def test_limits_are_413(start_server: Callable[..., Server]) -> None:
-    small = start_server(MAX_BODY_MB="0.6", MAX_IMAGE_PIXELS="1000000")
+def test_limits_are_413(start_small_server: Callable[..., Server]) -> None:
+    small = start_small_server(MAX_BODY_MB="0.6", MAX_IMAGE_PIXELS="1000000")
     small.wait_until_ready()
     picture = encode(np.zeros((868, 1200, 3), np.uint8), "JPEG")
     assert_error(post(small, picture), 413, "too_large", "1200x868", "1000000")

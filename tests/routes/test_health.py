@@ -67,9 +67,9 @@ def test_the_log_has_the_lines_of_the_specification(server: Server, group: bytes
 
 
 def test_not_ready_until_the_models_are_warm(
-    start_server: Callable[..., Server], group: bytes
+    start_small_server: Callable[..., Server], group: bytes
 ) -> None:
-    starting = start_server()
+    starting = start_small_server()
     states = []
     while not states or states[-1][0] != 200:
         try:
