@@ -17,7 +17,7 @@ from .turning import ANGLES, Rotations, quarters, turned_back
 Timed = Callable[[], AbstractContextManager[None]]
 """Makes what measures a block."""
 
-FAINT = 0.1
+LEAST_COMPARED = 0.1
 """Least score of a face that is compared with itself, turned: the wrong way up it may have less
 than a request wants."""
 
@@ -150,7 +150,7 @@ class FurtherLooks:
             yield
             with self.timed():
                 candidates = detector.candidates_together(
-                    [shown[number][1] for number in numbers], [FAINT] * len(numbers)
+                    [shown[number][1] for number in numbers], [LEAST_COMPARED] * len(numbers)
                 )
             for number, each in zip(numbers, candidates, strict=True):
                 score = float(each.scores.max(initial=0))
