@@ -62,6 +62,18 @@ def test_json_is_what_the_server_says(
     assert (result.returncode == 0) == (answer["verdict"] == "same_person")
 
 
+def test_a_photo_upside_down_is_compared_as_it_is_asked_for(
+    run, same: tuple[Path, Path], tmp_path: Path
+) -> None:
+    lying = np.ascontiguousarray(np.rot90(cv2.imread(str(same[1])), 2))
+    cv2.imwrite(str(tmp_path / "lying.png"), lying)
+    assert run("compare", same[0], "lying.png").returncode != 0
+    result = run("compare", same[0], "lying.png", "--rotations", "auto", "--detail", "2", "--json")
+    assert result.returncode == 0, result.stdout
+    looked = json.loads(result.stdout)["b"]["detection"]
+    assert (looked["detail"], looked["rotations"]) == ("2", "auto")
+
+
 def test_the_faces_shown_are_those_the_sentence_is_about(
     run, same: tuple[Path, Path], tmp_path: Path
 ) -> None:

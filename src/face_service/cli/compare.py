@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from face_service.cli.looking import DetailOption, RotationMode, RotationsOption
 from face_service.cli.shared import Json, Model, examples
 
 EPILOG = examples(
@@ -21,6 +22,8 @@ def compare(
     a: Annotated[Path, typer.Argument(help="An image.", show_default=False)],
     b: Annotated[Path, typer.Argument(help="Another image.", show_default=False)],
     json: Json = False,
+    detail: DetailOption = None,
+    rotations: RotationsOption = RotationMode.NONE,
     model: Model = None,
 ) -> None:
     """Say whether two images show the same person, at the pack's own threshold.
@@ -30,5 +33,9 @@ def compare(
     """
     from face_service.cli.comparing import run
     from face_service.config import load_settings
+    from face_service.schemas import CompareOptions
 
-    raise typer.Exit(run(load_settings(insightface_model=model), (a, b), json))
+    options = CompareOptions.model_validate(
+        {"detail": detail and detail.value, "rotations": rotations.value}
+    )
+    raise typer.Exit(run(load_settings(insightface_model=model), (a, b), options, json))

@@ -24,13 +24,12 @@ STATUSES: Mapping[Verdict, int] = MappingProxyType({"same_person": 0, "different
 """The exit status of a verdict; 2 for one that does not decide."""
 
 
-def run(settings: Settings, paths: tuple[Path, Path], json: bool) -> int:
+def run(settings: Settings, paths: tuple[Path, Path], options: CompareOptions, json: bool) -> int:
     """Compare two images and print what comes of it. Returns the exit status.
 
     Raises FaceServiceError if one of them cannot be read.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    options = CompareOptions.model_validate({})
     files = [File(path, True, Path(path.name)) for path in paths]
     a, b = asyncio.run(analyse(settings, files, options))
     names = files[0].name, files[1].name

@@ -8,9 +8,17 @@ from typing import Annotated
 
 import typer
 
+from face_service.cli.looking import (
+    DetailOption,
+    FaceOrder,
+    MinScore,
+    OrderOption,
+    RotationMode,
+    RotationsOption,
+)
 from face_service.cli.shared import FILTERS, Every, Model, NoAttributes, examples
 
-OUTPUT, LOOKING = "Output", "Looking closer"
+OUTPUT = "Output"
 
 
 class EmbeddingFormat(StrEnum):
@@ -19,31 +27,6 @@ class EmbeddingFormat(StrEnum):
     FLOAT = "float"
     BASE64 = "base64"
     NONE = "none"
-
-
-class DetailLevel(StrEnum):
-    """As in the API."""
-
-    AUTO = "auto"
-    ONE = "1"
-    TWO = "2"
-    THREE = "3"
-
-
-class RotationMode(StrEnum):
-    """As in the API."""
-
-    NONE = "none"
-    AUTO = "auto"
-    ALL = "all"
-
-
-class FaceOrder(StrEnum):
-    """As in the API."""
-
-    SCORE = "score"
-    SIZE = "size"
-    CENTER = "center"
 
 
 EPILOG = examples(
@@ -96,16 +79,7 @@ def detect(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    min_score: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SCORE",
-            min=0,
-            max=1,
-            help="Least score; the detector's own by default.",
-            rich_help_panel=FILTERS,
-        ),
-    ] = None,
+    min_score: MinScore = None,
     max_faces: Annotated[
         int | None,
         typer.Option(
@@ -115,36 +89,13 @@ def detect(
             rich_help_panel=FILTERS,
         ),
     ] = None,
-    order: Annotated[
-        FaceOrder,
-        typer.Option(
-            metavar="ORDER",
-            help="Which faces come first: `score`, `size` or `center`.",
-            rich_help_panel=FILTERS,
-        ),
-    ] = FaceOrder.SCORE,
+    order: OrderOption = FaceOrder.SCORE,
     min_face_size: Annotated[
         float,
         typer.Option(metavar="PIXELS", min=0, help="Least shorter side.", rich_help_panel=FILTERS),
     ] = 0,
-    detail: Annotated[
-        DetailLevel | None,
-        typer.Option(
-            metavar="DETAIL",
-            help="How closely images are looked at: `1`, `2`, `3` or `auto` [DETAIL].",
-            rich_help_panel=LOOKING,
-            show_default=False,
-        ),
-    ] = None,
-    rotations: Annotated[
-        RotationMode,
-        typer.Option(
-            metavar="WHEN",
-            help="Look at images lying and upside down: `none`, `auto` where no face is usable "
-            "and upright, `all`.",
-            rich_help_panel=LOOKING,
-        ),
-    ] = RotationMode.NONE,
+    detail: DetailOption = None,
+    rotations: RotationsOption = RotationMode.NONE,
     embeddings: Annotated[
         EmbeddingFormat,
         typer.Option(

@@ -6,6 +6,14 @@ from typing import Annotated
 
 import typer
 
+from face_service.cli.looking import (
+    DetailOption,
+    FaceOrder,
+    MinScore,
+    OrderOption,
+    RotationMode,
+    RotationsOption,
+)
 from face_service.cli.shared import (
     FILTERS,
     Model,
@@ -22,6 +30,7 @@ EPILOG = examples(
     ("Photos of a manifest; the same command again goes on:", "embed photos.csv --out faces"),
     ("One of sixteen, each on a machine of its own:", "embed s3://in/all.parquet --out s3://out/v1 "
      "--shard 3/16"),
+    ("Old photos, which may lie on their side:", "embed photos.csv --out faces --rotations auto"),
     ("On a Ray cluster:", "embed photos.parquet --out /shared/faces --ray auto"),
     after="**Exit status**: 0 all is well; 1 an item failed, and its row says why; 2 it could not "
     "be done; 130 interrupted.",
@@ -75,16 +84,21 @@ def embed(
         float,
         typer.Option(min=0.01, max=3600, help="Seconds between frames of a video."),
     ] = 1,
-    min_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Least score.", rich_help_panel=FILTERS)
-    ] = 0.5,
+    min_score: MinScore = None,
     min_face_size: Annotated[
         float, typer.Option(min=0, help="Least shorter side, in pixels.", rich_help_panel=FILTERS)
     ] = 0,
     max_faces: Annotated[
         int | None,
-        typer.Option(min=1, help="At most so many of each image.", rich_help_panel=FILTERS),
+        typer.Option(
+            min=1,
+            help="At most so many of each image, the first in --order.",
+            rich_help_panel=FILTERS,
+        ),
     ] = None,
+    order: OrderOption = FaceOrder.SCORE,
+    detail: DetailOption = None,
+    rotations: RotationsOption = RotationMode.NONE,
     no_attributes: NoAttributes = False,
     model: Model = None,
 ) -> None:
@@ -99,14 +113,18 @@ def embed(
     with needs_extra("embed", "embed"):
         from face_service.offline.manifest import absolute
         from face_service.offline.run import Request, run
+    settings = load_settings(insightface_model=model)
     options = Options(
         min_score=min_score,
         max_faces=max_faces,
         min_face_size=min_face_size,
         attributes=not no_attributes,
+        detail=detail.value if detail else settings.detail,
+        rotations=rotations.value,
+        order=order.value,
     )
     request = Request(
-        load_settings(insightface_model=model),
+        settings,
         options,
         absolute(manifest),
         absolute(out),

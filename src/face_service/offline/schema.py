@@ -72,6 +72,7 @@ def schema(dimension: int, about: dict[str, Any]) -> Any:
             pa.field("age", pa.int16()),
             pa.field("gender", pa.string()),
             pa.field("error", pa.string()),
+            pa.field("rotation", pa.int16()),
         ]
     )
     frame = pa.struct(
@@ -144,4 +145,5 @@ def as_struct(face: Face, frame: Frame) -> dict[str, Any]:
         "age": face.age,
         "gender": face.gender,
         "error": face.error,
+        "rotation": face.rotation,
     }

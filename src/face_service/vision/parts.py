@@ -50,11 +50,11 @@ def without_cut_parts(
     high = low + np.array([tile.width, tile.height], np.float32)
     before = (others.bboxes[:, :2] < low) & (low > 0)
     behind = (others.bboxes[:, 2:] > high) & (high < (width, height))
-    divided = others.take(np.flatnonzero((before | behind).any(axis=1)))
-    if not len(divided):
+    reaching = others.take(np.flatnonzero((before | behind).any(axis=1)))
+    if not len(reaching):
         return found
     compared = zip(found.bboxes[:COMPARED], found.scores[:COMPARED], strict=True)
-    return without(found, {i for i, each in enumerate(compared) if is_part(*each, divided)})
+    return without(found, {i for i, each in enumerate(compared) if is_part(*each, reaching)})
 
 
 def is_part(box: Boxes, score: float, others: Detections) -> bool:
