@@ -35,7 +35,7 @@ UNNOTICED = {
     "WebP": {"half of another"},
     "WebP, lossless": {"half of another"},
     "TIFF, JPEG": {"zeros within"},
-    "TIFF, uncompressed": {*ZEROS, "torn", "half of another"},
+    "TIFF, uncompressed": {*ZEROS, "half of another"},
     "BMP": {*ZEROS, "half of another"},
 }
 """Cuts that leave a file of which nothing in it says that it is damaged, or nothing that libtiff

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from face_service.errors import InvalidImage
 
 from .blob import Image
+from .endings import TIFF_BEGINNING, is_torn
 from .tiff import PACKED, Directory, pointed_at
 from .tiff_pieces import has_lost_bytes
 
@@ -79,7 +80,7 @@ def scaled_if_dark(image: Image, data: bytes) -> Image:
 def decode_tiff(data: bytes, directory: Directory) -> Image | None:
     """The picture of a directory, with floating-point samples too."""
     lost = (directory.compression, directory.pieces, directory.piece_bytes)
-    if has_lost_bytes(data, *lost):
+    if has_lost_bytes(data, *lost) or is_torn(data, TIFF_BEGINNING):
         return None
     data = pointed_at(data, directory)
     if directory.floating or directory.bits in PACKED:
