@@ -33,6 +33,7 @@ from tests.formats import (
     tiff_of,
     tiles,
 )
+from tests.grids import avif_grid
 from tests.images import encode, encode_16_bit, rotated
 
 LIMIT = 1_000_000
@@ -246,6 +247,7 @@ def heic_cases() -> Iterator[tuple[str, bytes, Image | None]]:
 def avif_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "8 bits", avif(P), P
     yield "10 bits", deep_avif(DEEP), P
+    yield "a grid of tiles", avif_grid(P, 64, avif), P
     yield "4:4:4, limited range", avif(P, subsampling="4:4:4", range="limited"), P
     yield "grey", avif(P, mode="L"), GREY
     yield "with alpha", avif(P, mode="RGBA"), P
