@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image as Pillow
 
 from face_service.runtime.memory import libc_function, set_up_malloc, trim_heap
 from face_service.vision.blob import Image
@@ -22,10 +23,12 @@ from tests.formats import (
     hdr,
     heic,
     jpeg_without_adobe,
+    lossless_jpeg,
     packed,
     page,
     png,
     tiff_of,
+    tiles,
 )
 from tests.images import encode, every_dress, rotated
 
@@ -79,6 +82,13 @@ def newer(image: Image) -> Iterator[tuple[str, bytes]]:
     yield "jpeg cmyk, unmarked", jpeg_without_adobe(image, inverted=False)
     yield "tiff 12 bits in 16", tiff_of(page(rgb.astype(np.uint16) * 16))
     yield "tiff 12 bits, no gaps", tiff_of(packed(image[:, :, 0], 12))
+    grey = image[:, :, 0].astype(np.uint16)
+    yield "tiff grey of 16 bits in tiles", tiff_of(tiles(grey * 257, 256))
+    yield "tiff grey of 12 bits in 16 in tiles", tiff_of(tiles(grey * 16, 256))
+    yield "tiff grey, 0 is white, in tiles", tiff_of(tiles(grey * 257, 256, t262=("H", [0])))
+    yield "jpeg lossless grey", lossless_jpeg(image[:, :, 0])
+    yield "apng", encode(image, "PNG", save_all=True, append_images=[Pillow.new("RGB", (8, 8))])
+    yield "png without an end", encode(image, "PNG")[:-12]
     yield "tiff double", tiff_of(page(rgb / 255))
 
 

@@ -24,14 +24,17 @@ FAST = {"preset": "ultrafast"}
 TYPES = {"B": 1, "H": 3, "I": 4, "Q": 16}
 
 
-def heic(image: Image, orientation: int = 1, tile: int = 0, **options: Any) -> bytes:
+def heic(
+    image: Image, orientation: int = 1, tile: int = 0, mode: str = "RGB", **options: Any
+) -> bytes:
     """A BGR image as HEIC, by x265. orientation: in irot and imir, and in Exif, as an iPhone
     writes them. tile: side of the tiles of a grid."""
     exif = PIL.Image.Exif()
     exif[EXIF_ORIENTATION] = orientation
     pillow_heif.options.GRID_TILE_SIZE = tile
     try:
-        file = pillow_heif.from_pillow(PIL.Image.fromarray(image[:, :, ::-1].copy()))
+        rgb = PIL.Image.fromarray(image[:, :, ::-1].copy())
+        file = pillow_heif.from_pillow(rgb.convert(mode))
         out = io.BytesIO()
         file.save(
             out,

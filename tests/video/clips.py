@@ -48,13 +48,16 @@ def write(
     prepare: Callable[[Any], None] = lambda _: None,
     tag: Callable[[Any], None] = lambda _: None,
     container: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
     **options: str,
 ) -> Path:
     """Write a video of so many frames. times: of each, in milliseconds; else 25 a second. matrix:
     of ITU-T H.273, by which pictures, BGR of 8 or 16 bits, become YUV. prepare: sets up the
-    stream; tag: sets up each frame; container: options of the file's format."""
+    stream; tag: sets up each frame; container: options of the file's format;
+    metadata: of the file."""
     first = picture(0)
     with av.open(str(path), "w", container_options=container) as file:
+        file.metadata.update(metadata or {})
         preset = {"preset": "veryfast"} if codec == "libx264" else {}
         stream = file.add_stream(codec, rate=RATE, options={**preset, **options})
         stream.height, stream.width = first.shape[:2]

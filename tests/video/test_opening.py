@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 
 from face_service.errors import InvalidImage, InvalidRequest
 from face_service.video import frames as module
+from face_service.video.decoding import packets_of
 from face_service.video.frames import frames
 from face_service.vision.kinds import HEAD, name_unread
 
@@ -56,6 +60,37 @@ def test_what_is_opened_as_no_video_is_named(tmp_path: Path, four_faces: Path) -
     ):
         with pytest.raises(InvalidImage, match=f"No video that FFmpeg can read: {what}"):
             list(frames(path))
+
+
+@pytest.mark.parametrize("container", ["avi", "mkv", "mp4", "flv"])
+def test_titles_may_be_in_any_encoding(tmp_path: Path, container: str) -> None:
+    """Those of older cameras and programs are not in UTF-8."""
+    path = write(tmp_path / f"clip.{container}", 3, metadata={"title": "cafe"})
+    data = path.read_bytes()
+    assert b"cafe" in data
+    path.write_bytes(data.replace(b"cafe", "café".encode("latin-1")))
+    assert len(list(frames(path))) == 1
+
+
+def test_a_codec_that_nobody_knows_is_said_to_be_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mp4", 3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(InvalidImage, match="coded in a way that FFmpeg does not know"):
+        list(frames(path))
+
+
+def test_a_stream_that_turns_up_on_the_way_ends_nothing() -> None:
+    """PyAV looks for it in a list of those from the beginning, behind the last packet, by what
+    lies in memory that it did not fill: it cannot be made to here."""
+    packets = [SimpleNamespace(size=1), SimpleNamespace(size=2)]
+
+    class Container:
+        def demux(self, _: object) -> Iterator[SimpleNamespace]:
+            yield from packets
+            raise IndexError("list index out of range")
+
+    found: Any = packets_of(cast(Any, Container()), cast(Any, None))
+    assert list(found) == packets
 
 
 def test_without_pyav_it_is_said_how_to_get_it(

@@ -1,9 +1,4 @@
-"""Every format and variant that the documentation speaks of, and what becomes of each.
-
-    .venv/bin/python -m tests.vision.format_cases
-
-writes the tables of docs/formats.md again.
-"""
+"""Every format and variant that the documentation speaks of, and what becomes of each."""
 
 from __future__ import annotations
 
@@ -11,8 +6,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from functools import cache, partial
-from pathlib import Path
+from functools import cache
 from typing import NamedTuple
 
 import cv2
@@ -39,9 +33,9 @@ from tests.formats import (
     tiff_of,
     tiles,
 )
+from tests.grids import avif_grid
 from tests.images import encode, encode_16_bit, rotated
 
-PAGE = Path(__file__).parents[2] / "docs/formats.md"
 LIMIT = 1_000_000
 LOSSY = 7.0
 """Most mean difference from the original, in levels of 255; of a palette and of inks as well."""
@@ -60,6 +54,9 @@ GREY = cv2.cvtColor(cv2.cvtColor(P, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
 THUMBNAIL = page(np.ascontiguousarray(RGB[::4, ::4]), t254=("I", [1]))
 FULL = page(RGB, t254=("I", [0]))
 DEEP = P.astype(np.uint16) * 257
+LINES = np.where(GREY > 100, np.uint8(255), np.uint8(0))
+MOTION = struct.pack(">I4s", 1008, b"mpvd") + bytes(1000)
+"""The box in which phones put the video of a picture, and nothing of it."""
 
 
 class Case(NamedTuple):
@@ -82,6 +79,10 @@ def twice(image_format: str, image: Image = P, **options: object) -> bytes:
 def jpeg_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "sequential, progressive", encode(P, "JPEG", quality=95, progressive=True), P
     yield "grey", encode(P, "JPEG", "L", quality=95), GREY
+    yield "4:1:1", by_opencv(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x411111), P
+    yield "with restart markers", by_opencv(cv2.IMWRITE_JPEG_RST_INTERVAL, 3), P
+    yield "no Huffman tables, as webcams write it", without_segments(0xC4), P
+    yield "RGB", encode(P, "JPEG", quality=95, keep_rgb=True), P
     yield "CMYK with Adobe's marker", encode(P, "JPEG", "CMYK", quality=95), P
     yield "CMYK without it, 0 is no ink", jpeg_without_adobe(P, inverted=False), P
     yield "CMYK without it, 255 is no ink", jpeg_without_adobe(P, inverted=True), P
@@ -98,6 +99,21 @@ def jpeg_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     behind = b"\xff\xdc\x00\x04" + whole[height : height + 2]
     without = whole[:height] + b"\x00\x00" + whole[height + 2 : -2]
     yield "its height behind its pixels (DNL)", without + behind + whole[-2:], None
+
+
+def by_opencv(*options: int) -> bytes:
+    return cv2.imencode(".jpg", P, [cv2.IMWRITE_JPEG_QUALITY, 95, *options])[1].tobytes()
+
+
+def without_segments(code: int) -> bytes:
+    """A JPEG whose segments of a kind are left out."""
+    jpeg = encode(P, "JPEG", quality=95)
+    kept, at = jpeg[:2], 2
+    while jpeg[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+        kept += jpeg[at:end] if jpeg[at + 1] != code else b""
+        at = end
+    return kept + jpeg[at:]
 
 
 def with_xmp(jpeg: bytes) -> bytes:
@@ -117,6 +133,7 @@ def png_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     plain = encode(P, "PNG")
     yield "8 bits, with or without alpha", encode(P, "PNG", "RGBA"), P
     yield "palette", encode(P, "PNG", "P"), P
+    yield "1 bit", encode(LINES, "PNG", "1"), LINES
     yield "16 bits", png(DEEP), P
     yield "12 bits in 16, as 0 to 4,095", png(P.astype(np.uint16) * 16), P
     yield "turned by eXIf", rotated(P, 8, "PNG"), P
@@ -140,11 +157,14 @@ def webp_cases() -> Iterator[tuple[str, bytes, Image | None]]:
 
 def other_cases() -> Iterator[tuple[str, str, bytes, Image | None]]:
     yield "BMP", "24 bits", encode(P, "BMP"), P
+    yield "BMP", "32 bits, with alpha", encode(P, "BMP", "RGBA"), P
     yield "BMP", "palette", encode(P, "BMP", "P"), P
+    yield "BMP", "1 bit", encode(LINES, "BMP", "1"), LINES
     coarse = P & np.array([0xF8, 0xFC, 0xF8], np.uint8)
     yield "BMP", "16 bits with masks, its header short or long", coarse_bmp(), coarse
     gif, animation = encode(P, "GIF"), twice("GIF")
     yield "GIF", "a picture", gif, P
+    yield "GIF", "interlaced", encode(P, "GIF", interlace=1), P
     yield "GIF", "an animation: its first frame", animation, P
     yield "GIF", "its last byte lacks", gif[:-1], P
     yield "GIF", "an animation cut behind its first frame", animation[: len(animation) * 7 // 10], P
@@ -164,7 +184,11 @@ def tiff_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "uncompressed", encode(P, "TIFF"), P
     yield "LZW", encode(P, "TIFF", compression="tiff_lzw"), P
     yield "Deflate", encode(P, "TIFF", compression="tiff_adobe_deflate"), P
+    yield "PackBits", encode(P, "TIFF", compression="packbits"), P
     yield "JPEG", encode(P, "TIFF", compression="jpeg", quality=95), P
+    yield "1 bit, fax (group 3, group 4)", encode(LINES, "TIFF", "1", compression="group4"), LINES
+    yield "palette", encode(P, "TIFF", "P"), P
+    yield "with alpha", encode(P, "TIFF", "RGBA"), P
     yield "CMYK", encode(P, "TIFF", "CMYK"), P
     yield "turned by its orientation", rotated(P, 6, "TIFF"), P
     yield "BigTIFF, little-endian", tiff_of(page(RGB), big=True), P
@@ -209,6 +233,9 @@ def tiff_cases() -> Iterator[tuple[str, bytes, Image | None]]:
 def heic_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "8 bits", heic(P), P
     yield "10 bits", deep_heic(DEEP), P
+    yield "10 bits, 4:2:2, as cameras write it", deep_heic(DEEP, chroma="422"), P
+    yield "with alpha", heic(P, mode="RGBA"), P
+    yield "a video behind (motion photo)", heic(P) + MOTION, P
     yield "a grid of tiles, as phones write it", heic(P, tile=64), P
     yield "grey", heic(GREY), GREY
     lying = np.ascontiguousarray(np.rot90(P))
@@ -220,6 +247,8 @@ def heic_cases() -> Iterator[tuple[str, bytes, Image | None]]:
 def avif_cases() -> Iterator[tuple[str, bytes, Image | None]]:
     yield "8 bits", avif(P), P
     yield "10 bits", deep_avif(DEEP), P
+    yield "a grid of tiles", avif_grid(P, 64, avif), P
+    yield "4:4:4, limited range", avif(P, subsampling="4:4:4", range="limited"), P
     yield "grey", avif(P, mode="L"), GREY
     yield "with alpha", avif(P, mode="RGBA"), P
     yield "turned by irot", avif(np.ascontiguousarray(np.rot90(P)), orientation=6), P
@@ -282,94 +311,3 @@ def outcome(case: Case) -> str:
     except InvalidImage as error:
         return re.sub(r"\. Supported: .*", "", f"{error}".removeprefix("Invalid image format: "))
     return "read"
-
-
-CUTS: dict[str, Callable[[bytes, bytes], bytes]] = {
-    "at half": lambda data, _: data[: len(data) // 2],
-    "at 0.9": lambda data, _: data[: len(data) * 9 // 10],
-    "last byte": lambda data, _: data[:-1],
-    "zeros from half": lambda data, _: data[: len(data) // 2].ljust(len(data), b"\x00"),
-    "zeros at the end": lambda data, _: data[: len(data) * 9 // 10].ljust(len(data), b"\x00"),
-    "zeros within": lambda data, _: (
-        data[: len(data) // 2] + bytes(1400) + data[len(data) // 2 + 1400 :]
-    ),
-    "lost packet": lambda data, _: data[: len(data) // 2] + data[len(data) // 2 + 1400 :],
-    "torn": lambda data, _: data[: len(data) // 2] + data,
-    "half of another": lambda data, other: data[: len(data) // 2] + other[len(data) // 2 :],
-}
-"""Of a file, and that of the same picture turned over: what is left."""
-
-
-def large() -> Image:
-    """A picture whose files are some lost packets long."""
-    noise = np.random.default_rng(9).integers(0, 255, (60, 80, 3), np.uint8)
-    return cv2.resize(noise, (320, 240), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-
-
-WRITERS: dict[str, Callable[[Image], bytes]] = {
-    "JPEG": partial(encode, image_format="JPEG", quality=90),
-    "JPEG, end marker put behind": partial(encode, image_format="JPEG", quality=90),
-    "JPEG, progressive": partial(encode, image_format="JPEG", quality=90, progressive=True),
-    "JPEG, CMYK": partial(encode, image_format="JPEG", mode="CMYK", quality=90),
-    "PNG": partial(encode, image_format="PNG"),
-    "PNG, animated": lambda image: twice("PNG", image),
-    "GIF": partial(encode, image_format="GIF"),
-    "WebP": partial(encode, image_format="WEBP", quality=90),
-    "WebP, lossless": partial(encode, image_format="WEBP", lossless=True),
-    "HEIC": heic,
-    "AVIF": avif,
-    "TIFF, LZW": partial(encode, image_format="TIFF", compression="tiff_lzw"),
-    "TIFF, Deflate": partial(encode, image_format="TIFF", compression="tiff_adobe_deflate"),
-    "TIFF, JPEG": partial(encode, image_format="TIFF", compression="jpeg", quality=90),
-    "TIFF, uncompressed": partial(encode, image_format="TIFF"),
-    "BMP": partial(encode, image_format="BMP"),
-}
-
-
-@cache
-def cut_outcomes() -> dict[str, list[str]]:
-    """For each format what becomes of each cut: `refused`; `whole`, the picture as it was; or
-    `not noticed`, another one."""
-    image = large()
-    found = {}
-    for name, write in WRITERS.items():
-        data, other = write(image), write(np.ascontiguousarray(image[::-1]))
-        end = b"\xff\xd9" if "put behind" in name else b""
-        whole = decode(data, LIMIT)
-        found[name] = [cut_outcome(cut(data, other) + end, whole) for cut in CUTS.values()]
-    return found
-
-
-def cut_outcome(data: bytes, whole: Image) -> str:
-    try:
-        image = decode(data, LIMIT)
-    except InvalidImage:
-        return "refused"
-    return "whole" if np.array_equal(image, whole) else "not noticed"
-
-
-def tables() -> dict[str, str]:
-    """The tables of the page by their markers."""
-    rows = [f"| {case.format} | {case.variant} | {outcome(case)} |" for case in cases()]
-    cuts = [f"| {name} | {' | '.join(row)} |" for name, row in cut_outcomes().items()]
-    return {
-        "formats": "\n".join(("| format | variant | what happens |", "|---|---|---|", *rows)),
-        "cuts": "\n".join(
-            (f"| format | {' | '.join(CUTS)} |", "|---" * (1 + len(CUTS)) + "|", *cuts)
-        ),
-    }
-
-
-def published(text: str, found: dict[str, str]) -> str:
-    """The page with these tables between its markers."""
-    for name, table in found.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-        before, _, rest = text.partition(begin)
-        _, found_end, after = rest.partition(end)
-        assert found_end, f"{PAGE} has no markers of {name}"
-        text = f"{before}{begin}{table}\n{end}{after}"
-    return text
-
-
-if __name__ == "__main__":
-    PAGE.write_text(published(PAGE.read_text(), tables()))

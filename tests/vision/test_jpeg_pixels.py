@@ -15,7 +15,8 @@ from face_service.vision.jpeg import lacks_scans, read_frame
 from face_service.vision.jpeg_pixels import MAX_STRAY
 from tests.hostile.test_jpeg_headers import progressive
 from tests.images import encode
-from tests.vision.format_cases import LIMIT, P, large, precise
+from tests.vision.format_cases import LIMIT, P, precise
+from tests.vision.format_tables import large
 
 WHOLE = encode(P, "JPEG", quality=90)
 PROGRESSIVE = encode(P, "JPEG", quality=90, progressive=True)

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream, up to where the file is too damaged to find more."""
+    """The packets of a stream, up to where the file is too damaged to find more.
+
+    Where a stream turned up on the way, as in recordings of television, PyAV 18.1 may look for it
+    behind the last packet, in a list of those from the beginning: an IndexError.
+    """
     import av
 
-    with suppress(av.error.InvalidDataError):
+    with suppress(av.error.InvalidDataError, IndexError):
         for packet in container.demux(stream):
             if packet.size:  # the last has none, and only says that it is the last
                 yield packet

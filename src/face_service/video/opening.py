@@ -48,8 +48,9 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
-        # A name with a colon in it would be taken for an address.
-        container = av.open(f"file:{path}", container_options=allowed)
+        # A name with a colon in it would be taken for an address. What is written beside the
+        # pictures may be in any encoding: titles of old cameras are.
+        container = av.open(f"file:{path}", container_options=allowed, metadata_errors="replace")
     except av.FFmpegError as error:
         raise InvalidImage(f"No video that FFmpeg can read: {why_not(head, error)}") from error
     except OSError as error:
@@ -58,6 +59,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream = next((each for each in container.streams.video if not is_cover(each)), None)
         if stream is None:
             raise InvalidImage("The file has no moving picture")
+        if stream.codec_context is None:
+            raise InvalidImage("The video is coded in a way that FFmpeg does not know")
         try:
             yield container, stream
         except av.FFmpegError as error:

@@ -1,4 +1,4 @@
-"""What stands at the end of a GIF, a WebP or a BMP, and what of it no decoder looks at."""
+"""What stands at the end of a GIF, a WebP, a BMP or a TIFF, and what of it no decoder looks at."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ MAX_BLOCKS = 5_000_000
 """Of a GIF, up to the end of its first frame, those inside extensions and the frame included: a
 fifth of a second. 1 GB in blocks of 255 bytes has four million."""
 EXTENSION, FRAME, TRAILER = 0x21, 0x2C, b";"
-BMP_HEADER = 26
-"""Bytes of a BMP up to its size in pixels."""
+BMP_HEADER, TIFF_BEGINNING = 26, 64
+"""Bytes of a BMP up to its size in pixels, and so many of a TIFF, that come once in a file."""
 RIFF_CHUNK, RIFF_HEADER = 8, 16
 """Bytes of the head of a chunk, and of a file's up to the length of its first chunk."""
 ANIMATION_FRAME = 16
@@ -56,9 +56,9 @@ def colour_table(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def is_torn_bmp(data: bytes) -> bool:
-    """Whether another picture of the same kind begins inside, as in a frame half written."""
-    return data.find(data[:BMP_HEADER], BMP_HEADER) >= 0
+def is_torn(data: bytes, length: int) -> bool:
+    """Whether the first `length` bytes of a file come again inside, as in a frame half written."""
+    return data.find(data[:length], length) >= 0
 
 
 def whole_webp(data: bytes, pixels: int) -> bytes | None:

@@ -73,7 +73,10 @@ def read_png(data: bytes) -> Header:
     if data[12:16] != b"IHDR":
         raise InvalidImage("The PNG header is damaged or cut short")
     deep = data[24] == 16
-    return sized(width, height, 18 if deep else 7)._replace(deep=deep)
+    header = sized(width, height, 18 if deep else 7)
+    animated = data.find(b"acTL", 0, max(0, data.find(b"IDAT"))) >= 0
+    copied = len(data) if animated or data[-8:-4] != b"IEND" else 0  # `mended` of png.py
+    return header._replace(deep=deep, decoding_bytes=header.decoding_bytes + copied)
 
 
 def read_gif(data: bytes) -> Header:

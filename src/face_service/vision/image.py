@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from face_service.errors import ImageTooLarge, InvalidImage, OutOfMemory
 
 from .blob import Image
-from .endings import TRAILER, first_frame, is_torn_bmp, whole_webp
+from .endings import BMP_HEADER, TRAILER, first_frame, is_torn, whole_webp
 from .headers import Header, read_header
 from .heif import decode_heif
 from .jpeg import MAX_SCANNED_PIXELS, MAX_SCANS, USUAL_SCANS, Frame, count_scans
@@ -157,7 +157,7 @@ def ending(data: bytes, image_format: str, header: Header) -> bytes:
     if image_format == "WEBP":
         return whole_webp(data, header.width * header.height) or b""
     if image_format == "BMP":
-        return b"" if is_torn_bmp(data) else with_short_header(data)
+        return b"" if is_torn(data, BMP_HEADER) else with_short_header(data)
     return data
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from face_service.errors import InvalidImage
 
 from .blob import Image
+from .endings import TIFF_BEGINNING, is_torn
 from .overlap import lie_over_each_other
 from .tiff import PACKED, Directory, pointed_at
 from .tiff_pieces import has_lost_bytes
@@ -61,12 +62,17 @@ def with_short_header(bmp: bytes) -> bytes:
 
 
 def scaled_if_dark(image: Image, data: bytes) -> Image:
-    """A picture of 16 bits, decoded to 8; decoded anew if it uses only the lowest 12 of its bits,
-    which would be black: then the 8, 10 or 12 that its largest sample needs are what counts."""
+    """A picture of 16 bits, decoded to 8; decoded anew where that is black (`from_low_bits`)."""
     if int(image.max()) > BLACK:
         return image
     values: Values | None = opencv_pixels(data, VALUES)
-    if values is None or values.dtype == np.uint8:
+    return image if values is None else from_low_bits(image, values)
+
+
+def from_low_bits(image: Image, values: Values) -> Image:
+    """What a picture of 16 bits becomes if it uses only the lowest 12 of them, and its 8 bits are
+    black: the 8, 10 or 12 that its largest sample needs are what counts. Written to `image`."""
+    if values.dtype == np.uint8 or int(image.max()) > BLACK:
         return image
     most = int(values.max())
     bits = next((bits for bits in DEPTHS if most < 1 << bits), None)
@@ -82,7 +88,7 @@ def decode_tiff(data: bytes, directory: Directory) -> Image | None:
     if lie_over_each_other(data, (size for _, size in directory.pieces)):
         raise InvalidImage("The pieces of the TIFF lie over each other")
     lost = (directory.compression, directory.pieces, directory.piece_bytes)
-    if has_lost_bytes(data, *lost):
+    if has_lost_bytes(data, *lost) or is_torn(data, TIFF_BEGINNING):
         return None
     data = pointed_at(data, directory)
     if directory.floating or directory.bits in PACKED:
@@ -119,7 +125,7 @@ def decode_grey_tiles(data: bytes, directory: Directory) -> Image | None:
     if values is None:
         return None
     image = to_bytes(values)
-    return 255 - image if directory.white_is_zero else scaled_if_dark(image, data)
+    return 255 - image if directory.white_is_zero else from_low_bits(image, values)
 
 
 def to_bytes(values: Values) -> Image:

@@ -60,11 +60,12 @@ def read_chunks(data: bytes) -> Chunks | None:
 
 def without_ancillary(data: bytes, chunks: Chunks) -> bytes:
     """The PNG with nothing beside its picture, and with an end."""
-    pieces, position = [data[:FIRST_CHUNK]], FIRST_CHUNK
+    shared = memoryview(data)  # so that there is one copy, and not two
+    pieces, position = [shared[:FIRST_CHUNK]], FIRST_CHUNK
     while position < chunks.end:
         length, kind = struct.unpack_from(">I4s", data, position)
         if kind in KEPT:
-            pieces.append(data[position : position + FRAME + length])
+            pieces.append(shared[position : position + FRAME + length])
         position += FRAME + length
     return b"".join((*pieces, END))
 
