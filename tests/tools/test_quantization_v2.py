@@ -14,16 +14,32 @@ from face_service.packs.entries import Role
 from face_service.packs.manifest import read_manifest
 from face_service.packs.pack import Pack, PackModel, sha256_of
 from face_service.tools.quantization.network import quantize_network
-from face_service.tools.quantization.pack import write_manifest
+from face_service.tools.quantization.pack import file_name, write_manifest
 from face_service.vision.blob import EMBEDDED_NORMALIZATION
 from tests import raccoon
 
 
+def model_of(role: Role, path: Path) -> PackModel:
+    expansion = 1.6 if role is Role.VERIFICATION else None
+    return PackModel(role, path, sha256_of(path), EMBEDDED_NORMALIZATION, "", expansion)
+
+
+def test_networks_of_one_name_in_two_folders_keep_apart(starter: Pack, tmp_path: Path) -> None:
+    models = {}
+    for role in (Role.DETECTION, Role.VERIFICATION):
+        (folder := tmp_path / role).mkdir()
+        models[role] = model_of(role, raccoon.verifier(folder / "m.onnx", 64, TensorProto.FLOAT))
+    pack = replace(starter, models=models)
+    names = [file_name(pack, model) for model in models.values()]
+    assert names == ["detection.onnx", "verification.onnx"]
+    one = replace(pack, models={Role.DETECTION: models[Role.DETECTION]})
+    assert file_name(one, models[Role.DETECTION]) == "m.onnx"
+
+
 def test_the_squares_of_a_verifier_stay_what_they_were(starter: Pack, tmp_path: Path) -> None:
     path = raccoon.verifier(tmp_path / "verifier.onnx", 64, TensorProto.UINT8)
-    role = Role.VERIFICATION
-    model = PackModel(role, path, sha256_of(path), EMBEDDED_NORMALIZATION, "", expansion=1.6)
-    write_manifest(replace(starter, models={role: model}), "mine", tmp_path, None)
+    model = model_of(Role.VERIFICATION, path)
+    write_manifest(replace(starter, models={model.role: model}), "mine", tmp_path, None)
     manifest = read_manifest(tmp_path)
     assert manifest and [entry.expansion for entry in manifest.models] == [1.6]
 
