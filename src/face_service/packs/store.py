@@ -201,7 +201,7 @@ def _not_to_be_had(
     pack: CatalogPack, directory: Path, tried: Sequence[str], reason: int | None
 ) -> PackError:
     """The error that says what was tried and what can be done. reason: an `errno`, if it is one."""
-    names = ", ".join(file.name for file in pack.files)
+    names = ", ".join(map(_called, pack.files))
     ways_out = []
     if reason in NO_PLACE:
         ways_out.append("set MODEL_CACHE_DIR to a folder that may be written to and has room")
@@ -221,3 +221,9 @@ def _not_to_be_had(
             )
         )
     )
+
+
+def _called(file: CatalogFile) -> str:
+    """The name of a file in its pack, and the one under which a hub has it, if that is another."""
+    there = file.source.url.rpartition("/")[2] if isinstance(file.source, HttpsFile) else file.name
+    return file.name if there == file.name else f"{file.name} (there {there})"
