@@ -130,6 +130,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"tasks": {"detection": DETECTION | {"preprocessing": {"mean": 1, "std": 1, "x": 1}}}},
         "preprocessing",
     ),
+    "a mean for each channel": (
+        {"tasks": {"detection": DETECTION | {"preprocessing": {"mean": [1, 2, 3], "std": 1}}}},
+        r"wrong: tasks\.detection\.preprocessing: Input should be 'embedded'; "
+        r"tasks\.detection\.preprocessing\.mean: Input should be a valid number\.",
+    ),
     "a preprocessing nobody knows": (
         {"tasks": {"detection": DETECTION | {"preprocessing": "auto"}}}, "preprocessing",
     ),

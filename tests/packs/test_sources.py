@@ -199,13 +199,27 @@ def test_client_that_hangs_is_given_up(
         fetch(PypiPackage("absent", "1.0", sdist=True, sha256="0" * 64), tmp_path)
 
 
-def test_hash_is_checked_whatever_npm_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def put_npm(does: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell script on the PATH as npm."""
     (bin_ := tmp_path / "bin").mkdir()
     for name in ("npm", "node"):
         script = bin_ / name
-        script.write_text('#!/bin/sh\necho tampered > "$5"/x-1.tgz\n')
+        script.write_text(f"#!/bin/sh\n{does}\n")
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(bin_), prepend=":")
+
+
+def test_npm_speaks_of_nothing_but_its_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its news came last, and were what was shown where the disk was full."""
+    put_npm('echo "$@"; exit 3', tmp_path, monkeypatch)
+    with pytest.raises(PackError, match=r"(?s)status 3:.*--no-update-notifier --logs-max 0"):
+        fetch(NpmPackage("x", "1", sha256="0" * 64), tmp_path)
+
+
+def test_hash_is_checked_whatever_npm_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_npm('echo tampered > "$5"/x-1.tgz', tmp_path, monkeypatch)
     (out := tmp_path / "out").mkdir()
     with pytest.raises(PackError, match=r"x-1\.tgz has SHA-256 [0-9a-f]{64}, 0{64} was expected"):
         fetch(NpmPackage("x", "1", sha256="0" * 64), out)

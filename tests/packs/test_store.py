@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import logging
 import os
 import pickle
 import random
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,7 @@ import pytest
 
 from face_service.errors import PackError
 from face_service.packs import store
-from face_service.packs.catalog import CATALOG
-from face_service.packs.entries import CatalogPack, HttpsFile, Role
+from face_service.packs.entries import CatalogPack, Role
 from face_service.packs.store import ensure, locate, missing, pull, verify
 from tests import commands
 from tests.commands import Command
@@ -286,33 +283,3 @@ def test_pack_appears_all_at_once(server: Any, demo: CatalogPack, tmp_path: Path
     puller_thread.join()
     assert looks > 10
     assert assert_absent_or_whole(demo, tmp_path)
-
-
-def test_a_file_that_is_no_archive_is_pulled_as_it_is(
-    demo: CatalogPack, server: Any, tmp_path: Path
-) -> None:
-    """As AuraFace is, from a public hub, which sends its callers elsewhere: broken off, resumed,
-    hashed, named by the catalogue."""
-    entry = CATALOG["auraface"].files[1]
-    content = random.Random(0).randbytes(400_000)
-    digest = hashlib.sha256(content).hexdigest()
-    server.moved["/hub/resolve/abc/glintr100.onnx"] = "/cdn/1f/2e?signed=once"
-    server.files["/cdn/1f/2e?signed=once"] = content
-    server.breaks = [10**9, 100_000]  # of the archive, of the file
-    source = HttpsFile(f"{server.url}/hub/resolve/abc/glintr100.onnx", digest)
-    single = replace(entry, sha256=digest, source=source)
-    pack = pull(replace(demo, files=(demo.files[0], single)), tmp_path)
-    assert (pack.directory / "auraface.onnx").read_bytes() == content
-    assert {path.name for path in pack.directory.iterdir()} == {"det.onnx", "auraface.onnx"}
-    statuses = [request.status for request in server.requests if "zip" not in request.path]
-    assert statuses == [302, 200, 302, 206]
-
-
-def test_a_mirror_has_single_files_by_their_last_segment(
-    demo: CatalogPack, server: Any, tmp_path: Path
-) -> None:
-    entry = CATALOG["auraface"].files[1]
-    server.files["/mirror/glintr100.onnx"] = b"not the file"
-    with pytest.raises(PackError, match=r"(?s)/mirror/glintr100\.onnx: .*hash"):
-        pull(replace(demo, files=(entry,)), tmp_path, f"{server.url}/mirror")
-    assert not (tmp_path / "demo").exists()

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import TensorProto, helper
 
 from face_service.errors import PackError
 from face_service.packs.local import load_folder
+from tests import raccoon
 from tests.packs.manifests import write_manifest
 
 IMAGE = {"images": (1, 3, 640, 640)}
@@ -73,6 +75,9 @@ BROUGHT: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "cheetah's bodies": (
         {"data": (1, 3, 256, 128)}, {"e": (1, 256)}, "a recogniser of 128×256 pixels",
     ),
+    "an embedding on four axes": (
+        FACE, {"e": (None, 512, 1, 1)}, "an embedding on four axes: export it as one row",
+    ),
     "inswapper": (
         {"target": (1, 3, 128, 128), "source": (1, 512)}, {"output": (1, 3, 128, 128)},
         "two inputs: a network that exchanges faces",
@@ -103,3 +108,18 @@ def test_recognisers_of_other_lengths_and_free_sides_are_recognised(
     recogniser = make.onnx({"x": ("n", 3, *sides)}, {"e": ("n", length)})
     (folder / "rec.onnx").write_bytes(recogniser)
     assert load_folder(folder).dimension == length
+
+
+def test_half_precision_at_the_ends_is_refused_by_its_name(folder: Path) -> None:
+    """ONNX Runtime would say so at the first face."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["c"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["c"], ["y"]),
+    ]
+    given = [("x", TensorProto.FLOAT16, ["n", 3, 112, 112])]
+    raccoon.save(nodes, {}, folder / "rec.onnx", given, [("y", ["n", 512])])
+    with pytest.raises(PackError, match=r"rec\.onnx: takes or gives others than float32"):
+        load_folder(folder)
+    write_manifest(folder)
+    with pytest.raises(PackError, match=r"cannot be the recognition network: .*than float32"):
+        load_folder(folder)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+from onnx import TensorProto
 from typer.testing import CliRunner
 
 from face_service.cli import app
@@ -15,11 +17,14 @@ from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.engine_factory.fingerprints import known_faces, space_fingerprint
 from face_service.errors import InvalidRequest
 from face_service.face_engine import FaceEngine
-from face_service.packs.pack import Pack
+from face_service.packs.entries import Role
+from face_service.packs.pack import Pack, PackModel, sha256_of
 from face_service.runtime.providers import CPU
-from face_service.tools.fingerprint import differences, measure, one_space, read
+from face_service.tools.fingerprint import Fingerprint, differences, measure, one_space, read
 from face_service.vision.alignment import align_face
+from face_service.vision.blob import EMBEDDED_NORMALIZATION
 from face_service.vision.canvas import Size
+from tests import raccoon
 from tests.server import Server
 
 
@@ -58,6 +63,24 @@ def test_another_recogniser_is_another_space(engine: FaceEngine, with_edgeface: 
     one, its = measure(engine), measure(other)
     assert not one_space(differences(one, its))
     assert 0.3 < int(one.embed, 16).bit_count() / 256 < 0.7
+
+
+def test_another_verifier_parts_at_verification_alone(starter: Pack, tmp_path: Path) -> None:
+    def verified(seed: int) -> Fingerprint:
+        path = raccoon.verifier(tmp_path / f"{seed}.onnx", 64, TensorProto.UINT8, seed)
+        role = Role.VERIFICATION
+        model = PackModel(role, path, sha256_of(path), EMBEDDED_NORMALIZATION, "")
+        pack = replace(starter, models={**starter.models, role: model})
+        return measure(build_engine(pack, Canvases((Size(640, 640),), None), (CPU,), threads=1))
+
+    one, other = verified(0), verified(1)
+    assert one.verify and len(one.verify) == 4
+    found = {each.stage: each.same for each in differences(one, other)}
+    assert found == {
+        "decode": True, "detect": True, "verify": False, "align": True, "embed": True,
+        "attributes": True,
+    }  # fmt: skip
+    assert all(each.same for each in differences(one, one))
 
 
 def test_models_names_it_and_the_command_compares_with_it(

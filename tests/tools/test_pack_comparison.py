@@ -107,3 +107,15 @@ def test_a_pack_that_is_none_is_said(starter: Pack, tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "There is no model pack named 'startr'" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_picture_that_cannot_be_written_is_said_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    lines = [f"a{n}.jpg,b{n}.jpg,{n % 2}" for n in range(12)]
+    pairs.write_text("\n".join(["first,second,same", *lines]))
+    arguments = ["models", "compare", "startr", "--pairs", str(pairs)]
+    ended = commands.run([*arguments, "--plot", "no/folder.svg"], os.environ, tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "face-service: no/folder.svg: No such file or directory\n"

@@ -44,6 +44,7 @@ def fingerprint(
         print(f"recogniser  {found.recogniser}")
         print(f"decode      {found.decode}")
         print(f"detect      {', '.join(str(len(faces)) for faces in found.detect or ())} faces")
+        print(f"verify      {', '.join(map(str, found.verify or ())) or 'none'}")
         print(f"align       {found.align}")
         print(f"embed       {found.embed}")
         estimates = [f"{age} {gender}" for age, gender in found.attributes or () if gender]

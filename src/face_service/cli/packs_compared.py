@@ -38,17 +38,25 @@ def compare(
     """
     from tqdm import tqdm
 
-    from face_service.errors import InvalidRequest
     from face_service.tools.evaluation import read_pairs
     from face_service.tools.pack_comparison import as_dicts, as_svg, as_table, compare_packs
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     read_pairs(pairs)
+    if plot:  # before the minutes that the rest takes
+        write(plot, "")
     with tqdm(total=len(models), unit="pack", leave=False, disable=None) as bar:
         trials = compare_packs(models, pairs, photos or pairs.parent, bar.update)
     print(json.dumps(as_dicts(trials), indent=2) if as_json else as_table(trials))
     if plot:
-        try:
-            plot.write_text(as_svg(trials))
-        except OSError as error:
-            raise InvalidRequest(f"{plot}: {error.strerror}") from error
+        write(plot, as_svg(trials))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file. Raises InvalidRequest where that cannot be done."""
+    from face_service.errors import InvalidRequest
+
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise InvalidRequest(f"{path}: {error.strerror}") from error

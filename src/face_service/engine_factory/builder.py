@@ -21,6 +21,7 @@ from face_service.runtime.pixel_input import Normalization
 from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import Precision, RuntimeConfig
 from face_service.runtime.resizing import resized_network
+from face_service.runtime.rewriting import why_not_free
 from face_service.vision.arcface import ArcFace
 from face_service.vision.attributes import AgeAndGender, AttributeReader, GenderAge
 from face_service.vision.canvas import STRIDE, Size, allowed_canvases
@@ -152,12 +153,16 @@ def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases
     """The detector of a pack, and the canvases it is given.
 
     They are `canvases` where the graph leaves height and width free, and for YuNet, whose exports
-    declare one size that nothing in them depends on. A graph of fixed size has one pass on that
-    size. Raises PackError where DET_SIZE says another.
+    declare one size that nothing in them depends on. A graph of fixed size, or a YuNet that was
+    changed so that it may depend on its size, has one pass on that size. Raises PackError where
+    DET_SIZE says another.
     """
     model = pack.models[Role.DETECTION]
     *_, height, width = read_input(model.path).shape or (None, None)
     free = height is not None and detector_class(pack) is YuNet
+    if free and (reason := why_not_free(model.path)):
+        logger.warning("%s is not given other sizes: %s", model.path.name, reason)
+        free = False
     if free:
         height = width = None
     if height is not None and width is not None:

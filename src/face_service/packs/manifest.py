@@ -126,7 +126,9 @@ def read_utf8(path: Path) -> str:
 def wrong(path: Path, error: ValidationError) -> PackError:
     """The error that says of each field of a manifest what is wrong with it."""
     faults = (
-        f"{'.'.join(map(str, fault['loc'])) or path.name}: {fault['msg']}"
+        # Without what pydantic calls the parts of a union: nobody has written those.
+        f"{'.'.join(str(name) for name in fault['loc'] if '[' not in str(name)) or path.name}: "
+        f"{fault['msg'].removeprefix('Value error, ')}"
         for fault in error.errors()
     )
     return PackError(f"{path} is wrong: {'; '.join(faults)}.")

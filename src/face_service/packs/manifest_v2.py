@@ -29,7 +29,7 @@ from face_service.packs.entries import Role
 from face_service.packs.manifest import read_utf8, wrong
 from face_service.packs.pack import PackModel, checked_sha256
 from face_service.packs.roles import fits, read_header, why_not
-from face_service.runtime.graph import FLOAT, UINT8
+from face_service.runtime.graph import UINT8
 from face_service.runtime.pixel_input import Normalization
 from face_service.vision.verifier import EXPANSION
 
@@ -152,8 +152,6 @@ def model_of(directory: Path, role: Role, task: Task, licence: str) -> PackModel
     if not fits(header, role):
         raise PackError(why_not(path, header, role))
     preprocessing = task.preprocessing or _DEFAULTS[role]
-    if header.inputs[0].kind not in (FLOAT, UINT8):
-        raise PackError(f"{path} takes neither float32 nor uint8.")
     if preprocessing != EMBEDDED and header.inputs[0].kind == UINT8:
         raise PackError(f"{path} takes uint8, so its preprocessing must be embedded.")
     digest = checked_sha256(path, task.sha256, path)

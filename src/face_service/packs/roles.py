@@ -11,7 +11,7 @@ from pathlib import Path
 
 from face_service.errors import PackError
 from face_service.packs.entries import Role
-from face_service.packs.unused import kind_of
+from face_service.packs.unused import kind_of, other_numbers
 from face_service.runtime import graph
 from face_service.runtime.graph import OnnxHeader
 from face_service.runtime.pixel_input import Normalization
@@ -59,6 +59,8 @@ def fits(header: OnnxHeader, role: Role) -> bool:
     shape = header.inputs[0].shape or (None,) * 4
     axes = [output.shape[-1] if output.shape else None for output in header.outputs]
     if len(header.inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
+        return False
+    if other_numbers(header):
         return False
     if role is Role.DETECTION:
         return _are(axes, _SCRFD_AXES) or _are(axes, _YUNET_AXES)

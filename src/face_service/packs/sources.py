@@ -141,10 +141,11 @@ def _npm_pack(source: NpmPackage, scratch: Path, out: Path) -> None:
     # Node trusts a list of its own; behind a company's proxy only the machine's is right.
     if bundle := next(filter(os.path.isfile, CA_BUNDLES), None):
         environment.setdefault("NODE_EXTRA_CA_CERTS", bundle)
-    # A cache of its own: the home of a service user may be missing or read-only.
+    # A cache of its own: the home of a service user may be missing or read-only. What it says last
+    # is why it failed: no news of itself, no log that is gone with the scratch folder.
     _run([*command, "pack", f"{source.name}@{source.version}", "--ignore-scripts",
-          "--no-update-notifier", "--logs-max", "0", "--pack-destination", str(out),
-          "--cache", str(scratch / "npm-cache")],
+          "--pack-destination", str(out), "--cache", str(scratch / "npm-cache"),
+          "--no-update-notifier", "--logs-max", "0"],
          cwd=scratch, environment=environment)  # fmt: skip
 
 

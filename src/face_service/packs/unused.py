@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from face_service.runtime.graph import OnnxHeader
+from face_service.runtime.graph import FLOAT, UINT8, OnnxHeader
 
 WITHOUT_LANDMARKS = "a detector without landmarks cannot align faces"
 TAKE = "take an SCRFD with landmarks, or YuNet"
@@ -26,6 +26,8 @@ def kind_of(header: OnnxHeader) -> str | None:
     """What a network is and why it is not used; None for one that nobody can name."""
     shape = header.inputs[0].shape or ()
     outputs = [output.shape or () for output in header.outputs]
+    if other_numbers(header):
+        return "takes or gives others than float32: keep those when you convert it, as to float16"
     if "scale_factor" in {tensor.name for tensor in header.inputs}:
         return f"PaddleDetection, such as the people of cheetah, is not decoded here; {TAKE}"
     if len(header.inputs) == 2:
@@ -35,6 +37,12 @@ def kind_of(header: OnnxHeader) -> str | None:
     if shape[2:] == (192, 192):
         return "a landmark network"
     return _detector(outputs) or _recogniser(shape, outputs)
+
+
+def other_numbers(header: OnnxHeader) -> bool:
+    """Whether its input is neither float32 nor uint8, or an output is not float32."""
+    given = header.inputs[0].kind not in (FLOAT, UINT8)
+    return given or any(output.kind != FLOAT for output in header.outputs)
 
 
 def _detector(outputs: Sequence[tuple[int | None, ...]]) -> str | None:
@@ -77,6 +85,8 @@ def _recogniser(
         )
     if len(outputs) == 2 and (last[0] or 0) >= _SMALLEST_EMBEDDING and last[1] == 1:
         return "an embedding and its norm, as AdaFace gives them: export the embedding alone"
+    if len(outputs) == 1 and outputs[0][2:] == (1, 1) and sides == (_ALIGNED, _ALIGNED):
+        return "an embedding on four axes: export it as one row for each face"
     if len(outputs) != 1 or len(outputs[0]) != 2:
         return None
     length = last[0]

@@ -13,6 +13,8 @@ FOLLOWING = frozenset(
     {"AveragePool", "BatchNormalization", "Concat", "Conv", "MaxPool", "Transpose"}
 )
 
+QUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
+
 
 class DependsOnSize(ValueError):
     """A network that may compute something else, or nothing, on another size, and why."""
@@ -38,6 +40,8 @@ def _follows(graph: EditableGraph, node: Node, constants: dict[str, Node]) -> bo
     """Whether the sizes of its outputs follow those of its inputs."""
     if node.operator in FOLLOWING:
         return True
+    if node.operator in QUANTISING:  # by one scale, or one for each channel
+        return node.ints("axis") in (None, (0,), (1,))
     names = [name for name in node.inputs if name in constants or graph.is_weight(name)]
     values = [
         constants[name].constant if name in constants else graph.constant(name) for name in names

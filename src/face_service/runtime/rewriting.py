@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .editing import EditableGraph
 from .free_batch import MixesImages, free_batch
-from .free_size import free_size
+from .free_size import DependsOnSize, free_size
 from .graph import Shape
 from .pixel_input import Normalization, take_pixels
 
@@ -62,5 +62,14 @@ def why_not_batched(path: Path) -> str | None:
     try:
         free_batch(EditableGraph(path.read_bytes()))
     except MixesImages as error:
+        return str(error)
+    return None
+
+
+def why_not_free(path: Path) -> str | None:
+    """Why `free_size` cannot be done to the network in the file `path`; None where it can."""
+    try:
+        free_size(EditableGraph(path.read_bytes()))
+    except DependsOnSize as error:
         return str(error)
     return None

@@ -26,6 +26,8 @@ from face_service.vision.image import decode
 
 BOX_TOLERANCE, SCORE_TOLERANCE = 0.1, 0.005
 """Pixels, and the score, by which two detections of one face may differ."""
+CONFIDENCE_TOLERANCE = 0.005
+"""By which two answers of a verifier may differ."""
 
 
 Photos = list[list[list[float]]]
@@ -35,9 +37,10 @@ Photos = list[list[list[float]]]
 class Fingerprint(BaseModel):
     """What `face-service models fingerprint` prints as JSON.
 
-    decode, align: SHA-256 of pixels. detect: boxes and scores of each bundled photo. embed: see
-    `vision.fingerprint`. attributes: age and gender of each face, null where there are none. What
-    is null was not measured.
+    decode, align: SHA-256 of pixels. detect: boxes and scores of each bundled photo. verify: what
+    the verifier says of each face, null where the pack has none. embed: see `vision.fingerprint`.
+    attributes: age and gender of each face, null where there are none. What is null was not
+    measured.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -49,6 +52,7 @@ class Fingerprint(BaseModel):
     processor: str | None = None
     decode: str | None = None
     detect: Photos | None = None
+    verify: list[float] | None = None
     align: str | None = None
     attributes: list[tuple[int | None, str | None]] | None = None
 
@@ -86,9 +90,12 @@ def measure(engine: FaceEngine) -> Fingerprint:
     wanted = Options(embeddings=False, attributes=False, quality=False)
     faces = known_faces()
     crops = [align_face(face.image, face.landmarks, engine.info.alignment) for face in faces]
+    # As if a detector had found them: of faces that a caller knows a verifier is not asked.
+    found = [face._replace(known=False) for face in faces]
     described = finish(
-        engine.describe(faces, Options(embeddings=False, quality=False), StageTimes())
+        engine.describe(found, Options(embeddings=False, quality=False), StageTimes())
     )
+    sure = [round(face.confidence, 4) for face in described if face.confidence is not None]
     return Fingerprint(
         pack=engine.info.pack,
         precision=engine.info.precision,
@@ -102,6 +109,7 @@ def measure(engine: FaceEngine) -> Fingerprint:
             ]
             for image in images
         ],
+        verify=sure or None,
         align=digest([crop for crop in crops if crop is not None]),
         embed=space_fingerprint(engine),
         attributes=[(face.age, face.gender) for face in described],
@@ -120,6 +128,7 @@ def differences(one: Fingerprint, other: Fingerprint) -> list[Difference]:
     found = [
         _exact("decode", one.decode, other.decode),
         _detections(one.detect, other.detect),
+        _verifications(one.verify, other.verify),
         _exact("align", one.align, other.align),
         Difference("embed", bits <= MOST_DIFFERENT, f"{bits:.1%} of the bits differ"),
         _exact("attributes", one.attributes, other.attributes),
@@ -150,3 +159,10 @@ def _detections(one: Photos | None, other: Photos | None) -> Difference | None:
             worst_box, worst_score = max(worst_box, gaps[:4].max()), max(worst_score, gaps[4])
     same = worst_box <= BOX_TOLERANCE and worst_score <= SCORE_TOLERANCE
     return Difference("detect", bool(same), f"boxes {worst_box:.3f} px, scores {worst_score:.4f}")
+
+
+def _verifications(one: list[float] | None, other: list[float] | None) -> Difference | None:
+    if one is None or other is None:
+        return None
+    worst = float(np.abs(np.array(one) - np.array(other)).max()) if len(one) == len(other) else 1.0
+    return Difference("verify", worst <= CONFIDENCE_TOLERANCE, f"confidences {worst:.4f}")

@@ -19,6 +19,8 @@ from face_service.vision.blob import Blob
 
 logger = logging.getLogger(__name__)
 
+ERRORS_ALONE = 3
+"""A severity of ONNX Runtime's log."""
 PER_CHANNEL_OPSET = 13
 """The first opset whose DequantizeLinear has an axis."""
 
@@ -34,10 +36,13 @@ def quantize_network(
     are int8 of 7 bits, -64 to 64, one scale for each output channel (`packs.pack.QUANTIZATION`).
     """
     import onnx
+    import onnxruntime
     from onnx import version_converter
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    # For every canvas ONNX Runtime would warn of each output whose size the file states otherwise.
+    onnxruntime.set_default_logger_severity(ERRORS_ALONE)
     model = onnx.load(source)
     opset = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
     if opset < PER_CHANNEL_OPSET:

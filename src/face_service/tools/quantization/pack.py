@@ -106,7 +106,7 @@ def _quantize_networks(
     calibration = calibrate(photos, detector)
     logger.info("%d faces on %d photos", len(calibration.crops), len(calibration.photos))
     for role, model in pack.models.items():
-        target = staging / model.path.name
+        target = staging / file_name(pack, model)
         if role is Role.DETECTION and isinstance(detector, Scrfd):
             quantize_network(model.path, target, calibration.canvases(detector), None)
             quantised = replace(pack, models={**pack.models, role: replace(model, path=target)})
@@ -188,17 +188,26 @@ def write_manifest(pack: Pack, name: str, folder: Path, measured: ManifestThresh
         precision="int8",
         quantization=QUANTIZATION,
         threshold=measured,
-        models=tuple(_entry(model, folder) for model in pack.models.values()),
+        models=tuple(
+            _entry(model, folder / file_name(pack, model)) for model in pack.models.values()
+        ),
     )
     text = manifest.model_dump_json(indent=2, exclude_none=True)
     (folder / MANIFEST).write_text(text + "\n")
 
 
-def _entry(model: PackModel, folder: Path) -> ManifestModel:
+def file_name(pack: Pack, model: PackModel) -> str:
+    """What a network of a pack is called in one folder: its own name, or its role's where another
+    network, of another folder, has that name."""
+    names = [other.path.name for other in pack.models.values()]
+    return f"{model.role}.onnx" if names.count(model.path.name) > 1 else model.path.name
+
+
+def _entry(model: PackModel, path: Path) -> ManifestModel:
     return ManifestModel(
-        file=model.path.name,
+        file=path.name,
         role=model.role,
-        sha256=sha256_of(folder / model.path.name),
+        sha256=sha256_of(path),
         mean=model.normalization.mean,
         std=model.normalization.std,
         order=model.normalization.order,
