@@ -30,6 +30,8 @@ find_uv() {
   done
   echo "Fetching uv into .tools" >&2
   uv=.tools/bin/uv
+  # pip asks rustc for its version, to name it to the index; that of rustup writes to the home.
+  local -x RUSTUP_HOME=$PWD/.tools/rustup
   # Debian's python3 has no ensurepip, hence no working venv; its pip may be missing as well.
   { "$python" -m venv .tools && .tools/bin/python -m pip install uv; } &>/dev/null ||
     { rm -rf .tools && "$python" -m pip install --target .tools uv; } &>/dev/null ||
