@@ -49,6 +49,13 @@ export class Queue {
       RETURNING id, kind, subject, attempts, lease`);
   }
 
+  /** Whether the job is still this run's. */
+  async holds(job: Job): Promise<boolean> {
+    return !!(await row(
+      this.sql`SELECT id FROM jobs WHERE id = ${job.id} AND lease = ${job.lease}`,
+    ));
+  }
+
   async renew(job: Job): Promise<void> {
     const kept = await rows(this.sql`
       UPDATE jobs SET lease_until = now() + make_interval(secs => ${this.leaseSeconds})

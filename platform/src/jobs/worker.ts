@@ -89,8 +89,10 @@ export class Worker {
 
   private async settle(job: Job, error: unknown, log: FastifyBaseLogger): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof LeaseLost) return log.warn('job taken over or deleted');
     if (this.stopping.signal.aborted) return this.queue.release(job, 0, null, false);
+    // Whatever has failed in a job that is gone, has failed because of that.
+    const held = error instanceof LeaseLost ? false : await this.queue.holds(job).catch(() => true);
+    if (!held) return log.warn('job taken over or deleted');
     if (this.isTemporary(error)) {
       log.warn(`job waits: ${message}`);
       return this.queue.release(job, 3, message, false);
