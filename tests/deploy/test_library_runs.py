@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+from pathlib import Path
+
 import yaml
 from typer.main import get_command
 
@@ -9,6 +14,20 @@ from face_service.cli import app
 from face_service.config import Settings
 from tests.conftest import ROOT
 from tests.deploy.charts import CHART, helm, objects, of_kind
+
+
+def test_the_image_is_built_where_the_services_is_installed(tmp_path: Path) -> None:
+    """Its environment has no pip of its own, as uv makes it."""
+    made = re.findall(r"^RUN (uv venv)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    (line,) = re.findall(r"^RUN (.*embed\.lock.*)$", (ROOT / "docs/offline.md").read_text(), re.M)
+    asked = re.sub(r" install [^&]*", " --version ", line)
+    path = f"{tmp_path}/.venv/bin:{ROOT}/.tools/bin:{os.environ['PATH']}"
+    for command in (*made, asked):
+        environment = {"PATH": path, "HOME": str(tmp_path)}
+        done = subprocess.run(
+            ["bash", "-c", command], env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def test_another_run_over_a_library_is_another_job() -> None:
