@@ -3,7 +3,8 @@
     scripts/ray.sh
     .venv/bin/python -m tests.offline.on_ray [--items 500] [--rows 10] [--cost]
 
-First nothing is killed, and it is printed what an item costs; with --cost that is all. Each case is a run of its own, to its end. `tests/offline/test_on_ray.py` has all of them in one.
+First nothing is killed, and what an item costs is printed; with --cost that is all. Each case is a
+run of its own, to its end. `tests/offline/test_on_ray.py` has all of them in one.
 """
 
 from __future__ import annotations
