@@ -52,13 +52,13 @@ def naming(what: str) -> Iterator[None]:
 
 def read_bytes(uri: str, most: int) -> bytes:
     """What is at `uri`. Raises Unreadable, and ImageTooLarge for more than `most` bytes."""
-    data = attempt(uri, lambda file: up_to(file, most + 1))
+    data = attempt(uri, lambda file: first_bytes(file, most + 1))
     if len(data) > most:
         raise ImageTooLarge(f"The file is larger than MAX_BODY_MB ({most / 1e6:g} MB)")
     return data
 
 
-def up_to(file: BinaryIO, most: int) -> bytes:
+def first_bytes(file: BinaryIO, most: int) -> bytes:
     """All of a file, or its first `most` bytes. Of an answer whose length the server has not said
     fsspec gives at a time what has come so far."""
     data = bytearray()
