@@ -93,18 +93,18 @@ def attempt(uri: str, read: Callable[[BinaryIO], T]) -> T:
             with fsspec.open(uri, "rb") as file:
                 return read(cast(BinaryIO, file))
         except Exception as error:
-            cause = said(error)
+            cause = said(error, uri)
             if pause is None or final(cause):
                 raise Unreadable(f"{type(cause).__name__}: {cause}") from error
             time.sleep(pause)
     raise AssertionError("not reached")
 
 
-def said(error: Exception) -> BaseException:
-    """What the error is about: fsspec has a FileNotFoundError for whatever a web server answers
-    that is no file, and where it cannot be reached."""
-    if isinstance(error, FileNotFoundError) and error.errno is None and error.__cause__:
-        return error.__cause__
+def said(error: Exception, uri: str) -> BaseException:
+    """What an error at an address is about: fsspec has a FileNotFoundError for whatever a web
+    server answers that is no file, and where it cannot be reached."""
+    if isinstance(error, FileNotFoundError) and uri.startswith(("http:", "https:")):
+        return error.__cause__ or error
     return error
 
 
