@@ -7,68 +7,35 @@ import math
 import re
 import subprocess
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from typer.main import get_command
 
-from face_service.cli import app
 from face_service.config import Settings
 from face_service.observability.request_record import PROBES
 from face_service.server import SEND_TIMEOUT_S
 from face_service.serving.batch import STAGES
 from tests.conftest import ROOT
+from tests.deploy.charts import (
+    CHART,
+    EXAMPLES,
+    TOOLS,
+    environment,
+    every,
+    helm,
+    objects,
+    of_kind,
+    pod,
+    rendered,
+)
 
-CHART = ROOT / "deploy/helm/face-service"
-EXAMPLES = sorted((CHART / "values").glob("*.yaml"))
-TOOLS = ROOT / ".deployment/bin"
-KUBERNETES = "1.37"
+OLDEST, NEWEST = "1.30", "1.37"
+"""Of Kubernetes: what the chart asks for, and the latest with schemas."""
 WITHOUT_SCHEMA = {"BackendTrafficPolicy", "HTTPRoute", "ScaledObject", "ServiceMonitor"}
 """Kinds that are not Kubernetes' own."""
 OTHER_VARIABLES = {"HTTPS_PROXY", "SSL_CERT_FILE"}
 """Of values/private.yaml: what is no setting."""
-Object = dict[str, Any]
-
-
-def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    if not (TOOLS / "helm").exists():
-        pytest.skip("no helm: scripts/deployment.sh fetches it into .deployment")
-    return subprocess.run([TOOLS / "helm", *arguments], capture_output=True, text=True)
-
-
-@cache
-def rendered(values: Path | None, *settings: str) -> str:
-    more = [word for setting in settings for word in ("--set", setting)]
-    files = ["-f", values] if values else []
-    done = helm("template", "faces", CHART, "--namespace", "recognition", *files, *more)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def objects(values: Path | None, *settings: str) -> list[Object]:
-    return [each for each in yaml.safe_load_all(rendered(values, *settings)) if each]
-
-
-def of_kind(kind: str, values: Path | None, *settings: str) -> Object:
-    (found,) = (each for each in objects(values, *settings) if each["kind"] == kind)
-    return found
-
-
-def pod(values: Path | None, *settings: str) -> Object:
-    template: Object = of_kind("Deployment", values, *settings)["spec"]["template"]["spec"]
-    return template
-
-
-def environment(container: Object) -> dict[str, str]:
-    return {each["name"]: each["value"] for each in container["env"] if "value" in each}
-
-
-every = pytest.mark.parametrize(
-    "values", [None, *EXAMPLES], ids=lambda path: path.stem if path else "default"
-)
 
 
 @every
@@ -77,9 +44,9 @@ def test_helm_finds_nothing_to_say(values: Path | None) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def validate(files: list[Path]) -> subprocess.CompletedProcess[str]:
+def validate(files: list[Path], version: str = OLDEST) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [TOOLS / "kubernetes-validate", "-k", KUBERNETES, "--strict", *files],
+        [TOOLS / "kubernetes-validate", "-k", version, "--strict", *files],
         capture_output=True,
         text=True,
     )
@@ -91,10 +58,12 @@ def test_kubernetes_schemas_take_every_object(tmp_path: Path) -> None:
     for values in [None, *EXAMPLES]:
         files.append(tmp_path / f"{values.stem if values else 'default'}.yaml")
         files[-1].write_text(rendered(values))
-    done = validate(files)
-    assert done.returncode == 0, done.stdout + done.stderr
-    unknown = set(re.findall(r"find schema for kind (\w+)", done.stdout + done.stderr))
-    assert unknown == WITHOUT_SCHEMA
+    for version in (OLDEST, NEWEST):
+        done = validate(files, version)
+        assert done.returncode == 0, done.stdout + done.stderr
+        unknown = set(re.findall(r"find schema for kind (\w+)", done.stdout + done.stderr))
+        assert unknown == WITHOUT_SCHEMA
+    assert f">={OLDEST}." in yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(files[0].read_text().replace("containerPort: 8100", "containerPort: eighty"))
     assert validate([wrong]).returncode != 0
@@ -226,6 +195,28 @@ def test_what_a_user_gives_reaches_the_pods() -> None:
     assert annotations["nginx.ingress.kubernetes.io/proxy-body-size"] == "100000000"
 
 
+def test_a_balancer_waits_as_long_as_the_service() -> None:
+    """Envoy's own limit is 15 s, nginx' 60, HAProxy's 50."""
+    seconds = "settings.REQUEST_TIMEOUT_S=90"
+    (rule,) = of_kind("HTTPRoute", CHART / "values/envoy.yaml", seconds)["spec"]["rules"]
+    assert rule["timeouts"] == {"request": "95s"}
+    limits = {
+        "nginx": ("nginx.ingress.kubernetes.io/proxy-read-timeout", "95"),
+        "fleet": ("haproxy.org/timeout-server", "95s"),
+    }
+    for name, (annotation, limit) in limits.items():
+        ingress = of_kind("Ingress", CHART / f"values/{name}.yaml", seconds)
+        assert ingress["metadata"]["annotations"][annotation] == limit
+
+
+def test_what_nobody_says_changes_nothing() -> None:
+    """No answer from Prometheus is not a fleet without work, and no list of clients is not all."""
+    (trigger,) = of_kind("ScaledObject", CHART / "values/cuda.yaml")["spec"]["triggers"]
+    assert trigger["metadata"]["ignoreNullValues"] == "false"
+    done = helm("template", "faces", CHART, "--set", "networkPolicy.enabled=true")
+    assert "networkPolicy.from" in done.stderr
+
+
 def test_a_pod_listens_where_it_is_asked() -> None:
     (container,) = pod(None, "settings.PORT=9000")["containers"]
     assert container["ports"] == [{"name": "http", "containerPort": 9000}]
@@ -245,15 +236,6 @@ def test_metrics_behind_keys_are_asked_for_with_one() -> None:
         "endpoints"
     ]
     assert "authorization" not in open_to_all
-
-
-def test_another_run_over_a_library_is_another_job() -> None:
-    """A Job cannot be changed; what is not about it does not begin it again."""
-    values = CHART / "values/embed.yaml"
-    name = of_kind("Job", values)["metadata"]["name"]
-    assert of_kind("Job", values, "replicas=1")["metadata"]["name"] == name
-    assert of_kind("Job", values, "embed.out=s3://other")["metadata"]["name"] != name
-    assert not [each for each in objects(values) if each["kind"] == "PodDisruptionBudget"]
 
 
 def selects(labels: dict[str, str]) -> Callable[[dict[str, str]], bool]:
@@ -280,33 +262,3 @@ def test_everything_is_about_the_pods_of_the_release(values: Path | None) -> Non
         if each["kind"] in ("HorizontalPodAutoscaler", "ScaledObject"):
             assert spec["scaleTargetRef"]["name"] == "faces"
             assert "replicas" not in deployment["spec"]
-
-
-def test_shards_of_a_library_are_the_indices_of_its_run() -> None:
-    found = of_kind("Job", CHART / "values/embed.yaml")["spec"]
-    (container,) = found["template"]["spec"]["containers"]
-    assert found["completionMode"] == "Indexed"
-    words = container["args"]
-    assert words[words.index("--shard") + 1] == f"$(JOB_COMPLETION_INDEX)/{found['completions']}"
-    command = get_command(app).commands["embed"]  # type: ignore[attr-defined]
-    options = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= options
-    assert words[:2] == ["face-service", "embed"]
-    done = helm("template", "faces", CHART, "--set", "embed.enabled=true,embed.image=i,embed.out=o")
-    assert "embed.manifest" in done.stderr
-
-
-def test_the_run_on_kuberay_is_a_command_with_settings() -> None:
-    found = yaml.safe_load((ROOT / "deploy/ray/rayjob.yaml").read_text())["spec"]
-    words = found["entrypoint"].split()
-    command = get_command(app).commands[words[1]]  # type: ignore[attr-defined]
-    options = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= options
-    version = f"ray=={found['rayClusterSpec']['rayVersion']} "
-    assert version in (ROOT / "requirements-ray.lock").read_text()
-    head = found["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
-    (group,) = found["rayClusterSpec"]["workerGroupSpecs"]
-    for (container,) in (head, group["template"]["spec"]["containers"]):
-        names = {each["name"].lower() for each in container["env"]} - {"ray_usage_stats_enabled"}
-        assert names <= Settings.model_fields.keys()
-        assert container["resources"]["requests"] == container["resources"]["limits"]

@@ -41,14 +41,14 @@ class Cost:
     def kept(self) -> bool:
         """Whether it is as promised."""
         memory = max(self.process_mb) <= MOST_MEMORY * self.loop_mb
-        return self.embedding <= MOST_OF_A_LOOP * self.loop and memory
+        return self.embedding + self.actors <= MOST_OF_A_LOOP * self.loop and memory
 
     def __str__(self) -> str:
         mb = " and ".join(f"{each:.0f}" for each in self.process_mb)
         return (
             f"an item: {self.embedding / self.loop:.3f} of a loop's {self.loop * 1e3:.1f} ms of a "
-            f"processor, and {self.actors / self.loop:.3f} of it for Ray's actor; the processes "
-            f"have {mb} MB, the loop {self.loop_mb:.0f} MB"
+            f"processor to embed it, {self.actors / self.loop:.3f} for its actor, which writes; "
+            f"the processes have {mb} MB, the loop {self.loop_mb:.0f} MB"
             f"{'' if self.kept else '  (not as promised)'}"
         )
 

@@ -1,9 +1,10 @@
 """`face-service embed --ray` while actors, a node and the driver are killed.
 
     scripts/ray.sh
-    .venv/bin/python -m tests.offline.on_ray [--items 500]
+    .venv/bin/python -m tests.offline.on_ray [--items 500] [--rows 10] [--cost]
 
-Each case is a run of its own, to its end. `tests/offline/test_on_ray.py` has all of them in one.
+First nothing is killed, and what an item costs is printed; with --cost that is all. Each case is a
+run of its own, to its end. `tests/offline/test_on_ray.py` has all of them in one.
 """
 
 from __future__ import annotations
@@ -123,11 +124,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--rows", type=int, default=10)
+    parser.add_argument("--cost", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), options.items) as cluster:
         well = replace(cluster.of_items_that_are_well(), out=Path(folder) / "without a loss")
         kept = report_cost(well, options.rows)
-        for lost, case in CASES.items():
+        for lost, case in () if options.cost else CASES.items():
             if case is not do_again:
                 cluster.out = Path(folder) / f"without {lost}"
             report(lost, case, cluster, options.rows)

@@ -126,6 +126,7 @@ def running(folder: Path, count: int) -> Iterator[OnRay]:
         "INSIGHTFACE_MODEL": "starter",
         "MODEL_CACHE_DIR": str(ROOT / "models"),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # else, at 15, a busy machine leaves actors nothing
         "RAY_AUTH_MODE": "token",  # else a second process is turned away
         "RAY_AUTH_TOKEN": secrets.token_hex(16),
     }

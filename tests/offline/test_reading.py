@@ -153,3 +153,21 @@ def test_a_server_that_is_busy_is_asked_again(web: str, status: int, attempts: i
 def test_a_server_that_is_not_there_is_told() -> None:
     with pytest.raises(Unreadable, match="Cannot connect"):
         read_bytes("http://127.0.0.1:1/a.jpg", 7)
+
+
+class NoBucket(MemoryFileSystem):  # type: ignore[misc]
+    """Says as S3 does that there is none, with the reason of its package behind."""
+
+    protocol = "bucket"
+    asked = 0
+
+    def _open(self, *given: Any, **more: Any) -> Any:
+        NoBucket.asked += 1
+        raise FileNotFoundError("absent/a") from RuntimeError("NoSuchBucket")
+
+
+def test_a_store_that_knows_no_such_file_is_asked_once() -> None:
+    fsspec.register_implementation("bucket", NoBucket, clobber=True)
+    with pytest.raises(Unreadable, match="FileNotFoundError: absent/a"):
+        read_bytes("bucket://absent/a", 7)
+    assert NoBucket.asked == 1

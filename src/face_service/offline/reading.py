@@ -50,13 +50,13 @@ def naming(what: str) -> Iterator[None]:
 
 def read_bytes(uri: str, most: int) -> bytes:
     """What is at `uri`. Raises Unreadable, and ImageTooLarge for more than `most` bytes."""
-    data = attempt(uri, lambda file: at_most(file, most + 1))
+    data = attempt(uri, lambda file: first_bytes(file, most + 1))
     if len(data) > most:
         raise ImageTooLarge(f"The file is larger than MAX_BODY_MB ({most / 1e6:g} MB)")
     return data
 
 
-def at_most(file: BinaryIO, most: int) -> bytes:
+def first_bytes(file: BinaryIO, most: int) -> bytes:
     """All of a file, or its first `most` bytes. Of an answer whose length the server has not said
     fsspec gives at a time what has come so far."""
     data = bytearray()
@@ -91,18 +91,18 @@ def attempt(uri: str, read: Callable[[BinaryIO], T]) -> T:
             with fsspec.open(uri, "rb") as file:
                 return read(cast(BinaryIO, file))
         except Exception as error:
-            cause = said(error)
+            cause = said(error, uri)
             if pause is None or final(cause):
                 raise Unreadable(f"{type(cause).__name__}: {cause}") from error
             time.sleep(pause)
     raise AssertionError("not reached")
 
 
-def said(error: Exception) -> BaseException:
-    """What the error is about: fsspec has a FileNotFoundError for whatever a web server answers
-    that is no file, and where it cannot be reached."""
-    if isinstance(error, FileNotFoundError) and error.errno is None and error.__cause__:
-        return error.__cause__
+def said(error: Exception, uri: str) -> BaseException:
+    """What an error at an address is about: fsspec has a FileNotFoundError for whatever a web
+    server answers that is no file, and where it cannot be reached."""
+    if isinstance(error, FileNotFoundError) and uri.startswith(("http:", "https:")):
+        return error.__cause__ or error
     return error
 
 
