@@ -15,7 +15,7 @@ from face_service.observability.logs import configure_logging
 from face_service.observability.stderr import captured_stderr
 from face_service.runtime.memory import set_up_malloc
 from face_service.serving.decoders import is_decoding
-from face_service.serving.threads import is_inside_a_network
+from face_service.serving.threads import LEAST_THREADS, can_start_threads, is_inside_a_network
 
 logger = logging.getLogger("face_service.main")
 
@@ -23,13 +23,20 @@ logger = logging.getLogger("face_service.main")
 def main(**overrides: Any) -> int:
     """Read the settings, which `overrides` win over, and serve. Returns the exit status.
 
-    Bad settings are a line each on stderr, and status 1.
+    Bad settings are a line each on stderr, and status 1; so is a system that allows few threads.
     """
     set_up_malloc()  # before the first thread starts
     try:
         settings = load_settings(**overrides)
     except StartupError as error:
         print(error, file=sys.stderr)
+        return 1
+    if not can_start_threads(LEAST_THREADS):
+        print(
+            f"The service cannot start: the system allows it fewer than {LEAST_THREADS} threads "
+            "(ulimit -u, or the limit on processes of its container or unit)",
+            file=sys.stderr,
+        )
         return 1
     with captured_stderr() as stderr:
         configure_logging(settings.log_level, settings.log_format, stderr)

@@ -132,15 +132,22 @@ def test_what_nobody_could_read_is_no_verdict(start, same: tuple[Path, Path]) ->
     assert (result.returncode, result.stderr) == (2, said)
 
 
+@pytest.mark.parametrize(
+    ("to", "status", "said"),
+    [
+        ("| true", 141, ""),
+        (">/dev/full", 2, "face-service: writing failed: No space left on device\n"),
+    ],
+)
 def test_what_nobody_could_read_is_no_verdict_without_a_buffer_either(
-    environment: dict[str, str], same: tuple[Path, Path]
+    environment: dict[str, str], same: tuple[Path, Path], to: str, status: int, said: str
 ) -> None:
     command = " ".join(f"'{word}'" for word in [*COMMAND, "compare", *map(str, same)])
     result = subprocess.run(
-        ["bash", "-c", f"{command} | true; exit ${{PIPESTATUS[0]}}"],
+        ["bash", "-c", f"{command} {to}; exit ${{PIPESTATUS[0]}}"],
         env=environment | {"PYTHONUNBUFFERED": "1"},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert (result.returncode, result.stderr) == (141, "")
+    assert (result.returncode, result.stderr) == (status, said)

@@ -32,6 +32,17 @@ def test_draw_lays_a_folder_out_as_it_is(run, crops: Path, tmp_path: Path) -> No
     assert drawn == originals | {"small.png.jpg"}
 
 
+def test_the_image_itself_is_not_drawn_upon(run, four_faces: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(four_faces.read_bytes())
+    (tmp_path / "link.jpg").symlink_to(photo)
+    for name in ("photo.jpg", "link.jpg"):
+        result = run("detect", photo, "--draw", name)
+        assert result.returncode == 2
+        assert f"--draw: {name} is one of the images" in result.stderr
+    assert photo.read_bytes() == four_faces.read_bytes()
+
+
 def test_drawings_that_would_overwrite_each_other_are_refused(run, crops: Path) -> None:
     result = run("detect", crops / "row-0/1.jpg", crops / "row-1/1.jpg", "--draw", "drawn")
     assert result.returncode == 2

@@ -139,6 +139,29 @@ def test_a_slash_too_many_is_no_redirect(target: Server, method: str, path: str)
         assert_error(response, 404, "not_found")
 
 
+HOSTS = {
+    "none": (b"1.1", b"", 400),
+    "two": (b"1.1", b"host: a\r\nhost: b\r\n", 400),
+    "the same twice": (b"1.1", b"Host: a\r\nhost: a\r\n", 400),
+    "two, HTTP/1.0": (b"1.0", b"host: a\r\nhost: b\r\n", 400),
+    "none, HTTP/1.0": (b"1.0", b"", 200),
+    "empty": (b"1.1", b"host:\r\n", 200),
+}
+
+
+@pytest.mark.parametrize("case", HOSTS.values(), ids=HOSTS)
+def test_a_request_has_one_host(target: Server, case: tuple[bytes, bytes, int]) -> None:
+    version, lines, status = case
+    head = b"GET http://c/health/live HTTP/%b\r\n%bconnection: close\r\n\r\n" % (version, lines)
+    (answer,) = answers(talk(target, head, end=False))
+    assert answer.status == status
+    if status == 400:
+        assert (answer.json["code"], answer.json["detail"]) == (
+            "bad_request",
+            "A request has one Host header",
+        )
+
+
 ODD_TARGETS = {
     "connect": b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n",
     "no path": b"GET http://example.com HTTP/1.1\r\nhost: x\r\n\r\n",

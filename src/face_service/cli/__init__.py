@@ -6,6 +6,7 @@ what it could complete at every press of Tab.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -38,6 +39,8 @@ from face_service.cli.plan import plan
 from face_service.cli.tune import tune
 from face_service.errors import FaceServiceError
 
+NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of a write that are no fault of the program's: a full disk, a full quota."""
 READER_GONE = 141
 """The exit status that shells give to what ends because nobody reads it: 128 + SIGPIPE."""
 
@@ -91,7 +94,11 @@ def main() -> None:
     except FaceServiceError as error:
         print(f"face-service: {error}", file=sys.stderr)
         sys.exit(2)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in NOT_WRITTEN:
+            if not flush(stdout):  # it had no buffer, or it was another file
+                print(f"face-service: writing failed: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
         traceback.print_exc()
         sys.exit(2)
     except SystemExit as end:

@@ -22,9 +22,11 @@ def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
     """Where the drawing of each file goes: `out` itself for a single image, else a folder
     laid out as the one the files are in.
 
-    Raises FaceServiceError if two of them would be the same.
+    Raises FaceServiceError if two of them would be the same, or one of them is the image.
     """
     if len(files) == 1 and files[0].named and not (out.is_dir() or is_read_as_video(files[0])):
+        if out.resolve() == files[0].path.resolve():
+            raise FaceServiceError(f"--draw: {out} is one of the images")
         return {files[0].path: out}
     return laid_out("--draw", out, files)
 

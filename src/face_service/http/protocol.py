@@ -16,6 +16,7 @@ from face_service.errors import HttpError
 from face_service.http.answer import Answer
 from face_service.http.connection_state import State, StateTimer, Timeouts
 from face_service.http.errors import raw_error_response
+from face_service.http.host import check_host
 from face_service.http.responses import UNSENT
 from face_service.http.transport import ResponseTransport
 from face_service.http.upgrade import head_without_offer
@@ -220,6 +221,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if len(self._unanswered) >= MAX_PIPELINED:
             raise HttpError(400, "Too many requests without waiting for an answer")
+        check_host(self.parser.get_http_version(), self.headers)
         super().on_headers_complete()
         self._in_headers, self._in_body = False, True
         self._header_bytes = self._field_bytes = 0

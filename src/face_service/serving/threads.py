@@ -13,6 +13,28 @@ T = TypeVar("T")
 WORKER, LOADER = "worker", "loader"
 """Names of threads that may be inside ONNX Runtime; `is_inside_a_network` recognises them."""
 
+LEAST_THREADS = 20
+"""Beside those that run, at a start: a service of two workers that answers eight requests at once
+has 16. libuv ends a process without a word if it gets no thread for the first look-up of a name."""
+
+
+def can_start_threads(number: int) -> bool:
+    """Whether the system lets this process have so many more threads now. They end at once."""
+    end = threading.Event()
+    threads = [threading.Thread(target=end.wait, daemon=True) for _ in range(number)]
+    started = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    except RuntimeError:  # "can't start new thread"
+        return False
+    finally:
+        end.set()
+        for thread in started:
+            thread.join()
+    return True
+
 
 async def run_in_daemon_thread(call: Callable[[], T]) -> T:
     """The result of something long, which is called on a daemon thread of its own."""
