@@ -93,7 +93,7 @@ def test_a_format_that_is_not_read_is_named(head: bytes, name: str) -> None:
         ),
         pytest.param(b"\x1aE\xdf\xa3", "a Matroska or WebM video", id="WebM"),
         pytest.param(b"RIFF\xff\xff\x00\x00AVI LIST", "an AVI video", id="AVI"),
-        pytest.param(b"G@\x11\x10", "an MPEG transport stream", id="TS"),
+        pytest.param((b"G@\x11\x10" + bytes(184)) * 3, "an MPEG transport stream", id="TS"),
         pytest.param(b"FLV\x01", "an FLV video", id="FLV"),
     ],
 )

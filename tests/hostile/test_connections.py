@@ -59,13 +59,13 @@ def connect(server: Server) -> socket.socket:
 
 
 def test_who_leaves_behind_two_requests_is_noticed_for_both(
-    start_small_server: Callable[..., Server], photo: bytes, solvay: object
+    start_server: Callable[..., Server], photo: bytes, solvay: object
 ) -> None:
     """Where all of them fits into what is read ahead of an answer, 64 KiB."""
     crowd = cv2.resize(cv2.imread(str(solvay)), (900, 651))
     fitting = encode(crowd, "JPEG", quality=25)
     assert len(fitting) < 60_000
-    server = start_small_server()
+    server = start_server()  # a small one answers the photo before it is looked at
     server.wait_until_ready()
     with connect(server) as busy:
         busy.sendall(post(photo))

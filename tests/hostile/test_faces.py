@@ -157,9 +157,9 @@ def test_others_are_served_beside_it_in_the_memory_there_was(
         pytest.skip("the peak of a process's memory is read from /proc")
     server = start_server(REQUEST_TIMEOUT_S="300")
     server.wait_until_ready()
-    with ThreadPoolExecutor(2) as clients:  # as many at a time as there are workers
+    with ThreadPoolExecutor(4) as clients:  # so that both workers have work at the same time
         for answer in clients.map(lambda data: server.client.post("/detect", files={"file": data}),
-                                  [CROWD] * 4):  # fmt: skip
+                                  [CROWD] * 12):  # fmt: skip
             assert answer.status_code == 200
     warm, bodies = peak(server), files * len(CROWD) / 1e6
     field = "file" if files == 1 else "files"

@@ -27,7 +27,7 @@ def test_a_system_that_allows_few_threads_is_one_sentence() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     (sentence,) = done.stderr.splitlines()
     assert sentence.startswith(
-        "The service cannot start: the system allows it fewer than 24 threads"
+        f"The service cannot start: the system allows it fewer than {LEAST_THREADS} threads"
     )
 
 

@@ -24,9 +24,10 @@ FRAMES = 12
 """How many are looked at in each place."""
 LONG_S = 15.0
 """A shorter video is looked at from its beginning."""
-FEWEST, SHARE = 5, 0.25
+FEWEST, SHARE = 8, 0.3
 """Frames that must be of two fields for a video to be interlaced, and their share of those that can
-be told."""
+be told: most of interlaced video, two of five of telecine. Of a camera that tilts, some frames look
+so too (benchmarks/studies/fields.py)."""
 CONSISTENT = 4
 """How many times as often one order of fields must be seen as the other: it does not change, and
 in what only looks like fields (drawings, text that runs) both are seen."""
@@ -82,14 +83,7 @@ def find_fields(container: InputContainer, stream: VideoStream) -> Fields:
     """
     if stream.codec_context.field_order in FIELD_ORDERS:
         return Fields.MARKED
-    seen: Counter[str] = Counter()
-    duration = (container.duration or 0) / 1e6
-    if duration > LONG_S:
-        for place in PLACES:
-            seek(container, (container.start_time or 0) / 1e6 + place * duration)
-            seen += look(container, stream, FRAMES)
-    else:
-        seen = look(container, stream, FRAMES * len(PLACES))
+    seen = seen_in(container, stream)
     if seen["marked"]:
         return Fields.MARKED
     less, more = sorted((seen["tff"], seen["bff"]))
@@ -97,6 +91,18 @@ def find_fields(container: InputContainer, stream: VideoStream) -> Fields:
     if two < FEWEST or two < SHARE * (two + seen["progressive"]) or more < CONSISTENT * less:
         return Fields.NONE
     return Fields.TOP if seen["tff"] == more else Fields.BOTTOM
+
+
+def seen_in(container: InputContainer, stream: VideoStream) -> Counter[str]:
+    """What `look` says of the frames of a video that are looked at."""
+    duration = (container.duration or 0) / 1e6
+    if duration <= LONG_S:
+        return look(container, stream, FRAMES * len(PLACES))
+    seen: Counter[str] = Counter()
+    for place in PLACES:
+        seek(container, (container.start_time or 0) / 1e6 + place * duration)
+        seen += look(container, stream, FRAMES)
+    return seen
 
 
 def seek(container: InputContainer, seconds: float) -> None:
@@ -111,7 +117,8 @@ def seek(container: InputContainer, seconds: float) -> None:
 
 def look(container: InputContainer, stream: VideoStream, frames: int) -> Counter[str]:
     """What FFmpeg's `idet` says of some frames from here on: tff, bff, progressive; and `marked`
-    for those that say themselves that they are interlaced."""
+    for those that say themselves that they are interlaced. Of each frame by itself: with its
+    memory of frames before, one that looks so by chance decides for all that follow."""
     seen: Counter[str] = Counter()
     graph: Graph | None = None
     shape: Shape | None = None
@@ -123,7 +130,7 @@ def look(container: InputContainer, stream: VideoStream, frames: int) -> Counter
             break
         graph.vpush(frame)
         for told in pulled(graph):
-            seen[told.metadata.get("lavfi.idet.multiple.current_frame", "")] += 1
+            seen[told.metadata.get("lavfi.idet.single.current_frame", "")] += 1
     stream.codec_context.flush_buffers()
     return seen
 

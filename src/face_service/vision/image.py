@@ -57,7 +57,7 @@ def check(data: bytes, max_pixels: int) -> Checked:
 
     Raises InvalidImage for anything that is not of a supported format, ImageTooLarge if it
     would have more than `max_pixels` pixels, or takes more memory to decode than a PNG of so many
-    does, and more than LEAST_BYTES.
+    does, and more than LEAST_BYTES, beside a copy of its data.
     """
     if not data:
         raise InvalidImage("The image is empty")
@@ -72,7 +72,7 @@ def check(data: bytes, max_pixels: int) -> Checked:
             f"The image has {header.width}x{header.height} pixels, "
             f"more than the limit of {max_pixels}"
         )
-    most = max(LEAST_BYTES, LARGEST_PIXEL * max_pixels)
+    most = max(LEAST_BYTES, LARGEST_PIXEL * max_pixels) + len(data)
     if header.decoding_bytes > most:
         raise ImageTooLarge(
             f"Decoding a {image_format} of {header.width}x{header.height} pixels takes up to "
