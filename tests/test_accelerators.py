@@ -243,9 +243,9 @@ def test_memory_that_stays_short_is_a_503_and_needs_no_restart(
     settled(lambda: "scrfd.onnx ran out of memory: [ONNXRuntimeError]" in on_card.log())
     assert metric(on_card, "face_service_out_of_memory_total") == before + 1
     own_card.fail(None)
-    on_card.wait_until_ready()
+    # Whether an empty image fails as well is tried behind the answer: until then it seems ready.
+    settled(lambda: post(on_card, four_faces).status_code == 200)
     answer = post(on_card, four_faces)
-    assert answer.status_code == 200, f"{answer.text}\n{on_card.log()}"
     assert answer.json()["faces"] == right
     assert on_card.process.poll() is None
 

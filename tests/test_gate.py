@@ -107,7 +107,8 @@ def test_where_a_face_is_known_to_be_the_detector_decides(gated: FaceEngine) -> 
     inputs = gated.preprocessor.preprocess(EMPTY)
     known = [KnownFace(bbox=np.array([0, 0, 99, 99], np.float32))]
     found = finish(gated.detect(PreparedImage(EMPTY, inputs, Options(), known), StageTimes()))
-    assert (found.verdict, len(runs), len(found.faces)) == ("skipped", len(inputs), 1)
+    closer = 1  # at the surroundings of the box, in which the picture as a whole shows no face
+    assert (found.verdict, len(runs), len(found.faces)) == ("skipped", len(inputs) + closer, 1)
 
 
 def test_between_two_canvases_others_may_run(gated: FaceEngine) -> None:
