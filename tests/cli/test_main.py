@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.commands import MAIN
 
+LEFT = """
+import atexit, sys, threading
+from face_service.serving.threads import WORKER
+from face_service.cli import main
+
+threading.Thread(target=threading.Event().wait, name={name}, daemon=True).start()
+atexit.register(print, "finalised")
+sys.argv = ["face-service", {command!r}]
+main()
+"""
 COMMANDS = [
     [],
     ["serve"],
@@ -50,6 +62,22 @@ def test_what_cannot_be_done_is_said_with_status_2(
     assert result.returncode == 2
     assert words in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("command", "status"), [("version", 0), ("detct", 2)])
+def test_a_thread_that_still_computes_does_not_come_back_into_a_python_that_has_ended(
+    command: str, status: int
+) -> None:
+    """ONNX Runtime would abort the process. Ctrl-C leaves such threads."""
+
+    def end(name: str) -> tuple[int, bool]:
+        program = LEFT.format(name=name, command=command)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert ("Did you mean 'detect'?" in done.stderr) == (command == "detct"), done.stderr
+        return done.returncode, "finalised" in done.stdout
+
+    assert end("WORKER") == (status, False)
+    assert end("None") == (status, True)
 
 
 def test_a_bad_setting_ends_the_server(run) -> None:

@@ -88,21 +88,39 @@ def version() -> None:
 def main() -> None:
     """Run the command line. What cannot be done is one line on stderr and status 2; so is what
     nobody thought of, with its traceback, for 1 is an answer: "different people"."""
+    status = run()
+    if is_computing():  # interrupted
+        # Its return into a finalised interpreter would abort the process.
+        os._exit(status)
+    sys.exit(status)
+
+
+def run() -> int:
+    """The exit status of the command line."""
     stdout = sys.stdout
     try:
         app()
     except FaceServiceError as error:
         print(f"face-service: {error}", file=sys.stderr)
-        sys.exit(2)
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in NOT_WRITTEN:
             if not flush(stdout):  # it had no buffer, or it was another file
                 print(f"face-service: writing failed: {error.strerror}", file=sys.stderr)
-            sys.exit(2)
-        traceback.print_exc()
-        sys.exit(2)
+        else:
+            traceback.print_exc()
     except SystemExit as end:
-        sys.exit(flush(stdout) or end.code)
+        return flush(stdout) or int(end.code or 0)
+    return 2
+
+
+def is_computing() -> bool:
+    """Whether a thread may still be inside a network or an image."""
+    if "face_service.serving.threads" not in sys.modules:
+        return False
+    from face_service.serving.decoders import is_decoding
+    from face_service.serving.threads import is_inside_a_network
+
+    return is_inside_a_network() or is_decoding()
 
 
 def flush(stdout: TextIO | None) -> int:
