@@ -256,9 +256,9 @@ def test_the_end_waits_for_what_computes_for_nobody(
 
 
 def test_after_sigkill_a_start_needs_no_repair(
-    start_small_server: Callable[..., Server], photo: bytes, crowd: bytes
+    start_server: Callable[..., Server], photo: bytes, crowd: bytes
 ) -> None:
-    first = start_small_server()
+    first = start_server()  # a small one answers before it is looked at
     first.wait_until_ready()
     with contextlib.suppress(httpx.TransportError), ThreadPoolExecutor(1) as client:
         pending = client.submit(post, first.url, crowd)
@@ -266,7 +266,7 @@ def test_after_sigkill_a_start_needs_no_repair(
         first.process.kill()
         pending.result()
     first.wait_until_ended()
-    second = start_small_server(PORT=str(first.port))
+    second = start_server(PORT=str(first.port))
     second.wait_until_ready()
     assert len(post(second.url, photo).json()["faces"]) == 4
     second.stop()
