@@ -88,13 +88,9 @@ def version() -> None:
 def main() -> None:
     """Run the command line. What cannot be done is one line on stderr and status 2; so is what
     nobody thought of, with its traceback, for 1 is an answer: "different people"."""
-    stdout = sys.stdout
     status = run()
-    # A thread that comes back into a finalised interpreter aborts the process: of a network where
-    # it was interrupted, of Arrow where it reads ahead. Ray ends what it started at its exit.
-    if is_computing() or ("pyarrow" in sys.modules and "ray" not in sys.modules):
-        status = flush(stdout) or status
-        sys.stderr.flush()
+    if is_computing():  # interrupted
+        # Its return into a finalised interpreter would abort the process.
         os._exit(status)
     sys.exit(status)
 
