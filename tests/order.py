@@ -25,6 +25,7 @@ LONGEST = (
     "hostile/test_outside.py",
     "test_installing.py",
     "hostile/test_inputs.py",
+    "hostile/test_requests.py",
     "tools/test_gate.py",
     "hostile/test_shutdown.py",
     "hostile/test_clients.py",
