@@ -44,8 +44,8 @@ begin mypy
 begin lint-imports
 begin scripts/audit.sh
 # Three processes for two cores. A file is run by one of them, in order, and the longest files first, as tests/order.py
-# sorts them.
-check pytest -n 3 --dist loadfile --no-loadscope-reorder
+# sorts them. A test that ends its process ends the run: pytest-xdist would wait for good for the file's other tests.
+check pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 for name in mypy lint-imports audit.sh; do check finish "$name"; done
 
 if ((${#failed[@]})); then

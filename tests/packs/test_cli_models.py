@@ -23,11 +23,9 @@ def models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["face-service", "models", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-            raise SystemExit(0)
+        status = cli.run()
         output = capsys.readouterr()
-        return int(caught.value.code or 0), output.out, output.err
+        return status, output.out, output.err
 
     return run
 
