@@ -10,15 +10,15 @@ import pytest
 import simplejpeg
 
 from face_service.errors import InvalidImage
-from face_service.vision import image as image_module
+from face_service.vision import jpeg_pixels
 from face_service.vision.image import decode
 from face_service.vision.jpeg import (
     MAX_MARKERS,
     MAX_SCANS,
     MAX_SEGMENTS,
     USUAL_SCANS,
-    count_scans,
     read_frame,
+    read_scans,
 )
 from tests.hostile.pictures import PIXELS, jpeg_with
 from tests.images import encode
@@ -53,7 +53,7 @@ def frame(code: int, components: int = 3) -> bytes:
 
 
 def counted(data: bytes) -> int:
-    return count_scans(data, read_frame(data))
+    return read_scans(data, read_frame(data)).number
 
 
 @pytest.mark.parametrize("code", [0xC0, 0xC2], ids=["sequential", "progressive"])
@@ -83,7 +83,7 @@ def test_markers_are_counted_up_to_a_bound() -> None:
 
 
 def test_many_scans_of_a_large_picture_reach_no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_module, "MAX_SCANNED_PIXELS", 20 * 64)
+    monkeypatch.setattr(jpeg_pixels, "MAX_SCANNED_PIXELS", 20 * 64)
     assert decode(progressive(USUAL_SCANS), LIMIT).shape == (8, 8, 3)
     assert decode(progressive(20), LIMIT).shape == (8, 8, 3)
     with pytest.raises(InvalidImage, match="21 scans, too many for its size"):

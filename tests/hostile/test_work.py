@@ -18,7 +18,7 @@ from face_service.vision import endings, tiff_pieces
 from face_service.vision.heif import decode_heif
 from face_service.vision.heif_header import Extent, read_picture
 from face_service.vision.image import check, decode
-from face_service.vision.jpeg import lacks_scans, read_frame
+from face_service.vision.jpeg import read_frame, read_scans
 from tests.formats import avif, heic
 from tests.hostile.pictures import PIXELS, jpeg_with, tiff
 from tests.images import encode
@@ -117,7 +117,7 @@ def test_what_only_looks_like_scans_takes_no_time_for_each_name() -> None:
 
     sys.setprofile(count)
     try:
-        lacks_scans(data[:at] + segment + data[at:], frame)
+        read_scans(data[:at] + segment + data[at:], frame)
     finally:
         sys.setprofile(None)
     assert 100 < calls < 100 * 20

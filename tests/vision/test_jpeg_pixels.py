@@ -11,7 +11,7 @@ import simplejpeg
 
 from face_service.errors import InvalidImage
 from face_service.vision.image import decode
-from face_service.vision.jpeg import lacks_scans, read_frame
+from face_service.vision.jpeg import read_frame, read_scans
 from face_service.vision.jpeg_pixels import MAX_STRAY
 from tests.hostile.test_jpeg_headers import progressive
 from tests.images import encode
@@ -90,18 +90,18 @@ def test_a_progressive_jpeg_cut_between_two_scans_lacks_something() -> None:
     for at in tables:
         cut = PROGRESSIVE[:at] + END
         assert simplejpeg.decode_jpeg(cut, "BGR").shape == P.shape
-        assert lacks_scans(cut, read_frame(cut))
+        assert read_scans(cut, read_frame(cut)).lacking
         with pytest.raises(InvalidImage, match="missing or wrong"):
             decode(cut, LIMIT)
-    assert not lacks_scans(PROGRESSIVE, read_frame(PROGRESSIVE))
+    assert not read_scans(PROGRESSIVE, read_frame(PROGRESSIVE)).lacking
 
 
 @pytest.mark.parametrize("count", [2, 5, 64, 90])
 def test_scans_that_bring_every_bit_are_enough(count: int) -> None:
     data = progressive(count)
-    assert not lacks_scans(data, read_frame(data))
+    assert not read_scans(data, read_frame(data)).lacking
     last = data.rindex(b"\xff\xda")
-    assert lacks_scans(data[:last] + END, read_frame(data))
+    assert read_scans(data[:last] + END, read_frame(data)).lacking
 
 
 def odd_sampling(blocks: int) -> bytes:

@@ -17,7 +17,6 @@ from .blob import Image
 from .endings import BMP_HEADER, TRAILER, first_frame, is_torn, whole_webp
 from .headers import Header, read_header
 from .heif import decode_heif
-from .jpeg import MAX_SCANNED_PIXELS, MAX_SCANS, USUAL_SCANS, Frame, count_scans
 from .jpeg_pixels import decode_jpeg
 from .kinds import HEAD, name_unread, sniff
 from .opencv import VALUES, decode_tiff, opencv_pixels, scaled_if_dark, with_short_header
@@ -108,7 +107,6 @@ def decode_pixels(image: Checked) -> Image | None:
     data, image_format, header = image
     try:
         if header.frame and header.frame.components in (1, 3, 4):
-            refuse_scans(data, header, header.frame)
             return upright(decode_jpeg(data, header.frame), header.frame.orientation)
         if header.directory:
             return decode_tiff(data, header.directory)
@@ -122,15 +120,6 @@ def decode_pixels(image: Checked) -> Image | None:
             raise MemoryError(str(error)) from error
         logger.debug("OpenCV refused a %s: %s", image_format, error)
         return None
-
-
-def refuse_scans(data: bytes, header: Header, frame: Frame) -> None:
-    """Raise InvalidImage for a JPEG with too many scans, which no decoder bounds."""
-    scans = count_scans(data, frame)
-    if scans > MAX_SCANS:
-        raise InvalidImage(f"The JPEG has more than {MAX_SCANS} scans")
-    if scans > USUAL_SCANS and scans * header.width * header.height > MAX_SCANNED_PIXELS:
-        raise InvalidImage(f"The JPEG has {scans} scans, too many for its size")
 
 
 def decode_png(data: bytes, deep: bool) -> Image | None:

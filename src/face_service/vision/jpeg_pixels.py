@@ -16,13 +16,15 @@ from face_service.errors import InvalidImage
 from .blob import Image
 from .jpeg import (
     END_OF_IMAGE,
+    MAX_SCANNED_PIXELS,
     MAX_SCANS,
     SEQUENTIAL,
     START_OF_SCAN,
+    USUAL_SCANS,
     Frame,
     end_of_image,
     has_end,
-    lacks_scans,
+    read_scans,
 )
 from .opencv import BAND, opencv_pixels
 
@@ -50,11 +52,10 @@ def decode_jpeg(data: bytes, frame: Frame) -> Image:
     """The pixels OpenCV would give, before orientation, from libjpeg-turbo called directly: half
     the time of 12 megapixels, which OpenCV copies row by row.
 
-    Raises InvalidImage unless every pixel is there, whatever stands at the end. Nothing but the
-    end marker may lack.
+    Raises InvalidImage unless every pixel is there, whatever stands at the end, and for too many
+    scans. Nothing but the end marker may lack.
     """
-    if lacks_scans(data, frame):
-        raise InvalidImage(DAMAGED)
+    refuse_scans(data, frame)
     ended = has_end(data, frame)
     if not ended:  # some cameras leave it out, though every pixel is there
         data += END_OF_IMAGE
@@ -66,6 +67,17 @@ def decode_jpeg(data: bytes, frame: Frame) -> Image:
                 return decode_odd_sampling(data, frame)
             data = without_oddity(data, frame, ended, str(error))
     raise InvalidImage(DAMAGED)
+
+
+def refuse_scans(data: bytes, frame: Frame) -> None:
+    """Raise InvalidImage for a JPEG with too many scans, which no decoder bounds, or too few."""
+    scans, lacking = read_scans(data, frame)
+    if scans > MAX_SCANS:
+        raise InvalidImage(f"The JPEG has more than {MAX_SCANS} scans")
+    if scans > USUAL_SCANS and scans * frame.width * frame.height > MAX_SCANNED_PIXELS:
+        raise InvalidImage(f"The JPEG has {scans} scans, too many for its size")
+    if lacking:
+        raise InvalidImage(DAMAGED)
 
 
 def pixels_of(data: bytes, frame: Frame) -> Image:
