@@ -4,19 +4,27 @@
         [--folder FOLDER] [--make] [--few-cpus 0]
 
 Both sides end with decoded pixels: FFmpeg writes JPEGs (`-vf fps=1`), which are decoded as those of
-a request are. They take turns. The clip is made first: photos of ../shared that pan, with noise, in
-1080p, by libx264's preset medium, several times one after the other; with --folder it is kept
-there, and made once, with --make nothing else is done. --few-cpus 0 decodes frames side by side
-(FEW_CPUS of video/frames.py). Needs PyAV and FFmpeg. CPU time by getrusage, of all threads.
+a request are. They take turns of seconds (SIGSTOP, SIGCONT), so that whatever else this machine
+does costs both the same. The clip is made first: photos of ../shared that pan, with noise, in
+1080p, by libx264's preset medium, --seconds of them --repeat times one after the other (--repeat
+60: an hour, 0.7 GB, and as much for JPEGs); with --folder it is kept there, and made once, with
+--make nothing else is done. --few-cpus 0 decodes frames side by side (FEW_CPUS of
+video/frames.py). Needs PyAV, FFmpeg and Linux. CPU time by getrusage, of all threads.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import cycle
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
@@ -87,12 +95,51 @@ def theirs(clip: Path, folder: Path) -> int:
     return len(files)
 
 
-def seconds_of(side: Callable[[Path, Path], int], clip: Path) -> float:
-    """CPU seconds of one run."""
+def measure(
+    side: Callable[[Path, Path], int], clip: Path, few_cpus: int, result: Connection
+) -> None:
+    """Send the frames and the CPU seconds of one run: what a process of its own does."""
+    module.FEW_CPUS = few_cpus
     with tempfile.TemporaryDirectory() as folder:
         before = cpu_seconds()
-        side(clip, Path(folder))
-        return cpu_seconds() - before
+        result.send((side(clip, Path(folder)), cpu_seconds() - before))
+
+
+def tell(pid: int, what: signal.Signals) -> None:
+    """Signal a process and its children."""
+    with suppress(OSError):  # it may have ended
+        os.kill(pid, what)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), what)
+
+
+TURNS: dict[Callable[[Path, Path], int], float] = {theirs: 4, ours: 2}
+"""Seconds, about as what each needs in all."""
+
+
+def side_by_side(clip: Path, few_cpus: int) -> tuple[float, float]:
+    """CPU seconds of FFmpeg's way and of this service's, in turns of TURNS seconds."""
+    context = get_context("spawn")
+    pipes = [context.Pipe(duplex=False) for _ in TURNS]
+    processes = [
+        context.Process(target=measure, args=(side, clip, few_cpus, sender))
+        for side, (_, sender) in zip(TURNS, pipes, strict=True)
+    ]
+    for process in processes:
+        process.start()
+        tell(process.pid or 0, signal.SIGSTOP)
+    for process, seconds in cycle(zip(processes, TURNS.values(), strict=True)):
+        if not any(each.is_alive() for each in processes):
+            break
+        tell(process.pid or 0, signal.SIGCONT)
+        process.join(seconds)
+        if process.is_alive():
+            tell(process.pid or 0, signal.SIGSTOP)
+    (others, their_seconds), (own, our_seconds) = (receiver.recv() for receiver, _ in pipes)
+    if abs(others - own) > 1:
+        raise SystemExit(f"{others} frames by FFmpeg, {own} by this")
+    return their_seconds, our_seconds
 
 
 def main() -> None:
@@ -106,7 +153,6 @@ def main() -> None:
     parser.add_argument("--make", action="store_true")
     parser.add_argument("--few-cpus", type=int, default=module.FEW_CPUS)
     arguments = parser.parse_args()
-    module.FEW_CPUS = arguments.few_cpus
     print(in_words(processor()), end="\n\n")
     length = arguments.seconds * arguments.repeat
     print(f"A clip of {length} s, CPU seconds, medians of {arguments.rounds} rounds:\n")
@@ -118,9 +164,7 @@ def main() -> None:
             clip = make_clip(folder, arguments.seconds, arguments.repeat, keyframes)
             if arguments.make:
                 continue
-            rounds = [
-                (seconds_of(theirs, clip), seconds_of(ours, clip)) for _ in range(arguments.rounds)
-            ]
+            rounds = [side_by_side(clip, arguments.few_cpus) for _ in range(arguments.rounds)]
             first, second = (median(column) for column in zip(*rounds, strict=True))
             ratio = median(mine / other for other, mine in rounds)
             print(f"| {keyframes} | {first:.2f} | {second:.2f} | {ratio:.2f} |", flush=True)

@@ -1,9 +1,11 @@
 """Decoding of JPEG by this code and by an older one, in turns: CPU time, and the ratio.
 
-    .venv/bin/python -m benchmarks.studies.decode_builds ../older [--rounds 31]
+    .venv/bin/python -m benchmarks.studies.decode_builds ../older [--processes 25]
+        [--rounds 5] [--kinds progressive]
 
 `../older`: a checkout of the older code. Each build has a process of its own, which decodes every
-file of a kind when it is told to; a ratio is the median over rounds.
+file of a kind when it is told to, so often, and then another process: where in memory it lies
+decides up to 7 % (one build against itself). A ratio is the median over all rounds of all.
 """
 
 from __future__ import annotations
@@ -42,13 +44,15 @@ ENCODINGS = {
 PHOTOS = {"250 pixels": 64, "1080p": 6, "12 megapixels": 1}
 
 
-def write_files(folder: Path) -> dict[str, Path]:
-    """Photos of several sizes and encodings, a folder for each kind."""
+def write_files(folder: Path, wanted: str = "") -> dict[str, Path]:
+    """Photos of several sizes and encodings, a folder for each kind with `wanted` in its name."""
     photos = sorted((SHARED / "faces/lfw").glob("*/*_0001.jpg"))
     folders = {}
     for size, sides in SIZES.items():
         for encoding, options in ENCODINGS.items():
             kind = f"{size}, {encoding}"
+            if wanted not in kind:
+                continue
             folders[kind] = folder / kind.replace(", ", "-").replace(" ", "-")
             folders[kind].mkdir()
             for number, path in enumerate(photos[: PHOTOS[size]]):
@@ -80,26 +84,32 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("older", type=Path)
-    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--processes", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kinds", default="", help="those with this in their name")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        folders = write_files(Path(folder))
+        folders = write_files(Path(folder), arguments.kinds)
         sources = [(arguments.older / "src").resolve(), ROOT / "src"]
-        builds = [start(source, [*folders.values()]) for source in sources]
         print(in_words(processor()), end="\n\n")
         print("| JPEG | older, ms | this, ms | ratio |")
         print("|---|---|---|---|")
-        for number, (kind, files) in enumerate(folders.items()):
+        rounds: dict[str, list[list[float]]] = {kind: [] for kind in folders}
+        for _ in range(arguments.processes):
+            builds = [start(source, [*folders.values()]) for source in sources]
+            for number, kind in enumerate(folders):
+                times = [
+                    [cpu_seconds(build, number) for build in builds]
+                    for _ in range(arguments.rounds + 1)
+                ]
+                rounds[kind] += times[1:]
+            for build in builds:
+                build.communicate()
+        for kind, files in folders.items():
             each = len([*files.iterdir()])
-            rounds = [
-                [cpu_seconds(build, number) for build in builds]
-                for _ in range(arguments.rounds + 1)
-            ][1:]
-            older, this = (median(times) / each * 1e3 for times in zip(*rounds, strict=True))
-            ratio = median(new / old for old, new in rounds)
+            older, this = (median(times) / each * 1e3 for times in zip(*rounds[kind], strict=True))
+            ratio = median(new / old for old, new in rounds[kind])
             print(f"| {kind} | {older:.2f} | {this:.2f} | {ratio:.3f} |", flush=True)
-        for build in builds:
-            build.communicate()
 
 
 if __name__ == "__main__":
