@@ -37,6 +37,7 @@ WARM_REQUESTS = 200
 """Until so many have been answered memory may grow: the heap takes the shape of what is usual."""
 REST_S = 12
 """After so many seconds without requests the service has given freed memory back."""
+REST_PIECES = 12
 MORE_FILES, MORE_THREADS = 8, 2
 """What connections in the making may add at any moment."""
 LEAVES = 20
@@ -53,8 +54,11 @@ class State:
 
     @classmethod
     def at_rest(cls, pid: int, rest: float = REST_S) -> State:
-        """As Linux says, after a pause: what stays, not what a request needs for a moment."""
-        time.sleep(rest)
+        """As Linux says, after a pause: what stays, not what a request needs for a moment. The
+        pause is one also where all this is stopped meanwhile (SIGSTOP), for another measurement.
+        """
+        for _ in range(REST_PIECES):
+            time.sleep(rest / REST_PIECES)
         status = Path(f"/proc/{pid}/status").read_text()
         values = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
