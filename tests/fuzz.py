@@ -1,9 +1,10 @@
 """Mutated images by the thousand through a real server.
 
-    .venv/bin/python -m tests.fuzz [--images 20000] [--seed 1]
+    .venv/bin/python -m tests.fuzz [--images 20000] [--seed 1] [--stopped]
 
 Ends with status 1 at the first answer that is neither faces nor a clean error, at a server
-that ended, and at memory that grew by more than GROWTH_MB since the first tenth.
+that ended, and at memory that grew by more than GROWTH_MB since the first tenth. --stopped: no
+time limit is below an hour, for a run that is stopped meanwhile (SIGSTOP) for other measurements.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from collections import Counter
 
 from benchmarks.mixed import State
 
+from face_service.tools.bench import client as bench_client
 from face_service.tools.bench.client import Client, request_of
 from face_service.tools.bench.server import running
 from tests.hostile.pictures import mutations
 
 CLIENTS = 4
 STEPS = 10
+HOUR_S = 3600
 GROWTH_MB = 20
 
 
@@ -29,8 +32,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stopped", action="store_true")
     arguments = parser.parse_args()
     variables = {"INSIGHTFACE_MODEL": "starter", "LOG_LEVEL": "ERROR"}
+    if arguments.stopped:
+        variables |= dict.fromkeys(("REQUEST_TIMEOUT_S", "STALL_TIMEOUT_S"), str(HOUR_S))
+        bench_client.TIMEOUT = HOUR_S
     statuses: Counter[int] = Counter()
     surprises: list[tuple[int, bytes]] = []
     memory = []
