@@ -74,7 +74,11 @@ class Pixels:
 def orientation(frame: VideoFrame) -> int:
     """EXIF's number for the display matrix of a frame, 1 where it has none, or one that no
     multiple of a right angle is. PyAV's `rotation` does not know mirrored pictures."""
-    matrix = cast("bytes | None", frame.side_data.get("DISPLAYMATRIX"))
+    from av.sidedata.sidedata import SideDataContainer
+
+    # Not frame.side_data: PyAV 18.1 keeps it at the frame, which it keeps in turn, and the pixels of
+    # such a circle stay until Python collects garbage (findings/pyav-side-data.sh).
+    matrix = cast("bytes | None", SideDataContainer(frame).get("DISPLAYMATRIX"))
     if matrix is None:
         return 1
     a, b, _, c, d = np.round(np.frombuffer(matrix, np.int32)[:5] / ONE).astype(int).tolist()
