@@ -76,8 +76,8 @@ def orientation(frame: VideoFrame) -> int:
     multiple of a right angle is. PyAV's `rotation` does not know mirrored pictures."""
     from av.sidedata.sidedata import SideDataContainer
 
-    # Not frame.side_data: PyAV 18.1 keeps it at the frame, which it keeps in turn, and the pixels of
-    # such a circle stay until Python collects garbage (findings/pyav-side-data.sh).
+    # Not frame.side_data: PyAV 18.1 keeps it at the frame, which it keeps in turn, and the pixels
+    # of such a circle stay until Python collects garbage (findings/pyav-side-data.sh).
     matrix = cast("bytes | None", SideDataContainer(frame).get("DISPLAYMATRIX"))
     if matrix is None:
         return 1
