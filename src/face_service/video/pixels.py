@@ -78,7 +78,8 @@ def orientation(frame: VideoFrame) -> int:
 
     # Not frame.side_data: PyAV 18.1 keeps it at the frame, which it keeps in turn, and the pixels
     # of such a circle stay until Python collects garbage (findings/pyav-side-data.sh).
-    matrix = cast("bytes | None", SideDataContainer(frame).get("DISPLAYMATRIX"))
+    side_data = SideDataContainer(frame)  # type: ignore[call-arg]  # its stub lacks the argument
+    matrix = cast("bytes | None", side_data.get("DISPLAYMATRIX"))
     if matrix is None:
         return 1
     a, b, _, c, d = np.round(np.frombuffer(matrix, np.int32)[:5] / ONE).astype(int).tolist()
