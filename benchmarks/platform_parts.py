@@ -60,9 +60,11 @@ class Parts:
         }
 
     def wait_until_done(self) -> None:
-        """Asks rarely: every question costs PostgreSQL a process."""
-        while self.backend.query("SELECT count(*) FROM jobs") != [["0"]]:
-            time.sleep(2)
+        """In one statement: every question would cost PostgreSQL a process."""
+        self.backend.query("""
+            DO $$ BEGIN
+              WHILE EXISTS (SELECT FROM jobs) LOOP COMMIT; PERFORM pg_sleep(1); END LOOP;
+            END $$""")
 
 
 @contextmanager

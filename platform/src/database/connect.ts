@@ -40,3 +40,6 @@ export async function rows<T>(query: Promise<unknown>): Promise<T[]> {
 export async function row<T>(query: Promise<unknown>): Promise<T | undefined> {
   return ((await query) as T[])[0];
 }
+
+/** Numbers or truths as PostgreSQL reads an array. */
+export const arrayOf = (values: readonly (number | boolean)[]) => `{${values.join(',')}}`;

@@ -24,7 +24,7 @@ export function decideAgain({ sql, queue, config }: Context): Handler {
       await queue.write(job, async (tx) => {
         await lockDecisions(tx);
         await stillCurrent(tx, model);
-        for (const id of concerned.slice(at, at + CHUNK)) await decide(tx, model, limits, id);
+        await decide(tx, model, limits, concerned.slice(at, at + CHUNK));
       });
       await queue.progress(job, Math.min(at + CHUNK, concerned.length), concerned.length);
     }

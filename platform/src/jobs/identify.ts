@@ -1,6 +1,6 @@
 import { type FaceServiceClient, fromVector } from 'face-service-client';
 import type { Context } from '../context.ts';
-import { type Queries, row, rows } from '../database/connect.ts';
+import { arrayOf, type Queries, rows } from '../database/connect.ts';
 import { decide } from '../recognition/decide.ts';
 import { lockDecisions, type Model, stillCurrent } from '../recognition/models.ts';
 import { check } from '../recognition/services.ts';
@@ -50,11 +50,10 @@ export async function identify(
   await queue.write(job, async (tx) => {
     await lockDecisions(tx);
     await stillCurrent(tx, model);
-    const appearances: number[] = [];
-    for (const tracks of people) appearances.push(await storePerson(tx, video, tracks));
+    const appearances = await storePeople(tx, video, people);
     await forgetOthers(tx, video);
     await storeMeans(tx, model, appearances);
-    for (const appearance of appearances) await decide(tx, model, limits, appearance);
+    await decide(tx, model, limits, appearances);
     await tx`UPDATE videos SET done_at = now() WHERE id = ${video}`;
   });
 }
@@ -104,27 +103,45 @@ function best(track: Face[]): Face[] {
 }
 
 /**
- * One person of a video, with their tracks; the new appearance. Of faces that are not kept, only
- * where and when they were stays.
+ * The people of a video, with their tracks; the new appearances. Of faces that are not kept, only
+ * where and when they were stays. A statement for all of a kind: there are many.
  */
-async function storePerson(sql: Queries, video: number, tracks: Face[][]): Promise<number> {
-  const usable = tracks.flatMap(best).some((face) => face.usable);
-  const { id } = (await row<{ id: number }>(sql`
-    INSERT INTO appearances (video_id, usable) VALUES (${video}, ${usable}) RETURNING id`))!;
-  for (const track of tracks) {
-    const made = (await row<{ id: number }>(sql`
+async function storePeople(sql: Queries, video: number, people: Face[][][]): Promise<number[]> {
+  const usable = people.map((tracks) => tracks.flatMap(best).some((face) => face.usable));
+  const appearances = inOrder(
+    await rows<{ id: number }>(sql`
+      INSERT INTO appearances (video_id, usable)
+      SELECT ${video}, given.usable
+      FROM unnest(${arrayOf(usable)}::boolean[]) WITH ORDINALITY AS given(usable, place)
+      ORDER BY place RETURNING id`),
+  );
+  const tracks = people.flat();
+  const whose = people.flatMap((own, n) => own.map(() => appearances[n]!));
+  const ids = inOrder(
+    await rows<{ id: number }>(sql`
       INSERT INTO video_tracks (appearance_id, first_ms, last_ms)
-      VALUES (${id}, ${track[0]!.frame_ms}, ${track.at(-1)!.frame_ms}) RETURNING id`))!;
-    await sql`
-      UPDATE video_face_detections SET track_id = ${made.id},
-        picture = CASE WHEN id = ANY (${idsOf(best(track))}::integer[]) THEN picture END
-      WHERE id = ANY (${idsOf(track)}::integer[])`;
-  }
-  return id;
+      SELECT given.appearance_id, given.first_ms, given.last_ms
+      FROM unnest(${arrayOf(whose)}::integer[],
+        ${arrayOf(tracks.map((track) => track[0]!.frame_ms))}::integer[],
+        ${arrayOf(tracks.map((track) => track.at(-1)!.frame_ms))}::integer[]
+      ) WITH ORDINALITY AS given(appearance_id, first_ms, last_ms, place)
+      ORDER BY place RETURNING id`),
+  );
+  const kept = new Set(tracks.flatMap(best));
+  const faces = tracks.flatMap((track, n) => track.map((face) => ({ face, track: ids[n]! })));
+  await sql`
+    UPDATE video_face_detections d
+    SET track_id = given.track_id, picture = CASE WHEN given.kept THEN d.picture END
+    FROM unnest(${arrayOf(faces.map(({ face }) => face.id))}::integer[],
+      ${arrayOf(faces.map(({ track }) => track))}::integer[],
+      ${arrayOf(faces.map(({ face }) => kept.has(face)))}::boolean[]
+    ) AS given(id, track_id, kept)
+    WHERE d.id = given.id`;
+  return appearances;
 }
 
-/** As PostgreSQL reads an array. */
-const idsOf = (faces: Face[]) => `{${faces.map(({ id }) => id).join(',')}}`;
+/** Ids of rows that were inserted in an order, which is theirs. */
+const inOrder = (made: { id: number }[]) => made.map(({ id }) => id).sort((a, b) => a - b);
 
 /** Embeddings are kept of the faces that have a picture. */
 async function forgetOthers(sql: Queries, video: number): Promise<void> {
@@ -134,9 +151,8 @@ async function forgetOthers(sql: Queries, video: number): Promise<void> {
 }
 
 async function storeMeans(sql: Queries, model: Model, appearances: number[]): Promise<void> {
-  const ids = `{${appearances.join(',')}}`;
   await sql`
     INSERT INTO appearance_embeddings (model_id, appearance_id, embedding)
     SELECT model_id, appearance_id, embedding FROM appearance_means
-    WHERE model_id = ${model.id} AND appearance_id = ANY (${ids}::integer[])`;
+    WHERE model_id = ${model.id} AND appearance_id = ANY (${arrayOf(appearances)}::integer[])`;
 }

@@ -28,20 +28,24 @@ export async function unmarkedFields(
   durationMs: number | null,
 ): Promise<'tff' | 'bff' | null> {
   const long = durationMs !== null && durationMs > LONG_MS;
-  const count = { TFF: 0, BFF: 0, Progressive: 0 };
-  const look = (place: number) =>
-    told(ffmpeg, [
+  const places = long ? PLACES.map((share) => (share * durationMs) / 1000) : [0];
+  // One process for all places, for most of what a look costs is its start. Each graph ends behind
+  // its frames, or FFmpeg would decode all inputs until the last has enough.
+  const graph = `trim=end_frame=${long ? FRAMES : FRAMES * PLACES.length},idet`;
+  const text = await told(ffmpeg, [
+    ...places.flatMap((place) => [
       // From the keyframe before: those up to the place would be decoded for nothing.
-      ...['-noaccurate_seek', '-ss', String((place * (durationMs ?? 0)) / 1000), ...input],
-      ...['-map', '0:v:0', '-vf', 'idet'],
-      ...['-frames:v', String(long ? FRAMES : FRAMES * PLACES.length), '-f', 'null', '-'],
-    ]);
-  // At once: no frame is taken before the answer.
-  for (const text of await Promise.all((long ? PLACES : [0]).map(look))) {
-    // Each frame by itself: with idet's memory of those before, one that looks so decides for more.
-    const last = text.slice(text.lastIndexOf('Single frame detection')).split('\n', 1)[0]!;
+      ...['-noaccurate_seek', '-ss', String(place), '-threads', '1', ...input],
+    ]),
+    '-filter_complex',
+    places.map((_, n) => `[${n}:v:0]${graph}[${n}]`).join(';'),
+    ...places.flatMap((_, n) => ['-map', `[${n}]`, '-f', 'null', '-']),
+  ]);
+  // Each frame by itself: with idet's memory of those before, one that looks so decides for more.
+  const count = { TFF: 0, BFF: 0, Progressive: 0 };
+  for (const [line] of text.matchAll(/Single frame detection.*/g)) {
     for (const kind of ['TFF', 'BFF', 'Progressive'] as const) {
-      count[kind] += Number(new RegExp(`${kind}: *(\\d+)`).exec(last)?.[1] ?? 0);
+      count[kind] += Number(new RegExp(`${kind}: *(\\d+)`).exec(line)?.[1] ?? 0);
     }
   }
   const [more, less] = [Math.max(count.TFF, count.BFF), Math.min(count.TFF, count.BFF)];

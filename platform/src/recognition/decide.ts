@@ -1,7 +1,6 @@
-import { type Queries, row, rows } from '../database/connect.ts';
+import { arrayOf, type Queries, rows } from '../database/connect.ts';
 import { joinGroup, leaveGroup } from './groups.ts';
 import type { Model } from './models.ts';
-import { type Neighbour, nearestCreators } from './search.ts';
 import type { Thresholds } from './thresholds.ts';
 
 export type Verdict = 'automatic' | 'suggested' | 'none';
@@ -22,57 +21,77 @@ export function verdict(
   return near && clear ? 'automatic' : 'suggested';
 }
 
+/** Somebody in a video whom no person has recognised. */
+interface Undecided {
+  id: number;
+  video_id: number;
+  usable: boolean;
+  /** Whether there is a tag, which is now decided anew. */
+  tagged: boolean;
+  /** Of whom nobody has said that this is not them, best first. */
+  nearest: { creator_id: number; similarity: number }[];
+}
+
 /**
- * Decides who somebody in a video is, as far as no person has: a tag, a suggestion, or one of the
- * unknown. Whoever is tagged is in no group of unknown people.
+ * Decides who people in videos are, one after the other, as far as no person has: a tag, a
+ * suggestion, or one of the unknown. Whoever is tagged is in no group of unknown people.
  */
 export async function decide(
   sql: Queries,
   model: Model,
   limits: Thresholds,
-  appearance: number,
+  appearances: number[],
 ): Promise<void> {
-  const known = await row<{ embedding: string; usable: boolean; video_id: number }>(sql`
-    SELECT e.embedding::text, a.usable, a.video_id
-    FROM appearances a
-    JOIN appearance_embeddings e ON e.appearance_id = a.id AND e.model_id = ${model.id}
-    WHERE a.id = ${appearance} AND NOT EXISTS (
-      SELECT FROM video_tags t WHERE t.appearance_id = a.id AND t.state = 'confirmed')`);
-  if (!known) return;
-  const [first, second] = await candidates(sql, model, known.embedding, appearance);
-  const found = verdict(first?.similarity, second?.similarity, known.usable, limits);
-  await sql`
-    DELETE FROM video_tags
-    WHERE appearance_id = ${appearance} AND state IN ('automatic', 'suggested')`;
+  for (const each of await undecided(sql, model, appearances)) {
+    await decideOne(sql, model, limits, each);
+  }
+}
+
+async function decideOne(
+  sql: Queries,
+  model: Model,
+  limits: Thresholds,
+  { id, video_id, usable, tagged, nearest: [first, second] }: Undecided,
+): Promise<void> {
+  const found = verdict(first?.similarity, second?.similarity, usable, limits);
+  if (tagged) {
+    await sql`
+      DELETE FROM video_tags WHERE appearance_id = ${id} AND state IN ('automatic', 'suggested')`;
+  }
   if (first && found !== 'none') {
     await sql`
       INSERT INTO video_tags (appearance_id, creator_id, state, model_id, similarity, threshold,
         second_creator_id, second_similarity)
-      VALUES (${appearance}, ${first.creator_id}, ${found}, ${model.id}, ${first.similarity},
+      VALUES (${id}, ${first.creator_id}, ${found}, ${model.id}, ${first.similarity},
         ${limits[found]}, ${second?.creator_id ?? null}, ${second?.similarity ?? null})`;
   }
   if (first && found === 'automatic') {
-    await leaveGroup(sql, appearance);
-    const weaker = await yieldToNearer(sql, first.creator_id, known.video_id);
-    for (const id of weaker) await joinGroup(sql, model, limits, id);
+    await leaveGroup(sql, id);
+    const weaker = await yieldToNearer(sql, first.creator_id, video_id);
+    for (const each of weaker) await joinGroup(sql, model, limits, each);
   } else {
-    await joinGroup(sql, model, limits, appearance);
+    await joinGroup(sql, model, limits, id);
   }
 }
 
-/** The nearest creators of whom nobody has said that this is not them. */
-async function candidates(
-  sql: Queries,
-  model: Model,
-  face: string,
-  appearance: number,
-): Promise<Neighbour[]> {
-  const rejected = await rows<{ creator_id: number }>(sql`
-    SELECT creator_id FROM video_tags
-    WHERE appearance_id = ${appearance} AND state = 'rejected'`);
-  const ids = new Set(rejected.map(({ creator_id }) => creator_id));
-  const nearest = await nearestCreators(sql, model, face, 2 + ids.size);
-  return nearest.filter(({ creator_id }) => !ids.has(creator_id));
+/** In one statement what is asked of all; nothing of it is changed by a decision. */
+function undecided(sql: Queries, model: Model, appearances: number[]): Promise<Undecided[]> {
+  return rows<Undecided>(sql`
+    SELECT a.id, a.video_id, a.usable,
+      EXISTS (SELECT FROM video_tags t
+        WHERE t.appearance_id = a.id AND t.state IN ('automatic', 'suggested')) AS tagged,
+      (SELECT coalesce(json_agg(n ORDER BY n.similarity DESC, n.creator_id), '[]')
+        FROM nearest_creators(${model.id}, e.embedding, 2 + cardinality(r.rejected)) n
+        WHERE n.creator_id <> ALL (r.rejected)) AS nearest
+    FROM unnest(${arrayOf(appearances)}::integer[]) WITH ORDINALITY AS asked(id, place)
+    JOIN appearances a ON a.id = asked.id
+    JOIN appearance_embeddings e ON e.appearance_id = a.id AND e.model_id = ${model.id}
+    CROSS JOIN LATERAL (SELECT ARRAY(
+      SELECT t.creator_id FROM video_tags t
+      WHERE t.appearance_id = a.id AND t.state = 'rejected') AS rejected) r
+    WHERE NOT EXISTS (
+      SELECT FROM video_tags t WHERE t.appearance_id = a.id AND t.state = 'confirmed')
+    ORDER BY asked.place`);
 }
 
 /**
@@ -86,10 +105,9 @@ async function yieldToNearer(sql: Queries, creator: number, video: number): Prom
     WHERE a.id = t.appearance_id AND a.video_id = ${video}
       AND t.creator_id = ${creator} AND t.state = 'automatic'
       AND EXISTS (
-        SELECT FROM video_tags o
-        WHERE o.creator_id = t.creator_id AND o.appearance_id <> t.appearance_id
-          AND (o.state = 'confirmed' OR o.state = 'automatic' AND o.similarity >= t.similarity)
-          AND seen_together(o.appearance_id, t.appearance_id))
+        SELECT FROM seen_with(t.appearance_id) AS beside
+        JOIN video_tags o ON o.appearance_id = beside AND o.creator_id = t.creator_id
+        WHERE o.state = 'confirmed' OR o.state = 'automatic' AND o.similarity >= t.similarity)
     RETURNING t.appearance_id AS id`);
   return weaker.map(({ id }) => id);
 }

@@ -53,7 +53,8 @@ export const tags: FastifyPluginAsyncTypebox<Context> = async (app, { sql, confi
             }
           }
           const limits = await thresholds(tx, model, config);
-          for (const appearance of tagged) await decide(tx, model, limits, appearance.id);
+          const again = tagged.map(({ id }) => id);
+          await decide(tx, model, limits, again);
           await enqueue(tx, 'decide', creator);
         });
         return reply.code(204).send(null);
@@ -116,9 +117,9 @@ async function beginDecision(sql: Queries): Promise<Model> {
 /** Whether this creator is somebody else in the same frame already. */
 const seenBeside = (sql: Queries, creator: number, appearance: number) =>
   row(sql`
-    SELECT appearance_id FROM video_tags
-    WHERE creator_id = ${creator} AND state = 'confirmed' AND appearance_id <> ${appearance}
-      AND seen_together(appearance_id, ${appearance})
+    SELECT t.appearance_id FROM seen_with(${appearance}) AS beside
+    JOIN video_tags t ON t.appearance_id = beside
+    WHERE t.creator_id = ${creator} AND t.state = 'confirmed'
     LIMIT 1`);
 
 /** Somebody is this creator, and nobody else: what was learnt of others from them goes. */
