@@ -149,3 +149,15 @@ def test_the_work_ends_where_its_caller_has_gone(threads: ThreadPoolExecutor) ->
 
     with pytest.raises(TimeoutError):
         average_linkage(people(3, 3, seed=0), 0.3, [[]] * 9, threads, gone)
+
+
+def test_who_are_all_alike_are_one_unless_a_frame_shows_two(threads: ThreadPoolExecutor) -> None:
+    vectors = people(1, 12, 0, noise=0.3)
+    alone: list[list[int]] = [[number] for number in range(12)]
+    with patch.object(linkage, "Clusters", None):
+        assert average_linkage(vectors, 0.7, alone, threads).tolist() == [0] * 12
+    for threshold, frames in ((0.7, [[3], *alone[1:]]), (0.9, alone)):
+        expected = one_merge_at_a_time(vectors, threshold, frames)
+        assert len(expected) > 1
+        labels = average_linkage(vectors, threshold, frames, threads).tolist()
+        assert as_sets(labels) == sorted(expected, key=min)
