@@ -51,6 +51,17 @@ def test_people_are_found(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     assert group(faces, THRESHOLD, 2).tolist() == numbered(true)
 
 
+def test_the_people_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the index, of faces that it does not all find."""
+    monkeypatch.setattr(people, "EXACT", 100)
+    true = np.arange(6000) // 10
+    faces = faces_of(true, noise=1.1)
+    alone = group(faces, THRESHOLD, 1)
+    assert alone.max() > true.max()
+    for _ in range(2):
+        assert (group(faces, THRESHOLD, 2) == alone).all()
+
+
 def test_pairs_are_those_that_reach_the_threshold() -> None:
     faces = faces_of(np.arange(60) // 3, noise=1.2)
     cosines = faces.vectors @ faces.vectors.T
