@@ -58,6 +58,7 @@ NOT_RUN = {
     r"face-service plan": "simulates for seconds: tests/tools/test_planning.py",
     r"face-service (embed|load|group)": "wants a library: tests/offline",
     r"scripts/ray\.sh": "installs: tests/offline/test_on_ray.py",
+    r"scripts/oracle\.sh": "installs: tests/test_parity.py",
     r"^RAY_|^serve run": "serves on Ray: tests/deploy/test_ray_serve.py",
     r"scripts/openvino\.sh": "installs: tests/test_precision.py",
     r"\.openvino/bin/python .* doctor": "says what its machine has: tests/tools/doctor",

@@ -15,6 +15,8 @@ from tests.conftest import ROOT
 CHART = ROOT / "deploy/helm/face-service"
 EXAMPLES = sorted((CHART / "values").glob("*.yaml"))
 TOOLS = ROOT / ".deployment/bin"
+OLDEST = "1.30"
+"""Of Kubernetes: what the chart asks for."""
 Object = dict[str, Any]
 
 
@@ -45,6 +47,15 @@ def of_kind(kind: str, values: Path | None, *settings: str) -> Object:
 def pod(values: Path | None, *settings: str) -> Object:
     template: Object = of_kind("Deployment", values, *settings)["spec"]["template"]["spec"]
     return template
+
+
+def validate(files: list[Path], version: str = OLDEST) -> subprocess.CompletedProcess[str]:
+    """Hold files against Kubernetes' own schemas."""
+    return subprocess.run(
+        [TOOLS / "kubernetes-validate", "-k", version, "--strict", *files],
+        capture_output=True,
+        text=True,
+    )
 
 
 def environment(container: Object) -> dict[str, str]:

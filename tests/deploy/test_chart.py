@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from tests.conftest import ROOT
 from tests.deploy.charts import (
     CHART,
     EXAMPLES,
-    TOOLS,
+    OLDEST,
     environment,
     every,
     helm,
@@ -28,12 +27,12 @@ from tests.deploy.charts import (
     of_kind,
     pod,
     rendered,
+    validate,
 )
+from tests.deploy.test_crds import MODELS
 
-OLDEST, NEWEST = "1.30", "1.37"
-"""Of Kubernetes: what the chart asks for, and the latest with schemas."""
-WITHOUT_SCHEMA = {"BackendTrafficPolicy", "HTTPRoute", "ScaledObject", "ServiceMonitor"}
-"""Kinds that are not Kubernetes' own."""
+NEWEST = "1.37"
+"""Of Kubernetes: the latest with schemas."""
 OTHER_VARIABLES = {"HTTPS_PROXY", "SSL_CERT_FILE"}
 """Of values/private.yaml: what is no setting."""
 
@@ -42,14 +41,6 @@ OTHER_VARIABLES = {"HTTPS_PROXY", "SSL_CERT_FILE"}
 def test_helm_finds_nothing_to_say(values: Path | None) -> None:
     done = helm("lint", "--strict", CHART, *(["-f", values] if values else []))
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def validate(files: list[Path], version: str = OLDEST) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [TOOLS / "kubernetes-validate", "-k", version, "--strict", *files],
-        capture_output=True,
-        text=True,
-    )
 
 
 def test_kubernetes_schemas_take_every_object(tmp_path: Path) -> None:
@@ -62,7 +53,7 @@ def test_kubernetes_schemas_take_every_object(tmp_path: Path) -> None:
         done = validate(files, version)
         assert done.returncode == 0, done.stdout + done.stderr
         unknown = set(re.findall(r"find schema for kind (\w+)", done.stdout + done.stderr))
-        assert unknown == WITHOUT_SCHEMA
+        assert unknown == {*MODELS}
     assert f">={OLDEST}." in yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(files[0].read_text().replace("containerPort: 8100", "containerPort: eighty"))

@@ -7,13 +7,14 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 from typer.main import get_command
 
 from face_service.cli import app
 from face_service.config import Settings
 from tests.conftest import ROOT
-from tests.deploy.charts import CHART, helm, objects, of_kind
+from tests.deploy.charts import CHART, TOOLS, helm, objects, of_kind, validate
 
 
 def test_the_image_is_built_where_the_services_is_installed(tmp_path: Path) -> None:
@@ -79,3 +80,19 @@ def test_the_run_on_kuberay_is_a_command_with_settings() -> None:
         names = {each["name"].lower() for each in container["env"]} - {"ray_usage_stats_enabled"}
         assert names <= Settings.model_fields.keys()
         assert container["resources"]["requests"] == container["resources"]["limits"]
+
+
+def test_pods_of_the_run_on_kuberay_are_pods(tmp_path: Path) -> None:
+    """No package has KubeRay's schema; what is within its templates is Kubernetes' own."""
+    if not (TOOLS / "kubernetes-validate").exists():
+        pytest.skip("no schemas: scripts/deployment.sh fetches them into .deployment")
+    job = yaml.safe_load((ROOT / "deploy/ray/rayjob.yaml").read_text())
+    cluster = job["spec"]["rayClusterSpec"]
+    head = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}}
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    path = tmp_path / "pods.yaml"
+    path.write_text(yaml.safe_dump_all([each["template"] | head for each in groups]))
+    done = validate([path])
+    assert done.returncode == 0, done.stdout + done.stderr
+    path.write_text(path.read_text().replace("limits:", "limit:"))
+    assert validate([path]).returncode != 0

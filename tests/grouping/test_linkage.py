@@ -8,12 +8,15 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from face_service.grouping import chain, linkage
 from face_service.grouping.faces import Vectors
 from face_service.grouping.linkage import average_linkage
+
+ROUNDED = 1.5 / chain.SCALE
+"""Cosines that are as near to each other as this may be told apart in one way or the other."""
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +38,28 @@ def people(count: int, each: int, seed: int, noise: float = 1.0) -> Vectors:
 def one_merge_at_a_time(
     vectors: Vectors, threshold: float, frames: Sequence[Sequence[int]]
 ) -> list[set[int]]:
-    """Average linkage as the textbook has it, on a matrix of all similarities."""
+    """Average linkage as the textbook has it, on a matrix of all similarities. Examples that
+    rounding decides are none."""
     cosines = vectors.astype(float) @ vectors.astype(float).T
     clusters = [{n} for n in range(len(vectors))]
     while True:
-        best, pair = threshold, None
+        means: dict[tuple[int, int], float] = {}
         for i, a in enumerate(clusters):
             for j, b in enumerate(clusters[:i]):
                 apart = {f for n in a for f in frames[n]}.isdisjoint(
                     f for n in b for f in frames[n]
                 )
                 mean = cosines[np.ix_(sorted(a), sorted(b))].mean()
-                if apart and mean >= best:
-                    best, pair = mean, (j, i)
-        if pair is None:
+                assume(abs(mean - threshold) > ROUNDED)
+                if apart and mean >= threshold:
+                    means[j, i] = mean
+        if not means:
             return clusters
-        clusters[pair[0]] |= clusters.pop(pair[1])
+        first, second = max(means, key=means.__getitem__)
+        best = means.pop((first, second))
+        touching = [mean for pair, mean in means.items() if {first, second} & {*pair}]
+        assume(best - max(touching, default=-1) > ROUNDED)
+        clusters[first] |= clusters.pop(second)
 
 
 def as_sets(labels: Sequence[int]) -> list[set[int]]:
@@ -149,3 +158,13 @@ def test_the_work_ends_where_its_caller_has_gone(threads: ThreadPoolExecutor) ->
 
     with pytest.raises(TimeoutError):
         average_linkage(people(3, 3, seed=0), 0.3, [[]] * 9, threads, gone)
+
+
+def test_who_are_all_alike_are_one_unless_a_frame_shows_two(threads: ThreadPoolExecutor) -> None:
+    vectors = people(1, 12, 0, noise=0.3)
+    alone = [[number] for number in range(12)]
+    with patch.object(linkage, "Clusters", None):
+        assert average_linkage(vectors, 0.7, alone, threads).tolist() == [0] * 12
+    labels = average_linkage(vectors, 0.7, [[3], *alone[1:]], threads)
+    assert labels[0] != labels[3]
+    assert labels.max() == 1

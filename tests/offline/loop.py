@@ -1,9 +1,10 @@
 """A bare loop over the items of a manifest, for `tests.offline.cost`, on one thread:
 
-    .ray/bin/python -m tests.offline.loop MANIFEST
+    .ray/bin/python -m tests.offline.loop MANIFEST I N ITEMS
 
-Says that its engine is loaded, goes at a line on stdin, says how many seconds of a processor it
-took, and ends when stdin does.
+The I-th of N loops, which takes each N-th item. Says that its engine is loaded. At each line on
+stdin it goes on with so many items, and says how many seconds of a processor they took. It ends
+when stdin does.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ def image_of(item: Item, most: int) -> np.ndarray:
 def main() -> None:
     settings = load_settings(intra_op_threads=1, workers=1)
     engine = load_engine(settings, runtime_config(settings))
-    items = read_manifest(sys.argv[1])
+    place, of, count = map(int, sys.argv[2:])
+    items = iter(read_manifest(sys.argv[1])[place::of])
     options = Options()
     print("loaded", flush=True)
-    sys.stdin.readline()
-    began = time.process_time()
-    for item in items:
-        engine.analyse_image(image_of(item, settings.max_image_pixels), options)
-    print(time.process_time() - began, flush=True)
-    sys.stdin.read()
+    for _ in sys.stdin:
+        began = time.process_time()
+        for _ in range(count):
+            engine.analyse_image(image_of(next(items), settings.max_image_pixels), options)
+        print(time.process_time() - began, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,15 +42,6 @@ class OnRay:
     ids: set[int]
     timeout: int = TIMEOUT_S
     failing: dict[int, str] = field(default_factory=lambda: EXPECTED)
-
-    def of_items_that_are_well(self) -> OnRay:
-        """The same cluster, without what fails."""
-        manifest = self.folder / "items/well.csv"
-        first, *lines = self.manifest.read_text().splitlines(keepends=True)
-        well = {int(line.split(",")[0]): line for line in lines}
-        well = {number: line for number, line in well.items() if number >= 1000}
-        manifest.write_text("".join([first, *well.values()]))
-        return replace(self, manifest=manifest, ids=set(well), failing={})
 
     def start(self, actors: int, rows: int) -> subprocess.Popen[str]:
         """The driver."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,17 @@ def test_people_are_found(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     true = np.random.default_rng(1).integers(0, 300, 3000)
     faces = faces_of(true)
     assert group(faces, THRESHOLD, 2).tolist() == numbered(true)
+
+
+def test_the_people_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the index, of faces that it does not all find."""
+    monkeypatch.setattr(people, "EXACT", 100)
+    true = np.arange(6000) // 10
+    faces = faces_of(true, noise=1.1)
+    alone = group(faces, THRESHOLD, 1)
+    assert alone.max() > true.max()
+    for _ in range(2):
+        assert (group(faces, THRESHOLD, 2) == alone).all()
 
 
 def test_pairs_are_those_that_reach_the_threshold() -> None:
@@ -105,6 +117,17 @@ def test_faces_are_read_with_their_places(tmp_path: Path) -> None:
     assert [*found] == [(10, 0, 0), (12, 0, 0), (12, 0, 1), (14, 1, 0), (14, 1, 1), (14, 2, 0)]
     for number, seed in enumerate([1, 3, 1, 2, 1, 2]):
         assert np.allclose(faces.vectors[number], unit(seed))
+
+
+def test_faces_are_in_memory_once_while_they_are_read(tmp_path: Path) -> None:
+    outcomes = [photo(Item(n, f"{n}.jpg"), [face(unit(n))]) for n in range(3000)]
+    results = Results(str(write(tmp_path / "faces", outcomes, rows=64)))
+    tracemalloc.start()
+    faces = read_faces(results, usable=False)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert faces.vectors.shape == (3000, 512)
+    assert most < 1.5 * faces.vectors.nbytes
 
 
 def test_the_command_writes_a_row_for_each_face(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def average_linkage(
     there are many pairs, the rest goes by `chain.merges`, on a matrix of 2 bytes for each pair of
     clusters that are connected.
     """
+    if len(vectors) <= ROWS and are_one(vectors, threshold, frames):
+        return np.zeros(len(vectors), np.int64)
     clusters = Clusters(vectors, frames)
     clusters.merge_equal()
     if not clusters.find_pairs(threshold, threads, checkpoint):
@@ -268,6 +270,13 @@ class Clusters:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def are_one(vectors: Vectors, threshold: float, frames: Sequence[Sequence[int]]) -> bool:
+    """Whether all merge, whatever the order: each is near enough to each, and so are their means,
+    and no two share a frame. Of a library most groups are such, and there are a million."""
+    seen = [*chain.from_iterable(frames)]
+    return len(set(seen)) == len(seen) and float((vectors @ vectors.T).min(initial=1)) >= threshold
 
 
 def shared_frames(frames: Sequence[Sequence[int]]) -> dict[int, Labels]:

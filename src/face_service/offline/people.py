@@ -40,6 +40,8 @@ TRAINED_ON = 40
 NEIGHBOURS = 32
 """Most similar faces of a face that are looked at."""
 BATCH = 8192
+GROWTH = 1.2
+"""By which the memory of embeddings grows while they are read."""
 LARGEST = 16_000
 """Faces that average linkage takes at once: 0.5 GB."""
 STEP = 0.05
@@ -64,20 +66,22 @@ class Faces:
 def read_faces(results: Results, usable: bool) -> Faces:
     """The faces of a folder. usable: only those that are. Raises FaceServiceError where there are
     none."""
-    dimension = results.model["dimension"]
-    vectors, items, frames, places = [], [], [], []
+    vectors = np.empty((0, results.model["dimension"]), np.float32)
+    found, wheres = 0, []
     for table in results.tables(["id", "frames"]):
-        for one, (item, frame, place) in faces_of_table(table, usable):
-            vectors.append(one)
-            items.append(item)
-            frames.append(frame)
-            places.append(place)
-    if not vectors:
+        for some, where in faces_of_table(table, usable):
+            some = some.reshape(-1, vectors.shape[1])
+            wheres.append(where)
+            if found + len(some) > len(vectors):  # in place: a copy would be as much once more
+                vectors.resize(
+                    (int(GROWTH * (found + len(some))), vectors.shape[1]), refcheck=False
+                )
+            vectors[found : found + len(some)] = some
+            found += len(some)
+    if not found:
         raise FaceServiceError("There is no face with an embedding")
-    return Faces(
-        np.concatenate(vectors).reshape(-1, dimension),
-        *(np.concatenate(each) for each in (items, frames, places)),
-    )
+    vectors.resize((found, vectors.shape[1]), refcheck=False)
+    return Faces(vectors, *(np.concatenate(each) for each in zip(*wheres, strict=True)))
 
 
 def faces_of_table(table: Any, usable: bool) -> Any:
