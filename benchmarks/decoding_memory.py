@@ -71,13 +71,13 @@ def pictures(megapixels: float) -> Iterator[tuple[str, bytes]]:
 
 def newer(image: Image) -> Iterator[tuple[str, bytes]]:
     """Those of phones, of high dynamic range, and of samples that are no bytes."""
-    rgb = np.ascontiguousarray(image[:, :, ::-1])
+    rgb, bright = np.ascontiguousarray(image[:, :, ::-1]), hdr(image, 16)
     yield "heic", heic(image)
     yield "heic in tiles", heic(image, tile=512)
-    yield "heic PQ", deep_heic(hdr(image, 16), transfer_characteristics=16, color_primaries=9)
+    yield "heic PQ", deep_heic(bright, transfer_characteristics=16, color_primaries=9)
     yield "avif", avif(image)
-    yield "avif PQ", deep_avif(hdr(image, 16), 9, 16)
-    yield "png PQ", png(hdr(image, 16), b"cICP", bytes((9, 16, 0, 1)))
+    yield "avif PQ", deep_avif(bright, 9, 16)
+    yield "png PQ", png(bright, b"cICP", bytes((9, 16, 0, 1)))
     yield "png 12 bits in 16", png(image.astype(np.uint16) * 16)
     yield "jpeg cmyk, unmarked", jpeg_without_adobe(image, inverted=False)
     yield "tiff 12 bits in 16", tiff_of(page(rgb.astype(np.uint16) * 16))

@@ -129,15 +129,18 @@ def serve() -> int:
 
 def warm_up_little() -> None:
     """Every batch that a card takes runs at the start; have CUDA take up to two images and four
-    faces: a run of eight images is half a second."""
-    from face_service.runtime.policy import BOUNDED
+    faces, MIGraphX up to two faces: a run of eight images is half a second, as is a process that
+    compiles."""
+    from face_service.runtime.policy import BOUNDED, FIXED
     from face_service.runtime.providers.cuda import Cuda
+    from face_service.runtime.providers.migraphx import MiGraphX
     from face_service.runtime.providers.tensorrt import TensorRt
 
-    shapes = BOUNDED.with_max_batch(4)
-    assert shapes
+    shapes, fixed = BOUNDED.with_max_batch(4), FIXED.with_max_batch(2)
+    assert shapes and fixed
     TensorRt.image_batches = Cuda.image_batches
     Cuda.shapes, Cuda.image_batches = shapes, (1, 2)
+    MiGraphX.shapes = fixed
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -47,6 +48,17 @@ os.environ["DET_GATE"] = "off"
 # Every client of httpx, hundreds of them here, would read all certificates that the machine trusts:
 # 45 ms of a processor, for servers that speak no TLS.
 httpx_transports.create_ssl_context = functools.cache(httpx_transports.create_ssl_context)
+
+
+def pytest_collection() -> None:
+    """Imports and collecting make objects that stay; nothing of them is garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Each collection of garbage would go through all of them."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

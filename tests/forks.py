@@ -35,11 +35,12 @@ IMPORTED = (
 """What the commands and the service import when they are called."""
 PROGRAM = f"""
 import gc, os, sys
+gc.disable()  # what imports make stays
 before = {{*os.environ}}
 import {", ".join(IMPORTED)}
 from tests.forks import fork_on_request
-gc.collect()
 gc.freeze()  # a fork that collects garbage would copy every page
+gc.enable()
 set_by_imports = {{name: os.environ[name] for name in {{*os.environ}} - before}}
 program = fork_on_request(int(sys.argv[1]), set_by_imports)
 if program:

@@ -83,12 +83,15 @@ def emulated(class_name: str, network: Path, inputs: Floats, folder: Path) -> Fl
     np.save(folder / "inputs.npy", inputs)
     # -P: the folders beside this file, http and platform, are not the modules of those names.
     python = *processor.qemu, processor.python, "-P", __file__
+    # Debian's package has none, and an emulated processor takes two seconds to compile it.
+    kept = {"PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode")}
+    bytecode = kept if processor.packages else {"PYTHONDONTWRITEBYTECODE": "1"}
     run = subprocess.run(
         [*python, network, folder / "inputs.npy", folder / "embeddings.npy"],
         env={
             "PATH": os.environ["PATH"],
             "ORT_DISABLE_TELEMETRY": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
+            **bytecode,
             **({"PYTHONPATH": str(processor.packages)} if processor.packages else {}),
         },
         capture_output=True,

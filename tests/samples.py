@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -88,6 +89,7 @@ def commands(script: str) -> list[str]:
     return found
 
 
+@functools.cache  # a shell is started for each line, and each test asks for all of them
 def is_whole(script: str) -> bool:
     """Whether a shell would run it, rather than wait for the end of a line or a quotation."""
     checked = subprocess.run(["bash", "-n", "-c", script], capture_output=True)

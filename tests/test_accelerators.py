@@ -264,10 +264,10 @@ def test_programs_are_compiled_before_it_is_ready_and_kept(card: Card, four_face
         return health.status_code == 200
 
     settled(ready, timeout=60)
-    # The detector in batches of 1 and 4; recogniser, age and gender in batches of 1, 2, 4 and 8.
+    # The detector in batches of 1 and 4; recogniser, age and gender in batches of 1 and 2.
     starting = {progress for status, progress in seen if status == "starting" and progress}
-    assert "compiling age-v1.onnx 2×64×64×3, 8 of 14" in starting
-    assert all(progress.endswith(" of 14") for progress in starting)
+    assert "compiling age-v1.onnx 2×64×64×3, 6 of 8" in starting
+    assert all(progress.endswith(" of 8") for progress in starting)
     assert ("healthy", None) in seen
     assert len(post(server, four_faces).json()["faces"]) == 4
     server.stop()

@@ -46,10 +46,12 @@ def status(name: str) -> list[str]:
 
 
 def bad() -> Any:
-    """A replica of a pack that is not there."""
+    """A replica of a pack that is not there, tried once: each try is 2 seconds of a processor."""
     variables = {"INSIGHTFACE_MODEL": "./no-such-folder"}
     options = {"num_cpus": 1, "runtime_env": {"env_vars": variables}}
-    return FaceServiceReplica.options(ray_actor_options=options).bind()
+    return FaceServiceReplica.options(
+        ray_actor_options=options, max_constructor_retry_count=1
+    ).bind()
 
 
 def main() -> None:

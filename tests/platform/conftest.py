@@ -91,7 +91,7 @@ class FaceService:
             "INTRA_OP_THREADS": self._threads,
             "DET_GATE": "off",  # or it would make one meanwhile: a minute of a processor
         }
-        self.server = Server(environment, self._folder)
+        self.server = Server(environment, self._folder, forked=sys.platform == "linux")
 
     def kill(self) -> None:
         """SIGKILL."""
