@@ -43,8 +43,9 @@ finish() {
 begin mypy
 begin lint-imports
 begin scripts/audit.sh
-# Four processes for two cores, for tests wait as well. A file is run by one of them, in order, and the longest files first, as tests/order.py
-# sorts them. A test that ends its process ends the run: pytest-xdist would wait for good for the file's other tests.
+# Four processes for two cores, for tests wait as well. A file is run by one of them, in order, and the longest files
+# first, as tests/order.py sorts them. A test that ends its process ends the run: pytest-xdist would wait for good for
+# the file's other tests.
 check pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 for name in mypy lint-imports audit.sh; do check finish "$name"; done
 

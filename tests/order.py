@@ -79,7 +79,7 @@ LONGEST = (
     "test_parity_v2.py",
     "tools/doctor/test_probing.py",
 )
-"""Files of 10 seconds or more where three processes run the suite."""
+"""Files of 10 seconds or more, where three processes ran the suite."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
