@@ -22,12 +22,10 @@ ZEROS = ("zeros from half", "zeros at the end", "zeros within")
 UNNOTICED = {
     "WebP": {"half of another"},
     "WebP, lossless": {"half of another"},
-    "TIFF, JPEG": {"zeros within"},
     "TIFF, uncompressed": {*ZEROS, "half of another"},
     "BMP": {*ZEROS, "half of another"},
 }
-"""Cuts that leave a file of which nothing in it says that it is damaged, or nothing that libtiff
-minds: zeros may be valid codes of a JPEG."""
+"""Cuts that leave a file of which nothing in it says that it is damaged."""
 BEHIND = ("at 0.9", "zeros at the end")
 """Cuts that hit the second frame of an animation alone."""
 WHOLE = ("JPEG", "PNG", "GIF", "WebP")

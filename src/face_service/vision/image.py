@@ -22,6 +22,7 @@ from .kinds import HEAD, name_unread, sniff
 from .opencv import VALUES, decode_tiff, opencv_pixels, scaled_if_dark, with_short_header
 from .png import mended, read_chunks, without_ancillary
 from .sdr import needs_mapping, to_sdr
+from .tiff_jpeg import has_damaged_jpeg
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,8 @@ def decode_pixels(image: Checked) -> Image | None:
         if header.frame and header.frame.components in (1, 3, 4):
             return upright(decode_jpeg(data, header.frame), header.frame.orientation)
         if header.directory:
-            return decode_tiff(data, header.directory)
+            pixels = decode_tiff(data, header.directory)
+            return None if has_damaged_jpeg(data, header.directory) else pixels
         if header.picture:
             return decode_heif(data, header.picture)
         if image_format == "PNG":

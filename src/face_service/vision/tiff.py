@@ -24,7 +24,7 @@ INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 WIDTH, HEIGHT, BITS, SAMPLES = 256, 257, 258, 277
 ROWS_A_STRIP, TILE_WIDTH, TILE_HEIGHT = 278, 322, 323
 SUBFILE, COMPRESSION, PHOTOMETRIC, SUB_DIRECTORIES = 254, 259, 262, 330
-PLANAR, SAMPLE_FORMAT, DNG_VERSION = 284, 339, 50706
+PLANAR, SAMPLE_FORMAT, JPEG_TABLES, DNG_VERSION = 284, 339, 347, 50706
 STRIPS, TILES = (273, 279), (324, 325)
 """Offsets and byte counts."""
 MAX_PIECES = 10_000
@@ -112,6 +112,8 @@ class Directory(NamedTuple):
     """Offset and byte count of the first MAX_PIECES strips or tiles."""
     piece_bytes: int = 0
     """Of one of them when it is decoded."""
+    jpeg_tables: bytes = b""
+    """That all of them share where they are JPEGs."""
 
 
 def read_directory(data: bytes) -> Directory:
@@ -199,6 +201,16 @@ class Tags:
         size = struct.calcsize("<" + INTEGERS[entry.kind]) * number
         return self._numbers(self._data[at : at + size], entry.kind, number)
 
+    def content(self, tag: int) -> bytes:
+        """The bytes of an entry of bytes; none if there is no entry."""
+        entry = self.entries.get(tag)
+        if entry is None or SIZES.get(entry.kind) != 1:
+            return b""
+        if entry.number <= len(entry.value):
+            return entry.value[: entry.number]
+        (at,) = struct.unpack(self.layout.order + self.layout.offset, entry.value)
+        return self._data[at : at + entry.number]
+
     def _numbers(self, value: bytes, kind: int, number: int) -> tuple[int, ...]:
         return struct.unpack_from(f"{self.layout.order}{number}{INTEGERS[kind]}", value)
 
@@ -244,6 +256,7 @@ def picture_of(tags: Tags, at: int) -> Directory:
         compression=compression,
         pieces=pieces_of(tags, -(-height // rows) * samples),
         piece_bytes=-(-piece[0] * bits_a_pixel // 8) * piece[1],
+        jpeg_tables=tags.content(JPEG_TABLES),
     )
 
 
