@@ -18,7 +18,8 @@ from face_service.packs.pack import Pack
 from face_service.packs.store import resolve
 from face_service.runtime.providers import CPU
 from face_service.vision.blob import Image
-from face_service.vision.canvas import Size
+from face_service.vision.canvas import Size, allowed_canvases
+from face_service.vision.detector import CLOSEUP
 from face_service.vision.image import decode
 
 from . import photos
@@ -148,6 +149,13 @@ def engine(starter: Pack) -> FaceEngine:
 
 
 @pytest.fixture(scope="session")
+def open_engine(open_pack: Pack) -> FaceEngine:
+    """An engine of the pack `open`, with the canvases that it has in a service."""
+    canvases = Canvases(allowed_canvases(640), CLOSEUP)
+    return build_engine(open_pack, canvases, (CPU,), threads=2)
+
+
+@pytest.fixture(scope="session")
 def solvay() -> Path:
     """Solvay 1927, public domain: 3000×2171, 29 faces. For tests of many faces: a request with
     it is 3 seconds of a processor."""
@@ -210,11 +218,12 @@ def servers_end_with_their_module(servers: list[Server]) -> Iterator[None]:
 def start_server(
     servers: list[Server],
     tmp_path_factory: pytest.TempPathFactory,
-    starter: Pack,
+    open_pack: Pack,
 ) -> Callable[..., Server]:
     """Starts real servers, `start_server(VARIABLE="value")`, which are ended after the module, or
-    at the end if they are `lasting`. `forked=False`: a program of its own, where the subject of a
-    test is how a process begins or ends, its memory, or its threads."""
+    at the end if they are `lasting`. The pack is `open`, whose detector is a tenth of the work of
+    the starter pack's. `forked=False`: a program of its own, where the subject of a test is how a
+    process begins or ends, its memory, or its threads."""
 
     def start(
         module: str = "face_service.main",
@@ -226,8 +235,8 @@ def start_server(
         environment = {
             **environment_of_servers(),
             "HOST": "127.0.0.1",
-            "INSIGHTFACE_MODEL": starter.name,
-            "MODEL_CACHE_DIR": str(starter.directory.parent),
+            "INSIGHTFACE_MODEL": open_pack.name,
+            "MODEL_CACHE_DIR": str(open_pack.directory.parent),
             "DRAIN_GRACE_S": "0",  # else the end of each server is awaited for a second more
             **variables,
         }
@@ -247,19 +256,15 @@ def start_server(
 
 
 @pytest.fixture(scope="session")
-def start_small_server(
-    start_server: Callable[..., Server], open_pack: Pack
-) -> Callable[..., Server]:
-    """`start_server` for tests that are not about faces: a picture without any is a tenth of the
-    work that it is with the starter pack."""
-    return functools.partial(
-        start_server, INSIGHTFACE_MODEL=open_pack.name, DET_SIZE="320", **ONE_THREAD
-    )
+def start_small_server(start_server: Callable[..., Server]) -> Callable[..., Server]:
+    """`start_server` for tests that are not about faces: a picture without any is 40 % of the
+    work."""
+    return functools.partial(start_server, DET_SIZE="320", **ONE_THREAD)
 
 
 @pytest.fixture(scope="session")
 def server(start_server: Callable[..., Server]) -> Server:
-    """One ready server on the starter pack, for every test that does not change it."""
+    """One ready server on the pack `open`, for every test that does not change it."""
     running = start_server(lasting=True)
     running.wait_until_ready()
     return running

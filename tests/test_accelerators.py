@@ -25,7 +25,7 @@ class Card:
     """Starts servers with a card, and makes the card fail."""
 
     def __init__(self, folder: Path, start_server: Callable[..., Server], starter: Pack) -> None:
-        self._start = start_server
+        self._start, self._pack = start_server, starter.name
         self._fault = folder / "fault"
         self.models = folder / "models"
         self.models.mkdir()
@@ -41,6 +41,7 @@ class Card:
         server = self._start(
             "tests.accelerated",
             ACCELERATOR=accelerator,
+            INSIGHTFACE_MODEL=self._pack,
             ONNX_PROVIDERS=providers,
             FAULT=str(self._fault),
             MODEL_CACHE_DIR=str(self.models),

@@ -13,18 +13,18 @@ from face_service.tools.bench.server import running
 from tests.chaos import disturb
 
 
-def variables(starter: Pack) -> dict[str, str]:
+def variables(open_pack: Pack) -> dict[str, str]:
     return {
-        "INSIGHTFACE_MODEL": starter.name,
-        "MODEL_CACHE_DIR": str(starter.directory.parent),
+        "INSIGHTFACE_MODEL": open_pack.name,
+        "MODEL_CACHE_DIR": str(open_pack.directory.parent),
         "LOG_LEVEL": "ERROR",
     }
 
 
 def test_after_chaos_one_request_is_right(
-    starter: Pack, four_faces: Path, capsys: pytest.CaptureFixture[str]
+    open_pack: Pack, four_faces: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with running(variables(starter)) as server:
+    with running(variables(open_pack)) as server:
         assert disturb(server, four_faces.read_bytes(), seconds=5) is None
 
 

@@ -169,7 +169,12 @@ def test_a_first_start_makes_it_behind_the_answers(
     start_server: Callable[..., Server], starter: Pack, four_faces: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "starter").symlink_to(starter.directory.absolute())
-    variables = {"MODEL_CACHE_DIR": str(tmp_path), "DET_GATE": "auto", "INTRA_OP_THREADS": "1"}
+    variables = {
+        "INSIGHTFACE_MODEL": "starter",
+        "MODEL_CACHE_DIR": str(tmp_path),
+        "DET_GATE": "auto",
+        "INTRA_OP_THREADS": "1",
+    }
     running = start_server("tests.gated", **variables)
     running.wait_until_ready()
     assert running.client.get("/health").json()["gate"]["state"] == "building"

@@ -274,7 +274,9 @@ def test_after_sigkill_a_start_needs_no_repair(
 
 def test_decoded_pixels_are_bounded(start_server: Callable[..., Server]) -> None:
     """Images that take 70 MB each, in a budget of 40 MB: one after the other, none refused."""
-    server = start_server(MAX_IMAGE_PIXELS="12000000", MAX_DECODED_MB="40")
+    server = start_server(
+        INSIGHTFACE_MODEL="starter", MAX_IMAGE_PIXELS="12000000", MAX_DECODED_MB="40"
+    )
     server.wait_until_ready()
     large = encode(np.zeros((2500, 4000, 3), np.uint8), "PNG")
     seen: list[float] = []

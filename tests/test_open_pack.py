@@ -29,11 +29,6 @@ from face_service.vision.yunet import YuNet
 CANVASES = Canvases(allowed_canvases(640), CLOSEUP)
 
 
-@pytest.fixture(scope="module")
-def opened(open_pack: Pack) -> FaceEngine:
-    return build_engine(open_pack, CANVASES, (CPU,), threads=1)
-
-
 def test_nothing_of_it_is_insightfaces() -> None:
     assert {file.sha256 for file in OPEN.files} & {file.sha256 for file in STARTER.files} == {
         file.sha256 for file in STARTER.files if file.role != "detection"
@@ -42,10 +37,10 @@ def test_nothing_of_it_is_insightfaces() -> None:
 
 
 def test_its_faces_are_those_of_the_starter_pack(
-    opened: FaceEngine, engine: FaceEngine, four_faces: Path
+    open_engine: FaceEngine, engine: FaceEngine, four_faces: Path
 ) -> None:
     photo = read_photo(four_faces)
-    ours, theirs = opened.analyse_image(photo), engine.analyse_image(photo)
+    ours, theirs = open_engine.analyse_image(photo), engine.analyse_image(photo)
     assert len(ours) == len(theirs) == 4
     for face in ours:
         other = max(theirs, key=lambda one: float(np.dot(one.embedding, face.embedding)))
@@ -56,18 +51,18 @@ def test_its_faces_are_those_of_the_starter_pack(
 
 
 def test_it_has_rectangles_and_a_close_up_though_its_file_declares_a_square(
-    opened: FaceEngine, open_pack: Pack, four_faces: Path
+    open_engine: FaceEngine, open_pack: Pack, four_faces: Path
 ) -> None:
-    assert isinstance(opened._detector, YuNet)
-    assert opened.preprocessor.canvases == CANVASES.allowed
+    assert isinstance(open_engine._detector, YuNet)
+    assert open_engine.preprocessor.canvases == CANVASES.allowed
     shapes: list[tuple[int, ...]] = []
-    opened.networks[0].observer = lambda blob: shapes.append(blob.shape)
+    open_engine.networks[0].observer = lambda blob: shapes.append(blob.shape)
     photo = read_photo(four_faces)
     face = photo[87:156, 374:426]  # of it, from the brows to the mouth
     close = cv2.resize(face, None, fx=12, fy=12)
-    assert len(opened.analyse_image(photo, Options(attributes=False))) == 4
-    assert opened.analyse_image(close, Options(attributes=False))
-    opened.networks[0].observer = None
+    assert len(open_engine.analyse_image(photo, Options(attributes=False))) == 4
+    assert open_engine.analyse_image(close, Options(attributes=False))
+    open_engine.networks[0].observer = None
     assert shapes[:2] == [(1, 3, 128, 128), (1, 3, 384, 640)]
     square = build_engine(open_pack, Canvases((Size(640, 640),), None), (CPU,), threads=1)
     assert not square.analyse_image(close), "the close-up is what finds it"
@@ -110,11 +105,13 @@ def test_one_that_was_changed_for_one_size_has_that_size_alone(
     assert len(fixed.analyse_image(read_photo(four_faces), Options(attributes=False))) == 4
 
 
-def test_it_gets_no_gate_and_says_why(opened: FaceEngine, open_pack: Pack, tmp_path: Path) -> None:
+def test_it_gets_no_gate_and_says_why(
+    open_engine: FaceEngine, open_pack: Pack, tmp_path: Path
+) -> None:
     config = RuntimeConfig(cache=tmp_path)
     supply = GateSupply("auto", CANVASES, config)
-    supply.equip(opened, open_pack)
-    assert opened.gate is None
+    supply.equip(open_engine, open_pack)
+    assert open_engine.gate is None
     assert supply.status.state == "none"
     assert "YuNet takes at most a third" in (supply.status.detail or "")
     with pytest.raises(PackError, match="open gets no gate: YuNet"):
@@ -126,7 +123,7 @@ def test_other_detectors_stay_what_they_were(engine: FaceEngine) -> None:
 
 
 def test_the_least_score_is_the_detectors_own_unless_a_request_says_another(
-    opened: FaceEngine, engine: FaceEngine
+    open_engine: FaceEngine, engine: FaceEngine
 ) -> None:
     """Coloured noise, in which YuNet sees faint faces and SCRFD none."""
     coarse = [
@@ -139,6 +136,6 @@ def test_the_least_score_is_the_detectors_own_unless_a_request_says_another(
         options = Options(embeddings=False, attributes=False, quality=False, **said)  # type: ignore[arg-type]
         return sum(len(one.analyse_image(image, options)) for image in noise)
 
-    assert (opened._detector.min_score, engine._detector.min_score) == (0.7, 0.5)
-    assert found(opened, min_score=0.5) > 0
-    assert (found(opened), found(engine)) == (0, 0)
+    assert (open_engine._detector.min_score, engine._detector.min_score) == (0.7, 0.5)
+    assert found(open_engine, min_score=0.5) > 0
+    assert (found(open_engine), found(engine)) == (0, 0)

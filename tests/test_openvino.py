@@ -141,6 +141,6 @@ def test_a_server_takes_it_by_itself(server: Server, six_faces: Path) -> None:
     assert health["onnx_providers"] == [OPENVINO, CPU]
     assert health["fallback"] is None
     assert health["runtime"]["offered"] == [OPENVINO, CPU]
-    assert health["runtime"]["placement"]["scrfd.onnx"] == {OPENVINO: 1}
+    assert health["runtime"]["placement"]["face_detection_yunet_2023mar.onnx"] == {OPENVINO: 1}
     answer = server.client.post("/detect", files={"file": six_faces.read_bytes()})
     assert len(answer.json()["faces"]) == 6

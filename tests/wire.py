@@ -23,13 +23,13 @@ CONSOLE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - [\w.]+ - (DEBUG|INFO|WAR
 
 
 @asynccontextmanager
-async def in_this_loop(starter: Pack) -> AsyncIterator[httpx.AsyncClient]:
+async def in_this_loop(pack: Pack) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application in this very event loop, ready."""
     app = create_app(
         Settings(
             _env_file=None,
-            insightface_model="starter",
-            model_cache_dir=starter.directory.parent,
+            insightface_model=pack.name,
+            model_cache_dir=pack.directory.parent,
         )
     )
     transport = httpx.ASGITransport(app)

@@ -81,7 +81,7 @@ def test_everything_is_done_by_keyboard(
         give(tab, mirrored)
         tab.answers(IN_BOTH)
         walk_to(tab, "Replace the first picture")
-        walk_to(tab, "Face 7 and face")
+        walk_to(tab, "Face 9 and face")
         expect(tab.page.locator(".pair").first).to_be_focused()
         tab.page.keyboard.press("Tab")
         second = tab.page.locator(".pair").nth(1)
@@ -102,7 +102,7 @@ def test_who_listens_is_told(chromium: Browser, server: Server, middle: Path) ->
         expect(image).to_be_visible()
         options = tab.page.get_by_role("listbox", name="Faces in the first picture")
         first = options.get_by_role("option").first
-        expect(first).to_have_accessible_name("Face 1 of 13: Man, about 68, score 0.89")
+        expect(first).to_have_accessible_name("Face 1 of 13: Woman, about 40, score 0.93")
         tab.choose(TEXT)
         expect(said.filter(has_text="not a picture")).to_be_visible()
 

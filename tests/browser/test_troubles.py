@@ -96,7 +96,7 @@ def test_a_key_is_asked_for_and_kept_in_memory_alone(
         field.press("Enter")
         tab.answers("13 faces.")
         expect(field).to_be_hidden()
-        expect(tab.page.locator("#pack")).to_contain_text("starter")
+        expect(tab.page.locator("#pack")).to_contain_text("face_detection_yunet_2023mar.onnx")
         expect(tab.page.locator(".command")).to_contain_text('"Authorization: Bearer $API_KEY"')
         assert KEY not in tab.page.content()
         assert tab.page.evaluate("localStorage.length + sessionStorage.length") == 0

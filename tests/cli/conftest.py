@@ -23,14 +23,14 @@ COMMAND = [sys.executable, "-c", MAIN]
 
 
 @pytest.fixture
-def environment(starter: Pack, tmp_path: Path) -> dict[str, str]:
-    """Of a command line on the starter pack. Networks are loaded for one thread: for each worker
+def environment(open_pack: Pack, tmp_path: Path) -> dict[str, str]:
+    """Of a command line on the pack `open`. Networks are loaded for one thread: for each worker
     and each number of threads would be twice the work."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
-        "INSIGHTFACE_MODEL": "starter",
-        "MODEL_CACHE_DIR": str(starter.directory.parent),
+        "INSIGHTFACE_MODEL": "open",
+        "MODEL_CACHE_DIR": str(open_pack.directory.parent),
         "WORKERS": "1",
         "INTRA_OP_THREADS": "1",
         "DET_GATE": "off",  # or a server would make one meanwhile: a minute of a processor
@@ -39,8 +39,8 @@ def environment(starter: Pack, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def small_networks(environment: dict[str, str], request: pytest.FixtureRequest) -> None:
-    """For a test that is not about faces: networks smaller than those of the starter pack, where
-    they are here."""
+    """For a test that is not about faces: networks smaller than those of that pack, where they
+    are here."""
     if SHARED.is_dir() and (ORACLE / "packs" / "standin").is_dir():
         folder = request.getfixturevalue("with_edgeface")("det_500m")
         environment |= {"INSIGHTFACE_MODEL": str(folder), "DET_SIZE": "160"}
@@ -48,7 +48,7 @@ def small_networks(environment: dict[str, str], request: pytest.FixtureRequest) 
 
 @pytest.fixture
 def start(environment: dict[str, str], tmp_path: Path) -> Callable[..., Command]:
-    """The command line in a folder of its own, on the starter pack, as a process that runs."""
+    """The command line in a folder of its own, on the pack `open`, as a process that runs."""
 
     def start_it(
         *arguments: object, program: str = MAIN, stdout: int | None = None, **variables: str

@@ -24,7 +24,7 @@ def test_a_real_server_under_a_closed_loop(bench, six_faces: Path) -> None:
     result = bench(six_faces, "--clients", 2, "--requests", 6, "--bare", 0.2, "--json")
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
-    assert figures["server"]["model"] == "starter"
+    assert figures["server"]["model"] == "open"
     assert (figures["sent"], figures["answered"], figures["unsent"]) == (6, 6, 0)
     assert (figures["errors"], figures["rate"], figures["late"]) == ({}, None, None)
     assert figures["requests_per_second"] == pytest.approx(6 / figures["seconds"])
@@ -43,7 +43,7 @@ def test_a_real_server_under_a_closed_loop(bench, six_faces: Path) -> None:
     assert bare["share"] == pytest.approx(
         figures["requests_per_second"] / bare["images_per_second"]
     )
-    assert bare["runs"]["1×3×640×640"] == 1
+    assert bare["runs"]["1×3×480×640"] == 1
     assert bare["runs"]["1×3×112×112"] == 6
 
 
@@ -63,7 +63,7 @@ def test_a_running_server_is_taken_as_it_is(bench, server: Any, four_faces: Path
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert figures["answered"] == 3
-    assert figures["server"]["model"] == "starter"
+    assert figures["server"]["model"] == "open"
     assert [figures[name] for name in ("bare_limit", "ready_seconds", "peak_rss_mb")] == [None] * 3
     assert server.process.poll() is None
 

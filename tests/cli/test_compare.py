@@ -37,7 +37,7 @@ def test_the_same_person_is_status_0(run, same: tuple[Path, Path]) -> None:
     assert result.returncode == 0, result.stderr
     sentence, a, b = result.stdout.splitlines()
     assert sentence.endswith("reaches 0.275: the same person")
-    assert a == f"  {same[0]}: face 1 of 1, 87x124 at (75, 68)"
+    assert a == f"  {same[0]}: face 1 of 1, 90x119 at (73, 72)"
     assert b.startswith(f"  {same[1]}: face 1 of 1, ")
 
 

@@ -40,7 +40,7 @@ COMMANDS = [
     ("arguments", "variables", "words"),
     [
         (["detect", "x.jpg"], {"DET_SIZE": "100"}, "DET_SIZE=100 is not allowed"),
-        (["detect", "x.jpg"], {"DET_SIZE": "320"}, "takes 640x640 only"),
+        (["detect", "x.jpg", "--model", "starter"], {"DET_SIZE": "320"}, "takes 640x640 only"),
         (["detect", "x.jpg", "--model", "bufallo_l"], {}, "Did you mean 'buffalo_l'?"),
         (["compare", "x.jpg", "y.jpg", "--model", "Starter"], {}, "Did you mean 'starter'?"),
         (["compare", "x.jpg", "y.jpg", "--model", "other"], {}, "Known packs: buffalo_l, "),

@@ -63,7 +63,7 @@ def test_faces_are_grouped(connect: Connect, server: Server, four_faces: Path) -
     assert (found.tracks[0].source, found.tracks[0].start, found.tracks[0].end) == ("one", 0, 1)
     assert sorted(group.faces for group in found.groups) == [(0, 4), (1, 5), (2, 6), (3, 7)]
     assert similarity(found.groups[found.group_labels[2]].embedding, faces[2]) > 0.9999
-    assert found.thresholds.group_similarity == 0.429
+    assert found.thresholds.group_similarity == 0.423
     alone = client.group(embeddings[:4], group_similarity=-1)
     assert len(alone.groups) == 1
     assert alone.groups[0].embedding is None

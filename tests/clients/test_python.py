@@ -154,17 +154,17 @@ def test_models_and_health(connect: Connect, server: Server) -> None:
     client = connect(server.url)
     loaded = client.models().loaded
     assert loaded is not None
-    assert (loaded.name, loaded.embedding_dimension) == ("starter", 512)
+    assert (loaded.name, loaded.embedding_dimension) == ("open", 512)
     assert loaded.same_person_threshold == 0.275
     points = loaded.operating_points
     assert [point.false_match_rate for point in points.verification] == [0.01, 0.001, 0.0001]
     assert {point.people for point in points.identification if point.measured} == {5, 20, 59}
     assert loaded.onnx_providers == loaded.runtime.taken == ("CPUExecutionProvider",)
-    assert sum(loaded.runtime.placement["scrfd.onnx"].values()) > 0
+    assert sum(loaded.runtime.placement["face_detection_yunet_2023mar.onnx"].values()) > 0
     assert {file.role for file in loaded.files} >= {"detection", "recognition"}
     assert "buffalo_l" in {pack.name for pack in client.models().known}
     health = client.health()
-    assert (health.status, health.model, health.detail) == ("healthy", "starter", None)
+    assert (health.status, health.model, health.detail) == ("healthy", "open", None)
     assert health.gate is not None
     assert asdict(health.gate) == server.client.get("/health").json()["gate"]
     assert health.recogniser in {file.sha256 for file in loaded.files}

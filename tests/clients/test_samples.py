@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from face_service.packs.pack import Pack
 from tests.conftest import SHARED
 from tests.samples import BLOCK, ROOT
 from tests.server import Server
@@ -62,17 +63,15 @@ SCRIPTS = [
 
 
 @pytest.fixture(scope="module")
-def address(start_server: Callable[..., Server], server: Server) -> Iterator[str]:
-    """What the samples call localhost:8100: a server there, or elsewhere if the port is taken."""
+def address(start_server: Callable[..., Server], starter: Pack) -> str:
+    """What the samples call localhost:8100: a server there, or elsewhere if the port is taken. What
+    they print is said of the starter pack."""
     with socket.socket() as probe:
         taken = probe.connect_ex(("127.0.0.1", 8100)) == 0
-    if taken:
-        yield f"localhost:{server.port}"
-        return
-    named = start_server(PORT="8100", DRAIN_GRACE_S="0")
+    port = {} if taken else {"PORT": "8100"}
+    named = start_server(INSIGHTFACE_MODEL=starter.name, **port)
     named.wait_until_ready()
-    yield "localhost:8100"
-    named.stop()
+    return f"localhost:{named.port}"
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,15 @@ from tests.conftest import ROOT
 PYTHON = ROOT / ".ray/bin/python"
 
 
-def test_the_example_is_as_its_page_says(four_faces: Path, starter: Pack, tmp_path: Path) -> None:
+def test_the_example_is_as_its_page_says(four_faces: Path, open_pack: Pack, tmp_path: Path) -> None:
     if not PYTHON.exists():
         pytest.skip("no Ray: scripts/ray.sh installs it (900 MB) into .ray")
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "PYTHONPATH": str(ROOT),
-        "INSIGHTFACE_MODEL": "starter",
-        "MODEL_CACHE_DIR": str(starter.directory.parent),
+        "INSIGHTFACE_MODEL": "open",
+        "MODEL_CACHE_DIR": str(open_pack.directory.parent),
         "MAX_QUEUE": "2",
         "DET_GATE": "off",
         "RAY_USAGE_STATS_ENABLED": "0",

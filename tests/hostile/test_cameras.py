@@ -123,7 +123,7 @@ def test_a_tiff_that_says_it_is_the_picture_is_read(kind: int) -> None:
 
 
 def test_photos_that_are_not_read_do_not_get_lost_in_a_folder(
-    starter: Pack, tmp_path: Path
+    open_pack: Pack, tmp_path: Path
 ) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -133,7 +133,7 @@ def test_photos_that_are_not_read_do_not_get_lost_in_a_folder(
     for more in ((), ("--out", tmp_path / "faces.jsonl")):
         done = subprocess.run(
             [*command, *more],
-            env={"MODEL_CACHE_DIR": str(starter.directory.parent), "INSIGHTFACE_MODEL": "starter"},
+            env={"MODEL_CACHE_DIR": str(open_pack.directory.parent), "INSIGHTFACE_MODEL": "open"},
             cwd=tmp_path,
             capture_output=True,
             text=True,

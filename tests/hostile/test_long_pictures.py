@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from face_service.packs.pack import Pack
 from face_service.vision.alignment import TOO_LONG
 from face_service.vision.blob import Image
 from face_service.vision.image import decode
@@ -24,8 +25,9 @@ changes the scale of the canvas by 1/32,767."""
 
 
 @pytest.fixture(scope="module")
-def server(start_server: Callable[..., Server]) -> Iterator[Server]:
-    started = start_server(MAX_IMAGE_PIXELS="60000000", MAX_BODY_MB="200", REQUEST_TIMEOUT_S="300")
+def server(start_server: Callable[..., Server], starter: Pack) -> Iterator[Server]:
+    limits = {"MAX_IMAGE_PIXELS": "60000000", "MAX_BODY_MB": "200", "REQUEST_TIMEOUT_S": "300"}
+    started = start_server(INSIGHTFACE_MODEL=starter.name, **limits)
     started.wait_until_ready()
     yield started
     assert started.stop() == 0

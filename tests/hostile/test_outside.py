@@ -122,13 +122,13 @@ def served(serving: Callable[[], Served]) -> Served:
     ],
 )
 def test_a_command_writes_nothing_to_the_home_and_calls_nobody(
-    arguments: str, starter: Pack, four_faces: Path, home: Path, trace: Path, tmp_path: Path
+    arguments: str, open_pack: Pack, four_faces: Path, home: Path, trace: Path, tmp_path: Path
 ) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
-        "INSIGHTFACE_MODEL": starter.name,
-        "MODEL_CACHE_DIR": str(starter.directory.parent),
+        "INSIGHTFACE_MODEL": open_pack.name,
+        "MODEL_CACHE_DIR": str(open_pack.directory.parent),
         "DET_GATE": "off",
     }
     folder = tmp_path / "here"

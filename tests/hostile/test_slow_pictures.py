@@ -27,15 +27,15 @@ from .test_decoders import LONG_S
 
 
 def test_without_all_of_them_the_service_is_not_ready(
-    starter: Pack, monkeypatch: pytest.MonkeyPatch
+    open_pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = threading.Event()
     monkeypatch.setattr(decoders, "WATCH_S", 0.05)
     app = create_app(
         Settings(
             _env_file=None,
-            insightface_model="starter",
-            model_cache_dir=starter.directory.parent,
+            insightface_model="open",
+            model_cache_dir=open_pack.directory.parent,
             stall_timeout_s=1,
         )
     )

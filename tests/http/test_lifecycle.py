@@ -177,10 +177,10 @@ class Held(Server):
 
 
 def test_a_request_admitted_between_the_signal_and_draining_is_answered(
-    starter: Pack, four_faces: Path
+    open_pack: Pack, four_faces: Path
 ) -> None:
     settings = Settings(
-        _env_file=None, insightface_model="starter", model_cache_dir=starter.directory.parent
+        _env_file=None, insightface_model="open", model_cache_dir=open_pack.directory.parent
     )
     app = create_app(settings)
     service: FaceService = app.state.service

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from face_service.app import create_app
 from face_service.config import Settings
 from face_service.http import openapi as documentation
 from face_service.http.openapi import EXAMPLES
+from face_service.packs.pack import Pack
 from tests.examples import answers
 from tests.openapi import ACCEPTED, as_text, document
 from tests.server import Server
@@ -110,7 +112,11 @@ def test_every_example_is_what_its_endpoint_promises(
     assert checked > 40
 
 
-def test_the_service_still_answers_as_the_examples_say(server: Server, tmp_path: Path) -> None:
+def test_the_service_still_answers_as_the_examples_say(
+    start_server: Callable[..., Server], starter: Pack, tmp_path: Path
+) -> None:
+    server = start_server(INSIGHTFACE_MODEL=starter.name)
+    server.wait_until_ready()
     for operation, by_status in answers(server.client, tmp_path).items():
         if operation == "GET /metrics":  # numbers, and in no order that is promised
             continue

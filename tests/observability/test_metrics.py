@@ -167,7 +167,7 @@ def test_model_info_says_what_health_says(server: Server) -> None:
     (sample,) = families(server)["face_service_model_info"].samples
     assert sample.value == 1
     assert sample.labels == {
-        "pack": "starter",
+        "pack": "open",
         "recogniser": health["recogniser"],
         "precision": health["precision"],
         "providers": ",".join(health["onnx_providers"]),

@@ -114,7 +114,7 @@ def running(folder: Path, count: int) -> Iterator[OnRay]:
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
-        "INSIGHTFACE_MODEL": "starter",
+        "INSIGHTFACE_MODEL": "open",
         "MODEL_CACHE_DIR": str(ROOT / "models"),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",  # else, at 15, a busy machine leaves actors nothing

@@ -59,9 +59,9 @@ def library(tmp_path_factory: pytest.TempPathFactory, four_faces: Path, photos: 
     return make_library(folder / "items", four_faces, [{"id": 30, "uri": photos}])
 
 
-def request_for(library: Path, starter: Pack, out: object) -> Request:
+def request_for(library: Path, open_pack: Pack, out: object) -> Request:
     settings = Settings(
-        _env_file=None, insightface_model="starter", model_cache_dir=starter.directory.parent
+        _env_file=None, insightface_model="open", model_cache_dir=open_pack.directory.parent
     )
     return Request(
         settings, Options(), str(library), str(out), rows=ROWS, processes=1, timeout=TIMEOUT
@@ -69,8 +69,8 @@ def request_for(library: Path, starter: Pack, out: object) -> Request:
 
 
 @pytest.fixture(scope="module")
-def processes(library: Path, starter: Pack) -> Iterator[Processes]:
-    request = request_for(library, starter, "")
+def processes(library: Path, open_pack: Pack) -> Iterator[Processes]:
+    request = request_for(library, open_pack, "")
     sys.path.insert(0, str(library.parent.parent))
     try:
         with Processes(request.task, request.count, request.timeout) as running:
@@ -93,10 +93,10 @@ def embed(processes: Processes, request: Request) -> Tally:
 
 @pytest.fixture(scope="module")
 def done(
-    processes: Processes, library: Path, starter: Pack, tmp_path_factory: pytest.TempPathFactory
+    processes: Processes, library: Path, open_pack: Pack, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Tally]:
     out = tmp_path_factory.mktemp("faces")
-    return out, embed(processes, request_for(library, starter, out))
+    return out, embed(processes, request_for(library, open_pack, out))
 
 
 def rows_of(out: Path) -> dict[int, dict[str, Any]]:
@@ -135,9 +135,9 @@ def test_a_video_has_the_times_of_its_frames(done: tuple[Path, Tally]) -> None:
 
 
 def test_faces_are_those_of_the_engine(
-    done: tuple[Path, Tally], engine: FaceEngine, four_faces: Path
+    done: tuple[Path, Tally], open_engine: FaceEngine, four_faces: Path
 ) -> None:
-    faces = engine.analyse_image(decode(four_faces.read_bytes(), 10_000_000))
+    faces = open_engine.analyse_image(decode(four_faces.read_bytes(), 10_000_000))
     rows = rows_of(done[0])
     for row in (rows[10], rows[30]):
         (frame,) = row["frames"]
@@ -161,17 +161,17 @@ def test_the_files_say_what_they_are(done: tuple[Path, Tally], engine: FaceEngin
         face = schema.field("frames").type.value_type.field("faces").type.value_type
         assert face.field("embedding").type == pa.list_(pa.float32(), engine.info.dimension)
     row = rows_of(out)[11]
-    assert (row["pack"], row["precision"]) == ("starter", "fp32")
+    assert (row["pack"], row["precision"]) == ("open", "fp32")
     assert row["recogniser"] == engine.info.recogniser_sha256
 
 
 def test_shards_write_the_files_of_the_whole(
-    done: tuple[Path, Tally], processes: Processes, library: Path, starter: Pack, tmp_path: Path
+    done: tuple[Path, Tally], processes: Processes, library: Path, open_pack: Pack, tmp_path: Path
 ) -> None:
     """The last of two, to the byte."""
     out, _ = done
     whole = sorted(path.name for path in out.glob("part-*"))
-    request = request_for(library, starter, tmp_path)
+    request = request_for(library, open_pack, tmp_path)
     last = replace(request, shard=(3, 4))
     embed(processes, last)
     names = sorted(path.name for path in tmp_path.glob("part-*"))
@@ -182,11 +182,11 @@ def test_shards_write_the_files_of_the_whole(
 
 
 def test_again_is_nothing_to_do_and_another_model_is_refused(
-    done: tuple[Path, Tally], processes: Processes, library: Path, starter: Pack
+    done: tuple[Path, Tally], processes: Processes, library: Path, open_pack: Pack
 ) -> None:
     out, _ = done
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    request = request_for(library, starter, out)
+    request = request_for(library, open_pack, out)
     assert embed(processes, request).items == 0
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
     about = request.about(processes.describe())
@@ -196,20 +196,20 @@ def test_again_is_nothing_to_do_and_another_model_is_refused(
 
 
 def test_parts_of_another_manifest_are_refused(
-    done: tuple[Path, Tally], processes: Processes, library: Path, starter: Pack
+    done: tuple[Path, Tally], processes: Processes, library: Path, open_pack: Pack
 ) -> None:
     out, _ = done
     items = read_manifest(str(library))
-    about = request_for(library, starter, out).about(processes.describe())
+    about = request_for(library, open_pack, out).about(processes.describe())
     parts = parts_of(items[1:], ROWS, about)
     with pytest.raises(FaceServiceError, match="of another manifest"):
         Folder(str(out)).missing(parts, parts)
 
 
-def start(manifest: Path, out: Path, folder: Path, starter: Pack) -> commands.Command:
+def start(manifest: Path, out: Path, folder: Path, open_pack: Pack) -> commands.Command:
     environment = environment_of_servers() | {
-        "INSIGHTFACE_MODEL": "starter",
-        "MODEL_CACHE_DIR": str(starter.directory.parent),
+        "INSIGHTFACE_MODEL": "open",
+        "MODEL_CACHE_DIR": str(open_pack.directory.parent),
     }
     arguments = ["embed", manifest, "--out", out, "--rows", 1, "--processes", 1]
     return commands.start(arguments, environment, folder)
@@ -217,12 +217,12 @@ def start(manifest: Path, out: Path, folder: Path, starter: Pack) -> commands.Co
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_ended_goes_on(
-    end: signal.Signals, four_faces: Path, starter: Pack, tmp_path: Path
+    end: signal.Signals, four_faces: Path, open_pack: Pack, tmp_path: Path
 ) -> None:
     out = tmp_path / "faces"
     rows: list[dict[str, object]] = [{"id": n, "uri": str(four_faces)} for n in range(12)]
     manifest = write_manifest(tmp_path / "manifest.csv", [*rows, {"id": 12, "uri": "absent.jpg"}])
-    running = start(manifest, out, tmp_path, starter)
+    running = start(manifest, out, tmp_path, open_pack)
     settled(lambda: len([*out.glob("part-*")]) >= 2, 120)
     children = psutil.Process(running.process.pid).children(recursive=True)
     running.process.send_signal(end)
@@ -233,7 +233,7 @@ def test_a_run_that_is_ended_goes_on(
         assert "Traceback" not in ended.stderr
     settled(lambda: not any(child.is_running() for child in children), 30)
     had = len([*out.glob("part-*")])
-    again = start(manifest, out, tmp_path, starter).wait()
+    again = start(manifest, out, tmp_path, open_pack).wait()
     assert again.returncode == 1, again.stderr
     assert f"{had} before" in again.stderr
     assert had < len(rows)
@@ -281,9 +281,9 @@ def test_what_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_without_a_reader_of_videos_nothing_begins(
-    library: Path, starter: Pack, tmp_path: Path
+    library: Path, open_pack: Pack, tmp_path: Path
 ) -> None:
-    environment = environment_of_servers() | {"INSIGHTFACE_MODEL": "starter"}
+    environment = environment_of_servers() | {"INSIGHTFACE_MODEL": "open"}
     program = "import sys; sys.modules['av'] = None\n" + commands.MAIN
     arguments = ["embed", library, "--out", tmp_path / "out"]
     done = commands.run(arguments, environment, tmp_path, program)

@@ -16,14 +16,14 @@ from tests.offline.library import write_manifest
 
 
 def test_old_photos_that_lie_are_found_with_the_options_and_settings_of_the_service(
-    four_faces: Path, starter: Pack, tmp_path: Path
+    four_faces: Path, open_pack: Pack, tmp_path: Path
 ) -> None:
     lying = np.rot90(cv2.imread(str(four_faces)), 2)
     cv2.imwrite(str(tmp_path / "lying.png"), np.ascontiguousarray(lying))
     manifest = write_manifest(tmp_path / "manifest.csv", [{"id": 1, "uri": "lying.png"}])
     environment = environment_of_servers() | {
-        "INSIGHTFACE_MODEL": "starter",
-        "MODEL_CACHE_DIR": str(starter.directory.parent),
+        "INSIGHTFACE_MODEL": "open",
+        "MODEL_CACHE_DIR": str(open_pack.directory.parent),
         "DETAIL": "auto",
     }
     looking = ["--rotations", "auto", "--order", "size", "--max-faces", 3]

@@ -105,10 +105,12 @@ class FaceService:
 
 
 @pytest.fixture(scope="session")
-def face_service(starter: Pack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaceService]:
-    """One that computes with `starter`."""
+def face_service(
+    open_pack: Pack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FaceService]:
+    """One that computes with `open`."""
     folder = tmp_path_factory.mktemp("face-service")
-    service = FaceService(starter.name, starter.directory.parent, folder)
+    service = FaceService(open_pack.name, open_pack.directory.parent, folder)
     try:
         service.server.wait_until_ready()
         yield service
@@ -116,11 +118,12 @@ def face_service(starter: Pack, tmp_path_factory: pytest.TempPathFactory) -> Ite
         service.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_backend(
     bun: Path, ffmpeg: str, database_url: str, face_service: FaceService
 ) -> Iterator[Callable[..., Backend]]:
-    """Starts backends, each with an empty database and folder of its own."""
+    """Starts backends, each with an empty database and folder of its own. They end with the module:
+    thirty that nobody asks any more take connections, and look for work."""
     made: list[Backend] = []
 
     def start(**settings: str) -> Backend:

@@ -217,7 +217,7 @@ NEXT = """
 def test_the_model_is_changed_and_the_change_stopped(page: Page, backend: Backend) -> None:
     """With one face service there is no other model; here a change has failed."""
     open_page(page, "Model")
-    expect(page.get_by_text("starter: ")).to_be_visible()
+    expect(page.get_by_text("open: ")).to_be_visible()
     expect(page.get_by_text("People are recognised from a similarity of 0.")).to_be_visible()
     page.get_by_role("button", name="Change the model").click()
     none = "No face service is ready with another model"

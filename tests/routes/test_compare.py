@@ -61,7 +61,7 @@ def test_two_photos_of_one_person(server: Server, photos: Callable[[str, int], b
     assert body["threshold"]["similarity"] == THRESHOLD
     assert 0 < body["threshold"]["false_match_rate"] < 0.02
     assert "LFW" in body["threshold"]["measured_on"]
-    assert body["model"]["pack"] == "starter"
+    assert body["model"]["pack"] == "open"
     assert [face["embedding"] for face in body["a"]["faces"]] == [None]
 
 
@@ -90,7 +90,7 @@ def test_every_face_of_one_with_every_face_of_the_other(server: Server, solvay: 
     best = body["pairs"][0]
     places = [np.mean(body[name]["faces"][best[name]]["bbox"][::2]) for name in ("a", "b")]
     assert places[0] - places[1] == pytest.approx(144, abs=2)
-    assert best["similarity"] > 0.99
+    assert best["similarity"] > 0.98
     assert body["verdict"] == "same_person"
 
 

@@ -49,9 +49,9 @@ def test_detect_answers_with_the_specified_fields(server: Server, solvay: Path) 
 
 
 def test_the_wire_carries_what_the_engine_found(
-    server: Server, engine: FaceEngine, group: bytes
+    server: Server, open_engine: FaceEngine, group: bytes
 ) -> None:
-    expected = engine.analyse_image(decode(group, 10**8))
+    expected = open_engine.analyse_image(decode(group, 10**8))
     for face, wire in zip(expected, faces_of(server, group), strict=True):
         # Another process may round the norm of a vector otherwise, on some CPUs.
         np.testing.assert_array_max_ulp(np.float32(wire["embedding"]), face.embedding, 2)
@@ -149,10 +149,10 @@ def test_odd_sizes_have_no_faces(server: Server, height: int, width: int) -> Non
     assert (body["image_width"], body["image_height"]) == (width, height)
 
 
-def test_the_response_names_what_made_it(server: Server, group: bytes, starter: Pack) -> None:
+def test_the_response_names_what_made_it(server: Server, group: bytes, open_pack: Pack) -> None:
     model = post(server, group).json()["model"]
-    assert model["pack"] == "starter"
-    assert model["recogniser"] == starter.models["recognition"].sha256
+    assert model["pack"] == "open"
+    assert model["recogniser"] == open_pack.models["recognition"].sha256
     assert model["precision"] == "fp32"
 
 

@@ -136,7 +136,7 @@ def test_a_box_is_looked_at_closer_where_the_whole_picture_shows_no_face(
         embed_known(server, picture, [*({"bbox": face["bbox"]} for face in faces), nobody])
     )
     assert [one["status"] for one in found] == [200, 200, 200, 200, 400]
-    assert cosines(found[:4], faces).min() > 0.95
+    assert cosines(found[:4], faces).min() > 0.9
 
 
 def test_known_landmarks_are_not_looked_for(server: Server, faces: list[dict[str, Any]]) -> None:

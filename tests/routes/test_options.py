@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from tests.server import Server
+from face_service.packs.pack import Pack
+from tests.server import ONE_THREAD, Server
 
 from .conftest import assert_error, faces_of, post, post_batch
 
@@ -116,7 +118,6 @@ def test_how_faces_are_looked_for_is_in_the_answer(server: Server, group: bytes)
         ({"min_face_size": -1}, ["min_face_size"]),
         ({"embedding_format": "hex"}, ["embedding_format", "float", "base64", "none"]),
         ({"attributes": "perhaps"}, ["attributes"]),
-        ({"det_size": 320}, ["det_size", "640 may be"]),
         ({"det_size": 650}, ["det_size", "32"]),
         ({"detail": "4"}, ["detail", "auto", "3"]),
         ({"rotations": "some"}, ["rotations", "auto", "all", "none"]),
@@ -129,3 +130,12 @@ def test_bad_parameters_are_a_400_that_names_them(
     server: Server, group: bytes, query: dict[str, object], words: list[str]
 ) -> None:
     assert_error(post(server, group, **query), 400, "invalid_request", *words)
+
+
+def test_the_size_of_a_detector_that_takes_one_alone_is_named(
+    start_server: Callable[..., Server], starter: Pack, group: bytes
+) -> None:
+    server = start_server(INSIGHTFACE_MODEL=starter.name, **ONE_THREAD)
+    server.wait_until_ready()
+    refused = post(server, group, det_size=320)
+    assert_error(refused, 400, "invalid_request", "det_size", "640 may be")

@@ -34,7 +34,7 @@ def large_image(request: pytest.FixtureRequest) -> bytes:
     return data
 
 
-def test_bodies_of_8_mb_do_not_block_the_event_loop(starter: Pack, large_image: bytes) -> None:
+def test_bodies_of_8_mb_do_not_block_the_event_loop(open_pack: Pack, large_image: bytes) -> None:
     vectors = np.random.default_rng(0).standard_normal((4000, 512), np.float32).tobytes()
     text = base64.b64encode(vectors[:2048]).decode()
     # With their types, or the client looks for mime.types.
@@ -44,7 +44,7 @@ def test_bodies_of_8_mb_do_not_block_the_event_loop(starter: Pack, large_image: 
     known = ("faces", b'[{"bbox": [0, 0, 300, 300]}]', "application/json")
 
     async def run() -> list[httpx.Response]:
-        async with in_this_loop(starter) as http:
+        async with in_this_loop(open_pack) as http:
             with blockbuster_ctx():
                 return [
                     await http.post("/detect", files={"file": part}),
@@ -77,12 +77,12 @@ def test_the_watch_would_see_a_blocking_call() -> None:
         asyncio.run(block())
 
 
-def test_no_request_waits_for_a_thread_to_be_given_what_is_at_hand(starter: Pack) -> None:
+def test_no_request_waits_for_a_thread_to_be_given_what_is_at_hand(open_pack: Pack) -> None:
     """FastAPI calls a dependency that is no coroutine on a thread, there and back."""
     portrait = encode(np.zeros((64, 64, 3), np.uint8), "PNG")
 
     async def run() -> list[int]:
-        async with in_this_loop(starter) as http:
+        async with in_this_loop(open_pack) as http:
             files = [("files", ("a.png", portrait, "image/png"))]
             return [
                 (await http.post("/detect", files={"file": files[0][1]})).status_code,
@@ -97,7 +97,7 @@ def test_no_request_waits_for_a_thread_to_be_given_what_is_at_hand(starter: Pack
 
 
 def test_the_json_of_many_faces_is_made_beside_the_event_loop(
-    starter: Pack, monkeypatch: pytest.MonkeyPatch
+    open_pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: set[str] = set()
     to_json = serialization.to_json
@@ -119,7 +119,7 @@ def test_the_json_of_many_faces_is_made_beside_the_event_loop(
 
     async def run() -> list[tuple[int, set[str]]]:
         seen = []
-        async with in_this_loop(starter) as http:
+        async with in_this_loop(open_pack) as http:
             for path, files in calls:
                 for max_faces in (2, 6):
                     options = {"min_score": 0, "attributes": False, "max_faces": max_faces}

@@ -175,7 +175,7 @@ test('what is no image is an InvalidImage', async () => {
 
 test('models, health and readiness', async () => {
   const { loaded, known } = await client.models();
-  assert.equal(loaded?.name, 'starter');
+  assert.equal(loaded?.name, 'open');
   assert.ok(known.some((pack) => pack.name === 'buffalo_l'));
   assert.equal((await client.health()).status, 'healthy');
   assert.equal(await client.ready(), true);
@@ -186,5 +186,5 @@ test('a key opens', async () => {
   const locked = given('LOCKED_URL');
   await assert.rejects(new FaceServiceClient(locked).models(), Unauthorized);
   const models = await new FaceServiceClient(locked, { apiKey: given('KEY') }).models();
-  assert.equal(models.loaded?.name, 'starter');
+  assert.equal(models.loaded?.name, 'open');
 });
