@@ -70,9 +70,9 @@ class Watched:
 
 
 @pytest.fixture
-def watched(engine: FaceEngine, monkeypatch: pytest.MonkeyPatch) -> Watched:
+def watched(open_engine: FaceEngine, monkeypatch: pytest.MonkeyPatch) -> Watched:
     """What `started` gets instead of an engine of its own."""
-    double = Watched(engine)
+    double = Watched(open_engine)
     monkeypatch.setattr(analysis, "load_engine", create_autospec(load_engine, return_value=double))
     return double
 
@@ -119,7 +119,7 @@ def test_only_so_many_are_under_way(watched: Watched, crops: Path) -> None:
 
 
 def test_engines_that_may_not_run_side_by_side_do_not(
-    starter: Pack, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_pack: Pack, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With WORKERS=2 on MIGraphX, whose runs capture each other's streams."""
     inside, overlaps, runs = threading.Lock(), [], []
@@ -138,12 +138,12 @@ def test_engines_that_may_not_run_side_by_side_do_not(
     monkeypatch.setattr(onnxruntime, "InferenceSession", Exclusive)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [MIGRAPHX, CPU])
     monkeypatch.setattr(compiling, "compile_one", lambda *_: None)
-    (tmp_path / starter.name).symlink_to(starter.directory.absolute())
+    (tmp_path / open_pack.name).symlink_to(open_pack.directory.absolute())
     settings = Settings(
         _env_file=None,
         workers=2,
         onnx_providers=MIGRAPHX,
-        insightface_model=starter.name,
+        insightface_model=open_pack.name,
         model_cache_dir=tmp_path,
     )
     for _, answer in asyncio.run(read(find_files([crops]), settings)):

@@ -94,20 +94,20 @@ def pairs_of_some_people(faces: Path, first: int, folder: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize(("pack", "first"), [("starter", 0), ("edgeface", 30)])
+@pytest.mark.parametrize(("pack", "first"), [("open", 0), ("edgeface", 30)])
 def test_packs_tell_people_apart_at_their_threshold(
     pack: str,
     first: int,
-    starter: Pack,
+    open_pack: Pack,
     request: pytest.FixtureRequest,
     shared: Path,
     tmp_path: Path,
 ) -> None:
-    model = "starter" if pack == "starter" else str(request.getfixturevalue(pack))
+    model = "open" if pack == "open" else str(request.getfixturevalue(pack))
     faces = shared / "faces"
     pairs = pairs_of_some_people(faces, first, tmp_path)
     command = ["evaluate", str(pairs), "--photos", str(faces / "lfw")]
-    environment = {**ONE_THREAD, "MODEL_CACHE_DIR": str(starter.directory.parent)}
+    environment = {**ONE_THREAD, "MODEL_CACHE_DIR": str(open_pack.directory.parent)}
 
     result = CliRunner().invoke(app, [*command, "--model", model], env=environment)
 
