@@ -7,12 +7,36 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # Where it is set, each of a thousand processes compiles all that it imports.
 unset PYTHONDONTWRITEBYTECODE
 install_locked .venv requirements-dev.lock --no-deps --editable . --editable clients/python
+export PATH=$PWD/.venv/bin:$PATH
+
+# What takes long the first time, or waits for a package registry, runs beside all that follows; what it says comes after
+# the tests.
+begin() {
+  local name=${1##*/}
+  "$@" &>"$outputs/$name" &
+  echo $! >"$outputs/$name.pid"
+}
+finish() {
+  local status=0
+  wait "$(<"$outputs/$1.pid")" || status=$?
+  cat "$outputs/$1"
+  return "$status"
+}
+if (($# == 0)); then
+  outputs=$(mktemp -d)
+  trap 'rm -rf "$outputs"' EXIT
+  begin mypy
+  begin lint-imports
+  begin scripts/audit.sh
+  # Else four processes would compile the same files the first time, at the same time.
+  [[ -d .oracle ]] || begin pytest --collect-only --quiet
+fi
+
 scripts/oracle.sh
 scripts/arm64.sh || echo "Its tests skip." >&2
 scripts/openvino.sh || echo "OpenVINO could not be installed: its tests skip." >&2
 scripts/ray.sh || echo "Ray could not be installed: its tests skip." >&2
 scripts/deployment.sh || echo "HAProxy and helm could not be installed: tests of deploy/ skip." >&2
-export PATH=$PWD/.venv/bin:$PATH
 
 if (($#)); then exec pytest "$@"; fi
 
@@ -26,23 +50,6 @@ check ruff format --check
 check shellcheck --external-sources platform.sh run.sh test.sh .ci/run scripts/*.sh benchmarks/*.sh findings/*.sh
 check hadolint Dockerfile Dockerfile.* platform/Dockerfile
 
-# What takes long the first time, or waits for a package registry, runs beside the tests; what it says comes after them.
-outputs=$(mktemp -d)
-trap 'rm -rf "$outputs"' EXIT
-begin() {
-  local name=${1##*/}
-  "$@" &>"$outputs/$name" &
-  echo $! >"$outputs/$name.pid"
-}
-finish() {
-  local status=0
-  wait "$(<"$outputs/$1.pid")" || status=$?
-  cat "$outputs/$1"
-  return "$status"
-}
-begin mypy
-begin lint-imports
-begin scripts/audit.sh
 # Four processes for two cores, for tests wait as well. A file is run by one of them, in order, and the longest files
 # first, as tests/order.py sorts them. A test that ends its process ends the run: pytest-xdist would wait for good for
 # the file's other tests.

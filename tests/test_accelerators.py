@@ -158,10 +158,12 @@ def test_a_card_that_is_not_in_this_build_is_named_with_its_package(card: Card) 
 
 
 def test_a_card_that_computes_is_shown_as_it_is(
-    card: Card, four_faces: Path, server: Server
+    card: Card, four_faces: Path, start_server: Callable[..., Server], starter: Pack
 ) -> None:
     with_card = card.start(CUDA, "auto")
-    with_card.wait_until_ready()
+    without = start_server(INSIGHTFACE_MODEL=starter.name, **ONE_THREAD)
+    for each in (with_card, without):
+        each.wait_until_ready()
     health = with_card.client.get("/health").json()
     assert health["onnx_providers"] == [CUDA, CPU]
     assert (health["fallback"], health["progress"]) == (None, None)
@@ -172,7 +174,7 @@ def test_a_card_that_computes_is_shown_as_it_is(
     loaded = with_card.client.get("/models").json()["loaded"]
     assert loaded["runtime"] == health["runtime"]
     assert metric(with_card, "face_service_provider_fallback") == 0
-    ours, theirs = (post(one, four_faces).json()["faces"] for one in (with_card, server))
+    ours, theirs = (post(one, four_faces).json()["faces"] for one in (with_card, without))
     assert len(ours) == 4
     for face, right in zip(ours, theirs, strict=True):
         # Its graphs are written anew: a kernel may sum in another order.
