@@ -139,7 +139,7 @@ FIELDS = ("bboxes", "scores", "landmarks", "embeddings", "ages", "genders")
 def ask_oracle(folder: Path, det_size: int, photos: list[Path], static: bool) -> dict[str, object]:
     """insightface's answers, by `<index of photo>.<field>`."""
     lock = SCRIPT.parents[2] / "requirements-oracle.lock"
-    files = [SCRIPT, lock, *sorted(folder.glob("*.onnx")), *photos]
+    files = [SCRIPT, SCRIPT.with_name("quiet.py"), lock, *sorted(folder.glob("*.onnx")), *photos]
     machine = (sys.version, fingerprint(), available_cpus())
     facts = (det_size, static, machine, [(path.name, sha256_of(path)) for path in files])
     key = hashlib.sha256(repr(facts).encode()).hexdigest()

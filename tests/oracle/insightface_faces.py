@@ -11,6 +11,9 @@ import sys
 import cv2
 import numpy as np
 from insightface.app import FaceAnalysis
+from quiet import let_threads_sleep
+
+let_threads_sleep()
 
 pack, det_size, static, out, *images = sys.argv[1:]
 analysis = FaceAnalysis(

@@ -8,6 +8,9 @@ import sys
 import cv2
 import numpy as np
 from insightface.app import FaceAnalysis
+from quiet import let_threads_sleep
+
+let_threads_sleep()
 
 pack, out, *images = sys.argv[1:]
 analysis = FaceAnalysis(name=pack, providers=["CPUExecutionProvider"], static_shape_sessions=False)
