@@ -32,11 +32,18 @@ if (($# == 0)); then
   [[ -d .oracle ]] || begin pytest --collect-only --quiet
 fi
 
-scripts/oracle.sh
-scripts/arm64.sh || echo "Its tests skip." >&2
-scripts/openvino.sh || echo "OpenVINO could not be installed: its tests skip." >&2
-scripts/ray.sh || echo "Ray could not be installed: its tests skip." >&2
-scripts/deployment.sh || echo "HAProxy and helm could not be installed: tests of deploy/ skip." >&2
+# What the tests compare with and need, each in an environment of its own.
+declare -A installing missing=(
+  [arm64]="ARM64 for QEMU" [openvino]="OpenVINO" [ray]="Ray" [deployment]="HAProxy and helm"
+)
+for name in oracle "${!missing[@]}"; do
+  "scripts/$name.sh" &
+  installing[$name]=$!
+done
+wait "${installing[oracle]}"
+for name in "${!missing[@]}"; do
+  wait "${installing[$name]}" || echo "${missing[$name]} could not be installed: its tests skip." >&2
+done
 
 if (($#)); then exec pytest "$@"; fi
 

@@ -161,7 +161,7 @@ def test_others_are_served_beside_it_in_the_memory_there_was(
     server.wait_until_ready()
     with ThreadPoolExecutor(4) as clients:  # so that both workers have work at the same time
         for answer in clients.map(lambda data: server.client.post("/detect", files={"file": data}),
-                                  [CROWD] * 12):  # fmt: skip
+                                  [CROWD] * 8):  # fmt: skip
             assert answer.status_code == 200
     warm, bodies = peak(server), files * len(CROWD) / 1e6
     field = "file" if files == 1 else "files"
