@@ -1,4 +1,4 @@
-"""One network, loaded: the only place that runs an ONNX Runtime session."""
+"""One network, loaded: what runs it, in whichever session fits the shape of the input."""
 
 from __future__ import annotations
 

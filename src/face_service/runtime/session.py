@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime: the only place that makes one."""
+"""Sessions of ONNX Runtime that answer requests: the only place that makes these."""
 
 from __future__ import annotations
 
