@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
+from face_service.packs.pack import Pack
 from face_service.schemas import ErrorResponse
 from face_service.vision.blob import Image
 from face_service.vision.image import decode
 from tests.conftest import ROOT
-from tests.server import Server
+from tests.server import ONE_THREAD, Server
 
 GROUP_FACES = 4
 
@@ -54,3 +56,11 @@ def assert_error(response: httpx.Response, status: int, code: str, *words: str) 
 def post_batch(server: Server, files: list[bytes], **query: object) -> httpx.Response:
     form = [("files", (f"{index}.jpg", data)) for index, data in enumerate(files)]
     return server.client.post("/detect/batch", files=form, params=query)
+
+
+@pytest.fixture(scope="module")
+def starter_server(start_server: Callable[..., Server], starter: Pack) -> Server:
+    """A ready server on the starter pack, for what holds of its detector."""
+    running = start_server(INSIGHTFACE_MODEL=starter.name, **ONE_THREAD)
+    running.wait_until_ready()
+    return running

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from face_service.packs.pack import Pack
-from tests.server import ONE_THREAD, Server
+from tests.server import Server
 
 from .conftest import assert_error, faces_of, post, post_batch
 
@@ -133,9 +131,7 @@ def test_bad_parameters_are_a_400_that_names_them(
 
 
 def test_the_size_of_a_detector_that_takes_one_alone_is_named(
-    start_server: Callable[..., Server], starter: Pack, group: bytes
+    starter_server: Server, group: bytes
 ) -> None:
-    server = start_server(INSIGHTFACE_MODEL=starter.name, **ONE_THREAD)
-    server.wait_until_ready()
-    refused = post(server, group, det_size=320)
+    refused = post(starter_server, group, det_size=320)
     assert_error(refused, 400, "invalid_request", "det_size", "640 may be")

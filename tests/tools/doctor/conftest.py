@@ -20,17 +20,17 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def home(open_pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home folder of somebody who keeps the pack `open` there."""
+def home(starter: Pack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home folder of somebody who keeps the starter pack there."""
     folder = tmp_path_factory.mktemp("home") / "somebody"
     (folder / "models").mkdir(parents=True)
-    (folder / "models" / "open").symlink_to(open_pack.directory.resolve())
+    (folder / "models" / "starter").symlink_to(starter.directory.resolve())
     return folder
 
 
 @pytest.fixture(scope="session")
 def doctor(home: Path) -> Run:
-    """`face-service doctor`, as a person runs it who keeps the pack `open` at home. A `python` or
+    """`face-service doctor`, as a person runs it who keeps the starter pack at home. A `python` or
     a PYTHONPATH is that of a Python started for it."""
 
     def run_it(
@@ -39,7 +39,7 @@ def doctor(home: Path) -> Run:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
-            "INSIGHTFACE_MODEL": "open",
+            "INSIGHTFACE_MODEL": "starter",
             "MODEL_CACHE_DIR": str(home / "models"),
             **variables,
         }
