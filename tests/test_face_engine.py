@@ -105,7 +105,7 @@ def test_nothing_is_aligned_or_embedded_beyond_max_faces(
 ) -> None:
     aligned: list[int] = []
     monkeypatch.setattr(engine, "max_faces", 4)
-    monkeypatch.setattr(face_engine, "align_face", lambda *_, **__: aligned.append(1))
+    monkeypatch.setattr(face_engine, "align", lambda *_: aligned.append(1))
     faces = engine.analyse_image(six_faces_image, Options(attributes=False))
     assert (len(faces), len(aligned)) == (4, 4)
 

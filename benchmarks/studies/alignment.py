@@ -32,7 +32,7 @@ from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.evaluation import main_face
-from face_service.vision.alignment import CROPS, align_face
+from face_service.vision.alignment import CROPS, align, align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image
 from face_service.vision.noise import crop_noise
@@ -89,7 +89,8 @@ def recogniser(path: Path) -> Callable[[list[Image]], NDArray[np.float32]]:
 
 def noise_of(photo: Photo) -> tuple[float, ...]:
     """What noise adds to the detail of a photo's averaged crop."""
-    return crop_noise(photo.image, photo.landmarks)
+    aligned = align(photo.image, photo.landmarks, "antialiased")
+    return crop_noise(aligned.image, aligned.matrix) if aligned else NO_NOISE
 
 
 def apart(same: NDArray[np.float32], other: NDArray[np.float32]) -> float:

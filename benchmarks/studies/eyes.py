@@ -17,7 +17,7 @@ from face_service.packs.store import resolve
 from face_service.runtime.network import load_networks
 from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.providers import CPU, RuntimeConfig
-from face_service.vision.alignment import Alignment, align_face
+from face_service.vision.alignment import Alignment, align
 from face_service.vision.arcface import ArcFace
 from face_service.vision.assessment import assess_face
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image
@@ -93,14 +93,16 @@ class Eyes:
         index = int(off.argmin())
         landmarks, score = found.landmarks[index], float(found.scores[index])
         face = DetectedFace(image, found.bboxes[index], score, landmarks, quantisation)
-        crop = align_face(image, landmarks, ALIGNMENT)
-        if crop is None or off[index] > FAR * np.linalg.norm(expected[1] - expected[0]):
+        aligned = align(image, landmarks, ALIGNMENT)
+        if aligned is None or off[index] > FAR * np.linalg.norm(expected[1] - expected[0]):
             return None
         return Seen(
-            quality=assess_face(crop, face, LIMITS, ALIGNMENT),
+            quality=assess_face(aligned, face, LIMITS),
             det_score=score,
             landmarks=landmarks,
-            embeddings={name: one.embed([crop])[0] for name, one in self._recognisers.items()},
+            embeddings={
+                name: one.embed([aligned.crop])[0] for name, one in self._recognisers.items()
+            },
         )
 
     def look_at_spoilt(self, spoilt: Spoilt, landmarks: Landmarks) -> Seen | None:

@@ -22,7 +22,7 @@ from face_service.runtime.parallel import in_parallel
 from face_service.runtime.placement import Placement
 from face_service.runtime.policy import MAX_BATCH, MAX_FACES
 from face_service.runtime.providers import max_batch_images
-from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align_face
+from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE, align
 from face_service.vision.arcface import ArcFace
 from face_service.vision.assessment import assess_face, usable_box
 from face_service.vision.attributes import AttributeReader
@@ -204,14 +204,13 @@ class FaceEngine:
                 confidences = self._verifier.confidences(faces)
             yield
         with times.measure("align"):
-            align = partial(align_face, alignment=self.info.alignment)
-            crops = [align(face.image, face.landmarks) for face in faces]
+            alignment = self.info.alignment
+            aligned = [align(face.image, face.landmarks, alignment) for face in faces]
+            crops = [each and each.crop for each in aligned]
         with times.measure("quality"):
             qualities = [
-                assess_face(crop, face, self._limits, self.info.alignment, sure)
-                if crop is not None and options.quality
-                else None
-                for crop, face, sure in zip(crops, faces, confidences, strict=True)
+                assess_face(each, face, self._limits, sure) if each and options.quality else None
+                for each, face, sure in zip(aligned, faces, confidences, strict=True)
             ]
         with times.measure("embed"):
             wanted = [crop for crop in crops if crop is not None] if options.embeddings else []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from face_service.face_engine import FaceEngine
-from face_service.vision.alignment import ARCFACE_TEMPLATE, antialiased_crop, similarity
+from face_service.vision.alignment import ARCFACE_TEMPLATE, align, antialiased_crop, similarity
 from face_service.vision.blob import Image
 from face_service.vision.noise import crop_noise
 from face_service.vision.quality import (
@@ -16,6 +16,12 @@ from face_service.vision.quality import (
     sharpness,
 )
 from tests.vision.judging import LOOK
+
+
+def noise_of(image: Image, landmarks: np.ndarray) -> tuple[float, ...]:
+    """`crop_noise` of a face; none where there is no crop."""
+    aligned = align(image, landmarks, "antialiased")
+    return crop_noise(aligned.image, aligned.matrix) if aligned else NO_NOISE
 
 
 @pytest.mark.parametrize("factor", [0.5, 1, 3])
@@ -30,7 +36,7 @@ def test_noise_is_no_detail(portrait: Image, engine: FaceEngine, factor: float) 
     def measured(image: Image, landmarks: np.ndarray) -> float:
         matrix = similarity(landmarks, ARCFACE_TEMPLATE)
         crop = cv2.cvtColor(antialiased_crop(image, matrix, 112), cv2.COLOR_BGR2GRAY)
-        return sharpness(crop, crop_noise(image, landmarks))
+        return sharpness(crop, noise_of(image, landmarks))
 
     faces = engine.analyse_image(clear, LOOK)
     face = min(faces, key=lambda one: float(np.abs(one.landmarks[2] - middle).sum()))
@@ -51,8 +57,8 @@ def test_noise_that_is_sent_the_way_of_a_face_tells_what_is_left_of_it() -> None
         points = (ARCFACE_TEMPLATE * scale + 30).astype(np.float32)
         matrix = similarity(points, ARCFACE_TEMPLATE)
         grey = cv2.cvtColor(antialiased_crop(noisy, matrix, 112), cv2.COLOR_BGR2GRAY)
-        left = np.array(crop_noise(noisy, points))
+        left = np.array(noise_of(noisy, points))
         assert left == pytest.approx(detail_powers(grey), rel=0.4)
-    assert crop_noise(np.full((400, 400, 3), 90, np.uint8), points) == NO_NOISE
+    assert noise_of(np.full((400, 400, 3), 90, np.uint8), points) == NO_NOISE
     for far in (ARCFACE_TEMPLATE + 5000, ARCFACE_TEMPLATE * 3 - 5000, ARCFACE_TEMPLATE * 0):
-        assert crop_noise(noisy, far.astype(np.float32)) == NO_NOISE
+        assert noise_of(noisy, far.astype(np.float32)) == NO_NOISE

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from math import floor, hypot, log2, sqrt
-from typing import Literal, cast
+from math import floor, log2, sqrt
+from typing import Literal, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -97,13 +97,6 @@ def crop_of_long(image: Image, matrix: Affine, size: int) -> Image:
     return cast(Image, cv2.warpAffine(part, inverse, (size, size), flags=flags, borderValue=0.0))
 
 
-def may_be_averaged(landmarks: NDArray[np.float32]) -> bool:
-    """Whether a face with `landmarks` [5, 2] may be so large that `averaged` halves its image. The
-    matrix decides, and takes ten times as long."""
-    (x1, y1), (x2, y2) = landmarks[:2].tolist()
-    return hypot(x2 - x1, y2 - y1) > 1.5 * float(ARCFACE_TEMPLATE[1, 0] - ARCFACE_TEMPLATE[0, 0])
-
-
 def seen_by(inverse: Affine, size: int, image: Image, margin: int) -> list[slice]:
     """The columns and rows of an image that a crop looks at, and `margin` pixels around them.
     inverse: crop pixels to image pixels."""
@@ -167,12 +160,41 @@ def inverted(matrix: Affine) -> Affine:
     return np.array([[a, b, -a * x - b * y], [c, d, -c * x - d * y]])
 
 
-def align_face(
+class AlignedFace(NamedTuple):
+    """The ArcFace crop of a face, uint8 [112, 112, 3], and the image and matrix it was made of."""
+
+    crop: Image
+    image: Image
+    matrix: Affine
+
+
+def align(
     image: Image, landmarks: NDArray[np.float32], alignment: Alignment = "insightface"
-) -> Image | None:
-    """The ArcFace crop (uint8 [112, 112, 3]) of a face with `landmarks` float32 [5, 2].
+) -> AlignedFace | None:
+    """A face with `landmarks` float32 [5, 2], aligned; where it is averaged down before, the image
+    is that part of it.
 
     None if the landmarks are degenerate: that face cannot be embedded.
     """
     matrix = similarity(landmarks, ARCFACE_TEMPLATE)
-    return None if matrix is None else CROPS[alignment](image, matrix, ARCFACE_SIZE)
+    if matrix is None:
+        return None
+    if alignment == "antialiased":
+        image, matrix = averaged(image, matrix, ARCFACE_SIZE)
+    return AlignedFace(crop(image, matrix, ARCFACE_SIZE), image, matrix)
+
+
+def align_face(
+    image: Image, landmarks: NDArray[np.float32], alignment: Alignment = "insightface"
+) -> Image | None:
+    """The crop that `align` makes."""
+    aligned = align(image, landmarks, alignment)
+    return None if aligned is None else aligned.crop
+
+
+def without_aliasing(face: AlignedFace) -> AlignedFace:
+    """The same face as "antialiased" aligns it."""
+    image, matrix = averaged(face.image, face.matrix, ARCFACE_SIZE)
+    if image is face.image:
+        return face
+    return AlignedFace(crop(image, matrix, ARCFACE_SIZE), image, matrix)

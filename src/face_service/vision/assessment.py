@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .alignment import Alignment, align_face, may_be_averaged
+from .alignment import AlignedFace, Alignment, align, without_aliasing
 from .blob import Image
 from .detections import DetectedFace, Detections, Floats
 from .filtering import select
@@ -14,23 +14,19 @@ from .turning import upright
 
 
 def assess_face(
-    crop: Image,
+    aligned: AlignedFace,
     face: DetectedFace,
     limits: QualityLimits,
-    alignment: Alignment,
     confidence: float | None = None,
 ) -> Quality:
-    """`assess` of a face whose `crop` (uint8 [112, 112, 3], BGR) was cut by `alignment`, without
-    what aliasing and noise add to its detail, in the picture turned as it shows the face upright.
+    """`assess` of a face, without what aliasing and noise add to the detail of its crop, in the
+    picture turned as it shows the face upright.
 
     confidence: that it is a face, 0..1, by a verifier; None where there is none.
     """
-    if alignment != "antialiased" and may_be_averaged(face.landmarks):
-        averaged = align_face(face.image, face.landmarks, "antialiased")
-        crop = crop if averaged is None else averaged
-    noise = crop_noise(face.image, face.landmarks)
+    crop, image, matrix = without_aliasing(aligned)
     turned = face._replace(landmarks=upright(face.landmarks, face.angle))
-    return assess(crop, turned, limits, confidence, noise)
+    return assess(crop, turned, limits, confidence, crop_noise(image, matrix))
 
 
 def usable_box(
@@ -41,7 +37,7 @@ def usable_box(
     none is."""
     sure = found.take(np.flatnonzero(found.scores >= limits.min_det_score)[:most])
     for face in select(sure, image, 0, None, most).faces:
-        crop = align_face(image, face.landmarks, alignment)
-        if crop is not None and not assess_face(crop, face, limits, alignment).reasons:
+        aligned = align(image, face.landmarks, alignment)
+        if aligned and not assess_face(aligned, face, limits).reasons:
             return face.bbox
     return None

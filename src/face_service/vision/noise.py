@@ -8,13 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import (
-    ARCFACE_SIZE,
-    ARCFACE_TEMPLATE,
-    averaged,
-    may_be_averaged,
-    similarity,
-)
+from .alignment import ARCFACE_SIZE, Affine
 from .blob import Image
 from .quality import NO_NOISE, detail_powers
 
@@ -37,25 +31,16 @@ FIELD = 512
 """Side of the artificial noise, in pixels of the image: twice what a crop covers at most."""
 
 
-def crop_noise(image: Image, landmarks: NDArray[np.float32]) -> tuple[float, ...]:
-    """What noise of an image adds to `detail_powers` of the averaged crop of a face; zeros where
-    there is no more of it than in good photos. landmarks: float32 [5, 2].
+def crop_noise(image: Image, matrix: Affine) -> tuple[float, ...]:
+    """What noise of an image adds to `detail_powers` of the crop of a face, which `matrix` cuts
+    without aliasing; zeros where there is no more of it than in good photos.
 
     Measured in the image, at its own size: a crop that enlarges a small face has smoothed its noise
     to what looks like detail. How much of it is left there is measured on artificial noise of
     variance 1, cropped with the same matrix.
     """
-    if may_be_averaged(landmarks):
-        matrix = similarity(landmarks, ARCFACE_TEMPLATE)
-        if matrix is None:
-            return NO_NOISE
-        image, matrix = averaged(image, matrix, ARCFACE_SIZE)
-        variance = variance_at(image, cv2.invertAffineTransform(matrix) @ MIDDLE)
-    else:
-        variance = variance_at(image, landmarks.mean(axis=0))
-        # Most faces are not averaged and have no noise: no matrix is computed for these.
-        matrix = similarity(landmarks, ARCFACE_TEMPLATE) if variance else None
-    if matrix is None or variance == 0:
+    variance = variance_at(image, cv2.invertAffineTransform(matrix) @ MIDDLE)
+    if variance == 0:
         return NO_NOISE
     moved = matrix.copy()
     moved[:, 2] = np.array(MIDDLE[:2]) - matrix[:, :2] @ (FIELD / 2, FIELD / 2)
