@@ -22,7 +22,12 @@ README = ROOT / "README.md"
 MAX_README_WORDS = 1400
 MAX_DECISION_LINES = 25
 DECISION_PARTS = ("Question", "Choice", "Price", "What would change it")
-EXAMPLES = {"manifest.json", "docs/decisions/NNNN-title.md", "findings/NAME.sh"}
+EXAMPLES = {
+    "benchmarks/results/CLASS/NAME.md",
+    "docs/decisions/NNNN-title.md",
+    "findings/NAME.sh",
+    "manifest.json",
+}
 """Names of files that stand for others, or for a user's."""
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 PAGES = [
@@ -55,6 +60,12 @@ def anchors(page: Path) -> set[str]:
     """The fragments a page offers: its headings, as GitHub writes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_finding_has_a_row() -> None:
+    findings = ROOT / "findings"
+    rows = [cells[0] for cells in table(findings / "README.md", "script")]
+    assert rows == sorted(script.stem for script in findings.glob("*.sh"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

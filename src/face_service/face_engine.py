@@ -15,7 +15,7 @@ from face_service.faces import Embedding as Embedding
 from face_service.faces import Face as Face
 from face_service.faces import Options as Options
 from face_service.faces import PreparedImage as PreparedImage
-from face_service.faces import closeness, prepare
+from face_service.faces import closeness, preprocess
 from face_service.observability.timing import StageTimes
 from face_service.runtime.network import Network
 from face_service.runtime.parallel import in_parallel
@@ -252,7 +252,7 @@ class FaceEngine:
 
     def analyse_image(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
         """Every face of an image (uint8 [height, width, 3], BGR), by descending score."""
-        return self.predict(prepare(image, options, self.preprocessor), StageTimes())
+        return self.predict(preprocess(image, options, self.preprocessor), StageTimes())
 
     def warm_up(self) -> None:
         """Run every session that has not run yet, and on every canvas and batch whose first run

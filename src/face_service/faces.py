@@ -96,7 +96,7 @@ class PreparedImage(NamedTuple):
     quantisation: float | None = None
 
 
-def prepare(
+def preprocess(
     image: Image,
     options: Options,
     preprocessor: DetectorPreprocessor,

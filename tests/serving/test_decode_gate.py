@@ -66,7 +66,7 @@ def test_of_twenty_that_wait_few_are_decoded() -> None:
         requests = [
             asyncio.create_task(service.analyse(image(10), Options(), each)) for each in times
         ]
-        while engine.prepared < AHEAD or service._gate.waiting < 20 - AHEAD:  # noqa: ASYNC110
+        while engine.prepared < AHEAD or service._decode_gate.waiting < 20 - AHEAD:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         value = service.metrics.registry.get_sample_value
         await asyncio.wait_for(until(lambda: value("face_service_queue_depth") == 19), 30)
@@ -93,7 +93,7 @@ def test_who_leaves_while_waiting_is_never_decoded() -> None:
             asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
             for _ in range(20)
         ]
-        while service._gate.waiting < 20 - AHEAD:  # noqa: ASYNC110
+        while service._decode_gate.waiting < 20 - AHEAD:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for request in requests[AHEAD:-1]:
             request.cancel()
@@ -136,16 +136,16 @@ def test_pixels_keep_their_room_while_an_engine_has_them_though_nobody_waits_for
         service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         request = asyncio.create_task(service.analyse(image(10), Options(), StageTimes()))
-        while service._gate.held == 0 or not engine.entered.is_set():  # noqa: ASYNC110
+        while service._decode_gate.held == 0 or not engine.entered.is_set():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
-        computing = service._gate.held
+        computing = service._decode_gate.held
         engine.gate.set()
-        while service._gate.held:  # noqa: ASYNC110
+        while service._decode_gate.held:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         service.close()
-        return [computing, service._gate.held]
+        return [computing, service._decode_gate.held]
 
     assert asyncio.run(asyncio.wait_for(run(), 30)) == [10 * 10 * 3, 0]
 
@@ -169,12 +169,12 @@ def test_what_fails_when_nobody_waits_for_it_any_more_is_no_news(
             await asyncio.sleep(0.01)
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
-        assert service._gate.held == charge(10)
+        assert service._decode_gate.held == charge(10)
         labels = {"where": "decoding", "why": "client"}
         value = service.metrics.registry.get_sample_value
         assert value("face_service_cancelled_total", labels) == 1
         engine.gate.set()
-        while service._gate.held:  # noqa: ASYNC110
+        while service._decode_gate.held:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         service.close()
         gc.collect()
@@ -196,7 +196,7 @@ def test_decoded_images_hold_their_pixels_alone_and_others_may_decode() -> None:
         await until(lambda: engine.entered.is_set())
         second = asyncio.create_task(service.analyse(image(2), Options(), StageTimes()))
         await until(lambda: engine.prepared == 2)
-        held = service._gate.held
+        held = service._decode_gate.held
         engine.gate.set()
         await asyncio.gather(first, second)
         service.close()

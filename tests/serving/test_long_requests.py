@@ -40,19 +40,19 @@ def test_what_takes_long_keeps_its_memory_and_gives_its_slot_back() -> None:
             asyncio.create_task(service.analyse(image(40), Options(), StageTimes()))
             for _ in range(AHEAD)
         ]
-        await until(lambda: service._gate._new.slots.held == AHEAD)
+        await until(lambda: service._decode_gate._new.slots.held == AHEAD)
         held.release(AHEAD)
-        await until(lambda: service._gate._new.slots.held < AHEAD)
+        await until(lambda: service._decode_gate._new.slots.held < AHEAD)
         newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
         while not newcomer.done():
             held.release()
             await asyncio.sleep(0.001)
         await newcomer
         each = 10 * 40 * 3 + engine.preprocessor.max_bytes
-        assert service._gate.held == AHEAD * each, "nobody's pixels have gone"
+        assert service._decode_gate.held == AHEAD * each, "nobody's pixels have gone"
         held.release(10**6)
         await asyncio.gather(*long)
-        assert service._gate.held == 0
+        assert service._decode_gate.held == 0
         service.close()
 
     asyncio.run(asyncio.wait_for(run(), 60))
@@ -76,24 +76,24 @@ def test_images_that_take_long_never_take_the_memory_of_new_requests(count: int)
             for _ in range(count)
         ]
         await until(lambda: engine.entered.is_set())
-        new, most = service._gate._new, 0
+        new, most = service._decode_gate._new, 0
         for _ in range(5):
             before = len(engine.runs)
             newcomer = asyncio.create_task(service.analyse(image(7), Options(), StageTimes()))
             while not newcomer.done():
                 if service._workers.queue.requests or new.slots.waiting or new.bytes.waiting:
                     held.release()
-                most = max(most, service._gate.held)
+                most = max(most, service._decode_gate.held)
                 await asyncio.sleep(0.001)
             await newcomer
             others = [kind for kind, (name, *_) in engine.runs[before:] if name != 7]
             assert len(others) < 30, "of hundreds"
         assert not any(one.done() for one in long)
         assert most <= limit
-        assert service._gate._continued.bytes.held <= max(limit // 4, each)
+        assert service._decode_gate._continued.bytes.held <= max(limit // 4, each)
         held.release(10**6)
         assert [len(answer.faces) for answer in await asyncio.gather(*long)] == [500] * count
-        assert service._gate.held == 0
+        assert service._decode_gate.held == 0
         service.close()
 
     asyncio.run(asyncio.wait_for(run(), 60))
@@ -112,7 +112,7 @@ def test_of_a_batch_of_files_a_few_are_decoded_and_another_client_is_not_in_thei
         service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         batch = asyncio.create_task(service.analyse_many([image(41)] * 32, Options(), StageTimes()))
-        await until(lambda: service._gate.held == 16 * 10 * 41 * 3)
+        await until(lambda: service._decode_gate.held == 16 * 10 * 41 * 3)
         await asyncio.sleep(0.1)
         assert engine.prepared == 16, "one part is computed, the next is decoded"
         arrived: list[int] = []
@@ -195,13 +195,13 @@ def test_later_parts_hold_nothing_until_the_first_is_let_in() -> None:
         ]
         await until(lambda: engine.prepared == AHEAD)
         batch = asyncio.create_task(service.analyse_many([image(41)] * 16, Options(), StageTimes()))
-        await until(lambda: service._gate.waiting == 1)
+        await until(lambda: service._decode_gate.waiting == 1)
         await asyncio.sleep(0.1)
         assert engine.prepared == AHEAD
-        assert service._gate._continued.slots.held == 0
+        assert service._decode_gate._continued.slots.held == 0
         engine.gate.set()
         await asyncio.gather(batch, *single)
-        assert service._gate.held == 0
+        assert service._decode_gate.held == 0
         service.close()
 
     asyncio.run(asyncio.wait_for(run(), 60))
@@ -215,11 +215,13 @@ def test_of_a_batch_whose_client_has_gone_nothing_more_is_decoded_or_computed() 
         service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         batch = asyncio.create_task(service.analyse_many([image(41)] * 32, Options(), StageTimes()))
-        await until(lambda: service._gate.held == 16 * 10 * 41 * 3 and engine.entered.is_set())
+        await until(
+            lambda: service._decode_gate.held == 16 * 10 * 41 * 3 and engine.entered.is_set()
+        )
         batch.cancel()
         await asyncio.gather(batch, return_exceptions=True)
         engine.gate.set()
-        await until(lambda: service._gate.held == 0)
+        await until(lambda: service._decode_gate.held == 0)
         value = service.metrics.registry.get_sample_value
         counted = [
             value("face_service_cancelled_total", {"where": where, "why": "client"})
@@ -242,7 +244,7 @@ def test_what_the_detector_is_shown_is_counted_too() -> None:
         service = FaceService(lambda _: engine, LIMITS)
         await service.start()
         batch = asyncio.create_task(service.analyse_many([image(7)] * 32, Options(), StageTimes()))
-        await until(lambda: service._gate.held == 12 * (5_000_000 + 10 * 7 * 3))
+        await until(lambda: service._decode_gate.held == 12 * (5_000_000 + 10 * 7 * 3))
         await asyncio.sleep(0.1)
         prepared = engine.prepared
         engine.gate.set()

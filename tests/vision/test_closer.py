@@ -12,7 +12,7 @@ import pytest
 
 from face_service.engine_factory.builder import Canvases, build_engine
 from face_service.face_engine import FaceEngine, Options, PreparedImage, finish
-from face_service.faces import prepare
+from face_service.faces import preprocess
 from face_service.observability.timing import StageTimes
 from face_service.packs.pack import Pack
 from face_service.runtime.providers import CPU, RuntimeConfig
@@ -96,7 +96,7 @@ def test_a_frame_of_full_hd_has_the_same_faces_at_every_bit(
 
 def test_each_tile_is_a_step_of_its_own_and_made_when_it_is_due(engine: FaceEngine) -> None:
     image = np.zeros((300, 400, 3), np.uint8)
-    prepared = prepare(image, replace(FOUND, detail="2", rotations="all"), engine.preprocessor)
+    prepared = preprocess(image, replace(FOUND, detail="2", rotations="all"), engine.preprocessor)
     assert len(prepared.inputs) == 1
     assert prepared.further == 4 + 3 * 5
     work = engine.detect(prepared, StageTimes())
@@ -128,7 +128,7 @@ def test_where_a_face_is_usable_nothing_is_turned(
 ) -> None:
     for rotations, angles in (("auto", (0,)), ("all", (0, 90, 180, 270)), ("none", (0,))):
         options = replace(FOUND, rotations=rotations)
-        prepared = prepare(six_faces_image, options, engine.preprocessor)
+        prepared = preprocess(six_faces_image, options, engine.preprocessor)
         found = finish(engine.detect(prepared, StageTimes()))
         assert found.coverage.angles == angles
         assert len(found.faces) == 6
@@ -149,7 +149,7 @@ def test_a_face_that_is_found_the_wrong_way_up_is_not_trusted(
             lying = np.ascontiguousarray(np.rot90(photo, turns))
             upright = made.analyse_image(lying, replace(options, rotations="none"))
             fooled += any(each.usable for each in upright)
-            prepared = prepare(lying, options, made.preprocessor)
+            prepared = preprocess(lying, options, made.preprocessor)
             found = finish(made.detect(prepared, StageTimes()))
             assert found.coverage.angles in ((0, 90 * turns), (0, 90, 180, 270))
             again = main_face(made, lying, options)
@@ -255,7 +255,7 @@ def test_a_pack_of_free_size_looks_on_the_canvas_that_is_asked_for(
     )
     assert made.info.det_sizes == tuple(range(64, 961, 32))
     for side in (None, 320, 960):
-        prepared = prepare(six_faces_image, replace(FOUND, det_size=side), made.preprocessor)
+        prepared = preprocess(six_faces_image, replace(FOUND, det_size=side), made.preprocessor)
         assert [each.blob.shape[2:] for each in prepared.inputs] == [(side or 640,) * 2]
         found = finish(made.detect(prepared, StageTimes()))
         assert (len(found.faces), found.coverage.det_size) == (6, side or 640)

@@ -53,9 +53,8 @@ class ResponseTransport:
 def has_left(sock: Any) -> bool:
     """Whether the other side of a socket has ended or reset the connection, read or not.
 
-    What is unread in the kernel does not hide it, but an end comes behind all that was sent: not
-    before the kernel has room for that. On other systems than Linux no more than resets are seen,
-    on Windows nothing.
+    False for None and for a closed socket. Unread data does not hide an end, but while the kernel's
+    receive buffer is full none is seen. Outside Linux only resets are seen, on Windows nothing.
     """
     if sock is None or not hasattr(select, "poll"):
         return False

@@ -105,7 +105,8 @@ def refuse(columns: Sequence[Any], where: Any, path: str, what: str) -> None:
 
 
 def read_table(path: str) -> Any:
-    """The table of a Parquet or CSV file, told by its first bytes. Raises FaceServiceError."""
+    """A Parquet or CSV file, told by its first bytes, as a pyarrow.Table: of Parquet only COLUMNS,
+    or all columns if one of REQUIRED is missing. Raises FaceServiceError."""
     with naming(f"{path} is no manifest"), fsspec.open(path, "rb") as file:
         head = file.read(len(PARQUET))
         file.seek(0)

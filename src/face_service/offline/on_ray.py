@@ -32,7 +32,14 @@ from face_service.offline.isolation import Processes
 from face_service.offline.manifest import Part, parts_of, read_manifest, shard_of
 from face_service.offline.output import Folder
 from face_service.offline.patience import each_within
-from face_service.offline.run import Request, Tally, bar, count_items, embed_parts, prepare
+from face_service.offline.run import (
+    Request,
+    Tally,
+    bar,
+    check_requirements,
+    count_items,
+    embed_parts,
+)
 from face_service.runtime.providers import CPU
 
 CPUS_OF_AN_ACTOR = 0.5
@@ -94,7 +101,7 @@ def run(request: Request, address: str, say: Callable[[str], object]) -> int:
     progress = Progress(Tally(), Counter())
     try:
         items = read_manifest(request.manifest)
-        prepare(request.settings, items)
+        check_requirements(request.settings, items)
         connect(address)
         about = request.about(describe(request))
         folder = Folder(request.out)

@@ -118,7 +118,7 @@ def run(request: Request, say: Callable[[str], object]) -> int:
     tally = Tally()
     try:
         items = read_manifest(request.manifest)
-        prepare(request.settings, items)
+        check_requirements(request.settings, items)
         with Processes(request.task, request.count, request.timeout) as processes:
             about = request.about(processes.describe())
             folder = Folder(request.out)
@@ -134,7 +134,7 @@ def run(request: Request, say: Callable[[str], object]) -> int:
     return int(tally.failed > 0)
 
 
-def prepare(settings: Settings, items: Sequence[Item]) -> None:
+def check_requirements(settings: Settings, items: Sequence[Item]) -> None:
     """What is better found out before processes start: the pack, which is fetched once, and who
     reads videos if there are any. Raises FaceServiceError."""
     if any(item.is_video for item in items):

@@ -107,7 +107,8 @@ def as_json(
 def compile_here(content: dict[str, Any]) -> None:
     """In the child: load the network and run it once on every shape, by which providers compile.
 
-    content: of `as_json`.
+    content: what `as_json` returns. Raises ProviderError where the network does not load, and what
+    a run raises.
     """
     config = RuntimeConfig(**{**content["config"], "cache": Path(content["config"]["cache"])})
     shapes = tuple(tuple(shape) for shape in content["shapes"])

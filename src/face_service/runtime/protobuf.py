@@ -58,7 +58,8 @@ def message(data: Buffer, field: Field) -> Iterator[Field]:
 
 
 def find(data: Buffer, parent: Field, number: int) -> Field | None:
-    """The first field of that number; None if there is none."""
+    """The first field of that number in the message `parent`; None if there is none. Raises
+    ValueError where `parent` is a number, and as `fields` does."""
     return next((field for field in message(data, parent) if field.number == number), None)
 
 

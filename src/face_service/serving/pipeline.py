@@ -13,7 +13,7 @@ from typing import Protocol
 
 from face_service.errors import InvalidImage, OutOfMemory, RequestError
 from face_service.face_engine import FaceEngine, Options, PreparedImage
-from face_service.faces import prepare
+from face_service.faces import preprocess
 from face_service.observability.metrics import Metrics
 from face_service.observability.timing import StageTimes
 from face_service.vision.alignment import ARCFACE_SIZE, ARCFACE_TEMPLATE
@@ -80,7 +80,7 @@ class ImagePipeline:
         metrics: Metrics,
     ) -> None:
         self._submit = submit
-        self._gate = gate
+        self._decode_gate = gate
         self._workers = workers
         self._max_pixels = max_pixels
         self._metrics = metrics
@@ -91,7 +91,7 @@ class ImagePipeline:
         self._preprocessor = engine.preprocessor
         # A larger part is faster where many images are computed at once, and takes memory anywhere.
         self._max_images = max(PART_IMAGES, engine.max_batch_images)
-        self._max_part = self._gate.size // (16 if engine.max_batch_images == 1 else 8)
+        self._max_part = self._decode_gate.size // (16 if engine.max_batch_images == 1 else 8)
 
     def close(self) -> None:
         """Stop reading headers."""
@@ -139,13 +139,14 @@ class ImagePipeline:
                 if number == 0:
                     images = len(part.places)
                     allowance = max(1, UNINTERRUPTED - len(fitting) + images)
-                    reserved = self._gate.reserve(images, part.size, times)
+                    reserved = self._decode_gate.reserve(images, part.size, times)
                     found = await compute(part, reserved, allowance)
                 await first_begun.wait()
                 while found is None:  # a later part, or one that takes long and had to go
                     # What the later parts wait for is the earlier ones: no time in a queue.
                     waiting = StageTimes() if number else times
-                    found = await compute(part, self._gate.reserve_next(part.size, waiting), 0)
+                    reserved = self._decode_gate.reserve_next(part.size, waiting)
+                    found = await compute(part, reserved, 0)
             answered, seconds = found
             for place, result in zip(part.places, answered, strict=True):
                 answers[place] = result
@@ -197,15 +198,15 @@ class ImagePipeline:
         """Decode and preprocess images side by side."""
         preprocessor = self._preprocessor
 
-        def decode_and_prepare(image: CheckedPicture) -> PreparedImage:
+        def decode_and_preprocess(image: CheckedPicture) -> PreparedImage:
             pixels, quantisation = decode(image)
             if known is None:
-                return prepare(pixels, options, preprocessor, quantisation)
+                return preprocess(pixels, options, preprocessor, quantisation)
             inputs = preprocessor.preprocess(pixels) if known.detected else []
             boxes = sum(face.bbox is not None for face in known.faces)
             return PreparedImage(pixels, inputs, options, known.faces, boxes, quantisation)
 
-        futures = [self._submit(decode_and_prepare, image) for image in images]
+        futures = [self._submit(decode_and_preprocess, image) for image in images]
         for future in futures:
             reservation.keep_until(future)
         with times.measure("decode"), count_cancellation(self._metrics, "decoding"):

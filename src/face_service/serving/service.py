@@ -105,10 +105,10 @@ class FaceService:
             self._on_engine_ready,
         )
         self._idle = IdleClock()
-        self._gate = DecodeGate(limits.max_decoded_bytes, self.metrics)
+        self._decode_gate = DecodeGate(limits.max_decoded_bytes, self.metrics)
         self._grouping = GroupingRunner(limits.decoders, self.metrics)
         self._pipeline = ImagePipeline(
-            self._decoders.submit, self._gate, self._workers, limits.max_pixels, self.metrics
+            self._decoders.submit, self._decode_gate, self._workers, limits.max_pixels, self.metrics
         )
         self.info: EngineInfo | None = None
         self.ahead = 1
@@ -117,8 +117,8 @@ class FaceService:
         self.metrics.watch(
             inside=lambda: self.admission.inside,
             bodies=lambda: self.admission.bytes_held,
-            queued=lambda: self._gate.waiting + self._workers.queue.requests,
-            decoded=lambda: self._gate.held,
+            queued=lambda: self._decode_gate.waiting + self._workers.queue.requests,
+            decoded=lambda: self._decode_gate.held,
             workers=lambda: len(self._workers),
             decoders=lambda: len(self._decoders),
             ready=lambda: self.status == "healthy",
@@ -223,7 +223,7 @@ class FaceService:
         # A batch of every worker, and the next one of each, or what is being decoded to be it.
         batches = workers * engine.max_batch_images
         self.ahead = batches + max(batches, self._limits.decoders)
-        self._gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * workers)
+        self._decode_gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * workers)
         self._pipeline.configure(engine)
         self.metrics.describe(
             pack=info.pack,

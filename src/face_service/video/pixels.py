@@ -72,8 +72,8 @@ class Pixels:
 
 
 def orientation(frame: VideoFrame) -> int:
-    """EXIF's number for the display matrix of a frame, 1 where it has none, or one that no
-    multiple of a right angle is. PyAV's `rotation` does not know mirrored pictures."""
+    """The EXIF orientation, 1 to 8, of a frame's display matrix; 1 where it has none, or one that
+    is no turn by a multiple of 90 degrees. PyAV's `rotation` does not know mirrored pictures."""
     from av.sidedata.sidedata import SideDataContainer
 
     # Not frame.side_data: PyAV 18.1 keeps it at the frame, which it keeps in turn, and the pixels
