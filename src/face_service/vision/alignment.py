@@ -22,19 +22,20 @@ ARCFACE_TEMPLATE = np.array(
     ],
     np.float32,
 )
-"""Where the landmarks of a 112×112 crop lie: `utils/face_align.py` of insightface 2.1."""
+"""float32 [5, 2], x and y in pixels: where the landmarks of a 112×112 crop lie, by
+`utils/face_align.py` of insightface 2.1."""
 
 TOO_LONG = 32_767
-"""A side, in pixels, that `cv2.warpAffine` does not take: it counts in 16 bits. Retired, and
-`crop_of_long` with it, by opencv/opencv#26860."""
+"""Side of an image, in pixels, from which on `cv2.warpAffine` refuses it: it counts in 16 bits
+(findings/opencv-warp-wide.sh, opencv/opencv#26860). Once that is mended, `crop_of_long` may go."""
 MARGIN = 4
-"""Pixels around what a crop looks at. Bilinear interpolation reaches for one."""
+"""Pixels kept around the part of an image that a crop samples: bilinear interpolation needs one."""
 
 Alignment = Literal["insightface", "antialiased"]
-"""How a crop is cut: sampled from the image, as InsightFace does, or from one that was averaged
-down before, so that a pixel of the crop stands for all of the image that it covers."""
+"""How a crop is cut: sampled from the image, as InsightFace does, or from a copy that was averaged
+down before, so that a pixel of the crop is a mean of the area that it covers."""
 MOST_HALVINGS = 10
-"""Of a face of over 100,000 pixels. A monstrous box must not ask for more."""
+"""Times that an image is halved at most, whatever the box: enough for a face of 100,000 pixels."""
 
 Affine = NDArray[np.float64]
 """float64 [2, 3], image pixels to crop pixels."""
@@ -78,10 +79,11 @@ def crop(image: Image, matrix: Affine, size: int) -> Image:
 
 
 def crop_of_long(image: Image, matrix: Affine, size: int) -> Image:
-    """`crop` from the part of the image that `matrix` looks at, bit by bit the same: what is
-    subtracted is a whole number of pixels, and of the steps of 1/32 in which OpenCV interpolates.
+    """`crop` of an image with a side of TOO_LONG or more, from the part that `matrix` samples.
 
-    Of a part that is too long itself the middle is taken.
+    The crop is the same to the bit: the part begins at a whole pixel, so at a whole number of the
+    steps of 1/32 pixel in which OpenCV interpolates. Of a part that is itself too long only the
+    middle is used.
     """
     inverse = inverted(matrix)
     spans = []
@@ -98,8 +100,8 @@ def crop_of_long(image: Image, matrix: Affine, size: int) -> Image:
 
 
 def seen_by(inverse: Affine, size: int, image: Image, margin: int) -> list[slice]:
-    """The columns and rows of an image that a crop looks at, and `margin` pixels around them.
-    inverse: crop pixels to image pixels."""
+    """The columns and the rows of an image that a crop samples, with `margin` pixels around them,
+    cut off at the image's edges. inverse: crop pixels to image pixels."""
     corners = inverse @ np.array([[0, 0, size, size], [0, size, 0, size], [1, 1, 1, 1]])
     spans = []
     for side, seen in zip((image.shape[1], image.shape[0]), corners, strict=True):
@@ -109,15 +111,15 @@ def seen_by(inverse: Affine, size: int, image: Image, margin: int) -> list[slice
 
 
 def antialiased_crop(image: Image, matrix: Affine, size: int) -> Image:
-    """`crop` from the image as `averaged` makes it; of one that it leaves as it is, the same bit by
-    bit."""
+    """`crop` from the image and matrix that `averaged` returns; the same as `crop` to the bit where
+    that halves nothing."""
     return crop(*averaged(image, matrix, size), size)
 
 
 def averaged(image: Image, matrix: Affine, size: int) -> tuple[Image, Affine]:
-    """The part of an image that a crop looks at, halved by area until there are fewer than two of
-    its pixels for one of the crop, and the matrix that cuts the crop from it; both as they are
-    where there are no more before."""
+    """The part of an image that a crop samples, halved by area averaging until a pixel of the crop
+    is less than two of its pixels wide, and the matrix that cuts the crop from it. `image` and
+    `matrix` themselves where that is so already; a black pixel where the part is empty."""
     scale = sqrt(abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]))
     halvings = min(MOST_HALVINGS, floor(log2(1 / scale))) if 0 < scale <= 0.5 else 0
     if not halvings:
@@ -139,8 +141,8 @@ def averaged(image: Image, matrix: Affine, size: int) -> tuple[Image, Affine]:
 
 
 def in_blocks(span: slice, block: int) -> slice:
-    """A span shortened to whole blocks, at the end that is no edge of the image if there is one:
-    what lies there is margin."""
+    """A span shortened to whole blocks: at its end if it starts at 0, else at its start. Only
+    margin is lost, except where the span is a whole side of the image."""
     rest = (span.stop - span.start) % block
     if span.start == 0:
         return slice(0, span.stop - rest)
@@ -148,11 +150,11 @@ def in_blocks(span: slice, block: int) -> slice:
 
 
 CROPS = {"insightface": crop, "antialiased": antialiased_crop}
-"""By alignment: what cuts a crop."""
+"""The function that cuts a crop, for each alignment."""
 
 
 def inverted(matrix: Affine) -> Affine:
-    """The inverse, in the order of steps of OpenCV's `invertAffine`; zeros where there is none."""
+    """The inverse, by the steps and in the order of `cv2.warpAffine`; zeros where there is none."""
     (a, b, x), (c, d, y) = matrix
     determinant = a * d - b * c
     scale = 1 / determinant if determinant else 0.0
@@ -161,7 +163,7 @@ def inverted(matrix: Affine) -> Affine:
 
 
 class AlignedFace(NamedTuple):
-    """The ArcFace crop of a face, uint8 [112, 112, 3], and the image and matrix it was made of."""
+    """The ArcFace crop of a face, uint8 [112, 112, 3], and the image and matrix it was cut with."""
 
     crop: Image
     image: Image
@@ -171,10 +173,10 @@ class AlignedFace(NamedTuple):
 def align(
     image: Image, landmarks: NDArray[np.float32], alignment: Alignment = "insightface"
 ) -> AlignedFace | None:
-    """A face with `landmarks` float32 [5, 2], aligned; where it is averaged down before, the image
-    is that part of it.
+    """Align the face of `landmarks`, float32 [5, 2] in pixels. The image and matrix of the result
+    are what `averaged` returns if `alignment` is "antialiased".
 
-    None if the landmarks are degenerate: that face cannot be embedded.
+    None if the landmarks all coincide or are not finite: that face cannot be embedded.
     """
     matrix = similarity(landmarks, ARCFACE_TEMPLATE)
     if matrix is None:
@@ -187,7 +189,7 @@ def align(
 def align_face(
     image: Image, landmarks: NDArray[np.float32], alignment: Alignment = "insightface"
 ) -> Image | None:
-    """The crop that `align` makes."""
+    """The crop that `align` makes; None where it returns None."""
     aligned = align(image, landmarks, alignment)
     return None if aligned is None else aligned.crop
 

@@ -23,7 +23,8 @@ class ArcFace:
     normalization: Normalization | None
 
     def embed(self, crops: Sequence[Image]) -> NDArray[np.float32]:
-        """Embed aligned crops (uint8 [112, 112, 3]): float32 [n, dimension], rows of norm 1."""
+        """Embed aligned crops (uint8 [112, 112, 3]), at least one: float32 [n, dimension], rows of
+        norm 1. Raises what `Network.run_batched` raises."""
         (features,) = self.network.run_batched(to_blob(crops, self.normalization))
         # Row by row: np.linalg.norm of a matrix sums in another order than of a vector,
         # and InsightFace normalises vectors.

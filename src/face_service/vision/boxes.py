@@ -15,7 +15,7 @@ def clip(boxes: Boxes, width: int, height: int) -> Boxes:
 
 def iou(box: Boxes, others: Boxes) -> NDArray[np.float32]:
     """Intersection over union, 0 to 1, of `box` [4] with each of `others` [n, 4]: float32 [n]. 0
-    where neither has an area."""
+    where neither box has an area."""
     shared = shared_area(box, others)
     union = area(box) + area(others) - shared
     ratio: NDArray[np.float32] = np.divide(
@@ -25,7 +25,7 @@ def iou(box: Boxes, others: Boxes) -> NDArray[np.float32]:
 
 
 def area(boxes: Boxes) -> NDArray[np.float32]:
-    """Areas of boxes [..., 4]: float32 [...]. 0 where a box is turned inside out."""
+    """Areas of boxes [..., 4]: float32 [...]. 0 where x2 <= x1 or y2 <= y1."""
     return np.asarray((boxes[..., 2:] - boxes[..., :2]).clip(0).prod(axis=-1), np.float32)
 
 

@@ -29,8 +29,8 @@ class Canvas(NamedTuple):
 
 
 def allowed_canvases(side: int) -> tuple[Size, ...]:
-    """The canvases of a detector whose graph takes any size: the square, 4:3 and 16:9, and
-    these on end; for a side of 640: 640×640, 640×480, 640×384, 480×640, 384×640.
+    """The canvases of a detector whose graph takes any size: the square, about 4:3 and 16:9, and
+    these upright; for a side of 640: 640×640, 640×480, 640×384, 480×640, 384×640.
 
     Few and fixed: every new shape costs an accelerator a compilation, and the CPU memory.
     """
@@ -65,8 +65,8 @@ def letterbox(
 ) -> Canvas | None:
     """Put an image, turned by so many quarters anticlockwise, on a canvas.
 
-    interpolation: of OpenCV; the default is InsightFace's. None if a side of the image would
-    vanish: no face can be seen there.
+    interpolation: of OpenCV; the default is InsightFace's. None if a side of the image would be 0
+    pixels: no face can be found there.
     """
     seen = np.rot90(image, turns)  # a view: what is turned is the small image
     size = fit(seen, canvas)

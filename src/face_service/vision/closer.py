@@ -1,4 +1,5 @@
-"""Further looks at a picture, each made when it is due: close-ups, tiles, and all of it turned."""
+"""Further looks at a picture, after the first at all of it: close-ups, tiles, and all of it
+turned."""
 
 from __future__ import annotations
 
@@ -15,11 +16,11 @@ from .parts import SURE, without_cut_parts
 from .turning import ANGLES, Rotations, quarters, turned_back
 
 Timed = Callable[[], AbstractContextManager[None]]
-"""Makes what measures a block."""
+"""Returns a context manager that measures the time of its block."""
 
 LEAST_COMPARED = 0.1
-"""Least score of a face that is compared with itself, turned: the wrong way up it may have less
-than a request wants."""
+"""Least score, 0..1, of a face where the picture is turned to find the angle at which it scores
+best: the wrong way up it may have less than the `min_score` of the request."""
 
 
 class Closeness(NamedTuple):
@@ -33,9 +34,10 @@ class Closeness(NamedTuple):
 class Coverage(NamedTuple):
     """How closely an image was looked at.
 
-    det_size: side of the canvas, in pixels. tiles: how many, of the picture as it is. angles:
-    degrees clockwise by which it was turned, 0 among them. smallest_face: shorter side, in pixels
-    of the image, of the smallest face that may have been found.
+    det_size: side of the canvas, in pixels. tiles: how many at each angle, 0 where the picture was
+    looked at as a whole alone. angles: degrees clockwise by which it was turned, 0 among them.
+    smallest_face: shorter side, in pixels of the image, of the smallest face that may have been
+    found.
     """
 
     det_size: int
@@ -56,8 +58,8 @@ class Look(NamedTuple):
 
 
 def most_runs(width: int, height: int, closeness: Closeness, passes: int) -> int:
-    """Runs of the detector that `FurtherLooks.run` makes at most, but for close-ups; `passes` are
-    those for a picture as a whole."""
+    """Runs of the detector that `FurtherLooks.run` makes at most, close-ups not counted. passes:
+    runs for a picture as a whole."""
     shown = len(tiles(width, height, closeness.side, closeness.detail))
     turned = 0 if closeness.rotations == "none" else len(ANGLES)
     return shown + turned * (passes + shown)
@@ -67,10 +69,10 @@ def most_runs(width: int, height: int, closeness: Closeness, passes: int) -> int
 class FurtherLooks:
     """Looks at one image again, after the first look at it as a whole.
 
-    preprocessor: of the detector's inputs. closeup: what the whole picture is shown to small, where
-    the first look did not do so; None where it did. usable: the box of the surest face that is fit
-    to be stored, float32 [4], None where there is none. timed: measures each run. together: inputs
-    of one run.
+    preprocessor: of the detector's inputs. closeup: the detector that is shown the whole picture
+    small; None where the first look did that already. usable: returns the box of the surest face
+    that is fit to be stored, float32 [4], None where there is none. timed: measures each run.
+    together: looks that are preprocessed and run together, at most.
     """
 
     detector: Detector
@@ -86,10 +88,11 @@ class FurtherLooks:
         self, found: Detections, closeness: Closeness
     ) -> Generator[None, None, tuple[Detections, Coverage]]:
         """What was `found` in the image as a whole, and what further looks show beside it, under
-        one non-maximum suppression. Pauses before each run.
+        one non-maximum suppression. Pauses before each run. Raises what
+        `Detector.candidates_together` raises.
 
-        Where there is a face without doubt, there is no close-up: it would cost a run, and find
-        nothing in almost every picture.
+        Where a face of score SURE or more was found, there is no close-up: it would cost a run, and
+        find nothing in almost every picture.
         """
         height, width = self.image.shape[:2]
         parts = tiles(width, height, closeness.side, closeness.detail)
@@ -112,7 +115,8 @@ class FurtherLooks:
         )
 
     def near(self, boxes: Sequence[Floats]) -> Generator[None, None, Detections]:
-        """What looks at the surroundings of given boxes show, one each. Pauses before each run."""
+        """The faces that looks at the surroundings of given boxes (float32 [4]) show, one look for
+        each box. Pauses before each run. Raises what `Detector.candidates_together` raises."""
         height, width = self.image.shape[:2]
         parts = [Look(around(box, width, height)) for box in boxes]
         found = yield from self._look(NO_DETECTIONS, parts)
@@ -121,8 +125,9 @@ class FurtherLooks:
     def _angles(
         self, found: Detections, rotations: Rotations
     ) -> Generator[None, None, tuple[int, ...]]:
-        """By how much the image is turned, of what was `found` upright: `auto` trusts a usable face
-        that is surest as it is, and turns the image as one is surest that is not."""
+        """Degrees clockwise by which the image is turned for looks beside those as it is. For
+        `auto` all of ANGLES where no face of `found` is usable; else the one at which the detector
+        is surest of the usable face, none where that is 0."""
         if rotations != "auto":
             return ANGLES if rotations == "all" else ()
         box = self.usable(found)
@@ -186,7 +191,7 @@ class FurtherLooks:
     def _runs(
         self, looks: Sequence[Look]
     ) -> Iterator[tuple[Detector, list[tuple[Look, DetectorInput]]]]:
-        """The runs that some looks take: the network, and what it is given."""
+        """The runs that some looks take: the detector, and its inputs, each with its look."""
         for small in (True, False):
             inputs = [
                 (look, each) for look in looks if look.small == small for each in self._inputs(look)

@@ -1,5 +1,5 @@
-"""The size that coded data claim themselves: their decoder makes room for it before anything
-compares it with the size in the file's header."""
+"""The size of the picture that is written in coded data (H.265, AV1) themselves: their decoder
+allocates memory for it before anything compares it with the size in the file's header."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from face_service.errors import InvalidImage
 SPS, SEQUENCE_HEADER = 33, 1
 """NAL unit type (H.265, table 7-1), OBU type (AV1, 6.2.2)."""
 FRAMES, MAX_FRAMES = (3, 6), 4
-"""OBU types that begin a frame, and the spatial layers of one picture."""
+"""OBU types that begin a frame, and frames of one picture at most: one for each spatial layer."""
 LONGEST = 128
-"""Bytes at the beginning of a parameter set that hold the size."""
+"""Bytes at the beginning of a parameter set or an OBU that are read: the size is in them."""
 MAX_SETS = 64
-"""Of parameters, and of OBUs in front of the sequence header."""
+"""Arrays of parameter sets, and sets of one array, that are read of H.265; OBUs that coded data of
+AV1 may have."""
 
 
 class Bits:
-    """Bits, one after the other, the highest of a byte first."""
+    """Reads bits, one after the other, the highest of a byte first."""
 
     def __init__(self, data: bytes) -> None:
         self._value, self._left = int.from_bytes(data), 8 * len(data)
 
     def number(self, bits: int) -> int:
-        """An unsigned number. Raises struct.error where the data end."""
+        """An unsigned number of so many bits. Raises struct.error where the data end."""
         if bits > self._left:
             raise struct.error
         self._left -= bits
         return self._value >> self._left & (1 << bits) - 1
 
     def exp_golomb(self) -> int:
-        """ue(v) of H.265, 9.2."""
+        """An unsigned number, ue(v) of H.265, 9.2. Raises struct.error where the data end, or for
+        more than 32 leading zeros."""
         zeros = 0
         while not self.number(1):
             zeros += 1
@@ -56,7 +58,8 @@ def read_hevc_size(configuration: bytes) -> tuple[int, int]:
 
 
 def read_sps(unit: bytes) -> tuple[int, int]:
-    """pic_width_in_luma_samples and pic_height_in_luma_samples (H.265, 7.3.2.2)."""
+    """pic_width_in_luma_samples and pic_height_in_luma_samples of a sequence parameter set (H.265,
+    7.3.2.2). Raises struct.error where the data end."""
     bits = Bits(unit.replace(b"\x00\x00\x03", b"\x00\x00"))
     bits.number(16 + 4)
     layers = bits.number(3)
@@ -73,9 +76,9 @@ def read_sps(unit: bytes) -> tuple[int, int]:
 
 
 def read_av1_size(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """The largest frame of the sequence header (AV1, 5.5.1) in coded data. Raises InvalidImage if
-    it is not there, or for more frames than the layers of one picture; struct.error where the data
-    end."""
+    """The largest width and height of a frame by the sequence header (AV1, 5.5.1) in the coded data
+    from `at` to `end`. Raises InvalidImage if it is not there, if the OBUs do not end at `end`, for
+    the timing of a video and for more than MAX_FRAMES frames; struct.error where the data end."""
     size, frames = None, 0
     for _ in range(MAX_SETS):
         if at >= end:
@@ -103,7 +106,8 @@ def read_av1_size(data: bytes, at: int, end: int) -> tuple[int, int]:
 
 
 def read_sequence_header(bits: Bits) -> tuple[int, int]:
-    """max_frame_width and max_frame_height."""
+    """max_frame_width and max_frame_height. Raises InvalidImage for the timing of a video,
+    struct.error where the data end."""
     bits.number(3 + 1)
     if bits.number(1):  # reduced_still_picture_header
         bits.number(5)
@@ -122,7 +126,7 @@ def read_sequence_header(bits: Bits) -> tuple[int, int]:
 
 
 def checked(size: tuple[int, int]) -> tuple[int, int]:
-    """A size that has pixels."""
+    """The same size. Raises InvalidImage if it has no pixels."""
     if not size[0] or not size[1]:
         raise InvalidImage("The HEIF header is damaged: its coded data have no size")
     return size

@@ -1,4 +1,5 @@
-"""Whether a face is combed: of two fields, and of two moments, as interlaced video is."""
+"""How strongly a face is combed, as in interlaced video: its odd and its even rows (two fields)
+show two moments."""
 
 from __future__ import annotations
 
@@ -10,24 +11,25 @@ from .blob import Image
 
 GREEN = 1
 SIDE = 200
-"""Most rows and columns, in the middle of the face, that are looked at: a large face takes no
-longer."""
+"""Rows and columns, in the middle of the face, that are compared at most, so that a large face
+takes no longer."""
 LEAST_SIDE = 4
 PROGRESSIVE = 0.55
-"""What two neighbouring rows differ by at most where nothing is combed, by what two rows with one
-between them do: 60 photos of LFW, from 24 to 400 pixels."""
+"""Difference of neighbouring rows, divided by that of rows two apart, where nothing is combed: at
+most so much in 60 photos of LFW, at 24 to 400 pixels."""
 CONTRAST_OFFSET = 4.0
 """Added to the contrast (a standard deviation, 0..127) that differences are measured against, so
 that the rounding of pixels in a black face does not pass for combing."""
 
 
 def combing(image: Image, bbox: NDArray[np.float32]) -> float:
-    """How much more neighbouring rows of a face differ than a picture of one moment explains: more
-    than rows of one field do, and more than neighbouring columns, which noise makes differ just as
-    much. Means of absolute differences, in percent of the face's contrast; 0 or more.
+    """How much more neighbouring rows of a face differ than in a picture of one moment: more than
+    PROGRESSIVE times rows of one field do, and more than neighbouring columns, which noise makes
+    differ just as much. Means of absolute differences, in percent of the face's contrast; 0 or
+    more, and 0 where fewer than LEAST_SIDE rows or columns of the face lie in the image.
 
-    image: uint8 [height, width, 3], BGR, whose rows nobody has scaled. bbox: float32 [4], x1, y1,
-    x2, y2, not clipped.
+    image: uint8 [height, width, 3], BGR, not scaled since its fields were woven together. bbox:
+    float32 [4], x1, y1, x2, y2, not clipped.
     """
     height, width = image.shape[:2]
     x1, y1, x2, y2 = np.clip(bbox, 0, (width, height, width, height)).astype(int).tolist()
@@ -45,5 +47,5 @@ def combing(image: Image, bbox: NDArray[np.float32]) -> float:
 
 
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Mean absolute difference of two parts of one size."""
+    """Mean absolute difference, 0..255, of two parts of one size."""
     return cv2.norm(a, b, cv2.NORM_L1) / a.size

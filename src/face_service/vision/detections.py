@@ -23,8 +23,8 @@ class Detections:
 
     bboxes float32 [n, 4] as x1, y1, x2, y2, not clipped; scores float32 [n] in 0..1;
     landmarks float32 [n, 5, 2]: left eye, right eye, nose, mouth left, mouth right, as
-    seen in the picture. angles int16 [n]: degrees clockwise by which the picture was turned when
-    the face was found; None where it never was.
+    seen in the picture. angles int16 [n]: degrees clockwise, 0, 90, 180 or 270, by which the
+    picture was turned when the face was found; None means 0 for all.
     """
 
     bboxes: Floats
@@ -44,7 +44,7 @@ class Detections:
 
     @property
     def turned(self) -> NDArray[np.int16]:
-        """`angles`, zeros where there are none."""
+        """`angles`; zeros where that is None."""
         return np.zeros(len(self), np.int16) if self.angles is None else self.angles
 
 
@@ -59,8 +59,8 @@ class DetectedFace(NamedTuple):
     """One detection and the image it was found in (uint8 [height, width, 3], BGR).
 
     bbox float32 [4], score 0..1, landmarks float32 [5, 2], angle in degrees, as in `Detections`.
-    quantisation: see `luminance_step`; None if the image was no JPEG. known: a caller said where it
-    is, and `bbox` is what its landmarks span.
+    quantisation: see `luminance_step`; None if the image was no JPEG. known: a caller gave the
+    landmarks, and `bbox` is the smallest box around them.
     """
 
     image: Image
@@ -73,8 +73,7 @@ class DetectedFace(NamedTuple):
 
 
 def merge(passes: Sequence[Detections]) -> Detections:
-    """The candidates of several passes by descending score, all of them before any is
-    suppressed."""
+    """The candidates of several passes together, by descending score; none is suppressed."""
     if len(passes) == 1:
         return passes[0]
     if not passes:
@@ -98,8 +97,8 @@ def by_score(scores: Floats) -> NDArray[np.intp]:
 def suppress(candidates: Detections) -> Detections:
     """Non-maximum suppression of candidates that are sorted by descending score.
 
-    A box goes if it overlaps a better one with IoU > 0.4; areas count the pixels at both
-    ends (the +1 convention).
+    A box is dropped if it overlaps a better one that is kept with IoU > 0.4; areas count the pixels
+    at both ends (the +1 convention).
     """
     x1, y1, x2, y2 = candidates.bboxes.T
     areas = (x2 - x1 + 1) * (y2 - y1 + 1)

@@ -32,7 +32,7 @@ it; a `min_score` of 0 would otherwise send all of its 16,800 anchors into NMS."
 
 @lru_cache(maxsize=64)
 def cells(width: int, height: int, stride: int) -> Floats:
-    """float32 [n, 2]: column and row of each cell of a canvas, by row."""
+    """float32 [n, 2], read-only: column and row of each cell of a canvas, by row."""
     grid = np.mgrid[: height // stride, : width // stride][::-1]
     columns_and_rows = np.stack(list(grid), axis=-1).astype(np.float32).reshape(-1, 2)
     columns_and_rows.setflags(write=False)
@@ -56,10 +56,10 @@ class DetectorPreprocessor:
     An image goes on the smallest of `canvases` on which it is as large as on the first, and before
     that, for close faces, on `closeup`. On a canvas of 640 a face that fills the picture is larger
     than any anchor: where its box is 1.8 times as high as the frame, 0 to 2.5 % are found, on one
-    of 128 all of them (docs/decisions/0009-canvases.md). normalization: of the network's input;
-    None for one that takes pixels. others: canvases of other sides that a request may ask for, by
-    side. corner: for close-ups on a graph that takes one size alone, the part of the canvas that
-    an image is put on; the rest stays black.
+    of 128 all of them (docs/decisions/0009-canvases.md). closeup: None where no such input is made.
+    normalization: of the network's input; None for one that takes pixels. others: canvases of other
+    sides that a request may ask for, by side. corner: for close-ups on a graph that takes one size
+    alone, the part of the canvas that an image is put on (the rest stays black); else None.
     """
 
     canvases: tuple[Size, ...]
@@ -70,11 +70,12 @@ class DetectorPreprocessor:
 
     @property
     def side(self) -> int:
-        """Of the first canvas, the square, in pixels."""
+        """Side of the first canvas, a square, in pixels."""
         return self.canvases[0].width
 
     def for_side(self, side: int | None) -> DetectorPreprocessor:
-        """The same on canvases of another side, one of `others`; itself for its own and None."""
+        """The same on canvases of another side, one of `others`; itself for its own and None.
+        Raises KeyError for any other side."""
         if side is None or side == self.side:
             return self
         return replace(self, canvases=self.others[side])
@@ -89,8 +90,8 @@ class DetectorPreprocessor:
         )
 
     def preprocess(self, image: Image, turns: int = 0) -> list[DetectorInput]:
-        """The inputs for an image turned by so many quarters anticlockwise, the close-up's first;
-        none where a side of it would vanish."""
+        """The inputs for an image turned by so many quarters anticlockwise, the close-up's first.
+        Without those on whose canvas a side of it would be 0 pixels: there may be none."""
         if self.corner:
             small = letterbox(image, self.corner, turns)
             return [self._input(padded(small, self.canvases[0]), self.canvases[0])] if small else []
@@ -102,8 +103,10 @@ class DetectorPreprocessor:
         ]
 
     def preprocess_tile(self, tile: Image, turns: int = 0) -> list[DetectorInput]:
-        """The input for a part of an image, shrunk by area: nobody expects other numbers, and of
-        faces of 14 pixels a sixth more is found."""
+        """The input for a part of an image turned by so many quarters anticlockwise; none where a
+        side of it would be 0 pixels. Shrunk by area averaging, by which a sixth more of the faces
+        of 14 pixels is found than by InsightFace's bilinear interpolation: InsightFace has no
+        tiles, so there are no numbers to be equal to."""
         size = smallest(np.rot90(tile, turns), self.canvases)
         shrunk = max(tile.shape[:2]) > max(size)
         canvas = letterbox(tile, size, turns, cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR)
@@ -115,12 +118,12 @@ class DetectorPreprocessor:
 
 @dataclass(frozen=True, slots=True)
 class Detector(ABC):
-    """A detector, and the preprocessor of its images. A subclass says what its outputs mean."""
+    """A detector, and the preprocessor of its images. A subclass decodes the network's outputs."""
 
     network: Network
     preprocessor: DetectorPreprocessor
     min_score: ClassVar[float] = MIN_SCORE
-    """The least score of a face where nobody says another."""
+    """The least score of a face, 0..1, where a request asks for none."""
 
     def least(self, min_score: float | None) -> float:
         """`min_score`, or the detector's own where it is None."""
@@ -138,12 +141,13 @@ class Detector(ABC):
         return self.preprocessor.preprocess(image)
 
     def candidates(self, detector_input: DetectorInput, min_score: float = MIN_SCORE) -> Detections:
-        """One run of the network: boxes by descending score, none suppressed yet."""
+        """One run of the network, decoded: see `decode`; `suppress` is still to follow. Raises what
+        `Network.run` raises."""
         blob, size, scale = detector_input
         return self.decode(self.network.run(blob), size, min_score, scale)
 
     def runs(self, inputs: Sequence[DetectorInput]) -> Iterator[list[int]]:
-        """The indices of the inputs that one run takes: of one canvas, as many as the network
+        """The indices of the inputs of each run: all of one canvas, and as many as the network
         takes at once."""
         most = self.network.policy.batches[-1]
         by_canvas: dict[Size, list[int]] = {}
@@ -155,7 +159,8 @@ class Detector(ABC):
     def candidates_together(
         self, inputs: Sequence[DetectorInput], min_scores: Sequence[float]
     ) -> list[Detections]:
-        """`candidates` of each of the inputs of one of `runs`."""
+        """`candidates` of each of the inputs of one of `runs`. Raises what `Network.run_batched`
+        raises."""
         if len(inputs) == 1:
             return [self.candidates(inputs[0], min_scores[0])]
         outputs = self.network.run_batched(np.concatenate([each.blob for each in inputs]))
@@ -165,5 +170,6 @@ class Detector(ABC):
         ]
 
     def detect(self, inputs: Sequence[DetectorInput], min_score: float = MIN_SCORE) -> Detections:
-        """Every face of a preprocessed image whose score is at least `min_score`."""
+        """Every face of a preprocessed image whose score is at least `min_score`. Raises what
+        `Network.run` raises."""
         return suppress(merge([self.candidates(each, min_score) for each in inputs]))

@@ -17,7 +17,8 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 def draw_face(
     image: Image, bbox: NDArray[np.float32], landmarks: NDArray[np.float32], label: str
 ) -> None:
-    """Draw a box, five dots and a label onto `image`, sized to be seen on a screen."""
+    """Draw a box (float32 [4]), five dots (float32 [5, 2]) and a label, if it is not empty, onto
+    `image`, sized to be seen on a screen."""
     unit = max(1, round(max(image.shape[:2]) / 900))
     x1, y1, x2, y2 = (round(float(value)) for value in bbox)
     cv2.rectangle(image, (x1, y1), (x2, y2), GREEN, unit, cv2.LINE_AA)

@@ -19,8 +19,8 @@ middle of the picture."""
 
 class Found(NamedTuple):
     """The faces that pass the filters, in the order asked for, how many more would have been there
-    without MAX_FACES, what the gate said, and how closely the image was looked at; None where its
-    faces were known."""
+    without MAX_FACES, the gate's verdict, and how closely the image was looked at (coverage: None
+    where its faces were known)."""
 
     faces: list[DetectedFace]
     omitted: int
@@ -39,8 +39,8 @@ def select(
     """The faces whose shorter side inside the image is at least `min_face_size` pixels, then the
     first `wanted` of them in `order`, None for all, and at most `max_faces`.
 
-    A box of which nothing lies inside the image passes none: the detector saw it on the black
-    of its canvas.
+    A box of which nothing lies inside the image is left out, whatever `min_face_size`: the detector
+    found it on the black of its canvas.
     """
     height, width = image.shape[:2]
     boxes = clip(found.bboxes, width, height)

@@ -1,4 +1,4 @@
-"""The fingerprint of an embedding space: bits that two installations can hold against each other.
+"""The fingerprint of an embedding space: bits by which two installations can compare theirs.
 
 Each bit is the side of a plane through the origin on which an embedding lies. Embeddings whose
 angle is small differ in few bits (Charikar 2002): rounding, which differs from processor to
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BITS = 64
-"""Of each embedding."""
+"""Bits of a fingerprint for each embedding."""
 MOST_DIFFERENT = 0.02
 """Share of the bits that may differ within one space: what bf16 does to an embedding (a cosine of
 0.999 to fp32) changes 1.4 % of them, what int8 does (0.965) changes 8 %."""
@@ -43,7 +43,8 @@ def planes(dimension: int) -> NDArray[np.float64]:
 
 
 def share_different(one: str, other: str) -> float:
-    """The share of the bits, 0..1, in which two fingerprints differ; 1 where their lengths do."""
+    """The share of the bits, 0..1, in which two fingerprints differ; 1 where their lengths do.
+    Raises ValueError if they are empty or no hexadecimal digits."""
     if len(one) != len(other):
         return 1.0
     return (int(one, 16) ^ int(other, 16)).bit_count() / (4 * len(one))

@@ -1,4 +1,4 @@
-"""The detector gate: the detector in int8, which says of most empty frames that they are.
+"""The detector gate: the detector in int8, which recognises most frames without a face.
 
 Where it sees nothing, the detector itself need not run; where there may be a face, the detector
 decides as if there were no gate. `tools/quantization/gate.py` makes one and finds its limit.
@@ -28,8 +28,8 @@ class Gate:
     """The gate of one engine. To be used by one thread at a time, the engine's.
 
     limit: score, 0..1, from which on there may be a face. min_score: least `min_score` of a request
-    that it can serve: fainter faces than that may be below the limit. failed: it is not used any
-    more.
+    that it can serve: fainter faces than that may be below the limit. failed: a run has raised an
+    error, and the gate is not used any more.
     """
 
     network: Network
@@ -41,7 +41,9 @@ class Gate:
     def look(
         self, inputs: Sequence[DetectorInput], min_score: float, timed: Timed
     ) -> Generator[None, None, Verdict]:
-        """The verdict on an image, given what the detector would be; see `detect`."""
+        """The verdict on an image, by the inputs that the detector would get. Pauses between two
+        runs, each of which is inside `timed`. Raises nothing: after an error of the network the
+        verdict is "skipped" from then on."""
         if self.failed or min_score < self.min_score or not self.policy.running:
             return "skipped"
         try:
@@ -63,8 +65,8 @@ class Gate:
         return max(float(scores.max()) for scores in outputs[: len(STRIDES)])
 
     def record(self, verdict: Verdict, min_score: float, empty: bool) -> None:
-        """Tell the policy about an image that has been looked at. One whose request also wants
-        faces fainter than others do says nothing about the next."""
+        """Pass the verdict on an image to the policy, and whether it was without a face. An image
+        whose request has a `min_score` that the gate cannot serve is not counted."""
         if min_score >= self.min_score:
             self.policy.record(verdict, empty)
 
@@ -81,9 +83,9 @@ def detect(
     min_score: float,
     timed: Timed,
 ) -> Generator[None, None, tuple[Detections, Verdict]]:
-    """Every face of a preprocessed image whose score is at least `min_score`, unless the gate says
-    that there is none, and what it said. Pauses between two runs, each of which is inside `timed`.
-    """
+    """Every face of a preprocessed image whose score is at least `min_score`, none if the gate
+    finds the image empty, and the gate's verdict. Pauses between two runs, each of which is inside
+    `timed`. Raises what `Network.run` raises for the detector."""
     verdict = SKIPPED
     if gate and inputs:
         verdict = yield from gate.look(inputs, min_score, timed)

@@ -18,15 +18,16 @@ from .jpeg import Frame, read_frame
 from .tiff import Directory, read_directory
 
 HEIC_PIXEL, AVIF_PIXEL, TILE_PIXEL, DEEP_PIXEL = 9, 13, 5, 6
-"""Bytes a pixel of the picture, and of a tile, that libheif and libavif take; more with more than 8
-bits a sample."""
+"""Bytes that decoding takes for a pixel of a HEIC (libheif) and of an AVIF (libavif); in
+addition for a pixel of the largest tile, and for a pixel with more than 8 bits a sample."""
 
 
 class Header(NamedTuple):
     """The header of an image. width, height: pixels, as stored, before EXIF orientation.
 
-    decoding_bytes: the most memory that decoding takes, its pixels among it. frame, directory,
-    picture: what else the header of a JPEG, a TIFF, a HEIC or an AVIF says.
+    decoding_bytes: the most memory that decoding takes, the decoded pixels included. frame,
+    directory, picture: what else the header of a JPEG, of a TIFF, of a HEIC or an AVIF says; None
+    for other formats.
     """
 
     width: int
@@ -125,11 +126,11 @@ def read_tiff(data: bytes) -> Header:
 
 
 def read_jpeg(data: bytes) -> Header:
-    """The frame. Decoded by `decode_jpeg`; turned into a second copy once the coefficients, where
-    they are kept, are gone."""
+    """The frame. `decode_jpeg` decodes it, and frees the coefficients, where it keeps them, before
+    the picture is turned into a second copy."""
     frame = read_frame(data)
     inks = frame.components == 4
-    grey = frame.components == 1  # lossless, it is decoded as such
+    grey = frame.components == 1  # a lossless one is decoded to grey first, then copied to colour
     copies = 10 if inks else 6 if frame.orientation > 1 else 4 if grey else 3
     decoding = max((6 if inks else 4) + frame.coefficients if frame.coefficients else 3, copies)
     return sized(frame.width, frame.height, decoding)._replace(frame=frame)

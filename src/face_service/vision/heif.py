@@ -32,20 +32,22 @@ LIBRARIES = ("pi_heif", "pillow_heif")
 """The same bindings of libheif, without and with an encoder."""
 DAMAGED = "The {} image is damaged or cut short: some of its data are missing or wrong"
 NEVER = b"\x00\x00\x00"
-"""Bytes that no unit of H.265 holds (7.4.2), and that a copy that broke off leaves."""
+"""Bytes that no NAL unit of H.265 holds (7.4.2), and that a copy that broke off leaves."""
 PARAMETERS, LAST_SLICE = (32, 33, 34), 31
-"""Types of units (H.265, table 7-1) that hold parameters, in a file of hvc1 in its header alone; of
-those that hold slices the last."""
+"""Types of NAL units (H.265, table 7-1): those of parameter sets, which a file of hvc1 has in its
+header alone; the last of those of slices."""
 MAX_UNITS = 10_000
-"""Slices and more of one picture or tile: encoders write one to some tens."""
+"""NAL units of one picture or tile at most: encoders write one to some tens."""
 ZEROS = bytes(32)
-"""More than AV1 ever has in a row, as good as: a white sheet has 3 (libavif 1.4.2, 36 pictures)."""
+"""More zero bytes in a row than whole AV1 data have in practice: a white sheet has 3 (libavif
+1.4.2, 36 pictures)."""
 ANIMATION, STILL = b"avis", b"avif"
 
 
 @cache
 def libheif() -> Any | None:
-    """The bindings that are installed, told to use the thread that calls them; None: none are."""
+    """The bindings of libheif that are installed, set to decode the picture alone, on the thread
+    that calls them; None if none are installed."""
     for name in LIBRARIES:
         try:
             library = importlib.import_module(name)
@@ -60,7 +62,7 @@ def libheif() -> Any | None:
 
 @cache
 def reads_avif() -> bool:
-    """Whether this build of OpenCV does."""
+    """Whether this build of OpenCV reads AVIF."""
     return re.search(r"AVIF:\s+NO", cv2.getBuildInformation()) is None
 
 
@@ -80,8 +82,9 @@ def decode_heif(data: bytes, picture: Picture) -> Image | None:
 
 
 def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
-    """By libheif, which turns it. None also where it has no memory: it says so of files that ask
-    for too much, too. deep: with 16 bits a sample, if it has more than 8."""
+    """The picture by libheif, which turns it. None where that refuses it or has no memory: it
+    reports the latter also for files that ask for too much. deep: with 16 bits a sample, if it has
+    more than 8. Raises InvalidImage if libheif is not installed or data are damaged."""
     library = libheif()
     if library is None:
         raise InvalidImage(NOT_INSTALLED)
@@ -93,15 +96,17 @@ def decode_hevc(data: bytes, picture: Picture, deep: bool) -> Values | None:
         if width * height > picture.width * picture.height:
             return None
         values = np.asarray(file)
-    except Exception as error:  # of any class: its bindings trip over odd files themselves
+    except Exception as error:  # of any class: odd files make the bindings themselves fail
         logger.debug("libheif refused a HEIC: %s", error)
         return None
     return in_colour(values)  # a copy: the memory of `values` goes with `file`
 
 
 def decode_av1(data: bytes, picture: Picture, deep: bool) -> Values | None:
-    """By OpenCV, which knows no clean aperture, rotation or mirror, and of an animation shows the
-    first frame, whatever the size of the still picture."""
+    """The picture by OpenCV. Clean aperture, rotation and mirror, which OpenCV ignores, are applied
+    here; an animation is renamed to a still picture, since OpenCV would show its first frame,
+    whatever its size. deep: with 16 bits a sample, if it has more than 8. None where OpenCV refuses
+    it. Raises InvalidImage if this build does not read AVIF or data are damaged; cv2.error."""
     if not reads_avif():
         raise InvalidImage(NO_AVIF)
     if any(data.find(ZEROS, begin, end) >= 0 for begin, end in picture.extents):
@@ -134,9 +139,9 @@ def in_colour(values: Values) -> Values:
 
 
 def is_whole_hevc(data: bytes, begin: int, end: int) -> bool:
-    """Whether data are one picture of H.265 in whole units, each behind the 4 bytes of its length
-    (ISO/IEC 14496-15, 4.3.3), and hold nothing that none can hold. Of more pictures a decoder shows
-    one, and decodes all."""
+    """Whether the data from `begin` to `end` are one picture of H.265 in whole NAL units, each
+    behind the 4 bytes of its length (ISO/IEC 14496-15, 4.3.3), without parameter sets and without
+    NEVER. Of several pictures a decoder would show one, and decode all."""
     pictures = 0
     for _ in range(MAX_UNITS):
         if begin == end:

@@ -13,9 +13,10 @@ from .bmff import DAMAGED, Box, Extent, Items, Reader, boxes
 from .coded_size import read_av1_size, read_hevc_size
 
 MAX_BYTES = 1 << 20
-"""Of `meta`: phones write some kilobytes."""
+"""Bytes of the box `meta` at most: phones write some kilobytes."""
 MAX_SHARE, LEAST_PIXELS = 4, 1_000_000
-"""All tiles of a picture may have so many times its pixels, and of a small one so many."""
+"""All tiles of a picture together may have MAX_SHARE times its pixels; one of fewer pixels than
+LEAST_PIXELS counts as having so many."""
 HEVC, AV1, GRID, IDENTITY = b"hvc1", b"av01", b"grid", b"iden"
 NAMES: Mapping[bytes, str] = MappingProxyType(
     {
@@ -27,7 +28,7 @@ NAMES: Mapping[bytes, str] = MappingProxyType(
         b"iovl": "pictures laid over each other",
     }
 )
-"""Types of items that are not read."""
+"""Types of items that are not read, and what errors call their codecs."""
 
 Turn = tuple[bytes, tuple[int, ...]]
 """`clap` with its corners (left, top, right, bottom), `irot` with quarter turns to the left, `imir`
@@ -46,7 +47,7 @@ class Picture(NamedTuple):
     bits: int
     """Of a sample."""
     colours: tuple[int, int] | None
-    """Primaries and transfer characteristics, as ITU-T H.273 numbers them; None: not said."""
+    """Primaries and transfer characteristics, as ITU-T H.273 numbers them; None if not given."""
     turns: tuple[Turn, ...]
     """What is to be done to the decoded picture, in this order."""
     extents: tuple[Extent, ...]
@@ -54,7 +55,7 @@ class Picture(NamedTuple):
 
     @property
     def shown(self) -> tuple[int, int]:
-        """Width and height of its clean aperture, before it is turned."""
+        """Width and height of its clean aperture, or of all of it, before it is turned."""
         for kind, corners in self.turns:
             if kind == b"clap":
                 left, top, right, bottom = corners
@@ -65,8 +66,8 @@ class Picture(NamedTuple):
 def read_picture(data: bytes) -> Picture:
     """Read the primary item.
 
-    Raises InvalidImage for what is damaged, promises too much, or is of a codec that is not read;
-    struct.error and IndexError where the data end.
+    Raises InvalidImage for what is damaged, has far too long a header or too large tiles, or is of
+    a codec that is not read; struct.error and IndexError where the data end.
     """
     meta = next((box for box in boxes(data, 0, len(data)) if box.kind == b"meta"), None)
     if meta is None:
@@ -102,7 +103,7 @@ def read_picture(data: bytes) -> Picture:
 
 
 def size_of(data: bytes, properties: list[Box]) -> tuple[int, int]:
-    """Width and height of an item (`ispe`)."""
+    """Width and height of an item (`ispe`). Raises InvalidImage if they lack."""
     for box in properties:
         if box.kind == b"ispe":
             width, height = struct.unpack_from(">II", data, box.begin + 4)
@@ -111,7 +112,7 @@ def size_of(data: bytes, properties: list[Box]) -> tuple[int, int]:
 
 
 def grid_size(items: Items, item: int, tiles: tuple[int, ...]) -> tuple[int, int]:
-    """Width and height of a picture that tiles make up. Raises InvalidImage if one lacks."""
+    """Width and height of a picture that tiles make up. Raises InvalidImage if a tile lacks."""
     reader = Reader(items.data, items.extent(item).begin)
     _, flags = reader.number(1), reader.number(1)
     rows, columns = reader.number(1) + 1, reader.number(1) + 1
@@ -122,8 +123,8 @@ def grid_size(items: Items, item: int, tiles: tuple[int, ...]) -> tuple[int, int
 
 
 def tile_sizes(items: Items, tiles: tuple[int, ...], codec: bytes) -> list[int]:
-    """The pixels of the tiles, by what `ispe` says or by what their coded data claim, whichever is
-    more: a decoder makes room for these first."""
+    """The number of pixels of each tile, by `ispe` or by its coded data, whichever is more: a
+    decoder allocates memory for the latter first."""
     sizes, known = [], dict[Box, tuple[int, int]]()
     for tile in tiles:
         properties = items.properties(tile)
@@ -140,7 +141,7 @@ def tile_sizes(items: Items, tiles: tuple[int, ...], codec: bytes) -> list[int]:
 
 
 def configuration(properties: list[Box], kind: bytes) -> Box:
-    """The description of a codec."""
+    """The box of that kind, which describes a codec. Raises InvalidImage if it lacks."""
     found = next((box for box in properties if box.kind == kind), None)
     if found is None:
         raise InvalidImage("The HEIF header is damaged: its codec is not described")
@@ -156,7 +157,7 @@ def bits_of(data: bytes, codec: bytes, properties: list[Box]) -> int:
 
 
 def colours_of(data: bytes, properties: list[Box]) -> tuple[int, int] | None:
-    """Primaries and transfer characteristics (`colr` of the type nclx)."""
+    """Primaries and transfer characteristics (`colr` of the type nclx); None if not given."""
     for box in properties:
         if box.kind == b"colr" and data.startswith(b"nclx", box.begin):
             primaries, transfer = struct.unpack_from(">HH", data, box.begin + 4)
@@ -176,8 +177,8 @@ def turns_of(data: bytes, properties: list[Box], width: int, height: int) -> Ite
 
 
 def clean_aperture(data: bytes, at: int, width: int, height: int) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what is to be shown (ISO/IEC 14496-12, 12.1.4). Raises
-    InvalidImage where that is nothing."""
+    """Left, top, right and bottom, in pixels, of what is to be shown (ISO/IEC 14496-12, 12.1.4).
+    Raises InvalidImage where that is empty or reaches beyond the picture."""
     numbers = struct.unpack_from(">IIIIiIiI", data, at)
     if not all(numbers[1::2]):
         raise InvalidImage(DAMAGED)

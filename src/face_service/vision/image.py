@@ -28,9 +28,10 @@ logger = logging.getLogger(__name__)
 
 NO_MEMORY = "There is no memory for this image now, try again later"
 LARGEST_PIXEL = 7
-"""Bytes a pixel that decoding a picture of the most pixels may take: a PNG or a turned JPEG."""
+"""Bytes a pixel that decoding a picture of `max_pixels` may take: enough for a PNG of 8 bits and
+for a turned JPEG."""
 LEAST_BYTES = 650_000_000
-"""What decoding may always take: that of 50 megapixels in any usual format."""
+"""Bytes that decoding may take whatever `max_pixels` is: 50 megapixels at 13 bytes."""
 SUPPORTED = "Supported: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, HEIC"
 
 
@@ -48,16 +49,16 @@ class Checked(NamedTuple):
 
 
 def decode(data: bytes, max_pixels: int) -> Image:
-    """`check` and `decode_checked`: the bytes of an image to its pixels."""
+    """`check` and `decode_checked`: the bytes of an image to its pixels. Raises what they raise."""
     return decode_checked(check(data, max_pixels))
 
 
 def check(data: bytes, max_pixels: int) -> Checked:
     """Look at the first bytes and at the header of an image, before anything is decoded.
 
-    Raises InvalidImage for anything that is not of a supported format, ImageTooLarge if it
-    would have more than `max_pixels` pixels, or takes more memory to decode than a PNG of so many
-    does, and more than LEAST_BYTES, beside a copy of its data.
+    Raises InvalidImage for anything that is not of a supported format or has a damaged header;
+    ImageTooLarge if it has more than `max_pixels` pixels, or if decoding takes more memory than
+    LARGEST_PIXEL for each of `max_pixels`, and more than LEAST_BYTES, beside a copy of its data.
     """
     if not data:
         raise InvalidImage("The image is empty")
@@ -125,7 +126,8 @@ def decode_pixels(image: Checked) -> Image | None:
 
 
 def decode_png(data: bytes, deep: bool) -> Image | None:
-    """A PNG, with whatever is written beside its pixels. deep: it has 16 bits a sample."""
+    """The pixels of a PNG, even if other chunks than those of its pixels are damaged; None where
+    the decoder refuses it. deep: it has 16 bits a sample."""
     chunks = read_chunks(data)
     whole = chunks and mended(data, chunks)
     if not chunks or whole is None:
@@ -142,7 +144,8 @@ def decode_png(data: bytes, deep: bool) -> Image | None:
 
 
 def ending(data: bytes, image_format: str, header: Header) -> bytes:
-    """What a decoder gets of a GIF, WebP or BMP: nothing of what is torn, which it would take."""
+    """The bytes of a GIF, WebP or BMP that its decoder is given: none if the file is torn, which
+    the decoder would not report. Those of other formats are unchanged."""
     if image_format == "GIF":
         return data if data.endswith(TRAILER) else first_frame(data) or b""
     if image_format == "WEBP":
@@ -153,7 +156,7 @@ def ending(data: bytes, image_format: str, header: Header) -> bytes:
 
 
 def is_allocatable(size: int) -> bool:
-    """Whether the system would give so many bytes now. They are not touched."""
+    """Whether the system would allocate so many bytes now. They are not written to."""
     try:
         np.empty(size, np.uint8)
     except MemoryError:

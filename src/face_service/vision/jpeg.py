@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from face_service.errors import InvalidImage
 
 MAX_SEGMENTS = 1000
-"""Looked at before the first scan: 65 MB of ICC profile and XMP, at 65,533 bytes a segment. Ten to
-fifty are usual."""
+"""Segments that are looked at before the first scan: 65 MB of ICC profile and XMP, at 65,533 bytes
+a segment. Ten to fifty are usual."""
 MAX_GAP = 65_536
 """Bytes that are no segment, looked through for the next one: all gaps of a header together."""
 MAX_SCANS = 100
@@ -24,7 +24,8 @@ MAX_SCANS = 100
 Every scan goes through all coefficients: without a bound a file of 150 KB takes a minute, and one
 of 32 MB hours."""
 MAX_MARKERS = 10_000
-"""Behind the first scan, restarts not counted: a file has a few for each scan."""
+"""Markers that are looked at behind the first scan, restarts not counted: a file has a few for each
+scan."""
 USUAL_SCANS, MAX_SCANNED_PIXELS = 12, 1_000_000_000
 """Scans that any picture may have: encoders write 6 to 12. With more, scans times pixels is bounded
 as well, for each scan goes through all of the picture."""
@@ -38,17 +39,17 @@ PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 SCAN, END, APP1, APP14, TEM = 0xDA, 0xD9, 0xE1, 0xEE, 0x01
 JPEG_LS, LOSSLESS = 0xF7, frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 ONLY_END, SCAN_OR_END = (np.isin(np.arange(256), codes) for codes in ([END], [SCAN, END]))
-"""Of the codes of markers those that `places` is to find."""
+"""bool [256], for each code of a marker: whether `places` is to find it."""
 START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 COEFFICIENTS, SEQUENTIAL = 64, bytes((0, 63, 0))
-"""Of a block; the first and the last of them, and bits, of the scan of a sequential JPEG (T.81,
-table B.3)."""
+"""Coefficients of a block; the first and the last of them, and the bit positions, in the scan
+header of a sequential JPEG (T.81, table B.3)."""
 EXIF, ADOBE = b"Exif\x00\x00", b"Adobe"
 DEPTH = 8
 """Bits of a sample that are read."""
 ORIENTATION = 0x0112
 INLINE = {3: "H", 4: "I"}
-"""Of a TIFF's types those an orientation may have: SHORT, LONG."""
+"""Of a TIFF's types those an orientation may have (SHORT, LONG), as `struct` names them."""
 
 
 class Frame(NamedTuple):
@@ -58,10 +59,11 @@ class Frame(NamedTuple):
     height: int
     components: int
     coefficients: float
-    """Bytes a pixel that hold the coefficients while scans are put together; 0 if one is all."""
+    """Bytes a pixel of the coefficients while scans are put together; 0 for a single scan."""
     orientation: int
+    """Of EXIF, 1 to 8; 1 if it is not given."""
     scans_at: int
-    """Where the first scan begins."""
+    """Where the data of the first scan begin, behind its header."""
     progressive: bool
     names: bytes
     """Of the components, a byte each."""
@@ -89,8 +91,8 @@ def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 def read_frame(data: bytes) -> Frame:
     """Walk over the segments up to the first scan.
 
-    Raises InvalidImage where no frame and scan come within MAX_SEGMENTS; struct.error and
-    IndexError where the data end.
+    Raises InvalidImage where no frame and scan come within MAX_SEGMENTS, and for a kind of JPEG
+    that is not read; struct.error and IndexError where the data end.
     """
     frame: tuple[int, int, int, float] | None = None
     progressive, adobe, names, orientation = False, False, b"", 0
@@ -129,7 +131,8 @@ def read_frame(data: bytes) -> Frame:
 
 
 def frame_of(data: bytes, at: int) -> tuple[int, int, int, float]:
-    """Width, height, components, and the coefficients' bytes a pixel, of a frame header."""
+    """Width, height, components, and the coefficients' bytes a pixel, of a frame header whose
+    length stands at `at`. Raises as `read_frame` does."""
     height, width, components = struct.unpack_from(">HHB", data, at + 3)
     if not height:
         raise InvalidImage("The JPEG gives its height behind its pixels (DNL), which is not read")
@@ -144,7 +147,7 @@ def frame_of(data: bytes, at: int) -> tuple[int, int, int, float]:
 
 def orientation_of(exif: bytes) -> int:
     """The orientation in the first directory of an EXIF block, 1 to 8; 1 where it is damaged or
-    has none. Nothing else is read: a picture is not worse for what is written beside it."""
+    has none. Nothing else is read: damage in EXIF is no damage of the picture."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(exif[:4])
     try:
         if order is None:
@@ -164,21 +167,24 @@ def orientation_of(exif: bytes) -> int:
 
 
 class Scans(NamedTuple):
-    """number: of those of one picture, MAX_SCANS + 1 if there are more. lacking: whether those up
-    to its end leave a coefficient without its last bit, as where a file of several scans was cut
-    between two of them: no decoder minds."""
+    """number: at least that of the picture's scans, MAX_SCANS + 1 if they are more; those of
+    pictures behind it in the file may be counted too. lacking: whether the picture's scans leave a
+    coefficient without its last bit, as where a file was cut between two of them: decoders do not
+    report that."""
 
     number: int
     lacking: bool
 
 
 def read_scans(data: bytes, frame: Frame) -> Scans:
-    """The scans of a JPEG, by one search through its data, which is 0.1 to 3 % of decoding them."""
+    """The scans of a JPEG, by one search through its data, which takes 0.1 to 3 % of the time of
+    decoding them."""
     if not frame.coefficients:
         return Scans(1, lacking=False)  # a decoder stops behind it
     first_scan = data.rfind(START_OF_SCAN, 0, frame.scans_at)
     found = [first_scan, *islice(places(data, frame.scans_at, SCAN_OR_END), MAX_MARKERS)]
-    # Bytes that look like the beginning of a scan are quickly counted, and hardly ever too many.
+    # Counting bytes that look like the beginning of a scan is fast. Only if they are too many,
+    # which is rare, does one have to tell them from scans.
     number = sum(data[at + 1] == SCAN for at in found)
     if number > MAX_SCANS or len(found) > MAX_MARKERS:
         number = walk_scans(data, frame)
@@ -186,7 +192,8 @@ def read_scans(data: bytes, frame: Frame) -> Scans:
 
 
 def walk_scans(data: bytes, frame: Frame) -> int:
-    """How many scans there are, from segment to segment; MAX_SCANS + 1 if there are more."""
+    """How many scans the picture has, from segment to segment up to its end; MAX_SCANS + 1 if they
+    are more, or if there are more than MAX_MARKERS."""
     scans = 1
     for passed, code in enumerate(markers(data, frame.scans_at)):
         if code == END:
@@ -228,7 +235,7 @@ def end_of_image(data: bytes, frame: Frame) -> int:
 
 def places(data: bytes, at: int, codes: NDArray[np.bool_]) -> Iterator[int]:
     """Where the two bytes of markers stand, from `at` on: faster than bytes.find, which stops at
-    every 0xFF. codes: for each of 256 whether it is looked for."""
+    every 0xFF. codes: bool [256], for each code whether it is looked for."""
     values = np.frombuffer(data, np.uint8)
     for begin in range(at, len(data), WINDOW):
         window = values[begin : begin + WINDOW + 1]

@@ -1,4 +1,4 @@
-"""The pixels of a JPEG, all of them or none: what its decoder only warns of is damage, but for
+"""The pixels of a JPEG, all of them or none: a warning of its decoder counts as damage, except for
 oddities that change no pixel."""
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ hundreds."""
 ZEROS = bytes(8)
 """What a disk or a copy that broke off leaves in place of data."""
 MAX_ODDITIES = 4
-"""That one file may have, each of which costs another decoding."""
+"""Decodings of one file at most: each oddity that is taken out costs another."""
 UNNAMED_SAMPLING = "Could not determine subsampling"
 NO_COLOURS = "Unsupported color conversion request"
 """What libjpeg-turbo says of lossless grey, of which it makes no colours."""
 FILLING = b"\x55\xaa" * 512
-"""What would become pixels where some are missing."""
+"""Bytes put behind the data as a test: they are decoded in place of pixels that are missing."""
 AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 BLACK = 32
-"""Mean level below which a reading of CMYK is nothing but black."""
+"""Mean level, 0..255, below which a reading of CMYK is nothing but black."""
 
 
 def decode_jpeg(data: bytes, frame: Frame) -> Image:
-    """The pixels OpenCV would give, before orientation, from libjpeg-turbo called directly: half
-    the time of 12 megapixels, which OpenCV copies row by row.
+    """The pixels OpenCV would give, before orientation, from libjpeg-turbo called directly: that
+    takes half the time at 12 megapixels, because OpenCV copies row by row.
 
     Raises InvalidImage unless every pixel is there, whatever stands at the end, and for too many
     scans. Nothing but the end marker may lack.
@@ -70,7 +70,8 @@ def decode_jpeg(data: bytes, frame: Frame) -> Image:
 
 
 def refuse_scans(data: bytes, frame: Frame) -> None:
-    """Raise InvalidImage for a JPEG with too many scans, which no decoder bounds, or too few."""
+    """Raise InvalidImage for a JPEG with too many scans, which no decoder bounds, or whose scans
+    leave coefficients incomplete."""
     scans, lacking = read_scans(data, frame)
     if scans > MAX_SCANS:
         raise InvalidImage(f"The JPEG has more than {MAX_SCANS} scans")
@@ -94,8 +95,8 @@ def pixels_of(data: bytes, frame: Frame) -> Image:
 
 
 def from_inks(inks: NDArray[np.uint8], inverted: bool) -> Image:
-    """CMYK to BGR as OpenCV converts what Adobe's programs write, where 255 is no ink; without
-    `inverted` 0 is none."""
+    """CMYK, uint8 [height, width, 4], to BGR as OpenCV converts what Adobe's programs write.
+    inverted: 255 is no ink, as these write it; else 0 is none."""
     image = np.empty((*inks.shape[:2], 3), np.uint8)
     for top in range(0, len(inks), BAND):
         band = inks[top : top + BAND] if inverted else 255 - inks[top : top + BAND]
@@ -105,15 +106,16 @@ def from_inks(inks: NDArray[np.uint8], inverted: bool) -> Image:
 
 
 def is_inverted(inks: NDArray[np.uint8]) -> bool:
-    """Whether CMYK that does not say so is inverted: where 0 for no ink, the standard's meaning,
-    gives a black picture and the other does not."""
+    """Whether CMYK without Adobe's marker is inverted: it is where the standard's reading, 0 for no
+    ink, gives a black picture and the other does not."""
     some = np.ascontiguousarray(inks[::8, ::8])
     means = [float(from_inks(some, inverted).mean()) for inverted in (False, True)]
     return means[0] < BLACK <= means[1]
 
 
 def without_oddity(data: bytes, frame: Frame, ended: bool, warning: str) -> bytes:
-    """The same picture without what libjpeg-turbo warns of, which may hide damage behind it.
+    """The same picture without the oddity of `warning`, the only one that libjpeg-turbo reports:
+    damage behind it would go unnoticed. ended: whether the file itself has an end marker.
 
     Raises InvalidImage where the warning is of damage.
     """
@@ -144,10 +146,12 @@ def without_oddity(data: bytes, frame: Frame, ended: bool, warning: str) -> byte
 
 
 def decode_odd_sampling(data: bytes, frame: Frame) -> Image:
-    """A sampling that libjpeg-turbo's own interface has no name for (4:1:0, 3x1), by OpenCV, which
-    fills in grey what is missing: it would fill in what is put there. Wrong bits are not noticed.
+    """Decode a sampling that libjpeg-turbo's own interface has no name for (4:1:0, 3x1) by OpenCV,
+    which fills missing pixels with grey and does not report it.
 
-    Raises InvalidImage.
+    Raises InvalidImage where OpenCV refuses it, where another picture begins in it, and where
+    pixels are missing: where FILLING, put behind the data, changes the picture. Wrong bits are not
+    noticed.
     """
     end = end_of_image(data, frame)
     if data.find(b"\xff\xd8\xff", frame.scans_at, end) >= 0:  # another picture begins in it

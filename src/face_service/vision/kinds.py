@@ -17,7 +17,7 @@ HEIC_BRANDS = frozenset(
 )
 AVIF_BRANDS = frozenset((b"avif", b"avis"))
 STILL_BRANDS = frozenset((b"mif1", b"mif2", b"msf1", b"miaf"))
-"""Of files whose codec another brand, or only their picture, tells."""
+"""Brands that do not tell the codec: another brand of the file does, or only its picture."""
 CONVERT = "convert it to JPEG"
 EXTRACT = "convert it to JPEG, or take the JPEG that lies in it (exiftool -b -JpgFromRaw)"
 FRAMES = "send frames of it, which the command frames of face-service takes out"
@@ -84,7 +84,7 @@ UNREAD: Mapping[bytes, Kind] = MappingProxyType(
 )
 QUICKTIME = Kind("a QuickTime video", FRAMES, False)
 QUICKTIME_BOXES = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"))
-"""That a QuickTime file may begin with."""
+"""Types of boxes that a QuickTime file may begin with."""
 MP4 = Kind("an MP4 video", FRAMES, False)
 SOUND_BRANDS = frozenset((b"M4A ", b"M4B "))
 RIFF: Mapping[bytes, Kind] = MappingProxyType(
@@ -123,7 +123,8 @@ def brands(head: bytes) -> list[bytes]:
 
 
 def sniff_heif(named: list[bytes]) -> str | None:
-    """`HEIC` or `AVIF`, if a file of these brands is a still picture."""
+    """`HEIC` or `AVIF`, if a file of these brands, the major one first, is a still picture; else
+    None."""
     major = named[0]
     if major in AVIF_BRANDS or (major in STILL_BRANDS and AVIF_BRANDS & {*named}):
         return "AVIF"
@@ -153,5 +154,5 @@ def name_unread(head: bytes) -> Kind | None:
 
 
 def is_transport_stream(head: bytes) -> bool:
-    """Whether a file of these first HEAD bytes is one of MPEG's."""
+    """Whether a file of these first HEAD bytes is an MPEG transport stream."""
     return any(head[at :: PACKET + gap][:2] == bytes((SYNC, SYNC)) for at, gap in ((0, 0), (4, 4)))

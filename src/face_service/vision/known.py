@@ -40,11 +40,12 @@ def locate(
     found: Sequence[DetectedFace],
     closer: Sequence[DetectedFace] = (),
 ) -> list[DetectedFace]:
-    """The known faces in an image (uint8 [height, width, 3]), in their order; those of which only
-    the box is known are among the `found` ones, or else among those that a look closer has shown.
+    """The known faces in an image (uint8 [height, width, 3]), in their order. Those of which only
+    the box is known are taken from `found`, or else from `closer`, the faces that looks at their
+    surroundings have shown.
 
-    Landmarks are zeros, which cannot be aligned, where none is found, or the middle of the given
-    ones is outside the image.
+    Landmarks, box and score are zeros, which cannot be aligned, where no face is found in a box, or
+    the middle of given landmarks is outside the image.
     """
     places = [locate_one(face, image, found) for face in known]
     return [
@@ -54,7 +55,7 @@ def locate(
 
 
 def locate_one(known: KnownFace, image: Image, found: Sequence[DetectedFace]) -> DetectedFace:
-    """The same for one face."""
+    """`locate` for one face, among `found` alone."""
     nowhere = DetectedFace(image, np.zeros(4, np.float32), 0.0, np.zeros((5, 2), np.float32))
     if known.landmarks is not None:
         low, high = known.landmarks.min(axis=0), known.landmarks.max(axis=0)

@@ -20,7 +20,7 @@ Detail = Literal["auto", "1", "2", "3"]
 side, or in as many as small faces need."""
 
 MAX_TILES = 20
-"""Of a picture, where `auto` chooses: so many runs of the detector more, at most."""
+"""Tiles of a picture at most where `auto` chooses: so many more runs of the detector."""
 AUTO_FROM = 3.0
 """Longer side of a picture, in sides of the canvas, above which `auto` makes tiles: on a canvas of
 640 a full HD frame is looked at as a whole."""
@@ -36,11 +36,12 @@ SMALLEST = 10.0
 """Shorter side of a box, in pixels of the canvas, below which most faces are lost; of 12 and more
 nine in ten are found (benchmarks/studies/small_faces.py)."""
 AROUND = 3.0
-"""Sides of a face that are shown with it where it is compared with itself, turned."""
+"""Side of the part of a picture around a box (`around`), in longer sides of the box."""
 LEAST_TILE = 32
-"""Pixels of the longer side of a tile."""
+"""Longer side of a tile, in pixels of the picture, below which no tiles are made."""
 TOLERANCE = 0.1
-"""Of the longer side of a tile: a picture that is higher by so little gets no second row."""
+"""Share of the distance of neighbouring tiles by which a picture may be higher or wider than its
+rows or columns of tiles without getting another."""
 EDGE = 2.0
 """Pixels of the canvas from an edge of a tile within which a box ends that the edge has cut."""
 
@@ -59,8 +60,8 @@ class Tile(NamedTuple):
 
 
 def around(box: Floats, width: int, height: int) -> Tile:
-    """The part of a picture of `width`×`height` around a box, AROUND times as large as its longer
-    side where the picture goes so far; a pixel at least."""
+    """The square part of a picture of `width`×`height` around a box (float32 [4]), its side AROUND
+    times the box's longer one, cut off at the edges of the picture; a pixel at least."""
     x1, y1, x2, y2 = (float(edge) for edge in box)
     reach = AROUND * max(x2 - x1, y2 - y1) / 2
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
@@ -91,7 +92,7 @@ def tiles(width: int, height: int, side: int, detail: Detail) -> list[Tile]:
 
 def tiling(width: int, height: int, side: int, along: int) -> list[Tile]:
     """Tiles of which `along` lie along the longer side; none for 1, and where a tile would be
-    smaller than any face."""
+    smaller than LEAST_TILE."""
     tile = tile_side(max(width, height), side, along)
     if along == 1 or tile < LEAST_TILE:
         return []
@@ -104,8 +105,9 @@ def tiling(width: int, height: int, side: int, along: int) -> list[Tile]:
 
 
 def overlap(side: int, along: int) -> float:
-    """Overlap of neighbouring tiles as a share of their side: for many of them it is more than the
-    least, because the canvas of the whole picture shows less (SEEN_SMALL)."""
+    """Overlap of neighbouring tiles as a share of their side: for many tiles more than
+    LEAST_OVERLAP, so that it holds a face that is too small on the canvas of the whole picture
+    (SEEN_SMALL)."""
     share = SEEN_SMALL / side
     return max(LEAST_OVERLAP, share * along / (1 + share * (along - 1)))
 
@@ -116,7 +118,8 @@ def tile_side(longest: int, side: int, along: int) -> float:
 
 
 def spread(length: int, count: int, shared: float) -> list[tuple[int, int]]:
-    """Where `count` tiles that share `shared` pixels begin on a side, and how long they are."""
+    """Where `count` tiles that share `shared` pixels begin on a side of `length` pixels, and how
+    long each is."""
     tile = (length + shared * (count - 1)) / count
     starts = [round(number * (length - tile) / max(1, count - 1)) for number in range(count)]
     return [(start, min(length, start + ceil(tile)) - start) for start in starts]
@@ -140,5 +143,5 @@ def in_picture(found: Detections, tile: Tile, width: int, height: int, scale: fl
 
 def smallest_face(scale: float) -> float:
     """Shorter side, in pixels of the picture, of the smallest face that may have been found where
-    it was shown at `scale`."""
+    it was shown at `scale`, pixels of the canvas for one of the picture."""
     return SMALLEST / scale

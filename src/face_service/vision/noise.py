@@ -16,24 +16,24 @@ MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 """The difference of two Laplacians, which edges and shades hardly show in (Immerkær 1996, Fast
 Noise Variance Estimation)."""
 MASK_GAIN = 6.0
-"""Its standard deviation on noise of 1."""
+"""Standard deviation of what MASK makes of noise of standard deviation 1."""
 MEDIAN_TO_SIGMA = 1.4826
 """Standard deviation of a normal distribution for a median absolute deviation of 1."""
 USUAL = 2.0
-"""Standard deviation, in grey levels, of what this finds in good photos, where it is the texture of
-skin and hair: at most 1 in LFW at every size (benchmarks/studies/alignment.py)."""
+"""Standard deviation, in grey levels, that does not count as noise. In good photos what is found is
+the texture of skin and hair: at most 1 in LFW at every size (benchmarks/studies/alignment.py)."""
 MIDDLE = (56.0, 64.0, 1.0)
-"""Of a face, in its crop."""
+"""The middle of a face in its crop: x and y in pixels, and the 1 that a matrix [2, 3] needs."""
 PATCH, LEAST = 32, 8
-"""Pixels around it, on every side, in which noise is measured; and the least side of what lies in
-the image."""
+"""Noise is measured up to PATCH pixels from the middle of a face on every side; none is found where
+what lies in the image of these has a side of fewer than LEAST pixels."""
 FIELD = 512
 """Side of the artificial noise, in pixels of the image: twice what a crop covers at most."""
 
 
 def crop_noise(image: Image, matrix: Affine) -> tuple[float, ...]:
-    """What noise of an image adds to `detail_powers` of the crop of a face, which `matrix` cuts
-    without aliasing; zeros where there is no more of it than in good photos.
+    """What noise of an image adds to the four `detail_powers` of the crop of a face, which `matrix`
+    cuts without aliasing; zeros where there is no more of it than in good photos.
 
     Measured in the image, at its own size: a crop that enlarges a small face has smoothed its noise
     to what looks like detail. How much of it is left there is measured on artificial noise of
@@ -49,7 +49,7 @@ def crop_noise(image: Image, matrix: Affine) -> tuple[float, ...]:
 
 
 def variance_at(image: Image, middle: NDArray[np.floating]) -> float:
-    """`noise_variance` of the image around a point; 0 where too little of it lies there."""
+    """`noise_variance` of the image around a point [2]; 0 where too little of it lies there."""
     x, y = (int(value) for value in np.clip(middle, -PATCH, max(image.shape) + PATCH))
     patch = image[max(0, y - PATCH) : max(0, y + PATCH), max(0, x - PATCH) : max(0, x + PATCH)]
     if min(patch.shape[:2]) < LEAST:
@@ -58,10 +58,10 @@ def variance_at(image: Image, middle: NDArray[np.floating]) -> float:
 
 
 def noise_variance(grey: NDArray[np.float32]) -> float:
-    """The variance of the noise of a picture, float32 [height, width], 0..255, above the USUAL: 0
-    where there is no more.
+    """By how much the variance of the noise of a picture, float32 [height, width], 0..255, exceeds
+    that of USUAL, in squared grey levels; 0 where it does not.
 
-    By the median, because the mean would count every eyelash.
+    By the median, because a mean would count every eyelash.
     """
     found = cv2.filter2D(grey, -1, MASK)[1:-1, 1:-1]
     sigma = MEDIAN_TO_SIGMA * float(np.median(np.abs(found))) / MASK_GAIN

@@ -30,11 +30,12 @@ DEPTHS = (8, 10, 12)
 WHITES = (1.0, 255.0, 65_535.0)
 """What floating-point samples may mean by white."""
 PLANES = "The TIFF keeps {} in planes, which is not read: save it interleaved (pixel order RGBRGB)"
-"""Of a TIFF in planes OpenCV 4.14 reads what it makes bytes of right, and other samples from the
-wrong place."""
+"""OpenCV 4.14 reads a TIFF in planes right where it converts the samples to 8 bits, else from the
+wrong place (findings/opencv-tiff-planes.sh)."""
 FEW_BITS = "samples of more than 8 and fewer than 16 bits"
 BUFFER_STEP = 1024
-"""Bytes that libtiff's buffer is a multiple of, which it compares with an uncompressed tile."""
+"""libtiff's buffer is a multiple of so many bytes, and an uncompressed tile has to be as long as
+the buffer (findings/opencv-tiff-tiles.sh)."""
 ODD_TILES = (
     "The TIFF keeps its picture in uncompressed tiles of an odd size, which is not read: save it "
     "with LZW or Deflate"
@@ -45,7 +46,8 @@ GREY_TILES = (
 
 
 def opencv_pixels(data: bytes, flags: int = cv2.IMREAD_COLOR) -> Image | None:
-    """The pixels of `cv2.imdecode`; None where it refuses the file. Raises cv2.error."""
+    """The pixels of `cv2.imdecode`; None where it refuses the file or there are no data. Raises
+    cv2.error."""
     if not data:
         return None
     buffer: NDArray[Any] = np.frombuffer(data, np.uint8)
@@ -53,8 +55,9 @@ def opencv_pixels(data: bytes, flags: int = cv2.IMREAD_COLOR) -> Image | None:
 
 
 def with_short_header(bmp: bytes) -> bytes:
-    """A BMP whose header of 16 bits a pixel, with masks, says that it is the short one: the masks
-    are in the same place (BITMAPV4HEADER), and OpenCV 4.14 looks for them behind a long one."""
+    """A BMP, changed if it has 16 bits a pixel, masks and a long header (BITMAPV4HEADER): its
+    header is declared to be the short one. OpenCV 4.14 looks for the masks behind a long header,
+    though they are at the same offset in both."""
     size, bits, masks = bmp[14:18], bmp[28:30], bmp[30:34]
     if size <= SHORT_BMP or bits != b"\x10\x00" or masks != b"\x03\x00\x00\x00":
         return bmp
@@ -70,8 +73,9 @@ def scaled_if_dark(image: Image, data: bytes) -> Image:
 
 
 def from_low_bits(image: Image, values: Values) -> Image:
-    """What a picture of 16 bits becomes if it uses only the lowest 12 of them, and its 8 bits are
-    black: the 8, 10 or 12 that its largest sample needs are what counts. Written to `image`."""
+    """A picture of 16 bits, `values`, whose 8 bits, `image`, are black because it uses only the
+    lowest 12: the 8, 10 or 12 bits that its largest sample needs are scaled to 8 and written to
+    `image`. Any other `image` is returned as it is."""
     if values.dtype == np.uint8 or int(image.max()) > BLACK:
         return image
     most = int(values.max())
@@ -84,7 +88,8 @@ def from_low_bits(image: Image, values: Values) -> Image:
 
 
 def decode_tiff(data: bytes, directory: Directory) -> Image | None:
-    """The picture of a directory, with floating-point samples too."""
+    """The picture of a directory, with floating-point samples too; None where it lacks data or
+    OpenCV refuses it. Raises InvalidImage with a reason, and cv2.error."""
     if lie_over_each_other(data, (size for _, size in directory.pieces)):
         raise InvalidImage("The pieces of the TIFF lie over each other")
     lost = (directory.compression, directory.pieces, directory.piece_bytes)
@@ -110,15 +115,16 @@ def decode_tiff(data: bytes, directory: Directory) -> Image | None:
 
 
 def has_odd_tiles(directory: Directory) -> bool:
-    """Whether it is of those in tiles that OpenCV 4.14 refuses, whole or not
-    (findings/opencv-tiff-tiles.sh)."""
+    """Whether the picture is in uncompressed tiles of a size that OpenCV 4.14 refuses, damaged or
+    not (findings/opencv-tiff-tiles.sh)."""
     uncompressed = directory.tile_pixels > 0 and directory.compression == 1
     return uncompressed and directory.piece_bytes % BUFFER_STEP > 0
 
 
 def decode_grey_tiles(data: bytes, directory: Directory) -> Image | None:
-    """Grey of 16 bits in tiles. Where OpenCV 4.14 makes bytes of it, it mixes the rows of a tile
-    that the picture's edge cuts off (findings/opencv-tiff-grey-tiles.sh)."""
+    """Grey of 16 bits in tiles; None where OpenCV refuses it. Decoded with all bits: where OpenCV
+    4.14 converts it to 8, it mixes the rows of a tile that the picture's edge cuts off
+    (findings/opencv-tiff-grey-tiles.sh). Raises InvalidImage for grey with alpha."""
     if directory.pixel_bytes > 2:
         raise InvalidImage(GREY_TILES)
     values: Values | None = opencv_pixels(data, VALUES)
@@ -140,7 +146,7 @@ def to_bytes(values: Values) -> Image:
 
 def from_floats(values: NDArray[Any]) -> Image:
     """Floating-point samples, [height, width] or [height, width, channels], to pixels: 0 is black;
-    white is 1, 255 or 65,535, the least that is not below their mean. No number is black."""
+    white is 1, 255 or 65,535, the least that is not below their mean. NaN is black."""
     if values.ndim == 2:
         values = values[:, :, None]
     colours = values[:, :, : 3 if values.shape[2] >= 3 else 1]

@@ -25,8 +25,8 @@ def without_parts(found: Detections) -> Detections:
     one of about their score or a better; and boxes, however sure, of which one lies in another
     that was found with the picture turned otherwise, and scores better.
 
-    A face that is there without doubt stays, whatever it lies in: it may stand before a poster. But
-    no face shows two ways.
+    A face of score SURE or more stays, whatever it lies in: it may be in front of a poster. But no
+    face is found at two angles of the picture.
     """
     best = found.take(slice(COMPARED))
     boxes, scores = best.bboxes, best.scores
@@ -65,7 +65,7 @@ def is_part(box: Boxes, score: float, others: Detections) -> bool:
 
 
 def shows_two_ways(index: int, found: Detections) -> bool:
-    """Whether one of the detections lies in a better one of another angle, or that one in it."""
+    """Whether one of the detections lies in a better one of another angle, or contains one."""
     boxes, turned = found.bboxes[:index], found.turned
     smaller = np.minimum(area(boxes), area(found.bboxes[index]))
     inside = shared_area(found.bboxes[index], boxes) >= INSIDE * smaller

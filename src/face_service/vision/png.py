@@ -10,7 +10,7 @@ FIRST_CHUNK = 8
 FRAME = 12
 """Bytes of a chunk beside its content: length, type and CRC (5.3)."""
 MAX_CHUNKS = 100_000
-"""Encoders write 8 kB and more in each: 4,000 in 32 MB."""
+"""Chunks that are walked over. Encoders write 8 kB and more in each: 4,000 in 32 MB."""
 KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"eXIf", b"cICP"})
 """What the pixels, their colours and their orientation need."""
 END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
@@ -26,16 +26,16 @@ class Chunks(NamedTuple):
     end: int
     """Where the last of them ends."""
     colours: tuple[int, int] | None
-    """Primaries and transfer characteristics of cICP, as ITU-T H.273 numbers them."""
+    """Primaries and transfer characteristics of cICP, as ITU-T H.273 numbers them; None without."""
     still: bool
-    """Whether what a program without animations shows is the first frame, if it is an animation:
-    then an fcTL stands in front of the pixels."""
+    """Whether the picture that a program without animations shows is the first frame of an
+    animation: whether an fcTL stands in front of its pixels (IDAT)."""
 
 
 def read_chunks(data: bytes) -> Chunks | None:
     """Walk over the chunks; None if there are more than MAX_CHUNKS.
 
-    OpenCV 4.14 makes room for as many bytes as a chunk says it has, up to 4 GB, before it reads
+    OpenCV 4.14 allocates as many bytes as a chunk says it has, up to 4 GB, before it reads
     them.
     """
     position, kinds, colours, still = FIRST_CHUNK, set[bytes](), None, False
@@ -59,7 +59,7 @@ def read_chunks(data: bytes) -> Chunks | None:
 
 
 def without_ancillary(data: bytes, chunks: Chunks) -> bytes:
-    """The PNG with nothing beside its picture, and with an end."""
+    """The PNG with the chunks of KEPT alone, up to `chunks.end`, and with an end."""
     shared = memoryview(data)  # so that there is one copy, and not two
     pieces, position = [shared[:FIRST_CHUNK]], FIRST_CHUNK
     while position < chunks.end:
@@ -71,10 +71,11 @@ def without_ancillary(data: bytes, chunks: Chunks) -> bytes:
 
 
 def mended(data: bytes, chunks: Chunks) -> bytes | None:
-    """What a decoder gets: the PNG, without its animation if that has no frame or its pixels are
-    the first one, and with an end if that is all it may lack. None if it lacks pixels.
+    """The PNG that a decoder is given: without its animation if that has no frame or the picture is
+    its first one, and cut behind its last whole chunk and given an end if it is cut short. None if
+    it is cut short before the end of its first IDAT.
 
-    Of an animation OpenCV 4.14 looks at no checksum (findings/opencv-apng-damage.sh).
+    OpenCV 4.14 does not check the checksums of an animation (findings/opencv-apng-damage.sh).
     """
     if not chunks.whole and b"IDAT" not in chunks.kinds:
         return None

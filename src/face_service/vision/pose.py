@@ -23,13 +23,13 @@ MEAN_FACE = np.array(
         [2.4562, 4.3426, 4.2839],
     ]
 )
-"""Left eye, right eye, nose, mouth left, mouth right of a face that looks into the camera, in
-centimetres: x to the right of the picture, y down, z towards the viewer. Vertices of MediaPipe's
-`canonical_face_model.obj`: for an eye the middle of its corners (33 and 133), for the nose the
-middle of 1 and 4, between which SCRFD's landmark lies, for the mouth 61."""
+"""float64 [5, 3]: left eye, right eye, nose, mouth left, mouth right of a face that looks into the
+camera, in centimetres: x to the right of the picture, y down, z towards the viewer. Vertices of
+MediaPipe's `canonical_face_model.obj`: for an eye the middle of its corners (33 and 133), for the
+nose the middle of 1 and 4, between which SCRFD's landmark lies, for the mouth 61."""
 
 FIT = np.linalg.pinv(MEAN_FACE - MEAN_FACE.mean(axis=0))
-"""[3, 5]: landmarks about their mean to the affine camera that fits them best."""
+"""float64 [3, 5]: landmarks about their mean to the affine camera that fits them best."""
 
 
 class Pose(NamedTuple):

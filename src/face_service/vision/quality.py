@@ -38,7 +38,7 @@ lies around it may be sharp or bright while the face is not."""
 MARGIN = 5
 WITH_MARGIN = slice(24 - MARGIN, 104 + MARGIN), slice(20 - MARGIN, 92 + MARGIN)
 WITHOUT_MARGIN = slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN)
-"""What the filters of `sharpness` reach, and what is left of it."""
+"""FACE with the MARGIN pixels that the filters of `sharpness` reach around it; FACE within that."""
 SECOND_DERIVATIVES = tuple(
     np.array(kernel, np.float32)
     for kernel in (
@@ -107,9 +107,10 @@ def assess(
     face_confidence: float | None = None,
     noise: Sequence[float] = NO_NOISE,
 ) -> Quality:
-    """Measure a face by what was detected, by its aligned crop (uint8 [112, 112, 3], BGR), by its
-    probability by a verifier (0..1), if there is one, and by what the detail of the crop owes to
-    noise (`crop_noise`)."""
+    """Measure a face by what was detected, with the landmarks of the face upright, and by its
+    aligned crop (uint8 [112, 112, 3], BGR). face_confidence: a verifier's probability, 0..1; None
+    without one, which gives no reason. noise: what noise adds to the detail of the crop
+    (`crop_noise`)."""
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     detail = sharpness(grey, noise)
     brightness = cv2.mean(grey[FACE])[0] / 255
@@ -185,7 +186,7 @@ def visible_part(bbox: NDArray[np.float32], image_shape: tuple[int, ...]) -> tup
 
 
 def shorter_side(bbox: NDArray[np.float32]) -> float:
-    """Of a box, in pixels, inside the image or not."""
+    """The shorter side of a box, in pixels, inside the image or not."""
     x1, y1, x2, y2 = bbox.tolist()
     return float(min(x2 - x1, y2 - y1))
 

@@ -9,15 +9,17 @@ from .jpeg import FRAMES, SCAN, segments
 TABLES = 0xDB
 COEFFICIENTS = 64
 LOW = 21
-"""Of a table, which is in zigzag order, the first: up to five half waves in a block of 8 pixels. Of
-all frequencies these follow best what recognisers see: benchmarks/studies/frame_faults.py."""
+"""Steps at the beginning of a table, which is in zigzag order, whose mean is taken: up to five half
+waves in a block of 8 pixels. Of all frequencies these follow best how much recognisers lose:
+benchmarks/studies/frame_faults.py."""
 BLOCK = 8
+"""Side of a block, in pixels."""
 
 
 def luminance_step(data: bytes) -> float | None:
-    """Mean step of the luminance's lower frequencies, from 1 on; None where there is no table for
-    it before the first scan. A picture of quality 90 has 3.6, one of quality 28 has 32, and one of
-    FFmpeg's frames without `-q:v` 60 to 85."""
+    """Mean quantisation step of the lower frequencies of a JPEG's luminance, from 1 on; None where
+    there is no table for it before the first scan. A picture of quality 90 has 3.6, one of quality
+    28 has 32, and one of FFmpeg's frames without `-q:v` 60 to 85."""
     tables: dict[int, float] = {}
     luminance: int | None = None
     with suppress(IndexError):  # the data end before a scan
@@ -45,8 +47,9 @@ def read_tables(segment: bytes) -> dict[int, float]:
 
 
 def compression(step: float | None, side: float) -> float | None:
-    """How much of a face was lost to quantisation: the step of `luminance_step` by the number of
-    blocks that the face has. side: the shorter one of its box, in pixels. None for no JPEG."""
+    """How much of a face was lost to quantisation: the step of `luminance_step` divided by the
+    number of blocks in the square of the box's shorter side, at least 1. side: that side, in
+    pixels. None where `step` is None."""
     if step is None:
         return None
     return step / max(side / BLOCK, 1.0) ** 2

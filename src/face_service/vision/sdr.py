@@ -23,11 +23,11 @@ PQ, HLG = 16, 18
 WHITE = 203.0
 """Diffuse white, cd/m²: what lies above is clipped."""
 PEAK, PQ_PEAK = 1000.0, 10_000.0
-"""Of a screen that HLG is made for, and what PQ calls 1, cd/m²."""
+"""Peak luminance of a screen that HLG is made for, and that of a PQ signal of 1, cd/m²."""
 GAMMA = 1.2
 """System gamma of HLG for such a screen."""
 LUMINANCE = np.array([0.0593, 0.6780, 0.2627], np.float32)
-"""Of blue, green and red in BT.2020."""
+"""float32 [3]: the shares of blue, green and red in the luminance of BT.2020."""
 LEVELS = 65_536
 FROM_BT2020 = ((1.1187, -0.1006, -0.0182), (-0.0083, 1.1329, -0.1246), (-0.0728, -0.5876, 1.6605))
 FROM_P3 = ((1.0979, -0.0786, -0.0196), (0.0, 1.0420, -0.0420), (0.0, -0.2249, 1.2249))
@@ -37,7 +37,8 @@ TO_BT709: Mapping[int, NDArray[np.float32]] = MappingProxyType(
         **dict.fromkeys(P3, np.array(FROM_P3, np.float32)),
     }
 )
-"""Linear blue, green and red to those of sRGB (ITU-R BT.2087 for BT.2020)."""
+"""float32 [3, 3] by primaries: linear blue, green and red to those of sRGB (ITU-R BT.2087 for
+BT.2020)."""
 
 
 def needs_mapping(colours: tuple[int, int] | None) -> TypeGuard[tuple[int, int]]:
@@ -47,8 +48,9 @@ def needs_mapping(colours: tuple[int, int] | None) -> TypeGuard[tuple[int, int]]
 
 
 def to_sdr(values: Values, primaries: int, transfer: int) -> Image:
-    """[height, width, 3] of 8 or 16 bits, full range, to sRGB: light above diffuse white and
-    colours outside the gamut are clipped."""
+    """uint8 or uint16 [height, width, 3], full range, to sRGB: light above diffuse white and
+    colours outside the gamut are clipped. primaries, transfer: numbers of H.273; others than those
+    above are taken for sRGB's."""
     curve = TRANSFERS.get(transfer, srgb_light)()
     step = 257 if values.dtype == np.uint8 else 1
     matrix = TO_BT709.get(primaries)
@@ -66,13 +68,13 @@ def to_sdr(values: Values, primaries: int, transfer: int) -> Image:
 
 
 def codes() -> NDArray[np.float64]:
-    """All levels of 16 bits, from 0 to 1."""
+    """float64 [LEVELS]: all levels of 16 bits, from 0 to 1."""
     return np.arange(LEVELS) / (LEVELS - 1)
 
 
 @cache
 def pq_light() -> NDArray[np.float32]:
-    """PQ to linear light, diffuse white being 1 (BT.2100, table 4)."""
+    """float32 [LEVELS]: each level of PQ as linear light, WHITE being 1 (BT.2100, table 4)."""
     root = codes() ** (32 / 2523)
     light = np.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)
     return (light ** (16_384 / 2610) * (PQ_PEAK / WHITE)).astype(np.float32)
@@ -80,7 +82,7 @@ def pq_light() -> NDArray[np.float32]:
 
 @cache
 def hlg_light() -> NDArray[np.float32]:
-    """HLG to the light of the scene, from 0 to 1 (BT.2100, table 5)."""
+    """float32 [LEVELS]: each level of HLG as light of the scene, from 0 to 1 (BT.2100, table 5)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     code = codes()
     light = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
@@ -89,7 +91,7 @@ def hlg_light() -> NDArray[np.float32]:
 
 @cache
 def srgb_light() -> NDArray[np.float32]:
-    """SRGB to linear light (IEC 61966-2-1)."""
+    """float32 [LEVELS]: each level of sRGB as linear light, from 0 to 1 (IEC 61966-2-1)."""
     code = codes()
     light = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
     return light.astype(np.float32)
@@ -97,7 +99,7 @@ def srgb_light() -> NDArray[np.float32]:
 
 @cache
 def srgb_levels() -> NDArray[np.uint8]:
-    """Linear light, by levels of 16 bits, to sRGB of 8."""
+    """uint8 [LEVELS]: linear light, in levels of 16 bits, as sRGB of 8."""
     light = codes()
     code = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
     return (code * 255).round().astype(np.uint8)

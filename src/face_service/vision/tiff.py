@@ -12,7 +12,7 @@ from face_service.errors import InvalidImage
 MAX_ENTRIES = 4096
 """Of a directory: libtiff's own limit."""
 MAX_DIRECTORIES = 16
-"""Looked at for the picture that a preview stands before."""
+"""Directories that are looked at for the picture, where previews come before it."""
 MAX_SAMPLES, MAX_BITS = 16, 64
 """Of a pixel, and of a sample: more than any picture of a camera, a scanner or a program has."""
 LEAST_TILE = 1024
@@ -28,17 +28,17 @@ PLANAR, SAMPLE_FORMAT, JPEG_TABLES, DNG_VERSION = 284, 339, 347, 50706
 STRIPS, TILES = (273, 279), (324, 325)
 """Offsets and byte counts."""
 MAX_PIECES = 10_000
-"""That are looked at for lost data."""
+"""Strips or tiles that are looked at for lost data."""
 SIGNED, FLOAT, UNDEFINED = 2, 3, 4
-"""Sample formats: with a sign, IEEE, not said, which is without a sign as 1 is. 5 and 6 are complex
-numbers."""
+"""Sample formats: with a sign; floating-point (IEEE); undefined, which is taken as without a sign,
+as 1 is. 5 and 6 are complex numbers."""
 WHITE_IS_ZERO, GREY, RGB, PALETTE, CMYK, MOSAICS = 0, 1, 2, 3, 5, (32803, 34892)
 """Photometric interpretations: 0 is white, or black; colours; a table of them; inks; the samples of
 a sensor (TIFF/EP, DNG)."""
 PACKED = (10, 12, 14)
-"""Bits of samples that lie in the file without a gap."""
+"""Numbers of bits of samples that lie in the file without a gap."""
 MOST_SAMPLES = 4
-"""Of a pixel that OpenCV reads."""
+"""Samples of a pixel that OpenCV reads."""
 READ = frozenset((1, 2, 3, 4, 5, 7, 8, 32771, 32773, 32946, 34676, 34677))
 """Compression schemes that OpenCV's libtiff reads. Of any other it gives a black picture."""
 COMPRESSIONS: Mapping[int, str] = MappingProxyType(
@@ -64,8 +64,8 @@ RAW = (
 
 
 class Layout(NamedTuple):
-    """How offsets and directories are written: struct's byte order, an offset, the number of
-    entries, an entry, and the bytes of each."""
+    """How offsets and directories are written, as `struct` names it: the byte order, an offset, the
+    number of entries, and an entry."""
 
     order: str
     offset: str
@@ -75,12 +75,12 @@ class Layout(NamedTuple):
     """Where the offset of the first directory is."""
 
     def size(self, form: str) -> int:
-        """Bytes of an item."""
+        """Bytes of an item of that form."""
         return struct.calcsize(self.order + form)
 
 
 class Entry(NamedTuple):
-    """An entry of a directory: the type of its values, how many, and they or where they are."""
+    """An entry of a directory: the type of its values, how many, and the values or their offset."""
 
     kind: int
     number: int
@@ -106,14 +106,14 @@ class Directory(NamedTuple):
     offset: str
     white_is_zero: bool = False
     planar: bool = False
-    """Whether it keeps its samples in planes, first all of the first."""
+    """Whether it keeps its samples in planes: the first sample of all pixels, then the second."""
     compression: int = 1
     pieces: tuple[tuple[int, int], ...] = ()
     """Offset and byte count of the first MAX_PIECES strips or tiles."""
     piece_bytes: int = 0
     """Of one of them when it is decoded."""
     jpeg_tables: bytes = b""
-    """That all of them share where they are JPEGs."""
+    """Tables that all of them share where they are JPEGs."""
 
 
 def read_directory(data: bytes) -> Directory:
@@ -136,7 +136,7 @@ def read_directory(data: bytes) -> Directory:
 
 
 def layout_of(data: bytes) -> Layout:
-    """What the first bytes say."""
+    """The layout, by the byte order and the version in the first bytes."""
     order = "<" if data.startswith(b"II") else ">"
     if data[2:4] in (b"+\x00", b"\x00+"):
         return Layout(order, "Q", "Q", "HHQ8s", 8)
@@ -144,7 +144,8 @@ def layout_of(data: bytes) -> Layout:
 
 
 def directories(data: bytes, layout: Layout) -> Iterator[tuple[int, dict[int, Entry]]]:
-    """Places and entries of the directories: the chain, and behind each those below it."""
+    """Offsets and entries of the directories: the chain, and behind each those below it, at most
+    MAX_DIRECTORIES. Raises as `read_directory` does."""
     order, offset, number, form, first = layout
     pending = [struct.unpack_from(order + offset, data, first)[0]]
     for _ in range(MAX_DIRECTORIES):
@@ -304,7 +305,7 @@ def are_read(bits: int, samples: int, photometric: int) -> bool:
 
 
 def pointed_at(data: bytes, directory: Directory) -> bytes:
-    """The file with that directory as its first: all that a decoder looks at."""
+    """The file with that directory as its first, the only one that a decoder reads."""
     pointer = struct.pack(directory.offset, directory.at)
     if data.startswith(pointer, directory.first):
         return data
@@ -312,5 +313,5 @@ def pointed_at(data: bytes, directory: Directory) -> bytes:
 
 
 def longest_tile(side: int) -> int:
-    """The most a tile may measure along a side of the picture. Tiles' sides are multiples of 16."""
+    """Longest side of a tile, in pixels, along a side of the picture. They are multiples of 16."""
     return max(LEAST_TILE, -(-side // 16) * 16)

@@ -30,7 +30,8 @@ def has_damaged_jpeg(data: bytes, directory: Directory) -> bool:
 
 
 def is_damaged(jpeg: bytes, most: int) -> bool:
-    """most: pixels, or bytes, that it may have."""
+    """Whether `decode_jpeg` refuses a piece; False where it is not looked at. most: bytes of the
+    decoded piece; one with more pixels is not looked at."""
     try:
         frame = read_frame(jpeg)
     except (InvalidImage, IndexError, struct.error):

@@ -1,7 +1,7 @@
 """Strips and tiles of a TIFF that lack data where libtiff does not say so.
 
-Of a piece that cannot be decoded OpenCV 4.14 keeps what it has, black, and goes on: it has libtiff
-not stop at errors (TIFFReadRGBAStrip).
+Where a piece cannot be decoded OpenCV 4.14 leaves the rest of it black and goes on: it tells
+libtiff not to stop at errors (TIFFReadRGBAStrip).
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ CHUNK = 1 << 14
 """Bytes that are inflated at once: a thousand times as many come out at most."""
 
 Lost = Callable[[bytes, int, int, int], bool]
-"""Whether a piece that begins and ends there in the file, and has so many bytes when it is decoded,
-lacks some."""
+"""Whether a piece lacks data: called with the file, where the piece begins and ends in it, and the
+bytes that the piece has when it is decoded."""
 
 
 def lost_of_lzw(data: bytes, begin: int, end: int, _: int) -> bool:
-    """Zeros, where LZW puts none: two equal codes in a row become one of their own."""
+    """Whether it has ZEROS: LZW has no such run, for two equal codes in a row become a new one."""
     return data.find(ZEROS, begin, end) >= 0
 
 
 def lost_of_jpeg(data: bytes, begin: int, end: int, _: int) -> bool:
-    """Zeros at the end in place of its marker. One that lacks nothing else is whole."""
+    """Whether zeros stand at its end in place of data: whether no end marker precedes them. A piece
+    that lacks only the marker is whole."""
     piece = data[begin:end]
     return piece.endswith(ZEROS) and not piece.rstrip(b"\0").endswith(END_OF_JPEG)
 
 
 def lost_of_deflate(data: bytes, begin: int, end: int, size: int) -> bool:
-    """What is no Deflate, has another checksum, or has no end: zeros may be valid codes."""
+    """Whether it is no Deflate, has a wrong checksum, or does not end within about twice `size`
+    decoded bytes. Zeros alone tell nothing: they may be valid codes."""
     inflate, made = zlib.decompressobj(), 0
     end = min(end, len(data))  # a directory may promise any number of bytes, up to 2^64
     try:
@@ -56,7 +58,7 @@ LOST: Mapping[int, Lost] = MappingProxyType(
         OLD_DEFLATE: lost_of_deflate,
     }
 )
-"""By compression scheme. The others have nothing by which it could be told."""
+"""By compression scheme. In the others lost data cannot be told."""
 
 
 def has_lost_bytes(

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from .detections import Detections, Floats
 
 Rotations = Literal["none", "auto", "all"]
-"""Whether a picture is also looked at lying and upside down: never, where nothing usable is found
-upright, always."""
+"""Whether a picture is also looked at lying and upside down: never; where no usable face is found
+as it is, or where the usable one scores better turned; always."""
 
 ANGLES = (90, 180, 270)
-"""Degrees clockwise, in the order in which they are tried."""
+"""Degrees clockwise by which a picture is turned, in the order in which they are tried."""
 
 
 def quarters(angle: int) -> int:
@@ -35,8 +35,8 @@ def turned_back(found: Detections, angle: int, width: int, height: int) -> Detec
 
 
 def turn_points(points: Floats, angle: int, width: int, height: int) -> Floats:
-    """Points [..., 2] of the turned image in the image as it is. Whole numbers are the middles of
-    pixels, as where a crop is cut."""
+    """Points [..., 2] of the turned image in the image of `width`×`height` as it is. angle: one of
+    ANGLES. Whole numbers are the middles of pixels, as where a crop is cut."""
     x, y = points[..., 0], points[..., 1]
     right, bottom = width - 1, height - 1
     where = {

@@ -20,14 +20,15 @@ from .blob import to_blob
 from .detections import DetectedFace
 
 EXPANSION = 1.3
-"""Side of the square around a box in its longer sides, where a manifest does not say it."""
+"""Side of the square around a box, in the box's longer sides, where a manifest does not give it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceVerifier:
     """A network from upright squares around boxes to the probability of a face.
 
-    size: side of its input in pixels. expansion: see EXPANSION.
+    normalization: of its input; None for a network that takes pixels. size: side of its input in
+    pixels. expansion: see EXPANSION.
     """
 
     network: Network
@@ -37,7 +38,8 @@ class FaceVerifier:
 
     def confidences(self, faces: Sequence[DetectedFace]) -> list[float | None]:
         """The probability of each, 0..1, in one batch; None for those that a caller knows, whose
-        boxes are not a detector's, and for boxes without an area. `faces` is not empty."""
+        boxes are not a detector's, and for boxes without an area. Raises what `Network.run_batched`
+        raises."""
         judged = [not face.known and has_area(face.bbox) for face in faces]
         crops = [
             crop(face.image, square_matrix(face.bbox, self.size, self.expansion), self.size)
@@ -52,13 +54,14 @@ class FaceVerifier:
 
 
 def has_area(bbox: NDArray[np.float32]) -> bool:
-    """Whether a box is wider and higher than nothing."""
+    """Whether a box (float32 [4]) has a width and a height above 0."""
     return bool(bbox[2] > bbox[0] and bbox[3] > bbox[1])
 
 
 def square_matrix(bbox: NDArray[np.float32], size: int, expansion: float) -> Affine:
-    """The upright square around the middle of a box, its side `expansion` times the box's longer
-    one, as `size`×`size`; rounded to float32 as insightface rounds it."""
+    """The matrix that cuts the upright square around the middle of a box, its side `expansion`
+    times the box's longer one and 2 pixels at least, as `size`×`size`; rounded to float32 as
+    insightface rounds it."""
     box = bbox.astype(np.float64)
     side = max(2.0, float((box[2:] - box[:2]).max()) * expansion)
     left, top = (box[:2] + box[2:]) * 0.5 - side * 0.5

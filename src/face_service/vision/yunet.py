@@ -77,8 +77,8 @@ def decode_yunet(
 def suppressed(boxes: Floats, scores: Floats) -> Sequence[int]:
     """The indices of the boxes that no better one overlaps with IoU > 0.3, by descending score.
 
-    boxes: float32 [n, 4] as x, y, width, height, pixels of the canvas, of which whole pixels count,
-    as for OpenCV. n is at least 1.
+    boxes: float32 [n, 4] as x, y, width, height in pixels of the canvas, cut off to whole pixels
+    here as by OpenCV. n is at least 1. MAX_CANDIDATES enter, best first.
     """
     whole = boxes.astype(np.int32).tolist()
     return cv2.dnn.NMSBoxes(whole, scores.tolist(), 0.0, IOU_THRESHOLD, top_k=MAX_CANDIDATES)
