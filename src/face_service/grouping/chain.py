@@ -8,19 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.int16]
-"""int16 [n, room_for(n)]: in the first n columns cosines times SCALE, symmetric; NEVER where two
-clusters must not merge, and on the diagonal. The columns after them are room for clusters to come.
-A hundred thousandth is exact enough, and half the memory of float32."""
+"""int16 [n, room_for(n)] for n clusters. In the first n columns cosines times SCALE, symmetric;
+NEVER where two clusters must not merge, and on the diagonal. The other columns need not be set:
+they are for the clusters that merges make. Rounding to 1/SCALE is exact enough, and takes half the
+memory of float32."""
 SCALE = 32_000
+"""What a cosine of 1 is in a Matrix; the largest int16 is 32,767."""
 NEVER = np.iinfo(np.int16).min
 FEWEST = 256
-"""Least room for clusters to come."""
+"""Least number of columns for clusters to come, unless there are fewer clusters."""
 BATCH = 32
-"""New clusters whose columns are written at once: of each row 64 bytes, a line of a cache."""
+"""New clusters whose columns are written at once: 64 bytes of each row, a line of a cache."""
 
 
 def room_for(clusters: int) -> int:
-    """Columns of the matrix of so many clusters."""
+    """Columns of a Matrix: those of `clusters` clusters, and those for clusters to come."""
     return clusters + min(clusters, max(FEWEST, clusters // 4))
 
 
@@ -30,10 +32,15 @@ def merges(
     threshold: float,
     checkpoint: Callable[[], object] = lambda: None,
 ) -> list[tuple[int, int]]:
-    """What merges into what, in order: (a, b), from which on `a` is both. Changes its arguments.
+    """Merge clusters by average linkage while the mean cosine of two reaches `threshold`. Returns
+    their rows of `cosines`, in the order of merging: (a, b), a < b; `a` stands for both from then
+    on.
+
+    cosines: is overwritten. sizes: float32 [n], the vectors in each cluster. checkpoint: called at
+    every step; what it raises ends the work.
 
     From a cluster to its nearest, from that to its nearest, and so on, until two are each other's:
-    these merge. Takes n² steps whatever the similarities are (Murtagh 1983).
+    these merge. Takes time in proportion to n², whatever the similarities are (Murtagh 1983).
     """
     least = threshold * SCALE
     names = list(range(len(sizes)))
@@ -63,8 +70,8 @@ def merges(
 
 
 class Growing:
-    """Clusters that may still merge, and their similarities. Each has a column; what two become has
-    a new one.
+    """Clusters that may still merge, and their similarities. Each is known by its column; a merge
+    ends two clusters and gives the next column to the new one.
 
     A merge writes a row. Its column is written with those of other merges: one alone would be a
     write to another page of memory for each row.
@@ -79,13 +86,13 @@ class Growing:
         self.count = count
         """Clusters that have not ended."""
         self.ended = np.zeros(columns, bool)
-        """By columns."""
+        """bool, by column: whether nothing merges with the cluster any more."""
         self._used = self._written = count
         """Columns in use; those that are written to all rows."""
         self._row_of, self._sizes = np.zeros(columns, np.intp), np.ones(columns, np.float32)
         self._row_of[:count], self._sizes[:count] = row_of, sizes
         self._order = np.empty(columns, np.intp)
-        """The columns that have ended, in this order; `_gone` of them."""
+        """The columns that have ended, the first to end first; `_gone` of them."""
         self._gone = 0
         self._seen = [(0, count)] * columns
         """Of each cluster's row: how many have gone, and how many columns were in use, when it was
@@ -97,7 +104,7 @@ class Growing:
         return self._used == len(self.ended)
 
     def row(self, cluster: int) -> NDArray[np.int16]:
-        """Its similarities, by columns; NEVER to those that have ended."""
+        """A cluster's similarities, int16 by column, a view; NEVER to those that have ended."""
         row: NDArray[np.int16] = self._cosines[self._row_of[cluster], : self._used]
         gone, used = self._seen[cluster]
         used = max(used, self._written)
@@ -109,15 +116,15 @@ class Growing:
         return row
 
     def end(self, cluster: int) -> None:
-        """Nothing merges with it any more."""
+        """Let nothing merge with a cluster any more."""
         self.ended[cluster] = True
         self.count -= 1
         self._order[self._gone] = cluster
         self._gone += 1
 
     def join(self, first: int, second: int) -> None:
-        """Make one cluster of two: its similarities are the means, weighted by size (Lance and
-        Williams)."""
+        """Make one cluster of two, in the next column; not while `full`. Its similarities are the
+        means of theirs, weighted by size (Lance and Williams)."""
         a, b = self.row(first), self.row(second)
         total = self._sizes[first] + self._sizes[second]
         mean = a * (self._sizes[first] / total)
@@ -138,8 +145,8 @@ class Growing:
             self._write()
 
     def _write(self) -> NDArray[np.intp]:
-        """Write to all rows what stands in the rows of new clusters alone. Returns all that have
-        not ended."""
+        """Copy the similarities of new clusters, which are in their own rows alone, to all rows.
+        Returns the columns of all clusters that have not ended."""
         new = slice(self._written, self._used)
         for cluster in range(self._written, self._used):
             if not self.ended[cluster]:
@@ -152,7 +159,8 @@ class Growing:
         return kept
 
     def compact(self) -> NDArray[np.intp]:
-        """Drop the columns that have ended. Returns the others, which are numbered from 0 now."""
+        """Drop the columns that have ended. Returns the former numbers of the others,
+        ascending; in this order they are numbered from 0 now."""
         kept = self._write()
         row_of = self._row_of[kept]
         for row in row_of.tolist():

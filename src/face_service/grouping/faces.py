@@ -31,7 +31,8 @@ class Faces:
 
 
 def mean_of(vectors: Vectors) -> Vectors:
-    """The mean of some rows, of norm 1; the first row where they cancel out."""
+    """The mean of one or more rows, float32 [dimension], of norm 1; the first row where they
+    cancel out."""
     if len(vectors) == 1:
         return np.asarray(vectors[0])
     mean = vectors.mean(axis=0)

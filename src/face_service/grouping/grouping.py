@@ -18,9 +18,10 @@ from .tracks import TrackLimits, find_tracks, split
 class GroupOptions:
     """What joins faces to tracks, and tracks to groups.
 
-    group_similarity: least mean cosine between the tracks of two groups that become one; also that
-    of a face to a track where it is not in the same place. track_similarity: where it is.
-    max_gap: most seconds between two faces of a track. representatives: most of a group.
+    group_similarity: least mean cosine between the tracks of two groups that become one; also least
+    cosine of a face to a track whose last box does not overlap its own. track_similarity: least
+    cosine to one whose last box does; above group_similarity it has no effect. max_gap: most
+    seconds from a face of a track to the next. representatives: most of a group.
     """
 
     group_similarity: float
@@ -31,7 +32,8 @@ class GroupOptions:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """faces: by time. best: the face of the best quality. embedding: their mean, of norm 1."""
+    """faces: places in `Faces`, by time. group: place in `Grouping.groups`. best: see `best_of`.
+    embedding: mean of the faces', float32 [dimension], norm 1."""
 
     faces: list[int]
     group: int
@@ -41,8 +43,8 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """faces, tracks: ascending. representatives: faces, the best first. embedding: the mean of the
-    tracks', of norm 1."""
+    """faces, tracks: places in `Faces` and `Grouping.tracks`, ascending. representatives: some of
+    the faces, the best first. embedding: mean of the tracks', float32 [dimension], norm 1."""
 
     faces: list[int]
     tracks: list[int]
@@ -52,8 +54,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Every face is in one track, and every track in one group. tracks: by their first faces.
-    groups: by descending number of faces, then by their first."""
+    """Every face is in one track, and every track in one group. tracks: in the order of their first
+    faces in `Faces`. groups: by descending number of faces, then in that order."""
 
     tracks: list[Track]
     groups: list[Group]
@@ -65,11 +67,12 @@ def group(
     threads: ThreadPoolExecutor,
     checkpoint: Callable[[], object] = lambda: None,
 ) -> Grouping:
-    """Join faces to tracks, and tracks to groups by average linkage: a track has one vote, however
+    """Join faces to tracks, and tracks to groups by average linkage: a track counts once, however
     long it is. Two tracks of a source that were seen at one time are never in one group.
 
-    threads: multiply matrices. checkpoint: called every few milliseconds; what it raises ends the
-    work. The same faces in the same order give the same result.
+    threads: compute products of matrices. checkpoint: called on this thread again and again; what
+    it raises ends the work. The same faces in the same order give the same result. Raises
+    ValueError for no faces.
     """
     limits = TrackLimits(
         min(options.track_similarity, options.group_similarity),

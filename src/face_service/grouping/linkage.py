@@ -15,20 +15,23 @@ from .chain import NEVER, SCALE, merges, room_for
 from .faces import Vectors
 
 Labels = NDArray[np.int64]
+"""int64 [n]: numbers of clusters or of vectors."""
 Checkpoint = Callable[[], object]
 Pairs = tuple[Labels, Labels, NDArray[np.float32]]
-"""The first and the second of pairs of clusters, and their mean cosines."""
+"""The first and the second clusters of n pairs, and float32 [n]: their mean cosines."""
 T = TypeVar("T")
 ROWS = 256
 """Rows of cosines computed at once: 10 MB against 10,000 columns."""
 AHEAD = 4
-"""Blocks of rows that are computed ahead, on as many threads."""
+"""Blocks of rows that may be computed or waiting beside the one that is used next."""
 MAX_PAIRS = 2_000_000
-"""Pairs of clusters that are kept as a list, 40 MB, to tell which are connected at all."""
+"""Most pairs of clusters that are kept as a list, 40 MB, by which clusters fall into parts that no
+pair connects. Beyond, all clusters share one matrix."""
 MAX_ROUND = 300_000
-"""Pairs with which a round of `merge_nearest` takes less time than the matrix."""
+"""Most pairs with which a round of `merge_nearest` takes less time than the matrix."""
 FEWEST_KEPT = 0.85
-"""Share of the clusters that may be left after a round for another one to be worth while."""
+"""Another round of `merge_nearest` is worth while if at most this share of the open clusters is
+still open after one."""
 
 
 def average_linkage(
@@ -41,19 +44,19 @@ def average_linkage(
     """Cluster `vectors` (float32 [n, dimension], norm 1) bottom up: the two clusters with the
     highest mean cosine between their members merge, as long as it reaches `threshold`.
 
-    frames: the frames in which each vector was seen; two that share one never meet in a cluster.
-    threads: multiply matrices. checkpoint: called every few milliseconds; what it raises ends the
-    work.
+    frames: the frames in which each vector was seen; two that share one are never in one cluster.
+    threads: compute products of matrices. checkpoint: called on this thread again and again; what
+    it raises ends the work.
 
-    Returns the cluster of each vector, numbered from 0 by their first members. The mean cosine of
-    two clusters is the product of their means, and never rises when clusters merge (average linkage
-    is reducible). So only pairs that reach the threshold ever matter, and of those all merge at
-    once that are each other's nearest. The clusters are those of one merge at a time (Murtagh 1983,
-    "A survey of recent advances in hierarchical clustering algorithms").
+    Returns the cluster of each vector, int64 [n], numbered from 0 by their first members. The mean
+    cosine of two clusters is the dot product of their means, and never rises when clusters merge
+    (average linkage is reducible). So only pairs that reach the threshold ever matter, and of those
+    all merge at once that are each other's nearest. The clusters are those of one merge at a time
+    (Murtagh 1983, "A survey of recent advances in hierarchical clustering algorithms").
 
     Where few merge at once (a very good picture of somebody is the nearest of all others), or where
-    there are many pairs, the rest goes by `chain.merges`, on a matrix of 2 bytes for each pair of
-    clusters that are connected.
+    there are many pairs, the rest goes by `chain.merges`, on an int16 matrix for each part of the
+    clusters that pairs connect.
     """
     if len(vectors) <= ROWS and are_one(vectors, threshold, frames):
         return np.zeros(len(vectors), np.int64)
@@ -113,8 +116,8 @@ class Clusters:
     def find_pairs(
         self, threshold: float, threads: ThreadPoolExecutor, checkpoint: Checkpoint
     ) -> bool:
-        """Find the pairs that reach the threshold. Returns False, and has none, if they are more
-        than MAX_PAIRS, or a quarter of that in one block."""
+        """Find the pairs that reach the threshold. Returns False, and keeps none, if they are more
+        than MAX_PAIRS, or more than a quarter of that in one block of ROWS."""
         clusters = np.unique(self.labels)
 
         def pairs(start: int, cosines: NDArray[np.float32]) -> Pairs | None:
@@ -156,7 +159,7 @@ class Clusters:
     def _update(
         self, first: Labels, second: Labels, threshold: float, checkpoint: Checkpoint
     ) -> None:
-        """What became of the pairs after `second` were merged into `first`."""
+        """Bring the pairs up to date after `second` were merged into `first`."""
         count = len(self.labels)
         into = np.arange(count)
         into[second] = first
@@ -208,13 +211,14 @@ class Clusters:
         threads: ThreadPoolExecutor,
         checkpoint: Checkpoint,
     ) -> None:
-        """Merge all of these clusters that are to merge."""
+        """Merge these clusters, a part of `connected` or all, by `chain.merges`. Changes `labels`
+        alone: the sums and the pairs of these clusters no longer hold."""
         count = len(clusters)
         matrix = np.empty((count, room_for(count)), np.int16)
 
         def write(start: int, cosines: NDArray[np.float32]) -> None:
             square = cosines[:, : len(cosines)]
-            np.maximum(square, square.T.copy(), out=square)  # rounding depends on the place
+            np.maximum(square, square.T.copy(), out=square)  # a·b, b·a may differ by rounding
             cosines *= SCALE
             np.maximum(np.rint(cosines, out=cosines), NEVER, out=cosines)
             block = slice(start, start + len(cosines))
@@ -244,9 +248,10 @@ class Clusters:
         threads: ThreadPoolExecutor,
         use: Callable[[int, NDArray[np.float32]], T],
     ) -> Iterator[T]:
-        """Compute the mean cosines of clusters, in blocks of ROWS without the columns before each,
-        and call `use` on the threads, with where a block begins and the block; it may change it.
-        -inf where two share a frame, and on the diagonal. Yields what `use` returned."""
+        """Yield what `use` returns for each block of ROWS rows of the matrix of mean cosines. It is
+        called on the threads with the number of the block's first row and the block, which it may
+        change: float32, from the column of that number on, as the matrix is symmetric; -inf where
+        two clusters share a frame, and on the diagonal."""
         means = self._sums[clusters] / self._sizes[clusters, None]
         place = np.full(len(self.labels), -1)
         place[clusters] = np.arange(len(clusters))
@@ -273,14 +278,15 @@ class Clusters:
 
 
 def are_one(vectors: Vectors, threshold: float, frames: Sequence[Sequence[int]]) -> bool:
-    """Whether all merge, whatever the order: each is near enough to each, and so are their means,
-    and no two share a frame. Of a library most groups are such, and there are a million."""
+    """Whether all become one cluster, whatever the order: each vector is near enough to each, so
+    that all means are, and no two share a frame. It spares most groups of a library, of which there
+    may be a million, the work of `Clusters`."""
     seen = [*chain.from_iterable(frames)]
     return len(set(seen)) == len(seen) and float((vectors @ vectors.T).min(initial=1)) >= threshold
 
 
 def shared_frames(frames: Sequence[Sequence[int]]) -> dict[int, Labels]:
-    """The vectors in each frame that shows several."""
+    """The vectors seen in each frame, for frames that show several."""
     seen_in: dict[int, list[int]] = {}
     for vector, seen in enumerate(frames):
         for frame in seen:

@@ -15,8 +15,8 @@ ALIKE = 0.95
 
 
 def best_of(faces: Faces, members: Sequence[int]) -> int:
-    """The face of the best quality; among equals, and where none is known, the one that is
-    nearest to the mean of all."""
+    """The face of the best quality, of one or more `members`; an unknown quality counts as 0. Among
+    equals, the one that is nearest to the mean of all."""
     if len(members) == 1:  # most groups of strangers: this is most of the time of 10,000
         return members[0]
     chosen = np.asarray(members)
@@ -28,8 +28,8 @@ def best_of(faces: Faces, members: Sequence[int]) -> int:
 def representatives(
     faces: Faces, members: Sequence[int], count: int, similarity: float
 ) -> list[int]:
-    """At most `count` faces: the best, then again and again the one that is least similar to those
-    chosen, until all that are left are alike.
+    """At most `count` of one or more `members`: the best (`best_of`), then again and again the one
+    that is least similar to those chosen, until all that are left have a cosine of ALIKE to one.
 
     Faces of a quality below FIT are left out where there are others, and so are those whose cosine
     to the mean of the group is below `similarity`: what differs most may not belong to it.

@@ -15,11 +15,11 @@ MIN_OVERLAP = 0.3
 """Intersection over union from which two boxes of consecutive frames are in one place; SORT's
 `iou_threshold` (Bewley et al. 2016)."""
 MAX_OPEN = 512
-"""Tracks that a face may continue: those seen last. As many as a frame has faces at most."""
-
+"""Most tracks of a source that a face may continue: those seen last. As many as the default of
+MAX_FACES, the most faces of an image."""
 
 FEWEST = 2
-"""Faces on both sides of where a track is cut: one alone may be a turned head, or blurred."""
+"""Fewest faces on each side of a cut in a track: one alone may be a turned head, or blurred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,17 @@ class TrackLimits:
 
 
 class OpenTracks:
-    """The tracks of one source that may go on, at most MAX_OPEN, each in a slot."""
+    """The tracks of one source that may go on, at most MAX_OPEN, each in one of `size` slots."""
 
     def __init__(self, dimension: int, size: int) -> None:
         self.faces: dict[int, list[int]] = {}
-        """By slot; the tracks seen last come last."""
+        """Of each track, by slot; the tracks seen last come last."""
         self.sums = np.zeros((size, dimension), np.float32)
         """Of the embeddings of a track's faces."""
         self.norms = np.ones(size, np.float32)
+        """Of the rows of `sums`."""
         self.boxes = np.zeros((size, 4), np.float32)
-        """Of the last of its faces."""
+        """Of a track's last face."""
         self.turns = np.full(size, -1)
         """Ascending with when a track was seen last; -1 where a slot is free."""
         self._times = [0.0] * size
@@ -53,7 +54,7 @@ class OpenTracks:
         self._turn = 0
 
     def close_before(self, time: float) -> list[list[int]]:
-        """Remove and return those last seen before `time`."""
+        """Remove and return the tracks last seen before `time`, in seconds."""
         old = list(takewhile(lambda slot: self._times[slot] < time, self.faces))
         return [self._close(slot) for slot in old]
 
@@ -62,7 +63,8 @@ class OpenTracks:
     ) -> list[list[int]]:
         """Continue tracks with the faces of a frame, and begin one for each of the others.
 
-        joined: the slot of a face's track. Removes and returns the oldest above MAX_OPEN.
+        joined: by face, the slot of its track. time: of the frame, in seconds. Returns the tracks
+        that are too many for MAX_OPEN: they do not go on.
         """
         for face, slot in joined.items():
             self._continue(slot, self.faces.pop(slot), face, time, faces)
@@ -127,11 +129,11 @@ def split(
     limits: TrackLimits,
     checkpoint: Callable[[], object] = lambda: None,
 ) -> Iterator[list[int]]:
-    """Cut a track where somebody has taken another person's place.
+    """Cut a track where somebody has taken another person's place. Yields its parts, by time.
 
-    There two consecutive faces were joined by their place alone, and the means of all faces before
-    and after are no more similar than `similarity_elsewhere` either. Whoever turns step by step
-    stays one. checkpoint: called for every cut; what it raises ends the work.
+    There the cosine of two consecutive faces is below `similarity_elsewhere`, and so is that of the
+    means of all faces before and after. A track of a head that turns step by step is not cut.
+    checkpoint: called for every part that is looked at; what it raises ends the work.
     """
     left = [track]
     while left:
@@ -147,7 +149,8 @@ def split(
 
 def across(vectors: Vectors, least: float) -> Vectors:
     """The cosine of the means before and after every place between `vectors` (float32
-    [n, dimension], norm 1) with FEWEST on both sides; inf where the two beside it reach `least`."""
+    [n, dimension], norm 1) with FEWEST on both sides: float32, one for each place; inf where the
+    cosine of the two vectors beside it reaches `least`."""
     inner = slice(FEWEST - 1, max(FEWEST - 1, len(vectors) - FEWEST))
     steps = (vectors[:-1] * vectors[1:]).sum(axis=1)[inner]
     cosines = np.full(len(steps), np.inf, np.float32)
@@ -174,7 +177,7 @@ def match(
     cosines = cosines[:, near]
     overlaps = overlap(faces.boxes[frame], tracks.boxes[near])
     needed = np.where(overlaps >= MIN_OVERLAP, limits.similarity, limits.similarity_elsewhere)
-    # A face in the same place is worth as much as one that is that much more similar.
+    # By how much each cosine exceeds the least that is needed in its place.
     scores = (cosines - needed).ravel()
     pairs = np.flatnonzero(scores >= 0)
     rows, columns = np.divmod(pairs[np.argsort(-scores[pairs], kind="stable")], len(near))

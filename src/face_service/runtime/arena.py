@@ -22,11 +22,11 @@ SAME_AS_REQUESTED = 1
 """ArenaExtendStrategy::kSameAsRequested: only blocks that were taken as requested can be given back
 whole (`BFCArena::Shrink`)."""
 MAX_DEAD_BYTES = 1 << 20
-"""What a block may be larger than what is asked of it; beyond, it is split."""
+"""Bytes by which a block may be larger than what is asked of it; a larger one is split."""
 
 SHARED = {
     "session.use_env_allocators": "1",
-    # Weights that are not mapped stay for ever, and need no arena.
+    # Weights that are not mapped stay as long as their session, and need no arena.
     "session.use_device_allocator_for_initializers": "1",
 }
 """onnxruntime_session_options_config_keys.h."""

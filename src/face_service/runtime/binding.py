@@ -30,8 +30,8 @@ class FixedBuffers:
         self._bound: dict[Shape, tuple[Any, Any]] = {}
 
     def run(self, blob: NDArray[Any], *options: Any) -> list[NDArray[np.float32]]:
-        """`session.run` for all outputs, which are copies. options: onnxruntime.RunOptions, or
-        none."""
+        """`session.run` for all outputs, which are copies. blob: of the input's type; every new
+        shape takes memory that stays. options: onnxruntime.RunOptions, or none."""
         bound = self._bound.get(blob.shape)
         if bound is None:
             bound = self._bound[blob.shape] = self._bind(blob)

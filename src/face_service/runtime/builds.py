@@ -20,8 +20,8 @@ BUILDS = (
 """Packages that hold a module `onnxruntime`."""
 
 STANDS_IN = "+see.onnxruntime."
-"""In the version of an `onnxruntime` that holds no module and keeps the CPU build away from
-another one: docs/decisions/0020-one-onnxruntime.md, with what retires it."""
+"""In the version of a stand-in: a package `onnxruntime` that holds no module, so that the CPU build
+is not installed over another one. docs/decisions/0020-one-onnxruntime.md says what retires it."""
 
 
 def installed_builds() -> Mapping[str, str]:

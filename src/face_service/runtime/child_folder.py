@@ -51,8 +51,8 @@ def fill_once(
 ) -> None:
     """Have `command` fill `folder`, unless it is complete: see `fill_as_asked`, its other side.
 
-    request: what it is told, as JSON. seconds: after which it is killed. Raises OSError, and
-    RuntimeError with the reason where the command fails.
+    request: what it is told, as JSON. seconds: after which it is killed. Raises OSError where the
+    folder cannot be written, RuntimeError with the reason where the command fails or is killed.
     """
     if is_complete(folder):
         return

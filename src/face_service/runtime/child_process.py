@@ -25,9 +25,10 @@ from typing import IO, Any, cast
 
 STDIN = 0
 READ_SIZE = 65_536
+"""Bytes of stdin that `end_with_parent` reads at once."""
 KILL_TIMEOUT_S = 5.0
-"""Seconds for a killed process to be gone. One that waits for a driver in the kernel may never
-be."""
+"""Seconds to wait for the end of a process that was killed. One that waits for a driver in the
+kernel may never end."""
 
 
 # In the parent.
@@ -126,7 +127,8 @@ def _content(file: IO[bytes], limit: int) -> str:
 
 
 def requests() -> Iterator[Any]:
-    """The JSON of each line of stdin, until it ends. To be used on the main thread."""
+    """The JSON of each line of stdin, until it ends. To be used on the main thread. The iterator
+    raises ValueError for a line that is not JSON."""
     for line in sys.stdin.buffer:
         yield json.loads(line)
 

@@ -32,6 +32,7 @@ COMMAND = python_module("face_service.runtime.compiling")
 COMPLETE = "complete"
 """An empty file that is written last: the program in this folder is complete."""
 LOG = "compile.log"
+"""What the child process has written, in the program's folder."""
 
 
 def compile_missing(
@@ -61,7 +62,8 @@ def compile_one(
 ) -> None:
     """Compile one program in a child process. Its output goes to LOG in the program's folder.
 
-    path: the ONNX file, with the input fixed where the provider wants that. Raises ProviderError.
+    path: the ONNX file, with the input fixed where the provider wants that. Raises ProviderError as
+    `compile_missing`.
     """
     log_path = _folder(spec) / LOG
     what = f"{providers[0]}: compiling {spec.label}"

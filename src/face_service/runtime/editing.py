@@ -44,13 +44,14 @@ INT64 = 7  # TensorProto.DataType
 DTYPES: dict[int, np.dtype[Any]] = {FLOAT: np.dtype("<f4"), INT64: np.dtype("<i8")}
 
 Constant = NDArray[np.float32] | NDArray[np.int64]
+"""The value of a weight or of a node Constant, of any shape."""
 Axes = Sequence[int | None]
 """Sides of an input or output, None for a free one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node: its operator, the names of its inputs and outputs, its bytes."""
+    """A node: its operator and name, the names of its inputs and outputs, and its NodeProto."""
 
     operator: str
     name: str
@@ -119,8 +120,9 @@ def new_node(
 class EditableGraph:
     """The graph of a ModelProto, to be changed.
 
-    nodes: in their order. input: the one input that is no weight. outputs: those of the graph.
-    Raises ValueError where there is not exactly one input.
+    nodes: in their order. input: the one input that is no weight. outputs: those of the graph, by
+    name. Raises ValueError where there is not exactly one input, ValueError or IndexError for what
+    is no whole ModelProto.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -167,7 +169,7 @@ class EditableGraph:
         return name in self._weights
 
     def add_constant(self, name: str, value: Constant) -> str:
-        """Add a weight. Returns its name."""
+        """Add a weight under a name that the graph does not have yet. Returns the name."""
         kind = FLOAT if value.dtype == np.float32 else INT64
         self._added.append(
             b"".join(as_field(DIMS, side) for side in value.shape)
@@ -178,7 +180,8 @@ class EditableGraph:
         return name
 
     def set_input(self, axes: Axes, kind: int | None = None) -> None:
-        """Change the shape of the input, and its type to the TensorProto.DataType `kind`."""
+        """Change the shape of the input, and its type to the TensorProto.DataType `kind`; None
+        keeps the type."""
         self.input = TensorInfo(self.input.name, tuple(axes))
         self._input_type = kind or self._input_type
 
@@ -205,7 +208,7 @@ class EditableGraph:
 
 
 GRAPH_KEY = 7 << 3 | 2
-"""ModelProto's field `graph`, whose content is a message."""
+"""The key of ModelProto's field `graph`: number 7, wire type 2, whose content is a message."""
 
 
 def read_node(encoded: bytes) -> Node:
@@ -236,7 +239,7 @@ def array(data: bytes, tensor: Field) -> Constant | None:
 
 
 def whole(data: bytes) -> Field:
-    """All of `data` as the content of one field."""
+    """All of `data` as the content of one field, to be read as a message."""
     return Field(0, 0, len(data), 0, len(data))
 
 

@@ -14,7 +14,8 @@ def publish_file(path: Path, content: bytes) -> None:
     """Replace `path`, in a folder that exists, by a file with `content`.
 
     A reader sees the old file or the new one, also after a crash or a loss of power. Raises
-    OSError; then `path` is unchanged and nothing is left behind.
+    OSError; then `path` is unchanged and nothing is left behind, unless only the last step failed,
+    `sync_folder`.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     scratch = Path(name)

@@ -25,6 +25,7 @@ ELEMENTWISE = frozenset(
         "LeakyRelu", "Mul", "Pow", "PRelu", "Relu", "Sigmoid", "Softplus", "Sqrt", "Sub", "Tanh",
     }
 )  # fmt: skip
+"""Operators that compute each output number from the input numbers in the same place."""
 PER_IMAGE = frozenset(
     {
         "AveragePool", "BatchNormalization", "Conv", "DequantizeLinear", "GlobalAveragePool",
@@ -37,9 +38,10 @@ the first must be constant."""
 FLATTENING = (2, 3, 0, 1)
 """`perm` of the heads that flatten: [n, c, h, w] to [h, w, n, c]."""
 PER_ROW = (0, 2, 3, 1)
+"""The `perm` that takes its place: [n, c, h, w] to [n, h, w, c]."""
 
 PREFIX = "face_service_batch"
-"""Of the names of what is added: networks have none like it."""
+"""Begins the names of what is added: networks have none like it."""
 
 
 class MixesImages(ValueError):
@@ -47,11 +49,12 @@ class MixesImages(ValueError):
 
 
 class Kind(Enum):
-    """What is known of a value, beside that it is one of `Images`."""
+    """What is known of a value that is not one of `Images`."""
 
     CONSTANT = auto()
     TURNED = auto()
-    """[height, width, n, channels]: good for a Reshape that flattens, and for nothing else."""
+    """[height, width, n, channels] in the graph as it was: good for a Reshape that flattens, and
+    for nothing else."""
     SHAPE = auto()
     """A list of integers, of which the first is n."""
     SIZES = auto()
@@ -62,7 +65,8 @@ class Kind(Enum):
 class Images:
     """A value whose first axis is that of the images: nothing in a row depends on another row.
 
-    axes: how many. flattened: it had no axis of the images before, and has one more now.
+    axes: how many it has. flattened: in the graph as it was, the first axis held the anchors of all
+    images; now the images have an axis of their own before it.
     """
 
     axes: int
@@ -100,7 +104,7 @@ class _Rewriting:
     def nodes(self) -> list[Node]:
         """The nodes of the changed graph, whose constants and outputs are in the graph then."""
         waiting = self._graph.nodes
-        while waiting:  # a converter to fp16 leaves nodes behind those that they are for
+        while waiting:  # a converter to fp16 may list a node after those that use its outputs
             left = [node for node in waiting if not self._visited(node)]
             if len(left) == len(waiting):
                 raise MixesImages(f"nothing gives the inputs of its node {left[0].name}")
@@ -163,7 +167,8 @@ class _Rewriting:
         return value
 
     def _elementwise(self, node: Node, values: list[Value]) -> Images:
-        """A constant reaches every row alike: it has fewer axes, or one of length 1 before them."""
+        """A constant is the same for every row: it has fewer axes than the value, or its first is
+        of length 1."""
         images = {value for value in values if isinstance(value, Images)}
         if len(images) != 1:
             raise self._mixes(node)
@@ -265,7 +270,7 @@ class _Rewriting:
         return Kind.SIZES
 
     def _slice(self, node: Node, values: list[Value]) -> Value:
-        """The begin of a shape."""
+        """Sides of a shape from its first on."""
         starts = self._constant(node.inputs[1]) if len(node.inputs) > 1 else None
         steps = self._constant(node.inputs[4]) if len(node.inputs) > 4 else None
         forward = len(node.inputs) <= 4 or (steps is not None and (steps == 1).all())

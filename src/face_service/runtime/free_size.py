@@ -12,6 +12,8 @@ from .free_batch import ELEMENTWISE
 FOLLOWING = frozenset(
     {"AveragePool", "BatchNormalization", "Concat", "Conv", "MaxPool", "Transpose"}
 )
+"""Operators whose outputs follow the size of their inputs, whatever attributes and constants they
+have."""
 
 QUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from .protobuf import Buffer, Field, as_field, fields, find, message, text
 
 Shape = tuple[int, ...]
-"""Of a network's input: rows, channels, height, width."""
+"""Of a network's input: rows (images or faces of one run), channels, height, width; rows, height,
+width, channels where it takes pixels (`pixel_input`)."""
 
 GRAPH = 7  # ModelProto
 NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 5, 11, 12, 13  # GraphProto
@@ -47,7 +48,7 @@ class TensorInfo:
 
 
 def tensor_info(data: Buffer, value: Field) -> TensorInfo:
-    """Name and shape in a ValueInfoProto."""
+    """Name, shape and type in a ValueInfoProto."""
     found: Field | None = value
     for number in (VALUE_TYPE, TENSOR_TYPE, SHAPE):
         found = found and find(data, found, number)
@@ -64,7 +65,7 @@ def _dimension(data: Buffer, axis: Field) -> int | None:
 
 
 def graph_of(data: Buffer) -> Field:
-    """The graph of a ModelProto. Raises ValueError if there is none."""
+    """The graph of a ModelProto. Raises ValueError if there is none, and as `fields`."""
     graph = next((field for field in fields(data, 0, len(data)) if field.number == GRAPH), None)
     if graph is None:
         raise ValueError("it holds no graph")
@@ -73,7 +74,8 @@ def graph_of(data: Buffer) -> Field:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
-    """The bytes of a file as a memory map, which is closed at the end of the block."""
+    """The bytes of a file as a memory map, which is closed at the end of the block. Raises OSError
+    where it cannot be read, ValueError where it is empty."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         yield data
 
@@ -157,7 +159,8 @@ def element_type(data: Buffer, value: Field) -> int:
 
 
 def value_info(name: str, kind: int, shape: Sequence[int | None] | None) -> bytes:
-    """A ValueInfoProto of the TensorProto.DataType `kind`; None in `shape` is a free axis."""
+    """A ValueInfoProto of the TensorProto.DataType `kind`. None in `shape` is a free axis; None for
+    `shape` leaves it undeclared."""
     tensor = as_field(ELEMENT_TYPE, kind)
     if shape is not None:
         axes = (b"" if side is None else as_field(DIM_VALUE, side) for side in shape)

@@ -17,9 +17,10 @@ def half_precision(path: Path, sha256: str, config: RuntimeConfig) -> Path:
     """The network in `path` with weights and arithmetic in fp16, inputs and outputs in fp32.
 
     Made once, by the converter in ONNX Runtime's package, and kept beside the compiled programs.
-    sha256: of the file `path`.
-    Operators that have no fp16 kernel keep fp32 behind casts (its DEFAULT_OP_BLOCK_LIST). Raises
-    ProviderError where the package `onnx` is missing or the file cannot be written.
+    Operators that have no fp16 kernel keep fp32 behind casts (its DEFAULT_OP_BLOCK_LIST).
+
+    sha256: of the file `path`. Raises ProviderError where the package `onnx` is missing or the file
+    cannot be written.
     """
     folder = config.cache / "fp16"
     half = folder / f"{path.stem}-{sha256[:16]}-{onnxruntime.__version__}.onnx"

@@ -2,11 +2,12 @@
 
 A session on the CPU copies a network's weights and rearranges them for the processor's
 instructions, which holds twice the size of the file. Saved after that, as an optimised graph with
-its weights in a file of their own, a network is opened in a tenth of the time, and the weights are
-mapped: the sessions of all processes share their pages. The answers are the same bit by bit.
+its weights in a file of their own, a network is opened in about half the time, and the weights are
+mapped: the sessions of all processes share their pages. The answers are the same bit by bit
+(docs/decisions/0023-mapped-weights.md).
 
 What is saved holds for one build of ONNX Runtime and one kind of processor, which are part of its
-folder's name: models/.compiled/cpu/<the network's SHA-256>/any/<ONNX Runtime, processor>/
+folder's name: models/.compiled/cpu/<16 digits of SHA-256>/any/<ONNX Runtime, processor>/
 `python -m face_service.runtime.mapped` is the process that makes it: see child_process.
 """
 
@@ -64,14 +65,16 @@ def folder_of(sha256: str, config: RuntimeConfig) -> Path:
 
 
 def build_key(*facts: object) -> str:
-    """A name for what these facts, this build of ONNX Runtime and this processor are together."""
+    """A name for a folder, which is another one for another build of ONNX Runtime, another kind of
+    processor, or other facts. facts: what JSON can hold."""
     content = [onnxruntime.get_build_info(), fingerprint(), *facts]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     return f"{onnxruntime.__version__}-{digest}"
 
 
 def save(request: Mapping[str, Any], folder: Path) -> None:
-    """In the child: load the network, and write graph and weights into `folder`."""
+    """In the child: load the network in the file `request["path"]`, and write graph and weights
+    into `folder`."""
     path = Path(request["path"])
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

@@ -36,19 +36,20 @@ Floats = NDArray[np.float32]
 Input = NDArray[np.float32] | NDArray[np.uint8]
 
 EXCLUSIVE_TIMEOUT_S = 60.0
-"""Longer than any healthy run: the one that holds the lock has hung."""
+"""Seconds to wait for the run that holds the lock: longer than any healthy run, so it has hung."""
 
 
 class Network:
     """A network with one input: where it `takes_pixels` uint8 [n, height, width, 3], channels in
-    OpenCV's order, else float32 [n, 3, height, width], normalised; whole numbers where the graph
-    takes uint8.
+    OpenCV's order, else float32 [n, 3, height, width], normalised. A graph that takes uint8 in that
+    shape is given whole numbers from 0 to 255 as float32, which are converted.
 
     sessions: by number of intra-op threads, the most first; of each number, by shape, None for a
-    session that takes any. name: its file's. input_shape: the graph's own, None where an axis is
-    free. last_run: when a run last ended,
-    on time.monotonic(). warnings: what is slower than it could be, and why. observer: called with
-    the input of each run before it; None but in the bench. To be used by one thread at a time.
+    session that takes any. name: its file's. input_shape: the graph's own, None for a free axis.
+    threads: of a run that does not say another number. last_run: when a run last ended, on
+    time.monotonic(), 0 before the first. warnings: what is slower than it could be, and why.
+    observer: called with the input of each run before it, or None; for the bench. To be used by one
+    thread at a time.
     """
 
     def __init__(
@@ -81,7 +82,8 @@ class Network:
 
     @property
     def new_widths(self) -> tuple[int, ...]:
-        """Those of `widths` on which a session has not run yet, in no engine."""
+        """Those of `widths` of which a session has not run yet, for this engine or for another one
+        that shares it."""
         return tuple(
             width
             for width, sessions in self._sessions.items()
@@ -109,14 +111,15 @@ class Network:
         self._sessions.clear()
 
     def run(self, blob: Input, threads: int | None = None) -> list[Floats]:
-        """One run, on `threads` threads, one of `widths`; on as many as it may by default.
+        """One run, on `threads` threads, one of `widths`; on the attribute `threads` by default.
 
         blob: of a shape that was announced (`NetworkSpec.sizes`, `ShapePolicy.batches`) unless the
         policy is "dynamic". Returns every output, float32, in the order of the graph.
 
-        Raises InferenceFailed for NaN and infinity, which comparisons would take for "no face", and
-        where the run before it has hung; OutOfMemory where ONNX Runtime reports it; ValueError for
-        a shape that was not announced.
+        Raises InferenceFailed for outputs with NaN or infinity, which comparisons would take for
+        "no face", and where another run, which must end first, has hung; OutOfMemory where ONNX
+        Runtime reports it; ValueError for a shape that was not announced; and whatever else ONNX
+        Runtime raises.
         """
         if self._counts:
             blob = blob.astype(np.uint8)
@@ -143,9 +146,10 @@ class Network:
 
         blob: at least one row. A run is filled up with zeros, whose outputs are dropped. One for
         which memory does not suffice is repeated once in halves; OutOfMemory if that fails, too.
+        Raises what `run` raises.
 
-        On a CPU, runs that are enough for most of its threads are made at once, each on one: two
-        threads need more than half the time of one.
+        On a CPU, runs that come to more than half of its threads are made side by side, each on one
+        thread: on two threads a run takes more than half the time that it takes on one.
         """
         runs = list(split_batches(blob, self.policy))
         parts: list[list[list[Floats]]] = []
@@ -222,7 +226,7 @@ def load_networks(
 
     providers: names of ONNX Runtime's, the first of which computes what it can and decides the
     shapes. Raises ProviderError if one of them cannot be loaded or compiling fails, ValueError for
-    a network whose input is not [n, 3, height, width].
+    a network whose input does not have four axes, and as `open_session` and `read_header`.
     """
     provider = PROVIDERS[providers[0]]
     provider.prepare()

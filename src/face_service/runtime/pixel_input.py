@@ -16,12 +16,12 @@ from .editing import EditableGraph, Node, new_node, renamed
 from .graph import FLOAT, UINT8
 
 PREFIX = "face_service_input"
-"""Of the names of what is added: networks have none like it."""
+"""Begins the names of what is added: networks have none like it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Normalization:
-    """`(x − mean) / std` on channels in `order`; `mean` is given in that order."""
+    """`(x − mean) / std` of pixels x, 0 to 255, whose channels are in `order`, as `mean` is."""
 
     mean: tuple[float, float, float]
     std: float
@@ -31,7 +31,7 @@ class Normalization:
 def take_pixels(graph: EditableGraph, normalization: Normalization) -> None:
     """Make the input uint8 [n, height, width, 3], channels in OpenCV's order (blue, green, red).
 
-    graph: of a network whose input is float32 [n, 3, height, width], normalised so.
+    graph: of a network whose input is float32 [n, 3, height, width], normalised by `normalization`.
     """
     rows, _, height, width = graph.input.shape or (None,) * 4
     added: list[Node] = []

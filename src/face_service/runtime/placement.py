@@ -1,7 +1,7 @@
 """Where the nodes of a network run, as ONNX Runtime itself reports it.
 
-A provider that loads may still take no node: ONNX Runtime then computes everything on the CPU
-without a word in its log.
+A provider that loads may still take no node: ONNX Runtime then computes everything on the CPU,
+and its log does not say so.
 """
 
 from __future__ import annotations

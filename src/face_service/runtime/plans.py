@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 class NetworkSpec:
     """A network to load.
 
-    path: the ONNX file, of SHA-256 `sha256`. sizes: every (height, width) in pixels that its input
-    will have; empty for the one that the graph fixes. single: one image a run, whatever the graph
-    says, except on a card for which it can be rewritten. normalization: of its input, which a card
-    computes by itself; None where the network is always given floats. free_size: its graph declares
-    one height and width, which are to be free (`free_size`).
+    path: the ONNX file, of SHA-256 `sha256` in hexadecimal. sizes: every (height, width) in pixels
+    that its input will have; empty for the one that the graph fixes. single: one image a run,
+    whatever the graph says, except on a card for which it can be rewritten. normalization: of its
+    input, which a card computes by itself; None where the network is always given floats.
+    free_size: its graph declares one height and width, which are to be free (`free_size`).
     """
 
     path: Path
@@ -57,8 +57,8 @@ class Plan(NamedTuple):
 def plan_network(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -> Plan:
     """How `provider` computes a network.
 
-    Raises ProviderError where its file in fp16 cannot be made, ValueError where its input is not
-    [n, 3, height, width].
+    Raises ProviderError where its file in fp16 or the folder of a program cannot be made,
+    ValueError where its input does not have four axes, and as `read_header`.
     """
     graph_input = read_input(spec.path)
     if graph_input.shape is None or len(graph_input.shape) != 4:

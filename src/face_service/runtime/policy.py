@@ -66,6 +66,7 @@ class ShapePolicy:
         return replace(self, batches=smaller) if smaller else None
 
 
+# The batches are guesses until somebody measures them on a card: docs/decisions/0018.
 DYNAMIC = ShapePolicy("dynamic", (1,))
 BOUNDED = ShapePolicy("bounded", (1, 2, 4, 8, 16), pads=True)
 FIXED = ShapePolicy("fixed", (1, 2, 4, 8), pads=True)

@@ -14,8 +14,8 @@ def require_precision(provider: str, precision: Precision, cpuinfo: Path = CPUIN
     """Check that `provider` computes in `precision` on this machine.
 
     OpenVINO itself does not check: where the processor lacks what its precision hint asks for, it
-    computes in fp32 without a word (findings/openvino-unknown-precision.sh fails once that ends).
-    Raises ProviderError, with what is missing and what to set instead.
+    computes in fp32 and does not say so (findings/openvino-unknown-precision.sh fails once that
+    ends). Raises ProviderError, with what is missing and what to set instead.
     """
     able = [name for name, known in PROVIDERS.items() if precision in known.precisions]
     here = processor(cpuinfo).instruction_sets

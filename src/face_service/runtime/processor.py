@@ -93,7 +93,7 @@ def fingerprint(cpuinfo: Path = CPUINFO) -> str:
 
 
 def lines_of(cpuinfo: Path) -> list[str]:
-    """What the system says of its processors; nothing where it has no such file."""
+    """The lines of the file `cpuinfo`; none where it cannot be read."""
     try:
         return cpuinfo.read_text(errors="replace").splitlines()
     except OSError:

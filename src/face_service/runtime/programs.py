@@ -2,7 +2,7 @@
 
 A program's folder in MODEL_CACHE_DIR, for example:
 
-models/.compiled/migraphx/<the network's SHA-256>/<shape>/<ONNX Runtime, architecture, options>/
+models/.compiled/migraphx/<16 digits of SHA-256>/<shape>/<ONNX Runtime, architecture, options>/
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ logger = logging.getLogger(__name__)
 class SessionSpec:
     """One ONNX Runtime session to open.
 
-    source: the network's file. fix: the shape to which its input must be fixed before; None to
-    leave it as it is. key: the one shape the session is for; None where it takes all of the
-    program's. program: input, shapes and cache folder. edits: what else is to be changed before.
-    saved: the network as it was saved for this processor (`mapped`), which is opened instead of the
-    source where it can be.
+    source: the network's file. fix: the shape to which its input is fixed before it is opened; None
+    to leave it as it is. key: the one shape the session is for; None where it takes all of the
+    program's. program: input, shapes and cache folder. edits: what else is changed before. saved:
+    the network as it was saved for this processor (`mapped`), which is opened instead of the source
+    where it can be.
     """
 
     source: Path
@@ -55,8 +55,9 @@ class SessionSpec:
 
     @contextmanager
     def file(self) -> Iterator[Path]:
-        """The ONNX file to load: the source, or a temporary copy with what is to be changed, whose
-        name is always the same, because providers find what they have compiled by it."""
+        """The ONNX file to load: the source, or where something is to be changed a temporary copy.
+        Its name is always the same, because providers find what they have compiled by it. Raises as
+        `rewritten`."""
         if self.fix is None and not self.edits:
             yield self.source
             return
@@ -84,7 +85,7 @@ def specs_for(
     """The sessions a network needs: one for each of `shapes` where the provider's policy is
     "fixed", else one for all.
 
-    sha256: of the network before `source` was made of it. shapes: of the input, `edits` made. The
+    sha256: of the network before `source` was made of it. shapes: of the input after `edits`. The
     folders of programs exist afterwards. Raises ProviderError where one cannot be made and the
     provider cannot do without.
     """

@@ -25,9 +25,9 @@ class Field(NamedTuple):
 
 
 def fields(data: Buffer, position: int, end: int) -> Iterator[Field]:
-    """The fields of the message at `data[position:end]`, in order, not descending.
+    """The fields of the message at `data[position:end]`, in order, but not those inside them.
 
-    Raises ValueError or IndexError for what is not a whole message.
+    The iterator raises ValueError or IndexError for what is not a whole message.
     """
     while position < end:
         start = position
@@ -51,7 +51,8 @@ def fields(data: Buffer, position: int, end: int) -> Iterator[Field]:
 
 
 def message(data: Buffer, field: Field) -> Iterator[Field]:
-    """The fields of the message that is the content of `field`."""
+    """The fields of the message that is the content of `field`; see `fields`. Raises ValueError
+    where `field` is a number."""
     if field.end < 0:
         raise ValueError(f"field {field.number} is a number where a message should be")
     return fields(data, field.start, field.end)
@@ -64,13 +65,15 @@ def find(data: Buffer, parent: Field, number: int) -> Field | None:
 
 
 def text(data: Buffer, parent: Field, number: int) -> str:
-    """A string field; empty if it is not there."""
+    """The first string field of that number in the message `parent`; empty if there is none. Raises
+    as `find`, and ValueError for what is not UTF-8."""
     field = find(data, parent, number)
     return bytes(data[field.start : field.end]).decode() if field else ""
 
 
 def numbers(data: Buffer, parent: Field, number: int) -> tuple[int, ...]:
-    """The values of a field of type int32 or int64, repeated or not, packed or not."""
+    """The values of a field of type int32 or int64, repeated or not, packed or not; empty if it is
+    not there. Raises as `find`."""
     found: list[int] = []
     for field in message(data, parent):
         if field.number != number:
@@ -85,7 +88,8 @@ def numbers(data: Buffer, parent: Field, number: int) -> tuple[int, ...]:
 
 
 def varint(data: Buffer, position: int) -> tuple[int, int]:
-    """The number at `position`, seven bits a byte, and the position after it."""
+    """The number at `position`, seven bits a byte, and the position after it. Raises ValueError for
+    more than ten bytes, IndexError at the end of `data`."""
     value = 0
     for shift in range(0, 70, 7):
         byte = data[position]

@@ -20,7 +20,9 @@ PER_PLACE = PER_IMAGE - {"GlobalAveragePool", "GlobalMaxPool", "InstanceNormaliz
 """Operators that compute every place of a picture from the places around it, and no constant of
 which has the size of the picture."""
 ANY_SIZE = PER_PLACE | {"Concat", "Constant", "Transpose", "Upsample"}
+"""Operators that need no change for a picture of another size."""
 PREFIX = "face_service_size"
+"""Begins the names of what is added: networks have none like it."""
 
 
 class HasSize(ValueError):
@@ -28,10 +30,11 @@ class HasSize(ValueError):
 
 
 def resized_network(path: Path, sha256: str, side: int, config: RuntimeConfig) -> Path | None:
-    """The network in the file `path`, of SHA-256 `sha256`, for an input of `side`×`side` in place
-    of the square that it is for; kept beside the compiled programs.
+    """The network in the file `path`, of SHA-256 `sha256`, for an input of `side`×`side` pixels in
+    place of the square that it is for; kept beside the compiled programs.
 
     None where it cannot be made: the graph has its size in it, or the disk cannot be written.
+    Raises ValueError or IndexError as `EditableGraph`.
     """
     folder = config.cache / "sizes" / f"{sha256[:16]}-{onnxruntime.__version__}"
     made = folder / f"{path.stem}-{side}.onnx"
@@ -49,7 +52,8 @@ def resized_network(path: Path, sha256: str, side: int, config: RuntimeConfig) -
 
 
 def run_once(content: bytes, side: int) -> None:
-    """Run a network on zeros. Raises HasSize where that fails."""
+    """Run a network once on the CPU, on zeros, float32 [1, 3, side, side]. Raises HasSize where
+    that fails."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
@@ -64,7 +68,8 @@ def run_once(content: bytes, side: int) -> None:
 def resized(data: bytes, side: int) -> bytes:
     """The network `data`, a ModelProto whose input is [n, 3, a, a], for [n, 3, side, side].
 
-    Raises HasSize where a node is not known to work at any size, by its operator and its constants.
+    Raises HasSize where a node is not known to work at any size, by its operator and its constants,
+    and as `EditableGraph`.
     """
     graph = EditableGraph(data)
     shape = graph.input.shape
@@ -97,7 +102,11 @@ def changed(
     ints: Callable[[str], list[int] | None],
     dims: Callable[[str], tuple[int, ...]],
 ) -> Node:
-    """A node as it is at another size. Raises HasSize."""
+    """A node as it is for another size of the picture; what it needs is added to `graph`.
+
+    scaled: a length in pixels at that size. ints: a constant by name, None where it is not of
+    int64. dims: the sides of a constant, empty where there is none. Raises HasSize.
+    """
     if node.operator in ANY_SIZE:
         return node
     if node.operator in ELEMENTWISE:

@@ -13,8 +13,8 @@ from .graph import Shape
 from .pixel_input import Normalization, take_pixels
 
 EDITION = 1
-"""Of what this package makes of a graph: to be raised with every change of the nodes it writes, so
-that programs compiled of the old ones are not taken for those of the new."""
+"""Version of the nodes that this package writes into a graph, part of the name of a program's
+folder: to be raised with every change of them, so that no program compiled of others is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ def rewritten(path: Path, edits: Edits = NO_EDITS, shape: Shape | None = None) -
     """The network in the file `path` with `edits`.
 
     shape: to which its input is fixed afterwards; None leaves it as it is. Raises MixesImages,
-    DependsOnSize, and ValueError for what is no network of one input.
+    DependsOnSize, OSError where the file cannot be read, and ValueError or IndexError for what is
+    no network of one input.
     """
     graph = EditableGraph(path.read_bytes())
     if edits.free_size:
@@ -58,7 +59,8 @@ def rewritten(path: Path, edits: Edits = NO_EDITS, shape: Shape | None = None) -
 
 
 def why_not_batched(path: Path) -> str | None:
-    """Why `free_batch` cannot be done to the network in the file `path`; None where it can."""
+    """Why `free_batch` cannot be done to the network in the file `path`; None where it can. Raises
+    as `rewritten` for any other reason."""
     try:
         free_batch(EditableGraph(path.read_bytes()))
     except MixesImages as error:
@@ -67,7 +69,8 @@ def why_not_batched(path: Path) -> str | None:
 
 
 def why_not_free(path: Path) -> str | None:
-    """Why `free_size` cannot be done to the network in the file `path`; None where it can."""
+    """Why `free_size` cannot be done to the network in the file `path`; None where it can. Raises
+    as `rewritten` for any other reason."""
     try:
         free_size(EditableGraph(path.read_bytes()))
     except DependsOnSize as error:

@@ -25,7 +25,7 @@ class Selection:
 
     asked: ONNX_PROVIDERS. offered: those that this ONNX Runtime was built with. attempts: each a
     list for ONNX Runtime; the first provider of a list must compute, or the next list is tried.
-    reasons: why not, for each provider that was asked for by name and is first in none of them.
+    reasons: by provider that was asked for by name and is first in none of the lists, why.
     warnings: faults of the installation that need not keep it from computing.
     """
 
@@ -37,8 +37,7 @@ class Selection:
 
     def ahead_of(self, computing: str, reasons: Mapping[str, str]) -> list[str]:
         """Those of `reasons` that belong to providers preferred to `computing`, in order of
-        preference. The providers after it were asked for in case it does not compute, so that they
-        do not compute is no fallback."""
+        preference. Those after it are left out: they were asked for in case it does not compute."""
         order = AUTO_ORDER if self.asked == (AUTO,) else self.asked
         return [reasons[name] for name in order[: order.index(computing)] if name in reasons]
 
@@ -51,9 +50,10 @@ def choose_providers(
 ) -> Selection:
     """What to try for `asked`, ONNX_PROVIDERS: the same order, without what is not offered.
 
-    A list is an order of preference: only the providers after one take over from it. `auto` means
-    everything that is offered, in AUTO_ORDER. offered: by default those of the installed ONNX
-    Runtime. installed: versions of its builds by package, by default those of this environment.
+    A list is an order of preference: where one does not compute, those after it are tried. `auto`
+    means what is offered of AUTO_ORDER, in that order. offered: by default those of the installed
+    ONNX Runtime. installed: versions of its builds by package, by default those of this
+    environment.
 
     Raises ProviderError, with the package to install, where none can compute in `precision`.
     """
@@ -80,8 +80,8 @@ def choose_providers(
 
 
 def package_for(asked: Sequence[str], installed: Mapping[str, str]) -> str:
-    """The package to keep where several builds are installed: the one with the first of `asked`
-    beside the CPU; for `auto` the first that is not the CPU's build."""
+    """The package to keep where several builds are installed: that of the first of `asked` other
+    than the CPU; for `auto` the first of `installed` that is not the CPU's build."""
     if tuple(asked) == (AUTO,):
         return next((name for name in installed if name != PROVIDERS[CPU].package), "onnxruntime")
     return next((PROVIDERS[name].package for name in asked if name != CPU), PROVIDERS[CPU].package)

@@ -31,8 +31,8 @@ RECORD = "session.record_ep_graph_assignment_info"
 
 class OpenSession:
     """An onnxruntime.InferenceSession, and the program it computes. placement: nodes by provider,
-    None before the first run. buffers: on the card, if it has such. mapped: whether its weights
-    are. Without buffers any number of threads may run it at the same time.
+    None before the first run. buffers: on the card, None where its runs use none. mapped: whether
+    its weights are (`mapped`). Without buffers any number of threads may run it at the same time.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class OpenSession:
 
 
 def open_spec(spec: SessionSpec, providers: Sequence[str], config: RuntimeConfig) -> OpenSession:
-    """Open the session that `spec` describes; see `open_session`. One of a single thread on a saved
-    network is the one that the config has already."""
+    """Open the session that `spec` describes; raises as `open_session`. One of a single thread on a
+    saved network is taken from `config.single_threaded`, or added to it."""
     if spec.saved is not None:
         shared = config.single_threaded if config.threads == 1 else {}
         opened: OpenSession | None = shared.get(spec.saved)
@@ -90,9 +90,10 @@ def open_session(
     """Load the ONNX file `path` onto `providers`.
 
     program: its input's shapes and, where a provider keeps what it compiles, the folder. optimized:
-    the graph is not to be changed, because it was when it was saved (`mapped`). Raises
+    the graph was optimised when it was saved (`mapped`), and is not optimised again. Raises
     ProviderError with the reason if the file does not load, or if ONNX Runtime left a provider out,
-    which it does with a mere warning when a library is missing.
+    which it does with a mere warning when a library is missing. Where the CPU is the only provider,
+    ONNX Runtime's own error is raised for a file that does not load.
     """
     options = session_options(config.threads)
     if optimized:
@@ -102,7 +103,8 @@ def open_session(
         PROVIDERS[name].adjust(options)
     if tuple(providers) == (CPU,):
         use_shared_arena(options)
-        # A plan for each shape is one block for all of a run, for which there is never a place.
+        # A memory pattern puts all activations of a run into one block, which the arena takes on
+        # top of the many blocks of the first run of a shape: docs/decisions/0012.
         options.enable_mem_pattern = False
     try:
         session = onnxruntime.InferenceSession(

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux mounts the groups (cgroups(7))."""
 THREADS = Path("/proc/self/task")
+"""A folder for each thread of this process, by its number (proc(5))."""
 MEMBERSHIP = Path("/proc/self/cgroup")
 """The groups of this process, a line each: `number:controllers:/path` (cgroups(7))."""
 
 MOST_WORKERS = 16
-"""More than anybody has measured."""
+"""Most workers on a CPU where WORKERS does not say how many; nobody has measured as many."""
 
 NICENESS = 10
 """A thread of this niceness gets a tenth of the share of one of niceness 0 where both want the same
@@ -42,7 +44,8 @@ def cpu_threads(intra_op_threads: int) -> int:
 
 
 def most_workers(workers: int, threads: int) -> int:
-    """Workers there may be on a CPU where WORKERS is `workers`: 0 for one for each of `threads`."""
+    """Workers there may be on a CPU where WORKERS is `workers`: 0 for one for each of `threads`,
+    but at most MOST_WORKERS."""
     return workers or min(threads, MOST_WORKERS)
 
 
@@ -51,8 +54,9 @@ def network_threads(worker: int, workers: int, cpus: int) -> tuple[int, ...]:
 
     worker: its number, from 0. workers: how many may compute side by side, on `cpus` processors.
     The first worker has them all while it is alone; the first two have a half each, the first four
-    a quarter, down to the share of each when all compute. Work goes to the first worker that is
-    idle, so no other needs as many. Each has one of a single thread, for faces side by side.
+    a quarter, down to the share of each when all compute: of 4 workers on 8 processors the first
+    has (8, 4, 2, 1), the last (2, 1). Work goes to the first worker that is idle, so no other needs
+    as many. Each has one of a single thread, for faces side by side.
     """
     shares, sharing = [], 1
     while True:
@@ -132,8 +136,8 @@ def lower_thread_priority() -> None:
 
 
 class ThreadUsage(NamedTuple):
-    """Whether a thread runs or waits for a processor, rather than for a lock or a device, and the
-    CPU time it has used, in seconds."""
+    """runnable: whether a thread is running or ready to run, and waits for no lock or device.
+    cpu_seconds: the CPU time it has used."""
 
     runnable: bool
     cpu_seconds: float

@@ -27,15 +27,15 @@ COMPILED = ".compiled"
 class RuntimeConfig:
     """The settings of computing, the same for every network of this process.
 
-    threads: intra-op threads of each network on the CPU. narrower: of further sessions of the same
-    networks, descending, for when others compute beside them; read where `maps_weights`. device:
-    number of the card, from 0. memory_limit: bytes of the card's memory that ONNX Runtime's arena
-    may hold, 0 for no limit. shrink_every: runs of a network after which the arena is shrunk, 0 for
-    never. compile_timeout: seconds for one program. overrides: ONNX_PROVIDER_OPTIONS, options by
-    provider. cache: the folder of compiled programs. progress: of compilation. one_at_a_time: held
-    during each run of a provider that is not safe in parallel. single_threaded: sessions of one
-    thread by saved network, which any number of engines may run at the same time; each opens what
-    is missing, and the last one closes it.
+    threads: intra-op threads of each network on the CPU. narrower: smaller numbers of threads,
+    descending, for each of which every network has a further session, for runs beside those of
+    other workers; read where `maps_weights`. device: number of the card, from 0. memory_limit:
+    bytes of the card's memory that ONNX Runtime's arena may hold, 0 for no limit. shrink_every:
+    runs of a network after which the arena is shrunk, 0 for never. compile_timeout: seconds for one
+    program. overrides: ONNX_PROVIDER_OPTIONS, options by provider. cache: the folder of compiled
+    programs. progress: of compilation. one_at_a_time: held during each run of a provider that is
+    not safe in parallel. single_threaded: sessions of one thread by saved network, which any number
+    of engines may run at the same time; each opens what is missing, and the last one closes it.
     """
 
     threads: int = 1
@@ -56,7 +56,7 @@ class RuntimeConfig:
 class ProgramSpec:
     """A network as one session computes it: its input's name, every shape of its input, the folder
     in which the provider keeps what it compiles, None where it keeps nothing; and the type of its
-    input, as numpy names it."""
+    input, as NumPy names it."""
 
     input_name: str
     shapes: tuple[Shape, ...]
@@ -86,7 +86,9 @@ class Provider:
     known_options: ClassVar[frozenset[str]]
     """The options that ONNX_PROVIDER_OPTIONS may set."""
     shapes: ClassVar[ShapePolicy]
+    """The policy of input shapes; to be asked for by `shapes_for`."""
     precisions: ClassVar[frozenset[Precision]] = frozenset({"fp32", "int8"})
+    """The values of PRECISION in which it can compute."""
     max_batch_images: ClassVar[int] = MAX_BATCH_IMAGES
     """Most waiting images that a worker takes as one batch."""
     compiles: ClassVar[bool] = False
@@ -110,7 +112,7 @@ class Provider:
     would end that."""
 
     def shapes_for(self, config: RuntimeConfig) -> ShapePolicy:
-        """The policy of input shapes: `shapes`, unless the settings change it."""
+        """`shapes`, unless the settings change it."""
         return self.shapes
 
     def card(self, config: RuntimeConfig) -> str | None:
@@ -130,7 +132,7 @@ class Provider:
         """Change those onnxruntime.SessionOptions with which it does not work."""
 
     def prepare(self) -> None:
-        """Called once before the first session."""
+        """Called each time before networks are loaded."""
 
     def architecture(self) -> str:
         """The hardware and driver for which a compiled program is valid, as part of a file

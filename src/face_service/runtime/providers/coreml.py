@@ -32,7 +32,7 @@ class CoreMl(Provider):
         return True
 
     def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
-        """AllowLowPrecisionAccumulationOnGPU: sums in fp16 would not be fp32's."""
+        """AllowLowPrecisionAccumulationOnGPU: off, as it makes sums of fp32 networks in fp16."""
         cache = {"ModelCacheDirectory": str(program.folder)} if program.folder else {}
         return {
             "ModelFormat": "MLProgram",

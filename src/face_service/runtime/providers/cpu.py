@@ -7,8 +7,8 @@ from .base import Provider, RuntimeConfig
 
 
 class Cpu(Provider):
-    """Any shape; one image or face a run: a batch is no faster on one thread, on several its faces
-    are computed side by side, and so an embedding has the same bits whoever else is in the picture.
+    """Any shape; one image or face a run. On one thread a batch is no faster; on several, its faces
+    are run side by side instead. So an embedding has the same bits whoever else is in the picture.
     """
 
     name = "CPUExecutionProvider"

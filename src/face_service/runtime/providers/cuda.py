@@ -37,7 +37,7 @@ class Cuda(ArenaGpu):
 
     def options(self, config: RuntimeConfig, program: ProgramSpec) -> Options:
         """cudnn_conv_algo_search: EXHAUSTIVE, the default, tries every algorithm anew for every
-        shape, with as much memory as the hungriest takes. use_tf32: on by default, it rounds the
+        shape, with the memory of the one that takes most. use_tf32: on by default, it rounds the
         factors of every product to 10 bits, and what is called fp32 would not be. Retired by
         changed defaults (microsoft/onnxruntime#19838 for the first, no issue known for the
         other)."""

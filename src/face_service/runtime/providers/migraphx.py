@@ -8,7 +8,9 @@ from ..policy import FIXED
 from .base import Options, ProgramSpec, Provider, RuntimeConfig
 
 NODES = Path("/sys/class/kfd/kfd/topology/nodes")
+"""The kernel driver's list of processors and cards, a folder each."""
 ROCM_VERSION = Path("/opt/rocm/.info/version")
+"""A file with the version of ROCm that is installed."""
 
 
 class MiGraphX(Provider):
@@ -16,8 +18,8 @@ class MiGraphX(Provider):
     microsoft/onnxruntime; every one of `known_options` is in libonnxruntime_providers_migraphx.so
     of onnxruntime-migraphx 1.27.1.
 
-    Compiling has taken 35 minutes (ROCm/AMDMIGraphX#4164), has not ended (#4029) and has taken the
-    process along (#3760, immich-app/immich#28330); programs compiled or run side by side have
+    Compiling has taken 35 minutes (ROCm/AMDMIGraphX#4164), has not ended (#4029) and has crashed
+    the process (#3760, immich-app/immich#28330); programs compiled or run side by side have
     captured each other's streams (ROCm/onnxruntime#243). What retires `compiles`, `one_at_a_time`
     and the fixed shapes: docs/decisions/0019-compiled-programs.md.
     """

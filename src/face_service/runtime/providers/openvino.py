@@ -17,8 +17,9 @@ version and on the processor. "f32" leaves quantised layers in int8. Retired by 
 issue known."""
 
 ONE_DEVICE = re.compile(r"(CPU|GPU|NPU)(\.\w+)?")
-"""AUTO, MULTI and HETERO choose among several: a GPU could stay unused without a word. Retired by
-ONNX Runtime naming the device in the placement; no issue known."""
+"""A `device_type` that is one device. AUTO, MULTI and HETERO choose among several, and nothing says
+whether a GPU is used. Retired by ONNX Runtime naming the device in the placement; no issue
+known."""
 
 
 class OpenVino(Provider):
@@ -47,8 +48,9 @@ class OpenVino(Provider):
     max_batch_images = 1
 
     def shapes_for(self, config: RuntimeConfig) -> ShapePolicy:
-        """On a CPU one session takes every shape that is announced; a session for each would cost
-        twice the memory for nothing. A GPU compiles for every shape: docs/decisions/0018."""
+        """On a CPU one session takes every shape that is announced: a session for each takes up to
+        three times the memory and is no faster. A GPU compiles for every shape. Figures:
+        docs/decisions/0018."""
         return self.shapes if device(config) == "CPU" else FIXED
 
     def card(self, config: RuntimeConfig) -> str | None:

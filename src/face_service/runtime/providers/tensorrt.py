@@ -14,7 +14,9 @@ from .base import Options, ProgramSpec, RuntimeConfig
 from .cuda import Cuda
 
 DRIVER = Path("/proc/driver/nvidia")
+"""What NVIDIA's kernel module says of itself and of the cards."""
 PACKAGES = ("tensorrt-cu13", "tensorrt-cu12", "tensorrt")
+"""Packages on PyPI of which one brings TensorRT."""
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
 """Where NVIDIA's packages for Debian and Red Hat put libnvinfer."""
 
@@ -60,8 +62,8 @@ class TensorRt(Cuda):
         """
         One engine holds every shape announced: trt_profile_min_shapes and trt_profile_max_shapes
         enclose them, trt_profile_opt_shapes is the one it is tuned for. A graph without a free axis
-        has no profile. trt_engine_cache_path keeps engines, trt_timing_cache_path what was learnt
-        of kernels on the way, for the next network.
+        has no profile. trt_engine_cache_path keeps engines, trt_timing_cache_path the times of
+        kernels that were measured on the way, for the next network.
         """
         folder = str(program.folder)
         return {
@@ -76,7 +78,7 @@ class TensorRt(Cuda):
 
     def architecture(self) -> str:
         """The versions of TensorRT and of the driver, and the cards' names in order:
-        `10.9.0.34-550.54.15-NVIDIA L4`. An engine is of no use to another of any of them."""
+        `10.9.0.34-550.54.15-NVIDIA L4`. An engine works with exactly these."""
         cards = [
             line.partition(":")[2].strip()
             for file in sorted(DRIVER.glob("gpus/*/information"))
@@ -125,8 +127,8 @@ def profile(program: ProgramSpec) -> dict[str, str]:
 
 
 def usual(shapes: tuple[Shape, ...]) -> Shape:
-    """The shape an engine is tuned for: the median of the rows, of the size that is the median by
-    pixels."""
+    """The shape an engine is tuned for: the median number of rows, and the size with the median
+    number of values in a row."""
     rows = sorted({shape[0] for shape in shapes})
     sizes = sorted({shape[1:] for shape in shapes}, key=prod)
     return (rows[len(rows) // 2], *sizes[len(sizes) // 2])
