@@ -1,1 +1,2 @@
-"""Benchmark, doctor, quantisation, evaluation: commands beside the service, which imports none."""
+"""What the commands besides the service do: benchmark, doctor, quantisation, evaluation, planning,
+tuning. The service imports none of it."""

@@ -55,7 +55,10 @@ class Pairs:
         return float(max(candidates, key=self.accuracy))
 
     def cross_validated_accuracy(self) -> float:
-        """Mean accuracy over FOLDS folds, each judged at the threshold of the others."""
+        """Mean accuracy, 0..1, over FOLDS folds, each judged at the best threshold of the others.
+
+        Raises InvalidRequest as `best_threshold` does.
+        """
         fold = np.arange(len(self.same)) % FOLDS
         return float(
             np.mean(
@@ -71,10 +74,11 @@ class Pairs:
 
 
 def read_pairs(path: Path) -> list[tuple[str, str, bool]]:
-    """The rows of a CSV with the columns first, second (names of photos) and same (1 or 0).
+    """The rows of a CSV with the columns first, second (names of photos) and same (1 for one
+    person; anything else is two people).
 
-    Raises InvalidRequest for another file, one with fewer than FOLDS rows, or with rows of one kind
-    only.
+    Raises InvalidRequest for a file that cannot be read or lacks a column, with fewer than FOLDS
+    rows, or with rows of one kind only.
     """
     try:
         with path.open(newline="") as file:
@@ -91,7 +95,7 @@ def read_pairs(path: Path) -> list[tuple[str, str, bool]]:
 
 
 def photos_of(rows: Iterable[tuple[str, str, bool]]) -> list[str]:
-    """The names of the photos in pairs, each once, in order."""
+    """The names of the photos in pairs, each once, sorted."""
     return sorted({name for first, second, _ in rows for name in (first, second)})
 
 
@@ -137,6 +141,6 @@ def main_face(faces: Sequence[Face], image: Image) -> Face:
 
 
 def cosine(embeddings: Mapping[str, Embedding | None], first: str, second: str) -> float:
-    """Similarity of two unit vectors; -1 where one is missing."""
+    """Cosine of the embeddings of two photos, by name; -1 where one of them is None."""
     a, b = embeddings[first], embeddings[second]
     return -1.0 if a is None or b is None else float(np.dot(a, b))

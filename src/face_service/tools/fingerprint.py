@@ -1,7 +1,7 @@
-"""The fingerprint of an installation, stage by stage: where two of them part.
+"""The fingerprint of an installation, stage by stage: in which stages two installations differ.
 
-Each stage has an input of its own, so that a difference stays in it: decoding has the bytes of the
-bundled photos, alignment, recogniser and attributes have fixed landmarks.
+Every stage starts from the bundled photos as this installation decodes them. Those after detection
+are given fixed landmarks, so that what the detector finds does not change them.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ from face_service.vision.fingerprint import MOST_DIFFERENT, share_different
 from face_service.vision.image import decode
 
 BOX_TOLERANCE, SCORE_TOLERANCE = 0.1, 0.005
-"""Pixels, and the score, by which two detections of one face may differ."""
+"""By which two detections of one face may differ: pixels of each box side, and the score, 0..1."""
 CONFIDENCE_TOLERANCE = 0.005
-"""By which two answers of a verifier may differ."""
+"""By which two answers of a verifier, 0..1, may differ."""
 
 
 Photos = list[list[list[float]]]
-"""Boxes and scores of the faces of each photo."""
+"""Of each photo, of each of its faces: x1, y1, x2, y2 in pixels, and the score."""
 
 
 class Fingerprint(BaseModel):
-    """What `face-service models fingerprint` prints as JSON.
+    """What `face-service models fingerprint --json` prints.
 
-    decode, align: SHA-256 of pixels. detect: boxes and scores of each bundled photo. verify: what
-    the verifier says of each face, null where the pack has none. embed: see `vision.fingerprint`.
-    attributes: age and gender of each face, null where there are none. What is null was not
-    measured.
+    decode, align: SHA-256 of pixels. detect: boxes and scores of each bundled photo. verify: the
+    verifier's probability, 0..1, that each box holds a face; null where the pack has no verifier.
+    embed: see `vision.fingerprint`. recogniser: SHA-256 of its file. processor: its class.
+    attributes: age in years and gender of each face, null where the pack does not estimate them.
+    A stage that is null was not measured.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -59,7 +60,8 @@ class Fingerprint(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A stage of two installations. same: within what rounding does. detail: how far apart."""
+    """A stage of two installations. same: within the tolerance of the stage, or equal where it
+    has none. detail: how far apart they are, in words."""
 
     stage: str
     same: bool
@@ -67,8 +69,9 @@ class Difference:
 
 
 def read(path: Path) -> Fingerprint:
-    """A fingerprint from a file: of `face-service models fingerprint --json`, or an answer of
-    GET /models, which names the stage `embed` alone. Raises InvalidRequest for anything else."""
+    """A fingerprint from a file: the output of `face-service models fingerprint --json`, or an
+    answer of GET /models, which has the stage `embed` only. Raises InvalidRequest for anything
+    else."""
     try:
         content = json.loads(path.read_bytes())
         loaded = content.get("loaded")
@@ -85,12 +88,12 @@ def read(path: Path) -> Fingerprint:
 
 
 def measure(engine: FaceEngine) -> Fingerprint:
-    """The fingerprint of an engine."""
+    """Measure every stage of an engine on the bundled photos (`PHOTOS`)."""
     images = [decode(photo.path.read_bytes(), 10**7) for photo in PHOTOS]
     wanted = Options(embeddings=False, attributes=False, quality=False)
     faces = known_faces()
     crops = [align_face(face.image, face.landmarks, engine.info.alignment) for face in faces]
-    # As if a detector had found them: of faces that a caller knows a verifier is not asked.
+    # known=False, as if a detector had found them: a verifier skips faces that a caller knows.
     found = [face._replace(known=False) for face in faces]
     described = finish(
         engine.describe(found, Options(embeddings=False, quality=False), StageTimes())
@@ -117,13 +120,13 @@ def measure(engine: FaceEngine) -> Fingerprint:
 
 
 def digest(images: list[np.ndarray[Any, Any]]) -> str:
-    """SHA-256 of pixels, as 64 hexadecimal digits."""
+    """SHA-256 of the pixels of all images in turn, as 64 hexadecimal digits."""
     pixels = b"".join(np.ascontiguousarray(image).tobytes() for image in images)
     return hashlib.sha256(pixels).hexdigest()
 
 
 def differences(one: Fingerprint, other: Fingerprint) -> list[Difference]:
-    """Every stage that both have, in the order in which an image meets them."""
+    """Compare every stage that both have, in the order of the pipeline."""
     bits = share_different(one.embed, other.embed)
     found = [
         _exact("decode", one.decode, other.decode),
@@ -137,7 +140,7 @@ def differences(one: Fingerprint, other: Fingerprint) -> list[Difference]:
 
 
 def one_space(found: list[Difference]) -> bool:
-    """Whether embeddings of the two may be compared."""
+    """Whether embeddings of two installations may be compared. found: of `differences`."""
     return next(each.same for each in found if each.stage == "embed")
 
 

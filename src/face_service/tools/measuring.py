@@ -23,8 +23,9 @@ class MeasuringProcess:
         self.pid = process.pid
 
     def ask(self, request: object) -> dict[str, Any]:
-        """The answer to a request in types of JSON. Raises StartupError where the process has
-        ended; the reason is on stderr, which it shares with this one."""
+        """The answer to a request in types of JSON; waits for it without a time limit. Raises
+        StartupError where the process has ended; the reason is on stderr, which it shares with this
+        one."""
         try:
             print(json.dumps(request), file=self._stdin, flush=True)
             line = self._stdout.readline()
@@ -44,8 +45,8 @@ def measuring_process(
 ) -> Iterator[MeasuringProcess]:
     """A process that runs a module of this package; stopped at the end of the block.
 
-    what: is measured, for the error. variables: changes of this process's environment (see
-    `environment`). python: the interpreter.
+    what: is measured, in words, for the error. variables: changes of this process's environment
+    (see `bench.server.environment`). python: the interpreter.
     """
     process = subprocess.Popen(
         python_module(module, python),

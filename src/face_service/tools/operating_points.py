@@ -17,20 +17,23 @@ from face_service.tools.photos import photos_in, read_photo
 
 FALSE_MATCH_RATES = (0.01, 0.001, 0.0001)
 FALSE_POSITIVE_RATES = (0.1, 0.01)
+"""Of pairs of two people, and of strangers: the shares that are to reach a similarity."""
 GALLERIES = (5, 20)
-"""Numbers of people that are measured, beside all but one of those there are."""
+"""Numbers of people against whom strangers are measured, besides everybody but the stranger."""
 EXTRAPOLATED = (1_000, 10_000)
+"""Numbers of people for which the similarity is extrapolated."""
 DRAWS = 300
-"""Galleries of each size that are drawn at random."""
+"""Galleries that are drawn at random for each of GALLERIES."""
 TAIL = 0.01
-"""Share of the similarities, the highest, whose distribution is extrapolated."""
+"""Share of the similarities, the highest ones, from whose distribution is extrapolated."""
 
 Cosines = NDArray[np.float64]
+"""float64 [n, n], of each photo with each; `reached_by` takes any shape."""
 
 
 def people_in(folder: Path) -> dict[str, list[Path]]:
-    """The photos in each folder of `folder`. Raises InvalidRequest unless at least 25 people have
-    two or more."""
+    """The photos of each person by the name of their folder in `folder`, without people who have
+    fewer than two. Raises InvalidRequest where fewer than 25 people are left."""
     people = {
         person.name: photos_in(person) for person in sorted(folder.iterdir()) if person.is_dir()
     }
@@ -48,7 +51,9 @@ def embed_people(
     advance: Callable[[], object] = lambda: None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The embeddings of the main faces (float32 [n, dimension]) and the number of each one's
-    person. Photos without a face are left out. advance: called after each photo."""
+    person (int64 [n], its place in `people`). Photos without a face are left out. advance: called
+    after each photo. Raises InvalidRequest for a photo that cannot be read, ValueError where no
+    photo shows a face."""
     embeddings: list[Embedding] = []
     numbers: list[int] = []
     for number, photo in chain.from_iterable(
@@ -67,7 +72,10 @@ def measure_operating_points(
     embeddings: NDArray[np.float32], person: NDArray[np.int64], name: str
 ) -> OperatingPoints:
     """The operating points of embeddings (float32 [n, dimension], norm 1) whose people are known.
-    `name`: of the photos."""
+
+    person: int64 [n], numbers from 0 on, none left out. name: of the photos, for `measured_on`.
+    Raises ValueError where a number below the largest is left out.
+    """
     cosines = embeddings.astype(np.float64) @ embeddings.T.astype(np.float64)
     same = person[:, None] == person[None]
     once = np.triu(np.ones_like(same), 1)
@@ -89,7 +97,8 @@ def measure_operating_points(
 
 
 def measured(cosines: Cosines, person: NDArray[np.int64], count: int) -> list[IdentificationPoint]:
-    """Strangers against galleries of some of the people, with all photos of each."""
+    """Strangers against galleries, which have all photos of their people: DRAWS at random for each
+    of GALLERIES, and everybody but the stranger. count: number of people."""
     random = np.random.default_rng(0)
     points = []
     for size in (*GALLERIES, count - 1):
@@ -110,8 +119,9 @@ def measured(cosines: Cosines, person: NDArray[np.int64], count: int) -> list[Id
 def extrapolated(
     cosines: Cosines, person: NDArray[np.int64], count: int
 ) -> list[IdentificationPoint]:
-    """Strangers against more people than there are: the highest similarities of a stranger and a
-    person are taken to fall off exponentially, and those of different people to be independent."""
+    """Strangers against EXTRAPOLATED people, more than there are: the highest similarities of a
+    stranger and a person are taken to fall off exponentially, and those of different people to be
+    independent. count: number of people."""
     to_person = np.stack([cosines[:, person == one].max(axis=1) for one in range(count)], axis=1)
     strangers = to_person[person[:, None] != np.arange(count)[None]]
     start = reached_by(strangers, TAIL)
@@ -125,10 +135,10 @@ def extrapolated(
 
 
 def reached_by(similarities: Cosines, share: float) -> float:
-    """The similarity that a share of them reaches, which is rounded up to a whole one of them."""
+    """The highest of `similarities` that at least a `share` of them, 0..1, reaches."""
     return float(np.quantile(similarities, 1 - share, method="higher"))
 
 
 def shown(similarity: float) -> float:
-    """Rounded up to a thousandth: the rate is kept."""
+    """A similarity rounded up to a thousandth, so that no more pairs reach it than before."""
     return float(np.ceil(similarity * 1000) / 1000)

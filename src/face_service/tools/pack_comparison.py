@@ -22,7 +22,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One pack. milliseconds: for a photo, a median. memory: most of the process, in 10^6 bytes;
+    """One pack. milliseconds: median time of a photo. memory: peak of the process, in 10^6 bytes;
     None where that cannot be known."""
 
     accuracy: Accuracy
@@ -36,8 +36,12 @@ def compare_packs(
     photos: Path,
     advance: Callable[[], object] = lambda: None,
 ) -> list[Trial]:
-    """Measure packs on pairs of photos, each in a process of its own; their times in turn. advance:
-    called after each pack. Raises StartupError where a process ends; it has said why on stderr."""
+    """Measure packs on pairs of photos, each in a process of its own; their times in turn.
+
+    models: names or folders of packs. pairs: see `read_pairs`. photos: the folder of the photos.
+    advance: called after each pack. Raises StartupError where a process ends; it has said why on
+    stderr.
+    """
     with ExitStack() as stack:
         processes = [stack.enter_context(pack_process()) for _ in models]
         found = []
@@ -91,18 +95,18 @@ def as_table(trials: Sequence[Trial]) -> str:
 
 
 def of(value: float | None, form: str) -> str:
-    """A number, or a dash where there is none."""
+    """A number by the format string `form`, or a dash where there is none."""
     return "–" if value is None else form.format(value)
 
 
 def shares(one: Accuracy, other: Accuracy) -> str:
-    """Whether embeddings of two packs may be compared, by their fingerprints."""
+    """`yes` or `no`: whether embeddings of two packs may be compared, by their fingerprints."""
     bits = share_different(one.fingerprint, other.fingerprint)
     return "yes" if bits <= MOST_DIFFERENT else "no"
 
 
 def as_dicts(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """The same as JSON, without the pairs' cosines."""
+    """The trials in types of JSON, without the cosines of the pairs."""
     left_out = ("same", "different")
     return [
         {name: value for name, value in asdict(trial.accuracy).items() if name not in left_out}
@@ -112,14 +116,16 @@ def as_dicts(trials: Sequence[Trial]) -> list[dict[str, Any]]:
 
 
 WIDTH, HEIGHT, LEFT, TOP = 640, 120, 20, 46
+"""Pixels of the plot: its width, the height of a pack, margins at the sides and at the top."""
 BINS = np.linspace(-0.4, 1, 71)
+"""Edges of the bins of similarities; what lies outside is counted in the first or the last."""
 COLOURS = ("#c2410c", "#1d4ed8")
-"""Pairs of two people, of one: apart also for those who cannot tell red from green."""
+"""Of pairs of two people and of one person; they differ also for who cannot tell red from green."""
 
 
 def as_svg(trials: Sequence[Trial]) -> str:
-    """How similar the pairs of one person and of two are with each pack: two outlines a pack, and
-    its threshold."""
+    """An SVG of how similar the pairs of one person and of two are with each pack: two outlines a
+    pack, and its threshold, or the best where it has none."""
     parts = [
         f'<text x="{LEFT}" y="20" class="b">Similarity of the pairs</text>',
         f'<text x="{LEFT + 200}" y="20" style="fill:{COLOURS[0]}">of two people</text>',
@@ -160,7 +166,7 @@ def place(similarity: float) -> float:
 
 
 def outline(values: Sequence[float], base: float, colour: str) -> str:
-    """A histogram as a filled outline that stands on `base`."""
+    """An SVG path: a histogram of similarities as a filled outline. base: its y, in pixels."""
     counts, _ = np.histogram(np.clip(values, BINS[0], BINS[-1]), BINS)
     tall = (HEIGHT - 55) * counts / max(1, counts.max())
     steps = "".join(

@@ -26,17 +26,18 @@ if TYPE_CHECKING:
     from face_service.face_engine import FaceEngine
 
 TIMED = 12
-"""Photos that are analysed for the speed."""
+"""Most photos that are analysed for one measurement of the speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """What pairs of photos say of a pack.
+    """A pack measured on pairs of photos.
 
-    files: name by role. megabytes: of its networks, in 10^6 bytes. threshold: its own, and
-    accuracy, false_match and false_non_match there, shares from 0 to 1; None where it has none.
-    best_threshold, best_accuracy, cross_validated: see `Pairs`. same, different: cosines of the
-    pairs of one person and of two.
+    files: name by role. megabytes: of its networks, in 10^6 bytes. dimension: of its embeddings.
+    fingerprint: see `vision.fingerprint`. threshold: its own, and accuracy, false_match and
+    false_non_match there, shares from 0 to 1; None where it has none. best_threshold,
+    best_accuracy, cross_validated: see `Pairs`. same, different: cosines of the pairs of one person
+    and of two.
     """
 
     pack: str
@@ -60,23 +61,25 @@ class Accuracy:
 
 
 class PackProcess:
-    """A process that has one pack loaded."""
+    """A child process that measures one pack. Its methods raise StartupError where the process has
+    ended; it has said why on stderr."""
 
     def __init__(self, process: MeasuringProcess) -> None:
         self._process = process
 
     def accuracy(self, model: str, pairs: Path, photos: Path) -> Accuracy:
-        """Load a pack and measure it on pairs; the first request."""
+        """Load a pack, by its name or folder, and measure it; to be called once, before
+        `milliseconds`. pairs: see `read_pairs`. photos: the folder of the photos."""
         request = {"model": model, "pairs": str(pairs), "photos": str(photos)}
         return Accuracy(**self._process.ask(request))
 
     def milliseconds(self) -> float:
-        """The time that it takes for a photo, a median of TIMED."""
+        """Median time of analysing one of the photos, over at most TIMED of them."""
         return float(self._process.ask({})["ms"])
 
     @property
     def megabytes(self) -> float | None:
-        """The most memory that it has had, in 10^6 bytes; None where that cannot be known."""
+        """Peak of its memory in 10^6 bytes; None where that cannot be known."""
         return peak_rss_mb(self._process.pid)
 
 
@@ -120,8 +123,9 @@ def main() -> int:
 def measure(
     model: str, rows: list[tuple[str, str, bool]], folder: Path
 ) -> tuple[FaceEngine, Accuracy]:
-    """Load a pack, by its name or folder, and measure it on the pairs `rows` of photos in a folder.
-    Raises FaceServiceError."""
+    """Load a pack, by its name or folder, and measure it on `rows` (of `read_pairs`), whose photos
+    are in `folder`. Raises FaceServiceError where the pack does not load, a photo cannot be read,
+    or all pairs have the same similarity."""
     from face_service.config import load_settings
     from face_service.engine_factory import load_engine, runtime_config
     from face_service.tools.evaluation import measure_pairs, photos_of
@@ -154,7 +158,7 @@ def measure(
 
 
 def size_of(model: str, cache_dir: Path) -> float:
-    """Megabytes of the networks of a pack, in 10^6 bytes."""
+    """Size of the files of a pack's networks, in 10^6 bytes. Raises PackError as `resolve` does."""
     from face_service.packs.store import resolve
 
     models = resolve(model, cache_dir).models.values()

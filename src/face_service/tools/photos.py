@@ -11,18 +11,19 @@ from face_service.vision.image import decode
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 )
-"""Of the formats that `vision.image` decodes."""
+"""Endings of the files that are taken for photos: of what `vision.image` decodes, all but GIF."""
 MAX_PIXELS = 10**9
-"""No limit to speak of: these are the caller's own files."""
+"""Pixels of a photo. In practice no limit: these are the caller's own files."""
 
 
 def photos_in(folder: Path) -> list[Path]:
-    """The files in a folder and below it that are named as an image, sorted by path."""
+    """The files in a folder and below it that end in one of SUFFIXES, sorted by path; none where
+    there is no such folder."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def photo_bytes(path: Path) -> bytes:
-    """The bytes of a file. Raises InvalidRequest, which names the file."""
+    """The bytes of a file. Raises InvalidRequest, which names the file, where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

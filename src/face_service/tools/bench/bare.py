@@ -36,7 +36,7 @@ from face_service.vision.image import decode
 
 
 class Call(NamedTuple):
-    """One run of a network: what goes in, float32 [n, 3, height, width]."""
+    """One run of a network and its input: float32, or uint8 for a network that takes pixels."""
 
     network: Network
     blob: NDArray[np.float32]
@@ -73,6 +73,7 @@ def record(
     """Analyse images and record every run of a network.
 
     images: encoded. max_pixels: of each. Returns the runs of each image, in order, and their sum.
+    Raises InvalidImage or ImageTooLarge for one that cannot be decoded.
     """
     recorded: list[list[Call]] = []
     run_counts = RunCounts({}, 0)
@@ -155,7 +156,7 @@ def bare_process(
 
 
 def main() -> int:
-    """`serve`; an error of ours is one line on stderr and status 1."""
+    """Run `serve`. Returns the exit status: 1 for a FaceServiceError, one line on stderr."""
     try:
         serve()
     except FaceServiceError as error:

@@ -10,13 +10,13 @@ BOUNDARY = "face-service-bench"
 BROKEN = 0
 """The status of a request whose connection broke."""
 TIMEOUT = 120.0
-"""Seconds after which a request without an answer counts as broken."""
+"""Seconds without a byte sent or received after which a connection counts as broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. status: of HTTP, or BROKEN. stages: milliseconds by stage, of the header
-    Server-Timing."""
+    """An answer. status: of HTTP, or BROKEN. faces: how many it describes. stages: milliseconds by
+    stage, of the header Server-Timing."""
 
     status: int
     faces: int = 0
@@ -32,13 +32,13 @@ class Client:
 
     def send(self, request: bytes) -> Reply:
         """Send a request and read the whole answer. A connection that breaks is a Reply of status
-        BROKEN."""
+        BROKEN; one that the server has closed since the last request is opened again."""
         reused = self._socket is not None
         try:
             return self._exchange(request)
         except (OSError, HTTPException) as error:
             self.close()
-            # A server may end a connection that was idle for long; that is no answer.
+            # A server may have closed a connection that was idle for long: try once on a new one.
             if reused and isinstance(error, (BrokenPipeError, ConnectionResetError)):
                 return self.send(request)
             return Reply(BROKEN)

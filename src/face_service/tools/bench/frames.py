@@ -13,6 +13,7 @@ from face_service.tools.photos import photos_in, read_photo
 from face_service.vision.blob import Image
 
 WIDTH, HEIGHT, QUALITY = 1920, 1080, 90
+"""Pixels, and the quality of the JPEG, 0 to 100."""
 CLOSE = (620, 140, 760)
 GRID = [(60 + 620 * column, 40 + 520 * row, 480) for row in range(2) for column in range(3)]
 CROWD = [(40 + 312 * column, 8 + 214 * row, 200) for row in range(5) for column in range(6)]
@@ -29,7 +30,8 @@ def background(seed: int) -> Image:
 
 
 def compose(photos: Sequence[Image], seed: int) -> bytes:
-    """A JPEG with the middle square of each of up to MOST_FACES photos."""
+    """A JPEG, WIDTH×HEIGHT, with the middle square of each of up to MOST_FACES photos on a
+    `background` of this seed."""
     image = background(seed)
     layout = [CLOSE] if len(photos) == 1 else GRID if len(photos) <= len(GRID) else CROWD
     for photo, (left, top, side) in zip(photos, layout, strict=False):
@@ -48,10 +50,11 @@ def square(photo: Image) -> Image:
 
 
 def generate(faces: int, photos: Path | None, count: int) -> list[bytes]:
-    """`count` frames with `faces` different photos each, from the folder `photos`.
+    """`count` frames with `faces` different photos each, from the folder `photos`; None will do
+    where `faces` is 0.
 
-    Raises FaceServiceError for more than MOST_FACES, if the folder has too few images, or if one
-    of them cannot be read.
+    Raises FaceServiceError for more than MOST_FACES, without a folder, if it has too few images, or
+    if one of them cannot be read.
     """
     if faces > MOST_FACES:
         raise FaceServiceError(f"--faces {faces}: a frame has room for {MOST_FACES} photos")

@@ -59,7 +59,8 @@ class Plan:
         return self.seconds if self.rate is None else 2 * self.seconds
 
     def due(self, number: int) -> float | None:
-        """Seconds after the start at which the request of this number is to be sent."""
+        """Seconds after the start at which the request of this number, from 0, is to be sent; None
+        in a closed loop."""
         return None if self.rate is None else number / self.rate
 
 
@@ -98,7 +99,7 @@ class Load:
 
     @property
     def errors(self) -> dict[str, int]:
-        """Requests by status, those answered with 200 left out."""
+        """Number of requests by status, `broken` for a connection that broke; without 200."""
         counts = Counter(sample.status for sample in self.samples if sample.status != 200)
         return {str(status) if status else "broken": n for status, n in sorted(counts.items())}
 

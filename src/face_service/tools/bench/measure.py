@@ -18,8 +18,9 @@ def measure(
 ) -> Measured:
     """Warm the server up, then measure the load, between two measurements of bare runs.
 
-    limit: the process of bare runs, None for none. seconds: of each of the two. Raises
-    FaceServiceError where the server answers no image.
+    images: encoded. limit: the process of bare runs, None for none. seconds: of each of the two.
+    Raises FaceServiceError where the server answers no image, StartupError where the process of
+    bare runs has ended.
     """
     warm = run_apart(Plan(1, min(len(images), WARM_UP), 600), server.host, server.port, images)
     if not warm.latencies:

@@ -98,7 +98,7 @@ def stages(load: Load) -> dict[str, float]:
 
 
 def per(total: float | None, count: int) -> float | None:
-    """`total / count`; None where either is missing."""
+    """`total / count`; None where `total` is unknown or `count` 0."""
     return total / count if total is not None and count else None
 
 
@@ -117,7 +117,7 @@ def bare_limit(measured: Measured) -> dict[str, Any] | None:
 
 
 def without_nan(value: Any) -> Any:
-    """The same with None for nan, which JSON does not have, at any depth."""
+    """The same with None for nan, which JSON does not have, also in dicts within dicts."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
@@ -163,10 +163,10 @@ def figures(report: dict[str, Any]) -> dict[str, str]:
 
 
 def milliseconds(times: dict[str, float | None], form: str) -> str:
-    """Times by name on one line."""
+    """Times by name on one line, each by the format `form`."""
     return ", ".join(f"{name} {number(value, form)} ms" for name, value in times.items())
 
 
 def number(value: float | None, form: str) -> str:
-    """A number, or `unknown`."""
+    """A number by the format `form`, or `unknown` for None."""
     return "unknown" if value is None else format(value, form)

@@ -25,12 +25,13 @@ LOOPBACK = "127.0.0.1"
 READY_TIMEOUT = 600.0
 """Seconds; the first start of a pack downloads it."""
 STOP_TIMEOUT = 30.0
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a server listens. process: None if it is not a child of this process. ready_seconds:
-    from its start until it was ready."""
+    from its start until it was ready, None likewise."""
 
     host: str
     port: int
@@ -143,7 +144,7 @@ def stop(process: subprocess.Popen[Any]) -> None:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """User and system time of all threads of a process; None where there is no /proc."""
+    """User and system time of all threads of a process; None where there is no /proc/PID."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -154,9 +155,9 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def peak_rss_mb(pid: int) -> float | None:
-    """The peak of a process's resident memory in 10^6 bytes; None where there is no /proc.
+    """The peak of a process's resident memory in 10^6 bytes; None where there is no /proc/PID.
 
-    VmHWM, less what it counts more than once: weights that several sessions map are in memory once.
+    VmHWM, less `mapped_again`: weights that several sessions map are in memory only once.
     """
     process = Path(f"/proc/{pid}")
     try:
@@ -168,7 +169,8 @@ def peak_rss_mb(pid: int) -> float | None:
 
 
 def mapped_again(smaps: str) -> int:
-    """Resident kilobytes of places in files that a process has mapped before; proc_pid_smaps(5)."""
+    """Resident kilobytes that are counted more than once: of parts of files that are mapped again.
+    smaps: the content of /proc/PID/smaps, proc_pid_smaps(5)."""
     seen: set[tuple[str, str, str]] = set()
     again = False
     kilobytes = 0

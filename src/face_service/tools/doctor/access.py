@@ -17,8 +17,8 @@ is recommended."""
 
 
 def card_trouble(provider: str, graphics: Graphics) -> str | None:
-    """What to do so that a provider reaches its card; None where no obstacle is found, and on every
-    system but Linux."""
+    """What to do so that a provider reaches its card; None where no obstacle is found, for a
+    provider that is not in VENDORS, and on every system but Linux."""
     if sys.platform != "linux":
         return None
     check = {NVIDIA: nvidia_trouble, AMD: amd_trouble}.get(VENDORS.get(provider, ""))
@@ -26,8 +26,8 @@ def card_trouble(provider: str, graphics: Graphics) -> str | None:
 
 
 def nvidia_trouble(graphics: Graphics) -> str | None:
-    """What to do for an NVIDIA card: driver first, then devices, because a container sees the
-    host's driver in /proc even where it was given no device."""
+    """What to do for an NVIDIA card, None where no obstacle is found: driver first, then devices,
+    because a container sees the host's driver in /proc even where it was given no device."""
     if said := graphics.troubles.get("nvidia-smi"):
         return f"make nvidia-smi work, which says: {said} (after an update of the driver, reboot)"
     if "nvidia" not in graphics.drivers:
@@ -43,7 +43,8 @@ def nvidia_trouble(graphics: Graphics) -> str | None:
 
 
 def amd_trouble(graphics: Graphics) -> str | None:
-    """What to do for an AMD card. ROCm opens /dev/kfd, and a /dev/dri/renderD* for every card."""
+    """What to do for an AMD card, None where no obstacle is found. ROCm opens /dev/kfd, and a
+    /dev/dri/renderD* for every card."""
     found = {device.path: device for device in graphics.devices}
     if "/dev/kfd" not in found:
         return (
@@ -59,7 +60,7 @@ def amd_trouble(graphics: Graphics) -> str | None:
 
 
 def to_open(device: Device) -> str:
-    """What to do so that this process can open a device."""
+    """What to do so that this process can open a device, one that has a `trouble`."""
     path, group = device.path, device.group
     if device.trouble != NOT_PERMITTED:
         return f"make {path} work: it cannot be opened ({device.trouble})"

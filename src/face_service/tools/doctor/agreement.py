@@ -10,7 +10,7 @@ Face = Mapping[str, Any]
 """`bbox`: x1, y1, x2, y2 in pixels; `score`; `embedding`: a unit vector, or None."""
 
 CLEAR_SCORE = 0.6
-"""Faces scored higher are not borderline: provider and CPU must both find them."""
+"""Faces of this score or more are not borderline: provider and CPU must both find them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,13 @@ class Tolerance:
 
 FULL = Tolerance(box=1.0, score=0.01, cosine=0.999)
 HALF = Tolerance(box=5.0, score=0.05, cosine=0.98)
-"""Ten times what was measured: 1 - cosine was 1e-5 at most with OpenVINO in fp32, 1e-3 in bf16
-(docs/decisions/0011-precision.md); fp16 is more precise than that."""
+"""For fp32 and int8; for fp16 and bf16. Ten times what was measured or more: 1 - cosine was 1e-5 at
+most with OpenVINO in fp32, 1e-3 in bf16 (docs/decisions/0011-precision.md); fp16 is more precise
+than that."""
 
 GAP = 0.2
-"""Least difference of the two cosines of a `SanityCheck` that tells faces apart. On PICTURE three
-packs have 0.58 to 0.68; one of them whose pixels were normalised wrongly has 0.003
+"""Least difference of the two cosines of a `SanityCheck` that tells faces apart. On `child.PICTURE`
+two packs have 0.58 and 0.68; with pixels that are normalised wrongly it is 0.003 or less
 (docs/decisions/0021-the-doctor.md)."""
 
 
@@ -51,14 +52,15 @@ class Agreement:
 @dataclass(frozen=True, slots=True)
 class SanityCheck:
     """least_same: the smallest cosine of a face and its mirror image. most_other: the largest of
-    two faces of the picture. None where there are no two."""
+    two faces of the picture. None where there is nothing to compare."""
 
     least_same: float | None
     most_other: float | None
 
     @property
     def tells_apart(self) -> bool:
-        """Whether every face is clearly more like its mirror image than two faces are alike."""
+        """Whether every face is clearly more like its mirror image than two faces are alike; True
+        where there is nothing to compare."""
         if self.least_same is None or self.most_other is None:
             return True
         return self.least_same - self.most_other > GAP
@@ -93,7 +95,8 @@ def sense(faces: Sequence[Face], mirrored: Sequence[Face], width: int) -> Sanity
     """Whether embeddings are plausible, judged without a reference: a face and its mirror image
     should be alike, two faces of a picture should not.
 
-    mirrored: the faces of the picture's mirror image. width: of both, in pixels.
+    mirrored: the faces of the picture's mirror image, in that one's coordinates. width: of both, in
+    pixels.
     """
     turned = [{**face, "bbox": turned_back(face["bbox"], width)} for face in mirrored]
     same = [c for pair in matched(faces, turned) if (c := cosine(*pair)) is not None]
@@ -113,8 +116,8 @@ def turned_back(bbox: Sequence[float], width: int) -> list[float]:
 
 
 def matched(faces: Sequence[Face], others: Sequence[Face]) -> list[tuple[Face, Face]]:
-    """Pairs of faces at the same place: no side differs by more than half the shorter side of the
-    box."""
+    """Pairs of faces at the same place: none of x1, y1, x2 and y2 differs by more than half the
+    shorter side of the second's box."""
     pairs = []
     for face in faces:
         nearest = min(others, key=lambda other: max_box_difference(face, other), default=None)
@@ -124,7 +127,7 @@ def matched(faces: Sequence[Face], others: Sequence[Face]) -> list[tuple[Face, F
 
 
 def max_box_difference(one: Face, other: Face) -> float:
-    """The largest difference of a side of two boxes, in pixels."""
+    """The largest difference of x1, y1, x2 or y2 of two boxes, in pixels."""
     sides = zip(one["bbox"], other["bbox"], strict=True)
     return max(float(abs(a - b)) for a, b in sides)
 

@@ -1,4 +1,4 @@
-"""`python -m face_service.tools.doctor.child`: one probe that may crash or hang, in a process.
+"""`python -m face_service.tools.doctor.child`: a process for one probe, which may crash or hang.
 
 The request names a `task` and what it needs (see child_process for how it arrives); the answer is
 what the task found, or a `Failed`.
@@ -36,7 +36,7 @@ BATCHES = (1, 8)
 MOST_RUNS = 5
 """Runs that are timed for each of BATCHES."""
 RUNS_S = 5.0
-"""Seconds after which no further run is timed."""
+"""Seconds after which no further run is timed, for each of BATCHES."""
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def graphics(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def storage(request: dict[str, Any]) -> dict[str, Any]:
-    """`PackState` and `CacheState`, each or the reason why it is unknown."""
+    """`pack` and `cache`: the fields of `PackState` and `CacheState`, or of `Failed`."""
     from face_service.tools.doctor.probing import attempt
     from face_service.tools.doctor.storage import cache_state, pack_state
 
@@ -91,7 +91,7 @@ def offers(request: dict[str, Any]) -> dict[str, Any]:
 
 def selected(asked: Sequence[str], precision: Any, offered: Sequence[str]) -> dict[str, Any]:
     """`attempts`, the lists of providers that a start would try; `reasons` why others would not be
-    tried; `refusal`, the error where there is no list."""
+    tried; `refusal`, the error where there is no list, else None."""
     from face_service.errors import ProviderError
     from face_service.runtime.selection import choose_providers
 
@@ -109,8 +109,9 @@ def selected(asked: Sequence[str], precision: Any, offered: Sequence[str]) -> di
 def trial(request: dict[str, Any]) -> dict[str, Any]:
     """Load the pack onto providers as the service does, and analyse a picture and its mirror image.
 
-    request: `providers`, `precision`, `model`, `image` (None: PICTURE). Raises ProviderError where
-    the first provider does not compute, PackError where the pack is not here.
+    request: `providers`, `precision`, `model`, `image` (a path; None: PICTURE). Returns what
+    `trials.measured` takes. Raises ProviderError where a provider does not load or the first does
+    not compute, PackError where the pack is absent or broken, and what `decode` raises.
     """
     from face_service.config import load_settings
     from face_service.engine_factory import detector_canvases, runtime_config, smoke_test
@@ -163,8 +164,8 @@ def as_json(face: Face) -> dict[str, Any]:
 
 
 def milliseconds(engine: FaceEngine, image: Image) -> dict[str, Any]:
-    """Medians in milliseconds of up to MOST_RUNS runs: `detector`, a number, and `recogniser`, by
-    faces in a batch, without those of BATCHES for which the image has too few faces."""
+    """Median milliseconds of a run: `detector`, a number, and `recogniser`, by faces in a batch,
+    without those of BATCHES for which the image has too few faces."""
     from face_service.face_engine import Options, PreparedImage
     from face_service.observability.timing import StageTimes
 

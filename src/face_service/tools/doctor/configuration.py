@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from face_service.config import Settings
 
 USER_IN_URL = re.compile(r"(?<=//)[^/@\s]+@")
+"""User and password of a URL, which no report shows."""
 
 
 @dataclass(frozen=True, slots=True)

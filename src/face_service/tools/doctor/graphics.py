@@ -18,11 +18,13 @@ from .probing import NO_ANSWER, Failed, ask, run
 
 NVIDIA, AMD, INTEL = "NVIDIA", "AMD", "Intel"
 VENDORS = {"0x10de": NVIDIA, "0x1002": AMD, "0x8086": INTEL}
+"""By PCI vendor ID."""
 CARD_CLASSES = ("0x03", "0x12")
-"""PCI classes of display controllers and of processing accelerators, as in pci.ids."""
+"""Beginnings of the PCI classes of display controllers and of processing accelerators, as in
+pci.ids."""
 
 DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia[0-9]*", "kfd", "dri/renderD*", "dxg")
-"""Files under /dev that a driver opens to compute. dxg: of any card, in WSL."""
+"""Files under /dev, as patterns, that a process opens to compute. dxg: of any card, in WSL."""
 
 NOT_PERMITTED = "not permitted"
 """`Device.trouble` where rights are missing."""
@@ -30,7 +32,7 @@ NOT_PERMITTED = "not permitted"
 TOOL_SECONDS = 10.0
 """Time limit of one run of a driver's tool."""
 SEEING_S = 60.0
-"""Time limit of all of it: three runs of a tool, and some more."""
+"""Time limit of `seen`: three runs of a tool, and some more."""
 QUERY = "--query-gpu=name,memory.total,compute_cap,driver_version"
 """What nvidia-smi is asked for: one line a card, its memory in MiB."""
 
@@ -58,8 +60,8 @@ class Device:
 @dataclass(frozen=True, slots=True)
 class Graphics:
     """Cards, drivers and devices. cards: those that a driver shows. on_bus: vendors of the cards on
-    the PCI bus, with a driver or without. drivers: version by name. troubles: first line of the
-    error by tool. user: uid and groups of this process."""
+    the PCI bus, with a driver or without. drivers: version by name. troubles: by tool that failed,
+    the first line of its output. user: uid and groups of this process."""
 
     cards: tuple[Card, ...] = ()
     on_bus: tuple[str, ...] = ()
@@ -149,8 +151,8 @@ def on_bus(root: Path) -> list[str]:
 
 
 def kernel_drivers(root: Path) -> Iterator[tuple[str, str]]:
-    """Versions of the drivers that are loaded. amdgpu has one only where it was installed beside
-    the kernel."""
+    """Name and version of the drivers that are loaded. amdgpu has a version only where it was
+    installed beside the kernel."""
     said = content(root / "proc/driver/nvidia/version")
     if found := re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", f"{said} "):
         yield "nvidia", found[1]
@@ -196,14 +198,14 @@ def from_nvidia_smi(out: str) -> tuple[list[Card], str]:
 
 
 def cuda_of_driver(ended: Ended | None) -> dict[str, str]:
-    """The newest CUDA that the driver serves, from the head of nvidia-smi's table; empty where that
-    does not say."""
+    """The newest CUDA that the driver supports, by its name in the report, from the head of
+    nvidia-smi's table; empty where that does not say."""
     found = re.search(r"CUDA Version:\s*(\d+\.\d+)", ended.out if ended else "")
     return {"CUDA of the driver": found[1]} if found else {}
 
 
 def named_by_rocm_smi(cards: list[Card], out: str) -> list[Card]:
-    """The same cards with AMD's names for them, where rocm-smi shows as many as KFD."""
+    """The same cards, AMD's with the names of rocm-smi, if it shows as many as there are."""
     names = re.findall(r"^GPU\[\d+\]\s*:\s*Card series:\s*(.+?)\s*$", out, re.I | re.M)
     amd = [card for card in cards if card.vendor == AMD]
     if len(names) != len(amd):
@@ -216,7 +218,7 @@ def named_by_rocm_smi(cards: list[Card], out: str) -> list[Card]:
 
 
 def first_line(said: Ended) -> str:
-    """The first line of the output of a tool that failed."""
+    """The first line of the output of a tool that failed, or that it ran out of time."""
     if said.status is None:
         return f"{NO_ANSWER} {TOOL_SECONDS:g} s"
     lines = f"{said.out}\n{said.err}".strip().splitlines()

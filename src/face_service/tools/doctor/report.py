@@ -24,6 +24,7 @@ from .trials import Measured, Offers, Trial
 from .verdict import differences, floored, notes, to_do
 
 WIDTH = 100
+"""Characters of a line, without the title before it."""
 LONGEST = 600
 """Characters of a message that are shown."""
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f]")
@@ -113,7 +114,7 @@ def memory_lines(memory: Memory) -> Sequence[str]:
 
 
 def card_lines(graphics: Graphics) -> Sequence[str]:
-    """The cards, their drivers, the tools that failed, the device files and who opens them."""
+    """The cards, their drivers, the tools that failed, the device files and this process's user."""
     lines = [
         f"{card.vendor} {card.name}{f', {gigabytes(card.memory)}' if card.memory else ''}"
         for card in graphics.cards
@@ -137,7 +138,7 @@ def library_lines(libraries: Mapping[str, str]) -> Sequence[str]:
 
 
 def package_lines(packages: Mapping[str, str]) -> Sequence[str]:
-    """The packages that bear on computing, with versions."""
+    """The installed ones of `software.PACKAGES`, with versions."""
     return [listed(packages)]
 
 
@@ -217,7 +218,7 @@ def listed(values: Mapping[str, Any]) -> str:
 
 
 def gigabytes(size: int) -> str:
-    """Bytes in 10⁹ bytes: `7.5 GB`."""
+    """A number of bytes in units of 10⁹: `7.5 GB`."""
     return f"{size / 1e9:.1f} GB"
 
 

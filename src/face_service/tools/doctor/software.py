@@ -30,6 +30,7 @@ PACKAGES = (
 LIBRARY = re.compile(
     r"lib(cuda|cudart|cublas|cudnn|nvinfer|amdhip64|MIOpen|migraphx_c|openvino)\.so\.(\d[\d.]*)"
 )
+"""File names of the libraries of accelerators: name and version."""
 WHEELS = re.compile(r"nvidia-(cuda-runtime|cublas|cudnn)(-cu\d+)?|tensorrt(-cu\d+)?")
 """Packages that hold such libraries where CUDA comes from pip."""
 LDCONFIG_SECONDS = 10.0
@@ -106,8 +107,8 @@ def clashing(build: Build, asked: Sequence[str]) -> str | None:
 
 
 def package_for(build: Build, asked: Sequence[str]) -> str:
-    """The package of the first provider of `asked` beside the CPU; else the one that is installed,
-    or the CPU's."""
+    """The package of the first provider of `asked` beside the CPU; without one the build that is
+    installed, or the CPU's where there is none or several."""
     from face_service.runtime.providers import CPU, PROVIDERS
 
     for name in asked:

@@ -22,7 +22,8 @@ READING_S = 120.0
 @dataclass(frozen=True, slots=True)
 class PackState:
     """The pack of INSIGHTFACE_MODEL. fetched: it is one of the catalogue, so it can be downloaded.
-    files: role, name and SHA-256 of each. trouble: what is wrong with it; empty where it is
+    state: `absent` where it is one of the catalogue of which no file is here. files: role, name and
+    SHA-256 of each; empty unless it is whole. trouble: what is wrong with it; empty where it is
     whole."""
 
     name: str

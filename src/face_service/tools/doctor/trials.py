@@ -100,7 +100,7 @@ def try_providers(
 
 def candidates(asked: Sequence[str], offered: Offers) -> list[Sequence[str]]:
     """The lists of providers to try: the CPU; then those that a start would try; then the others
-    that are offered and do not compile for minutes."""
+    that are offered, unless they compile for minutes and are not in `asked`."""
     from face_service.runtime.providers import AUTO_ORDER, CPU, PROVIDERS
 
     lists: dict[str, Sequence[str]] = {CPU: (CPU,)}

@@ -17,8 +17,8 @@ from .trials import Measured, Offers, Trial
 
 
 def to_do(found: Examination) -> Iterator[str]:
-    """Everything that must be done, a sentence each, most urgent first. Nothing means: the service
-    starts, and computes on a provider it was asked to."""
+    """Everything that must be done, a sentence each, most urgent first. Where it is empty, the
+    service starts and computes on a provider that it was asked to use."""
     settings = found.settings
     if isinstance(settings, Failed):
         yield settings.why if settings.ours else packages_again(settings.why)
@@ -48,8 +48,8 @@ def runtime(found: Examination, asked: Sequence[str]) -> Iterator[str]:
 
 
 def cards(found: Examination, settings: Configuration) -> Iterator[str]:
-    """What to do so that the first provider that is installed reaches its card, unless one of those
-    that are asked for computes anyway."""
+    """What to do so that the first accelerator that is asked for and offered reaches its card,
+    unless one of those that are asked for computes anyway."""
     if isinstance(found.graphics, Failed) or isinstance(found.offers, Failed):
         return
     names = accelerators(settings.asked, found.offers)

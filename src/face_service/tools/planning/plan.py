@@ -1,4 +1,4 @@
-"""The fewest replicas that keep a percentile of the latency, by policy of the balancer."""
+"""The fewest replicas that keep the 99th percentile of the latency, by policy of the balancer."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from face_service.tools.bench.report import mean, percentile
 from face_service.tools.planning.simulation import POLICIES, Traffic, traffic, waits
 
 SIMULATED = 250
-"""Replicas that the load needs at the least and that are simulated: of a larger fleet an equal
-share, which waits as long as the whole or, with fewest requests, a little longer."""
+"""The largest fleet that is simulated whole, in replicas that the load needs at the least. A larger
+one is divided into equal shares, and one of them is simulated: its requests wait as long as those
+of the whole or, with the policy `fewest requests`, a little longer."""
 MOST_REPLICAS = 4
-"""Times what the load needs at the least: beyond that waiting is not what is wrong."""
+"""Most replicas that are tried, as a multiple of those that the load needs at the least: a policy
+that would need more is given up."""
 BALANCER_MS = 0.4
-"""Of a processor a request, and of latency: HAProxy 2.8 before a photo of 273 kB
-(docs/capacity.md)."""
+"""Milliseconds of a processor that HAProxy takes for a request with a photo of 273 kB
+(docs/capacity.md, which has 0.3 for its latency); added to the latency as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked for.
+    """The load, what a replica can do, and the latency that is wanted.
 
-    rate: requests a second. faces: of an image on average. p99: seconds of the 99th percentile of
-    the latency. image, face: seconds that an engine takes for an image, and each face of it.
-    engines: of a replica. decode: seconds that decoding an image takes beside the engine. price:
-    of a replica an hour, in any money.
+    rate: requests a second. faces: of an image on average. p99: seconds that the 99th percentile of
+    the latency may be. image, face: seconds that an engine takes for an image without its faces,
+    and for each face. engines: of a replica. decode: seconds of another processor that decoding an
+    image takes before the engine; 0 where `image` includes it. price: of a replica an hour, in
+    any currency; 0 where it is not known.
     """
 
     rate: float
@@ -42,14 +45,15 @@ class Load:
 
     @property
     def engines_busy(self) -> float:
-        """Engines that the load keeps busy, of any number of replicas."""
+        """Engines that the load keeps busy on average, of all replicas together."""
         return self.rate * (self.image + self.face * self.faces)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a policy needs. replicas: None where none is found within MOST_REPLICAS times the least.
-    wait, p99: seconds, of the waiting on average and of the latency."""
+    """What a policy needs. replicas: None where MOST_REPLICAS times the least are not enough; the
+    other numbers are then of so many. load: share of the engines that is busy, 0..1. wait: mean
+    seconds that a request waits for an engine. p99: seconds, the 99th percentile of the latency."""
 
     policy: str
     replicas: int | None
@@ -58,19 +62,19 @@ class Row:
     p99: float
 
     def cost(self, plan: Load) -> float | None:
-        """Of a million requests."""
+        """Cost of a million requests in the currency of `plan.price`; None without `replicas`."""
         if self.replicas is None:
             return None
         return self.replicas * plan.price / 3600 / plan.rate * 1e6
 
 
 def least_replicas(plan: Load, requests: Traffic) -> int:
-    """Replicas below which the queue grows for ever."""
+    """The fewest replicas whose queues do not grow for ever."""
     return math.floor(requests.busy / plan.engines) + 1
 
 
 def rows(plan: Load) -> Iterator[Row]:
-    """A row for each policy."""
+    """Simulate every policy of POLICIES: a row for each."""
     busy = plan.rate * (plan.image + plan.face * plan.faces)
     shares = math.ceil(busy / plan.engines / SIMULATED)
     share = replace(plan, rate=plan.rate / shares)
@@ -81,8 +85,8 @@ def rows(plan: Load) -> Iterator[Row]:
 
 
 def row(plan: Load, requests: Traffic, policy: str) -> Row:
-    """The fewest replicas with which a policy keeps the latency, found by halving: more replicas
-    never wait longer but for chance."""
+    """The fewest replicas with which a policy keeps the latency, found by bisection: with more
+    replicas requests do not wait longer, but for chance."""
     low = least_replicas(plan, requests)
     high = MOST_REPLICAS * low
     simulated = partial(simulate, plan, requests, policy)
@@ -100,7 +104,7 @@ def row(plan: Load, requests: Traffic, policy: str) -> Row:
 
 
 def simulate(plan: Load, requests: Traffic, policy: str, replicas: int) -> Row:
-    """How long requests wait at so many replicas."""
+    """Simulate a policy with so many replicas."""
     waited = waits(requests, replicas, plan.engines, policy)
     services = requests.services[-len(waited) :]
     added = plan.decode + BALANCER_MS / 1e3
@@ -130,7 +134,7 @@ def as_dict(plan: Load, found: list[Row]) -> dict[str, Any]:
 
 
 def as_text(plan: Load, found: list[Row]) -> str:
-    """The plan for people: a Markdown table, and what stands beside the replicas."""
+    """The plan for people: a Markdown table, and the cores that balancer and decoding need."""
     money = bool(plan.price)
     lines = [
         f"{plan.rate:g} requests/s keep {plan.engines_busy:.1f} engines busy, "

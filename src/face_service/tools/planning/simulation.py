@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Choose = Callable[[list[int]], int]
-"""The replica for the next request, from the number of requests that each has inside."""
+"""The index of the replica for the next request, given how many requests each replica has."""
 CONNECTIONS = 4
-"""Kept-alive connections for each replica, of clients that a balancer of connections serves."""
+"""Kept-alive connections for each replica, of all clients together; for `connections`."""
 
 
 def fewest_requests(replicas: int, chance: random.Random) -> Choose:
-    """One that has the fewest inside, in turn where several do: HAProxy's `leastconn`."""
+    """The replica that has the fewest requests, in turn where several do: HAProxy's `leastconn`."""
     last = -1
 
     def choose(inside: list[int]) -> int:
@@ -31,7 +31,7 @@ def fewest_requests(replicas: int, chance: random.Random) -> Choose:
 
 
 def two_choices(replicas: int, chance: random.Random) -> Choose:
-    """The one of two drawn at random that has fewer inside: Envoy's LEAST_REQUEST."""
+    """Of two replicas drawn at random the one that has fewer requests: Envoy's LEAST_REQUEST."""
 
     def choose(inside: list[int]) -> int:
         one, other = (int(chance.random() * replicas) for _ in range(2))
@@ -41,7 +41,7 @@ def two_choices(replicas: int, chance: random.Random) -> Choose:
 
 
 def round_robin(replicas: int, chance: random.Random) -> Choose:
-    """Each in turn."""
+    """Each replica in turn."""
     last = -1
 
     def choose(_: list[int]) -> int:
@@ -53,13 +53,14 @@ def round_robin(replicas: int, chance: random.Random) -> Choose:
 
 
 def at_random(replicas: int, chance: random.Random) -> Choose:
-    """Any, with equal chance."""
+    """A replica drawn at random, each with equal probability."""
     return lambda _: int(chance.random() * replicas)
 
 
 def connections(replicas: int, chance: random.Random) -> Choose:
-    """The one that a kept-alive connection, any of CONNECTIONS for each replica, was given at
-    random when it was opened: kube-proxy under a Service."""
+    """The replica of the connection on which a request comes, each with equal probability. There
+    are CONNECTIONS for each replica, and each was given a replica at random when it was opened:
+    kube-proxy under a Service."""
     ends = [int(chance.random() * replicas) for _ in range(CONNECTIONS * replicas)]
     return lambda _: ends[int(chance.random() * len(ends))]
 
@@ -75,7 +76,7 @@ POLICIES: dict[str, Callable[[int, random.Random], Choose]] = {
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Requests: seconds between one and the next, and what each keeps an engine busy."""
+    """Requests. gaps: seconds since the one before. services: seconds of an engine for each."""
 
     gaps: Sequence[float]
     services: Sequence[float]
@@ -89,7 +90,8 @@ class Traffic:
 def traffic(
     rate: float, image: float, face: float, faces: float, count: int = 20_000, seed: int = 1
 ) -> Traffic:
-    """Requests at random (Poisson), `rate` a second, with `faces` faces on average (Poisson).
+    """`count` requests at random (Poisson), `rate` a second, with `faces` faces on average
+    (Poisson), the same for the same `seed`.
 
     image, face: seconds of an engine for an image without a face, and for each face.
     """
@@ -99,7 +101,8 @@ def traffic(
 
 
 def poisson(mean: float, chance: random.Random) -> int:
-    """A number that has this mean, by Knuth's method: for means of tens at the most."""
+    """A random number of the Poisson distribution with this mean, by Knuth's method, whose time
+    grows with the mean: for tens at most."""
     limit, number, product = math.exp(-mean), 0, chance.random()
     while product > limit:
         number += 1
@@ -112,7 +115,8 @@ def waits(
 ) -> list[float]:
     """Seconds that each request waits for an engine of the replica that a policy gives it to.
 
-    engines: of each replica; first in, first out. The first tenth is left out.
+    engines: of each replica; first in, first out. policy: a key of POLICIES. The first tenth of the
+    requests is left out, because the queues begin empty.
     """
     choose = POLICIES[policy](replicas, random.Random(seed))  # noqa: S311
     free = [[0.0] * engines for _ in range(replicas)]

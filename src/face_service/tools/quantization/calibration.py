@@ -32,11 +32,13 @@ MAX_PHOTOS = 256
 MAX_SINGLE = 24
 """Photos that the detector is given alone, for calibration and again for the comparison."""
 GRIDS, GRID_SIDES = 4, (2, 4, 8)
-"""Besides: so many grids each of 2×2, 4×4 and 8×8 photos. On portraits alone the heads for small
-faces have outputs near 0 only, and with int8 ranges from these no face of a group photo is
-found."""
+"""GRIDS grids each of 2×2, 4×4 and 8×8 photos are added. On portraits alone the heads for small
+faces have outputs near 0 only, and with int8 ranges from these no face of a group photo is found
+(docs/decisions/0011-precision.md)."""
 GRID_PIXELS = 640
+"""Side of a grid."""
 MAX_CROPS = 128
+"""Faces on which the recogniser is calibrated, evenly spread over those that are found."""
 MIN_PHOTOS, MIN_CROPS = 10, 16
 """Photos with faces, and faces on them. Fewer would set the ranges by chance: an int8 detector
 calibrated on one black-and-white photo found none of the six faces of a colour one."""
@@ -106,7 +108,8 @@ def calibrate(folder: Path, detector: Detector) -> Calibration:
 
 
 def scenes(photos: Sequence[Path]) -> Iterator[Image]:
-    """Photos alone, and grids of them: faces of every size."""
+    """Photos one by one, then grids of them, so that there are faces of every size. photos: not
+    empty."""
     for path in spread(photos, MAX_SINGLE):
         yield read_photo(path)
     endless = cycle(photos)

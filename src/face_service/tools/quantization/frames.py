@@ -18,16 +18,18 @@ Box = NDArray[np.float32]
 """float32 [4]: x1, y1, x2, y2 in pixels, not clipped."""
 
 SHAPES = (Size(960, 540), Size(960, 540), Size(540, 960), Size(720, 540))
-"""Of the frames, in turn. A canvas of 640 shows no more of larger ones."""
+"""Of the frames, in turn. On a canvas of 640 a larger frame would show no more."""
 MOST_HEADS = 6
+"""Of a frame."""
 LOWEST = 20
-"""Pixels of the lowest face of a frame: 13 on a canvas of 640, which a detector hardly finds. The
-highest nearly fills the frame."""
+"""Least height of a face in pixels: 13 on a canvas of 640, which a detector hardly finds. The
+highest faces nearly fill the frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A photo, how much of each of its pixels is pasted (0..1), and the box of its face."""
+    """A photo, how much of each of its pixels is pasted (float32 [height, width], 0..1), and the
+    box of its face."""
 
     photo: Image
     mask: NDArray[np.float32]
@@ -40,7 +42,7 @@ class Head:
 
 
 def head_at(photo: Image, box: Box) -> Head:
-    """The head whose face has this box. The mask keeps it and lets the people beside it go."""
+    """The head whose face has this box; its mask leaves out the people beside it."""
     x1, y1, x2, y2 = box
     y, x = np.mgrid[: photo.shape[0], : photo.shape[1]].astype(np.float32)
     across = (x - (x1 + x2) / 2) / (0.95 * (x2 - x1))
@@ -67,7 +69,8 @@ def as_image(pixels: Any) -> Image:
 
 
 def scenery(random: np.random.Generator, width: int, height: int) -> Image:
-    """Colours that vary at every scale, as in nature, with the edges of man-made things."""
+    """uint8 [height, width, 3]: colours that vary at every scale, as in nature, with the edges of
+    man-made things."""
     image = np.full((height, width, 3), 128, np.float32)
     for cells in (3, 6, 12, 24, 48, 96):
         coarse = random.normal(0, 1, (-(-cells * height // width), cells, 3)).astype(np.float32)
@@ -85,8 +88,10 @@ def scenery(random: np.random.Generator, width: int, height: int) -> Image:
 
 
 def paste(image: Image, head: Head, scale: float, left: float, top: float) -> Box:
-    """Put a head into `image`, grown by `scale`, its photo's corner at (left, top), where it
-    may stand out over any edge. Returns the box of its face in the image.
+    """Paste a head into `image`, which is changed.
+
+    Its photo is scaled by `scale`, the top left corner comes to (left, top), in pixels, and may
+    reach over any edge. Returns the box of its face in the image.
     """
     matrix = np.array([[scale, 0, left], [0, scale, top]])
     height, width = image.shape[:2]
@@ -110,9 +115,9 @@ def paste(image: Image, head: Head, scale: float, left: float, top: float) -> Bo
 
 
 def frames(heads: Sequence[Head], count: int, seed: int) -> Iterator[Image]:
-    """`count` frames, the same for the same `seed`, each with up to MOST_HEADS heads of any height
-    at any place, in other light and colours than on their photos; some of them out of focus, some
-    over an edge."""
+    """`count` frames, the same for the same `seed`, each with 1 to MOST_HEADS of `heads` (not
+    empty), of any height at any place, in other light and colours than on their photos; some frames
+    are out of focus, some heads reach over an edge."""
     for number in range(count):
         random = np.random.default_rng((seed, number))
         size = SHAPES[number % len(SHAPES)]
@@ -131,8 +136,8 @@ def frames(heads: Sequence[Head], count: int, seed: int) -> Iterator[Image]:
 
 
 def relit(head: Head, random: np.random.Generator) -> Head:
-    """A head in another light: brighter or darker, with more or less contrast, in a colour between
-    blue and red, half of them in a mirror."""
+    """A head in another light: brighter or darker, with more or less contrast, tinted between blue
+    and red; half of them mirrored."""
     red = random.uniform(0.9, 1.35)
     gains = random.uniform(0.45, 1.25) * np.array([random.uniform(0.6, 1.1) / red, 0.9, red])
     contrast = random.uniform(0.6, 1.2)

@@ -1,8 +1,9 @@
 """The process that makes a detector gate: quantise, find the limit, judge, measure.
 
-The limit of a gate is MARGIN of the least score that it gives to any face which the detector finds
-at InsightFace's threshold, on frames that it was not calibrated on. On further frames it is
-judged: which of the clear faces would be lost if each were alone on its frame.
+The limit of a gate is MARGIN times the least score that it gives to any face which the detector
+finds at InsightFace's threshold, on frames that it was not calibrated on, but within LIMITS. On
+further frames it is judged: which of the clear faces would be lost if each were alone on its frame.
+Limit and judgement: docs/decisions/0024-gate.md.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ logger = logging.getLogger(__name__)
 
 PHOTOS = ("solvay.jpg", "astronaut.jpg")
 """Beside this file: the Solvay conference of 1927 (Benjamin Couprie) at 0.6 of its size, and the
-astronaut Eileen Collins (NASA, in colour); both in the public domain. What they lack in number and
-colour, `frames` adds."""
+astronaut Eileen Collins (NASA, in colour); both in the public domain. `frames` makes many pictures
+of their heads, in other sizes and colours."""
 MOST_PHOTOS = 64
+"""Of a folder in their place, evenly spread over it."""
 
 CALIBRATION, LIMIT, TRIAL = (24, 1), (60, 2), (120, 3)
 """How many frames, and their seed: for the ranges, for the limit, for the judgement."""
@@ -57,17 +59,22 @@ MAX_LOST = 0.003
 """Share of the faces that the detector scores CLEAR_SCORE or more which a gate may lose."""
 MARGIN = 0.6
 LIMITS = (0.1, 0.3)
-"""The limit is at least that: below, most empty frames reach it; and at most that: above, it saves
-hardly more of them."""
+"""The least limit, since most empty frames would reach a lower one, and the largest, since a higher
+one would save hardly more of them."""
 FLOOR = 0.02
-"""Least score of the gate's candidates that is looked at."""
+"""Least score of a box of the gate that is looked at."""
 SAME = 0.4
 """Intersection over union from which the gate sees the same face as the detector."""
 ROUNDS = 5
+"""Runs of detector and gate, in turn, from which `relative_cost` takes medians."""
 
 
 def make(request: Mapping[str, Any], folder: Path) -> None:
-    """Write a gate for the detector of the request into `folder`: see gates.make_gate."""
+    """Write a gate for the detector of the request into `folder`: NETWORK and FACTS.
+
+    request: of `gates.make_gate`. Raises InvalidRequest where the photos show fewer than MIN_CROPS
+    faces or one cannot be read.
+    """
     with suppress(OSError):
         os.nice(19)
         # Where memory is short the kernel ends this process, and not the service that it is for.
@@ -107,8 +114,8 @@ def _photos(folder: str | None) -> list[Image]:
 
 
 def judge(detector: Scrfd, gate: Scrfd, heads: Sequence[Head], sha256: str) -> GateFacts:
-    """The limit of a gate, what it loses at that, and what it costs; refused where it loses too
-    much."""
+    """The limit of a gate, what it loses at that, and what it costs; refused where it loses more
+    than MAX_LOST, or the detector finds no clear face. sha256: of the gate's file."""
     seen = [score for _, score in pairs_of_scores(detector, gate, frames(heads, *LIMIT))]
     limit = float(np.clip(MARGIN * min(seen, default=0.0), *LIMITS))
     trial = pairs_of_scores(detector, gate, frames(heads, *TRIAL))
@@ -138,7 +145,7 @@ def pairs_of_scores(
 
 
 def relative_cost(detector: Scrfd, gate: Scrfd, image: Image) -> float:
-    """CPU time of the gate on an empty frame as a share of the detector's: medians, in turn."""
+    """CPU time of the gate on an image as a share of the detector's: medians of ROUNDS, in turn."""
     inputs = detector.preprocess(image)
     seconds: dict[Scrfd, list[float]] = {detector: [], gate: []}
     for _ in range(ROUNDS):

@@ -41,7 +41,7 @@ def quantize_network(
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    # For every canvas ONNX Runtime would warn of each output whose size the file states otherwise.
+    # Else ONNX Runtime warns, on every canvas, of each output whose size the file states otherwise.
     onnxruntime.set_default_logger_severity(ERRORS_ALONE)
     model = onnx.load(source)
     opset = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
@@ -79,7 +79,7 @@ class Samples:
         self._samples: Iterator[Blob] = iter(samples)
 
     def get_next(self) -> dict[str, Input] | None:
-        """The next input by name, of the network's own kind; None after the last."""
+        """The next input by name, uint8 or float32 as the network takes it; None after the last."""
         sample = next(self._samples, None)
         if sample is None:
             return None

@@ -34,11 +34,12 @@ RECOGNISER_OPERATORS = ("Conv", "Gemm")
 0.965 to 0.901 and makes it no faster (docs/decisions/0011-precision.md)."""
 
 MAX_LOSS = 0.003
-"""Accuracy a quantised pack may lose on pairs, at the best threshold of each."""
+"""Accuracy, 0..1, that a quantised pack may lose on pairs, at the best threshold of each."""
 
 CLEAR_SCORE = 0.6
-"""Faces scored higher are not borderline: both detectors must find them."""
+"""Faces of this score or more are not borderline: both detectors must find them."""
 MAX_DISPUTED = 0.01
+"""Of `disputed_faces`; above it the detector stays as it is (docs/decisions/0011-precision.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,14 @@ def quantize_pack(
 ) -> Pack:
     """Write the int8 form of `pack` to the folder `out`, which must not be there yet.
 
-    Detector and recogniser are quantised, the small networks of age and gender and YuNet copied. An
-    SCRFD stays as it is where its int8 form disputes more than MAX_DISPUTED of the clear
-    faces on photos it was not calibrated on, alone and in grids. With a `trial` the pack
-    gets a threshold of its own; without one it has none. The folder appears whole or not
-    at all.
+    The recogniser and an SCRFD are quantised, other networks copied. An SCRFD stays as it is where
+    `disputed_faces` exceeds MAX_DISPUTED on photos it was not calibrated on, alone and in grids.
+    With a `trial` the pack gets a threshold of its own; without one it has none. The folder appears
+    whole or not at all. photos: the folder for calibration. threads: of the CPU.
 
-    Raises PackError where `out` exists, `pack` is quantised already, or the trial shows a
-    loss of more than MAX_LOSS; InvalidRequest for photos that show too few faces.
+    Raises PackError where `out` exists, `pack` is quantised already, or the trial shows a loss of
+    more than MAX_LOSS; InvalidRequest for photos that show too few faces, and for a trial whose
+    pairs or photos cannot be read.
     """
     if out.exists():
         raise PackError(f"{out} is there already: remove it, or name another folder with --out")
@@ -123,7 +124,8 @@ def _quantize_networks(
 
 
 def disputed_faces(images: Iterable[Image], reference: Detector, detector: Detector) -> float:
-    """Clear faces that only one of two detectors finds, per clear face of the reference."""
+    """Clear faces (CLEAR_SCORE) that only one of two detectors finds, as a share of those of
+    `reference`: 0 or more, and more than 1 where the other one finds many of its own."""
     disputed = clear = 0
     for image in images:
         inputs = reference.preprocess(image)
@@ -141,14 +143,15 @@ def clear_faces(found: Detections) -> Detections:
 
 
 def covered(box: Boxes, found: Detections) -> bool:
-    """Whether a detection overlaps `box` (x1, y1, x2, y2) with IoU of at least 0.5."""
+    """Whether a detection overlaps `box` (float32 [4]) with an IoU of at least 0.5."""
     return bool((iou(box, found.bboxes) >= 0.5).any())
 
 
 def judge(
     source: Pack, quantised: Pack, canvases: Canvases, threads: int, trial: Trial
 ) -> Judgement:
-    """Measure both packs on pairs. Raises PackError where too much accuracy is lost."""
+    """Measure both packs on pairs. Raises PackError where more accuracy is lost than MAX_LOSS,
+    InvalidRequest where pairs or photos cannot be read."""
     rows = read_pairs(trial.pairs)
     judgement = Judgement(
         *(
@@ -180,7 +183,8 @@ def threshold(judgement: Judgement, trial: Trial) -> ManifestThreshold:
 
 
 def write_manifest(pack: Pack, name: str, folder: Path, measured: ManifestThreshold | None) -> None:
-    """Describe the networks in `folder`, quantised from those of `pack`."""
+    """Write the manifest of the networks in `folder`, made from those of `pack`. measured: the
+    threshold of the new pack, None where it was not measured."""
     manifest = Manifest(
         name=name,
         licence=pack.licence,

@@ -1,4 +1,4 @@
-"""What may be turned on a machine, and how far."""
+"""The settings that `face-service tune` tries, and the values of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def knobs_for(
     """The alternatives of each setting, the most important first.
 
     threads: of the CPU. offered: providers of this build of ONNX Runtime. taken: those that compute
-    today. int8: the folder of a pack in int8, None where there is none.
+    with today's settings, preferred first. int8: the folder of a pack in int8, None where there is
+    none.
     """
     fewer = sorted({max(1, threads // 2), max(1, threads // 4)} - {threads})
     known = [name for name in offered if name in PROVIDERS and name not in taken[:1]]

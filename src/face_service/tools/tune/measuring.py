@@ -21,7 +21,9 @@ from .search import Figures, Variables
 MIX = (0, 0, 1, 0, 0, 1, 0, 3, 0, 1)
 """Faces of the frames that stand for a video: of ten, six have none, three one, one has three."""
 PORTRAIT = Path(__file__).parent.parent / "quantization" / "astronaut.jpg"
+"""See `quantization.gate.PHOTOS`."""
 MANY = 100_000
+"""Requests: more than can be sent in the time of a measurement, which thus ends it."""
 GATE_TIMEOUT = 600.0
 """Seconds; making one takes a minute or two of a processor."""
 
@@ -33,8 +35,12 @@ def video_frames() -> list[bytes]:
 
 
 class Bench:
-    """Measures settings. always: those of every server. health: of the first server, once one has
-    been measured."""
+    """Measures settings.
+
+    images: encoded, sent in turn. clients: connections. seconds: of load with all of them.
+    always: settings of every server. health: GET /health of the first server that was measured,
+    empty before.
+    """
 
     def __init__(
         self, images: Sequence[bytes], clients: int, seconds: float, always: Variables
@@ -70,7 +76,8 @@ class Bench:
 
 
 def wait_for_gate(server: Address) -> None:
-    """Wait while the detector gate is made, which takes a processor; only once for a pack."""
+    """Wait while the server makes its detector gate, GATE_TIMEOUT at most: that takes a processor,
+    once for a pack."""
     until = time.monotonic() + GATE_TIMEOUT
     while time.monotonic() < until:
         if (server.health().get("gate") or {}).get("state") != "building":
@@ -85,7 +92,8 @@ def reason(log: str) -> str:
 
 
 def int8_of(model: str) -> str | None:
-    """The folder of a pack in int8 beside the working folder, made as the documentation says."""
+    """`./NAME-int8`, where the working folder has a pack of that name, NAME being that of `model`
+    without its folder; else None."""
     folder = Path(f"{Path(model).name}-int8")
     manifest = folder / "manifest.json"
     try:

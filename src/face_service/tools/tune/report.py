@@ -44,7 +44,7 @@ def as_text(trials: Sequence[Trial], best: Trial, bounds: Bounds) -> str:
 
 
 def memory_of(trial: Trial) -> str:
-    """The peak of memory in eight characters."""
+    """The highest peak of memory of a trial, `1,234 MB` or ` unknown`, in eight characters."""
     known = [each.memory for each in trial.figures if each.memory is not None]
     return f"{max(known):5,.0f} MB" if known else " unknown"
 
@@ -59,7 +59,7 @@ def verdict(best: Trial, bounds: Bounds) -> str:
 
 
 def as_dict(trials: Sequence[Trial], best: Trial, bounds: Bounds) -> dict[str, Any]:
-    """The same in the types of JSON."""
+    """The same in the types of JSON. `best`: None where no trial keeps the bounds."""
     return {
         "trials": [asdict(trial) for trial in trials],
         "best": dict(best.variables) if best.kept(bounds) else None,
@@ -67,7 +67,8 @@ def as_dict(trials: Sequence[Trial], best: Trial, bounds: Bounds) -> dict[str, A
 
 
 def write_settings(path: Path, variables: Variables) -> None:
-    """Write settings into a file of the form of `.env`; its other lines stay."""
+    """Write settings into a file of the form of `.env`; its other lines stay. Raises OSError where
+    that fails."""
     path.touch()
     for name, value in variables.items():
         set_key(path, name, value, quote_mode="never")

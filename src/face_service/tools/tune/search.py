@@ -17,13 +17,15 @@ a faint face. other: another precision, whose embeddings are a space of their ow
 canvas, on which small faces are missed."""
 
 BETTER = 1.04
-"""Times the throughput that a change must bring: measurements of a second scatter by less."""
+"""By which factor a change must raise the throughput: repeated measurements of a second differ by
+less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured. throughput: requests a second of all clients, and of one alone. p50, p95:
-    milliseconds, of one client and of all. memory: peak, 10^6 bytes; None where it is unknown."""
+    """What was measured. throughput, alone: requests a second of all clients, and of one. p50, p95:
+    latency in milliseconds, of one client and of all. memory: peak, 10^6 bytes; None where it is
+    unknown."""
 
     throughput: float
     alone: float
@@ -41,7 +43,7 @@ class Bounds:
     memory: float | None = None
 
     def kept(self, figures: Figures) -> bool:
-        """Whether figures are within them; memory that is unknown is."""
+        """Whether figures are within the bounds; memory that is unknown counts as within."""
         return (self.latency is None or figures.p95 <= self.latency) and (
             self.memory is None or figures.memory is None or figures.memory <= self.memory
         )
@@ -49,8 +51,8 @@ class Bounds:
 
 @dataclass(slots=True)
 class Trial:
-    """A setting that was tried. variables: what differs from today's. figures: of each time it was
-    measured; empty where it failed, for the reason in `failure`."""
+    """A setting that was tried. variables: what differs from today's. figures: of each measurement
+    that succeeded. failure: why the last one that failed did; None where none has."""
 
     variables: Variables
     figures: list[Figures] = field(default_factory=list)
@@ -58,11 +60,11 @@ class Trial:
 
     @property
     def throughput(self) -> float:
-        """The mean of what was measured; 0 where nothing was."""
+        """Requests a second of all clients, the mean of `figures`; 0 without any."""
         return mean(each.throughput for each in self.figures) if self.figures else 0.0
 
     def kept(self, bounds: Bounds) -> bool:
-        """Whether it was always within the bounds."""
+        """Whether all figures are within the bounds; False without any."""
         return bool(self.figures) and all(bounds.kept(each) for each in self.figures)
 
 
@@ -73,13 +75,14 @@ def search(
     budget: float,
     tried: Callable[[Trial], object] = lambda _: None,
 ) -> tuple[list[Trial], Trial]:
-    """Try what `knobs` say, one after the other, each on top of the best so far.
+    """Try the alternatives of each knob, one knob after the other, on top of the best so far.
 
     measure: raises RuntimeError where a setting does not work. knobs: the alternatives of each;
     they are read one by one, so that they may depend on the first measurement. budget: seconds
-    from the first measurement on, after which nothing new is tried. tried: called with each trial
+    after the first measurement, when no further knob is tried. tried: called with each trial
     after each of its measurements. Returns all trials, today's setting first, and the best: most
-    requests a second within bounds, today's setting unless another is better by `BETTER`.
+    requests a second within bounds, today's setting unless another is better by `BETTER`. Where
+    none keeps the bounds, the best is today's setting, which does not either.
     """
 
     def run(trial: Trial) -> Trial:
