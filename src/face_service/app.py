@@ -50,7 +50,8 @@ def create_app(
 
     Models are loaded in the background once the server runs; until then requests get a 503.
     `on_failure` is called with the error if that fails; by default the error is logged. In both
-    cases `/health` reports it as `detail`.
+    cases `/health` reports it as `detail`. Raises StartupError where it reads the settings itself
+    and they are bad.
     """
     settings = settings or load_settings()
     loader = engines or EngineLoader(settings)

@@ -13,7 +13,7 @@ from face_service.vision.alignment import Alignment
 
 
 class NetworkFile(NamedTuple):
-    """A file an engine was made from."""
+    """A file that an engine was made from; `sha256` in hexadecimal."""
 
     role: str
     file: str
@@ -26,10 +26,11 @@ class EngineInfo:
     """What an engine is made of.
 
     Embeddings may be compared only where pack, recogniser, precision and alignment are the same.
-    threshold, operating_points: None where they are not known.
+    dimension: of embeddings. threshold, operating_points: None where they are not known. threads:
+    most that a network runs on, on the CPU.
     det_sizes: sides of the detector's canvas that a request may ask for, in pixels, ascending.
     providers: those that compute; asked: what ONNX_PROVIDERS says; offered: what this ONNX Runtime
-    was built with. fallback: why the best of `asked` does not compute, where it does not.
+    was built with. fallback: why the best of `asked` does not compute; None if it does.
     warnings: what is not as it was asked for, or as it should be, though it computes.
     fingerprint: of the embedding space (vision/fingerprint.py); None where it was not computed.
     placement: how many nodes of each network run on which provider. processor: this machine's.

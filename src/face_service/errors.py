@@ -46,7 +46,7 @@ class RequestError(FaceServiceError):
     """A request that cannot be answered.
 
     `status`: HTTP status. `code`: stable identifier for programs. `retry_after`: seconds after
-    which the same request may succeed, the header Retry-After; None: not without a change.
+    which the same request may succeed, the header Retry-After; None: it is not known when.
     """
 
     status = 500
@@ -79,7 +79,7 @@ class InvalidRequest(RequestError):
 
 
 class InvalidImage(InvalidRequest):
-    """The bytes are not a whole image in a supported format."""
+    """The bytes are not a whole image of a supported format, or an aligned crop of a wrong size."""
 
     code = "invalid_image"
 
@@ -99,14 +99,16 @@ class Unauthorized(RequestError):
 
 
 class ImageTooLarge(RequestError):
-    """The body is over MAX_BODY_MB, or the image over MAX_IMAGE_PIXELS."""
+    """The body is over MAX_BODY_MB, the image over MAX_IMAGE_PIXELS, or the memory that decoding it
+    takes over its limit (vision/image.py)."""
 
     status = 413
     code = "too_large"
 
 
 class Overloaded(RequestError):
-    """MAX_QUEUE requests, or MAX_BODIES_MB of bodies and answers, are there already."""
+    """MAX_QUEUE requests, or MAX_BODIES_MB of bodies and answers, are there already; or another
+    request needed the place of this one, which was uploaded slowly."""
 
     status = 429
     code = "overloaded"
@@ -130,7 +132,7 @@ class EngineLost(InferenceFailed):
 
 
 class OutOfMemory(InferenceFailed):
-    """Device or host memory did not suffice, even after the batch was halved."""
+    """The memory of the card or machine did not suffice; a network's batch was halved first."""
 
     status = 503
     code = "out_of_memory"

@@ -47,11 +47,11 @@ class FaceEngine:
 
     Work is done in pieces, so that memory does not depend on the number of faces and the caller can
     run something else in between, or stop: `detect` and `describe` are generators that pause
-    between two networks. `max_batch_images`: images that are worth computing together.
-    `images_per_run`: most images in one run of the detector.
-    `closeup`: a detector of close faces, for a graph that takes one size alone. `piece`: faces that
-    `describe` should be given at once. `max_faces`: most faces of an image. `gate`: of the
-    detector, None where there is none.
+    between two networks, and raise what `Network.run` raises. `max_batch_images`: images that are
+    worth computing together. `images_per_run`: most images in one run of the detector. `closeup`: a
+    detector of close faces, for a graph that takes one size alone. `piece`: most faces to give to
+    `describe` at once. `max_faces`: most faces of an image. `gate`: of the detector, None where
+    there is none.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class FaceEngine:
         self.gate = gate
 
     def last_progress(self) -> float:
-        """When a network last finished a run, on time.monotonic(). For any thread."""
+        """When a network last finished a run, on time.monotonic(); 0 before. For any thread."""
         return max(network.last_run for network in self._networks)
 
     def placement(self) -> dict[str, Placement]:
@@ -104,7 +104,7 @@ class FaceEngine:
 
     @property
     def maps_weights(self) -> bool:
-        """Whether another engine of these networks needs little memory more."""
+        """Whether the weights are in memory once for all engines: another one takes little more."""
         return all(network.maps_weights for network in self._networks)
 
     def limit_threads(self, most: int) -> None:
@@ -127,9 +127,9 @@ class FaceEngine:
         Pauses between two passes."""
         inputs, min_score = prepared.inputs, self._detector.least(prepared.options.min_score)
         timed = partial(times.measure, "detect")
-        gate = self.gate if prepared.known is None else None  # there is a face, says the caller
+        gate = self.gate if prepared.known is None else None  # the caller knows of a face
         if prepared.options.det_size not in (None, self.preprocessor.side):
-            gate = None  # it was judged on canvases of another size
+            gate = None  # its limit was found on canvases of another size
         found, verdict = yield from detect(self._detector, gate, inputs, min_score, timed)
         chosen = yield from self._look_further(found, prepared, timed)
         return chosen._replace(verdict=verdict)
@@ -251,7 +251,8 @@ class FaceEngine:
         ]
 
     def analyse_image(self, image: Image, options: Options = DEFAULTS) -> list[Face]:
-        """Every face of an image (uint8 [height, width, 3], BGR), by descending score."""
+        """The faces of an image (uint8 [height, width, 3], BGR) that pass the filters of `options`,
+        in their `order`, at most `max_faces`."""
         return self.predict(preprocess(image, options, self.preprocessor), StageTimes())
 
     def warm_up(self) -> None:

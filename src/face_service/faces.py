@@ -28,8 +28,9 @@ class Options:
 
     min_score: least detection score, 0..1; None for the detector's own. max_faces: the first in
     `order`, None for all. min_face_size: least shorter side of the box inside the image, in pixels.
-    det_size: side of the detector's canvas, None for the engine's own. detail, rotations: how
-    closely an image is looked at; None for the service's own.
+    det_size: side of the detector's canvas in pixels, None for the engine's own. detail, rotations:
+    how closely an image is looked at. detail: None for the service's DETAIL, "1" where an engine is
+    used without a service. rotations: None for "none".
     """
 
     min_score: float | None = None
@@ -55,11 +56,12 @@ class Face:
     bbox float32 [4]: x1, y1, x2, y2, not clipped. landmarks float32 [5, 2]: left eye, right
     eye, nose, mouth left, mouth right, as seen in the picture. embedding float32
     [dimension] of norm 1; None if it was not asked for, or if `error` says why there is none.
-    quality: None if it was not asked for, or if there is an `error`. crop: what was embedded,
-    112×112 pixels as JPEG; None likewise. confidence: that it is a face, 0..1; None where the pack
-    has no verifier. rotation: degrees clockwise by which the image has to be
-    turned to show the face upright; 0, 90, 180 or 270. quality.pose: of the face in the image
-    turned so.
+    score: of the detector, 0..1. age, in years, and gender: None if they were not asked for, or the
+    pack has no network for them. quality: None if it was not asked for, or if there is an `error`.
+    crop: what was embedded, 112×112 pixels as JPEG; None likewise. confidence: that it is a face,
+    0..1; None where the pack has no verifier, or a caller gave the landmarks. rotation: degrees
+    clockwise by which the image has to be turned to show the face upright; 0, 90, 180 or 270.
+    quality.pose: of the face in the image turned so.
     """
 
     bbox: NDArray[np.float32]
@@ -102,7 +104,9 @@ def preprocess(
     preprocessor: DetectorPreprocessor,
     quantisation: float | None = None,
 ) -> PreparedImage:
-    """An image whose faces are to be found."""
+    """An image (uint8 [height, width, 3], BGR) with the detector's inputs for it, made by
+    `preprocessor` on the canvas that `options` name. Raises KeyError for a `det_size` that it has
+    no canvas of. quantisation: see PreparedImage."""
     if options.det_size:
         preprocessor = preprocessor.for_side(options.det_size)
     inputs = preprocessor.preprocess(image)

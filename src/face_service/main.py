@@ -21,7 +21,8 @@ logger = logging.getLogger("face_service.main")
 
 
 def main(**overrides: Any) -> int:
-    """Read the settings, which `overrides` win over, and serve. Returns the exit status.
+    """Read the settings, which `overrides` win over, and serve. Returns the exit status, or ends
+    the process with it where a thread is still inside a network or an image.
 
     Bad settings are a line each on stderr, and status 1; so is a system that allows few threads.
     """

@@ -1,4 +1,4 @@
-"""Results as JSON, in the shapes of `schemas`. It knows no HTTP: the command line prints it too."""
+"""Results as JSON, in the shapes of `schemas`. Without HTTP: the command line prints them too."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def render_batch(
 ) -> list[bytes]:
     """A BatchResponse, in chunks: a result for each of `names`, in order, with its own status.
 
-    Takes the faces out of `answers`: text and faces of 32 files at once are twice the memory.
+    Removes the faces from `answers`: text and faces of 32 files at once are twice the memory.
     """
     chunks = [b'{"results":[']
     for name, answer in zip(names, answers, strict=True):
@@ -171,8 +171,8 @@ def render_model(info: EngineInfo) -> dict[str, str]:
 
 
 def render_faces(analysis: ImageAnalysis, options: DetectOptions) -> list[orjson.Fragment]:
-    """The JSON of a FaceOut for each face: orjson holds the interpreter while it writes, which is
-    short for one face and long for all of a batch."""
+    """The JSON of a FaceOut for each face, one at a time: orjson holds the interpreter's lock while
+    it writes, which is short for one face and long for all of a batch."""
     return [
         orjson.Fragment(to_json(render_face(face, analysis, options))) for face in analysis.faces
     ]

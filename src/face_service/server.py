@@ -19,14 +19,14 @@ from face_service.http.protocol import BoundedProtocol
 logger = logging.getLogger("face_service.main")  # the name that the log is documented with
 
 SEND_TIMEOUT_S = 3
-"""For responses that are being sent when the process ends. With app.CLOSE_S, and what uvicorn and
-Python take, it is less than the 5 s that docs/reliability.md promises."""
+"""Seconds for responses that are still being sent at the end. With app.CLOSE_S, and what uvicorn
+and Python take, it is less than the 5 s that docs/reliability.md promises."""
 
 
 def serve(settings: Settings, engines: EngineLoader, asked: Sequence[int] = ()) -> int:
     """Serve until SIGTERM or SIGINT, on `engines` of these settings. Returns the exit status: 1 if
-    the start failed, else 0. asked: signals that came before; where there is one, the end begins
-    with the start."""
+    the start failed, else 0. asked: signals that came before; where there is one, draining
+    begins right after the start."""
     failures: list[StartupError] = []
 
     def stop(error: StartupError) -> None:

@@ -63,7 +63,7 @@ class OperatingPoints:
     identification: tuple[IdentificationPoint, ...]
 
     def similarity_at(self, false_match_rate: float) -> float | None:
-        """The cosine of the verification point of that rate; None where there is none."""
+        """The cosine of the verification point of exactly that rate; None where there is none."""
         return next(
             (
                 point.similarity

@@ -9,7 +9,7 @@ from enum import Enum
 from face_service.http.transport import ResponseTransport
 
 MIN_PROGRESS_BYTES = 32 * 1024
-"""Of a response, within `Timeouts.write`: about 1 kB/s."""
+"""Bytes of a response that a client must receive within `Timeouts.write`: about 1 kB/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class State(Enum):
     """What an open connection waits for; the value is its field of Timeouts."""
 
     WRITING = "write"
-    """The client has not received all that was written."""
+    """The kernel has not taken all that was written."""
     ANSWERING = "presence"
     """The application handles a request, and sets its deadline."""
     LINGERING = "linger"
@@ -74,7 +74,7 @@ class StateTimer:
             self._start()
 
     def stop(self) -> None:
-        """The connection is closed."""
+        """Stop the timer: the connection is closed."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

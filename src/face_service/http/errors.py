@@ -56,7 +56,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 class Failures:
-    """Middleware: answers an exception without a handler with a 500.
+    """Middleware: answers an exception without a handler with a 500, MemoryError with a 503.
 
     It belongs inside of CORS, whose headers let a page read the response. Once a response has
     begun the exception goes on, and the server closes the connection.

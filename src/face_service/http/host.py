@@ -8,8 +8,9 @@ from face_service.errors import HttpError
 
 
 def check_host(version: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raise HttpError, 400, for a request with several Host headers, or of HTTP/1.1 with none: a
-    proxy in front may have taken another one for the right one. headers: names in lower case."""
+    """Raise HttpError, 400, for a request with several Host headers, of which a proxy in front may
+    have read another one, or with none, unless it is HTTP/1.0. version: "1.0" or "1.1". headers:
+    names in lower case."""
     hosts = sum(name == b"host" for name, _ in headers)
     if hosts > 1 or (not hosts and version != "1.0"):
         raise HttpError(400, "A request has one Host header")

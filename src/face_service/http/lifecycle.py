@@ -54,7 +54,7 @@ class Server(uvicorn.Server):
     The first SIGTERM or SIGINT awaits `drain`, then the port is closed and `run` returns, so that
     the process ends with status 0. Until `drain` is called, within 0.1 s, requests are admitted as
     before. A second signal ends the server at once. An exception of `drain` is logged and ends it.
-    asked: signals that came before `run` took them; where there is one, the end begins at once.
+    asked: signals that came before `run` took them; where there is one, draining begins at once.
     """
 
     def __init__(

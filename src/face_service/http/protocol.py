@@ -25,12 +25,12 @@ from face_service.serving.admission import Transfer
 logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 64 * 1024
-"""Of request line and headers together, and of the trailers of a chunked body. Node allows 16 kB,
-Go 1 MB by default."""
+"""Most bytes of request line and headers together, and of the trailers of a chunked body. Node
+allows 16 kB, Go 1 MB by default."""
 MAX_PIPELINED = 16
-"""Requests of one connection that have no response yet: each takes 2 kB and its time to parse."""
+"""Most requests of one connection that have no response yet: each takes 2 kB, and time to parse."""
 MAX_DROPPED_BYTES = 1024 * 1024
-"""That are read and dropped after the last response, before the connection is aborted."""
+"""Most bytes that are read and dropped after the last response; then the connection is aborted."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -71,9 +71,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers = False
         self._in_body = False
         self._header_bytes = 0
-        """Received since the last thing that is no header."""
+        """Bytes received since the last that were no header."""
         self._field_bytes = 0
-        """Parsed: request line and headers of this request, or the trailers of its body."""
+        """Bytes parsed of the request line and headers of this request, or of its trailers."""
         self._dropped: int | None = None
         """Bytes dropped since input was no longer parsed; None: it is parsed."""
         self._draining = False
@@ -104,8 +104,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._answer = None
 
     def _unsent(self) -> int:
-        """Bytes of answers in memory, once the kernel does not take them all. Those of one write
-        are free when all of them are sent."""
+        """Bytes of answers in memory, once the kernel does not take them all; 0 before. What was
+        written in one piece is freed once all of it is sent."""
         if self._answer is None and not self.flow.write_paused:
             return 0
         unsent: int = self.transport.get_write_buffer_size()
@@ -278,9 +278,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def _refuse(self, error: HttpError) -> None:
-        """Answer input that is not valid HTTP, and end the connection. Without a response of its
-        own where earlier requests have yet to be answered, which they are, or where the request
-        that it belongs to has been answered."""
+        """Answer input that is not valid HTTP with `error`, and end the connection. It gets no
+        answer of its own where earlier requests still wait for theirs, which they get, or where the
+        request that it belongs to has been answered."""
         if self.transport.is_closing():
             self.transport.hang_up()
             return
@@ -289,7 +289,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_body and owed and not owed[-1].response_started:
             self._disconnect(owed.pop())
             if self.pipeline:
-                self.pipeline.popleft()  # it stands where the newest is
+                self.pipeline.popleft()  # uvicorn has the newest on the left
         elif self._in_body and not owed:
             self.transport.close()
             return

@@ -14,7 +14,7 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Set where a handler has not set them: results are personal data, for no cache and no frame."""
+"""Set where a handler has not set them: results are personal data, not to be cached or framed."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

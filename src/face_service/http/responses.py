@@ -6,7 +6,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 JOINED_BYTES = 1_000_000
-"""Bodies up to this size are sent in one piece."""
+"""Bytes of the largest body that is sent in one piece."""
 UNSENT = "unsent"
 """In `scope["state"]`: bytes of the response that are in memory and have yet to be sent."""
 

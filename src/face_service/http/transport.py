@@ -1,4 +1,4 @@
-"""The transport of a connection, with what the kernel has yet to deliver."""
+"""The transport of a connection, with what its client has received, and whether it has left."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ResponseTransport:
 
     @property
     def received(self) -> int:
-        """Bytes that the client has acknowledged; on other systems than Linux, that were sent."""
+        """Bytes that the client has acknowledged; elsewhere than on Linux, that the kernel took."""
         pending = self._transport.get_write_buffer_size()
         return self.written - pending - unacknowledged(self._transport.get_extra_info("socket"))
 
@@ -51,10 +51,11 @@ class ResponseTransport:
 
 
 def has_left(sock: Any) -> bool:
-    """Whether the other side of a socket has ended or reset the connection, read or not.
+    """Whether the other side of a socket has ended or reset the connection.
 
-    False for None and for a closed socket. Unread data does not hide an end, but while the kernel's
-    receive buffer is full none is seen. Outside Linux only resets are seen, on Windows nothing.
+    An end is seen before the data that came ahead of it are read, but not while the kernel's
+    receive buffer is full. Outside Linux only resets are seen, on Windows nothing. False for None
+    and for a closed socket.
     """
     if sock is None or not hasattr(select, "poll"):
         return False

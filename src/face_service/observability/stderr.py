@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 STDERR = 2
 MAX_LINE = 2000
-"""Bytes of a line that are logged."""
+"""Most bytes of a line that are logged; the rest is dropped."""
 LAST_LINES_S = 1.0
 """Seconds to wait, at the end of the block, until the lines in the pipe are logged."""
 
@@ -60,8 +60,8 @@ def real_stderr() -> int:
 
 
 def unblocked(file: int) -> int:
-    """A non-blocking descriptor of the same pipe, file or terminal, so that a crash ends the
-    process; `file` itself if it cannot be reopened, such as a socket."""
+    """A non-blocking descriptor of the same pipe, file or terminal: the traceback of a crash must
+    not block the process. `file` itself if it cannot be reopened, such as a socket."""
     try:
         return os.open(f"/dev/fd/{file}", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:

@@ -19,8 +19,8 @@ from face_service.observability.request_record import RequestRecord
 def trace_request(record: RequestRecord) -> None:
     """Set the attributes of the current span, and add a child span for every run of a stage.
 
-    record: one that has ended. Does nothing where the request is not traced. Query and path, which
-    a caller chose, are overwritten: by nothing, and by the endpoint.
+    record: one that has ended. Does nothing where the request is not traced. The span's path, which
+    a caller chose, is overwritten by the endpoint, its query by "".
     """
     span = trace.get_current_span()
     if not span.is_recording():

@@ -11,21 +11,23 @@ from contextlib import contextmanager
 from face_service.errors import Overloaded
 
 LONGEST_RETRY_S = 60
+"""Most seconds that `retry_after` returns."""
 SMOOTHING = 0.2
 """Weight of the newest request in the moving average of how long one keeps an engine busy."""
 SLOW_BYTES_PER_S = 32_000
 """A transfer below this average rate is slow: 256 kbit/s, a poor mobile connection."""
 SLOW_AFTER_S = 2.0
-"""Younger transfers are not judged, as a connection needs its time to get going, unless they are
-uploads and a crowd."""
+"""Seconds before a slow transfer may be evicted: a connection needs time to reach its rate. Uploads
+may be evicted earlier where they are a crowd (CROWD)."""
 CROWD = 0.25
-"""Share of the places, or of the bytes, that slow uploads, two at least, may hold before the young
-among them give way too: the slowest first, of those that have sent nothing the oldest. Otherwise
-clients that send nothing, and connect anew before SLOW_AFTER_S is over, could hold everything.
-Without SLOW_AFTER_S, an upload whose first packet is on its way would give way to the next while
-all the others are computed. An answer has cost its computation: a young one is never cut off."""
+"""Share of `limit`, or of `max_bytes`, above which several slow uploads are a crowd: each of them
+may be evicted, however young; the slowest first, and of those that have sent nothing the oldest.
+Otherwise clients that send nothing, and reconnect within SLOW_AFTER_S, could hold every place. One
+slow upload alone is no crowd: its first packet may be on its way. A young answer is never evicted,
+as it has cost its computation."""
 WINDOW_S = 10.0
-"""A rate that suffices is measured anew after that: who has been fast may not stop."""
+"""Seconds after which the rate of a transfer that is not slow is measured anew: a client that was
+fast, and then stops, becomes slow."""
 
 
 class Transfer:
@@ -33,6 +35,7 @@ class Transfer:
 
     `size`: bytes held. `received`: bytes that the other side has received. `under_way`: more of it
     is to come. `evicted`: another one needed the memory; `on_evicted` is called when that happens.
+    `since`: when its rate began to be measured, on time.monotonic().
     """
 
     def __init__(self, size: int = 0, on_evicted: Callable[[], object] = lambda: None) -> None:
@@ -49,7 +52,8 @@ class Transfer:
         return self.received
 
     def seconds_a_byte(self, now: float) -> float:
-        """How slow it is; 0 if it is as fast as SLOW_BYTES_PER_S, or through."""
+        """Seconds for each byte since its rate began to be measured; 0 if it is complete, or not
+        slower than SLOW_BYTES_PER_S. `now`: on time.monotonic()."""
         seconds = now - self.since
         received = self.progress() - self._received_before
         if not self.under_way or received >= seconds * SLOW_BYTES_PER_S:
@@ -70,7 +74,7 @@ class Place(Transfer):
         self._admission = admission
 
     def body_read(self) -> None:
-        """All of the body is there: what was reserved beyond it is free again."""
+        """Record that all of the body is there, and free what was reserved beyond it."""
         self.under_way = False
         if not self.evicted:
             self._admission.bytes_held -= self.size - self.received
@@ -81,10 +85,10 @@ class Admission:
     """At most `limit` requests are inside at once: being read, waiting, or computed; their bodies,
     and the answers that clients have yet to take in, are at most `max_bytes`.
 
-    One more request is turned away at once, with the time after which the queue will have moved
-    on, unless a transfer is slow: that one gives way, the slowest first. Slow clients are served
-    for as long as nobody else needs what they hold. Answers are never turned away: what they hold
-    beyond `max_bytes` keeps new requests out. Belongs to one event loop.
+    One more request raises Overloaded, unless slow transfers hold what it needs: then as many of
+    them as necessary are evicted, the slowest first. Slow clients are served for as long as nobody
+    else needs what they hold. Answers are never turned away: what they hold beyond `max_bytes`
+    keeps new requests out. Belongs to one event loop.
     """
 
     def __init__(self, limit: int, max_bytes: float = math.inf) -> None:
@@ -106,7 +110,8 @@ class Admission:
     def admit(self, size: int = 0) -> Iterator[Place]:
         """Be inside for the length of the block, with a body of at most `size` bytes.
 
-        Raises Overloaded where there is no room.
+        Raises Overloaded where there is no room. Where the place is evicted during the block, its
+        `on_evicted` is called: the request has to end.
         """
         self._make_room(size)
         place = Place(self, size)
@@ -119,9 +124,9 @@ class Admission:
             self._leave(place)
 
     def hold_answer(self, answer: Transfer, size: int) -> None:
-        """An answer of which the client has yet to take in `size` bytes; 0: it is through.
+        """Record that the client has yet to take in `size` bytes of an answer; 0: it has them all.
 
-        Slow transfers give way to it as far as it does not fit.
+        Where it does not fit into `max_bytes`, slow transfers are evicted, as far as there are any.
         """
         if answer.evicted:
             return
@@ -206,7 +211,7 @@ class Admission:
 
 
 def enough(transfers: list[Transfer], size: float) -> tuple[list[Transfer], bool]:
-    """The first of the transfers that hold `size` bytes together, and whether all are too few."""
+    """The first transfers that hold at least `size` bytes together, and whether all hold less."""
     taken: list[Transfer] = []
     for transfer in transfers:
         if size <= 0:

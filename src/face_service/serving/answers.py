@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 class ImageAnalysis:
     """The faces of one image, its size in pixels, and what found them.
 
-    faces_omitted: how many faces MAX_FACES cost. coverage: how closely it was looked at; None where
-    its faces were known.
+    faces_omitted: how many faces were left out because of MAX_FACES. coverage: how closely it was
+    looked at; None where its faces were known.
     """
 
     info: EngineInfo
@@ -40,8 +40,8 @@ Answer = ImageAnalysis | RequestError
 
 @dataclass(slots=True)
 class Part:
-    """Images of a request that are decoded and computed together: their places in the request,
-    and the bytes they take decoded, with what the detector is shown."""
+    """Images of a request that are decoded and computed together. places: their indices in the
+    request. size: bytes that decoding them takes, with what the detector is shown."""
 
     places: list[int]
     size: int
@@ -50,8 +50,11 @@ class Part:
 def parts(
     images: Mapping[int, CheckedPicture], overhead: int, max_images: int, max_size: int
 ) -> list[Part]:
-    """The places of images in order, in as few parts as can be that hold at most `max_images`,
-    and of bytes, `overhead` for each image included, at most `max_size` unless it is one image."""
+    """Divide images, by their places in the request, into as few parts as possible, in order.
+
+    A part has at most `max_images` images and `max_size` bytes, more only where one image takes
+    them. An image takes its `decoded_bytes` and `overhead` bytes.
+    """
     found: list[Part] = []
     for place, image in images.items():
         size = image.decoded_bytes + overhead
@@ -73,7 +76,8 @@ def as_answer(image: PreparedImage, result: ImageResult) -> Answer:
 
 
 def as_request_error(error: object) -> RequestError:
-    """The error for the caller. Its internal cause is logged, not returned."""
+    """The error for the caller: a RequestError as it is, OutOfMemory where memory has run out, else
+    InferenceFailed. An internal cause is logged, not returned."""
     if isinstance(error, InferenceFailed):
         logger.error("%s", error)
     if isinstance(error, RequestError):

@@ -18,12 +18,13 @@ from .queue import ImageResult, Predicted, Prediction, QueueEntry
 from .validation import validate
 
 STAGES = ("detect", "align", "quality", "embed", "attributes")
-"""What an engine measures."""
+"""Stages that a batch gives times of in any case. A pack with a verifier adds `verify`."""
 
 
 class ImageTask:
-    """The state of one image: `passes` of the detector, `found` faces, of which those in
-    `pending` are not described."""
+    """The state of one image. passes: runs of the detector that it may take, its inputs and further
+    looks. found: number of faces. pending: those that are not described yet. omitted: faces left
+    out because of MAX_FACES. result: None until the image is done."""
 
     def __init__(self, entry: QueueEntry, image: PreparedImage) -> None:
         self.entry = entry
@@ -38,12 +39,12 @@ class ImageTask:
 
     @property
     def options(self) -> Options:
-        """What is wanted of the image."""
+        """The options of its request."""
         return self.image.options
 
     @property
     def wanted(self) -> bool:
-        """Whether there is a reason to go on."""
+        """Whether its result is missing and still needed."""
         return self.result is None and self.entry.wanted
 
 
@@ -52,8 +53,8 @@ class Batch:
 
     An image that fails costs only itself: a run that held faces of several is repeated for each.
     Every entry is answered as soon as all its images are. failed: whether an image failed during
-    the last call of `advance`. faces: how many have been described. verdicts: of
-    the gate, about the images so far.
+    the last call of `advance`. faces: how many have been described. verdicts: number of images
+    so far by verdict of the gate.
     """
 
     def __init__(self, engine: FaceEngine, entries: Sequence[QueueEntry]) -> None:
@@ -77,12 +78,12 @@ class Batch:
         self._seconds += time.perf_counter() - started
         self._answer()
         if not self._tasks:
-            self._work.close()  # its frame and this batch hold each other, and the images
+            self._work.close()  # a cycle of its frame and this batch would keep the images
         return bool(self._tasks)
 
     @property
     def wanted(self) -> bool:
-        """Whether there is a reason to go on."""
+        """Whether the result of any image is missing and still needed."""
         return any(task.wanted for task in self._tasks)
 
     @property
@@ -91,7 +92,8 @@ class Batch:
         return all(self._exceeds_allowance(task.entry) for task in self._tasks)
 
     def _exceeds_allowance(self, entry: QueueEntry) -> bool:
-        """Known are the passes of the detector, and the pieces of the faces found so far."""
+        """Whether the runs known so far are more than that: passes of the detector, and pieces of
+        the faces that were found."""
         tasks = [task for task in self._tasks if task.entry is entry]
         passes = ceil(sum(task.passes for task in tasks) / self._engine.images_per_run)
         pieces = ceil(sum(task.found for task in tasks) / self._engine.piece)
@@ -127,7 +129,7 @@ class Batch:
                 task.omitted, task.coverage = each.omitted, each.coverage
                 self._finish(task)
         finally:
-            for task in tasks:  # 5 MB that are needed no more, whoever else has the image
+            for task in tasks:  # some MB, needed no more even where the image is kept
                 task.image.inputs.clear()
 
     def _each_alone(

@@ -7,11 +7,11 @@ from collections import deque
 
 
 class Budget:
-    """So many of anything, shared first come, first served. Belongs to one event loop.
+    """At most `size` of something is held at once. Belongs to one event loop.
 
     Strictly first in, first out: a large amount at the head blocks smaller ones behind it, or it
     might never be granted. An amount larger than `size` is granted when nothing is held, and then
-    alone. `size` may change at any time.
+    alone. `size` may change at any time; those who wait see it at the next `release`.
     """
 
     def __init__(self, size: int) -> None:

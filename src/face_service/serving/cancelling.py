@@ -23,7 +23,7 @@ def reason_of(cancelled: asyncio.CancelledError) -> Reason:
 
 @contextmanager
 def count_cancellation(metrics: Metrics, where: Literal["waiting", "decoding"]) -> Iterator[None]:
-    """Count it in `face_service_cancelled_total` where the block is cancelled."""
+    """Count a cancellation of the block in `face_service_cancelled_total`, and pass it on."""
     try:
         yield
     except asyncio.CancelledError as cancelled:

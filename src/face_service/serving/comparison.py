@@ -17,7 +17,7 @@ from face_service.vision.quality import Reason
 Verdict = Literal["same_person", "different_people", "too_poor", "no_face", "no_threshold"]
 
 MAX_PAIRS = 1000
-"""Pairs that are listed at most: two crowds of 500 have a quarter of a million."""
+"""Most pairs that are listed: two crowds of 500 faces have a quarter of a million."""
 
 WORDS: Mapping[Reason, str] = MappingProxyType(
     {
@@ -33,6 +33,7 @@ WORDS: Mapping[Reason, str] = MappingProxyType(
         "not_a_face": "perhaps no face at all",
     }
 )
+"""The reasons in words, for the sentence of `doubt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Pair:
     """Face `a` of the first image and face `b` of the second, by their places.
 
     similarity: cosine, -1..1. same_person: whether it reaches the threshold, None where there
-    is none. reliable: False where either face is not usable.
+    is none. reliable: whether both faces are usable.
     """
 
     a: int
@@ -52,7 +53,8 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The most similar pairs, best first, what they mean, and that as a sentence."""
+    """pairs: the most similar ones, best first, at most MAX_PAIRS. detail: the verdict as a
+    sentence."""
 
     pairs: list[Pair]
     verdict: Verdict
@@ -60,20 +62,21 @@ class Comparison:
 
     @property
     def best(self) -> Pair | None:
-        """The most similar pair; None where an image has no face."""
+        """The most similar pair; None where an image has no face with an embedding."""
         return self.pairs[0] if self.pairs else None
 
 
 def compare(
     first: Sequence[Face], second: Sequence[Face], info: EngineInfo, names: tuple[str, str]
 ) -> Comparison:
-    """Compare the faces of two images, embedded and assessed by the same engine.
+    """Compare the faces of two images, embedded and assessed by the same engine, that of `info`.
 
     A face without an embedding is in no pair. `names` is what the sentence calls the images.
 
-    One reliable pair that reaches the threshold is enough for `same_person`. A pair that
-    reaches it without being reliable leaves a doubt, `too_poor`, and so do two images without
-    any reliable pair. Only what is left are `different_people`.
+    The verdict is the first that applies: `no_face` where an image has none with an embedding,
+    `no_threshold` where the pack's threshold was not measured, `same_person` where a reliable pair
+    reaches it, `too_poor` where only unreliable pairs do or no pair is reliable, else
+    `different_people`.
     """
     a, b = embedded(first), embedded(second)
     if not a or not b:
@@ -106,7 +109,7 @@ def compare(
 
 
 def embedded(faces: Sequence[Face]) -> dict[int, Embedding]:
-    """The embeddings there are, by the place of the face."""
+    """The embeddings, float32 [dimension], by the places of the faces that have one."""
     return {i: face.embedding for i, face in enumerate(faces) if face.embedding is not None}
 
 

@@ -16,7 +16,7 @@ from .budget import Budget
 from .cancelling import count_cancellation
 
 CONTINUED_SHARE = 4
-"""A quarter of the bytes is for what continues a request."""
+"""Divisor: a quarter of the bytes is for requests that continue (DecodeGate)."""
 
 
 class Share(NamedTuple):
@@ -44,7 +44,7 @@ class Reservation:
 
     @property
     def in_use(self) -> bool:
-        """Whether something works on the pixels."""
+        """Whether something still works on the pixels: a future of `keep_until` is not done."""
         return not all(future.done() for future in self._futures)
 
     def shrink(self, size: int) -> None:
@@ -54,8 +54,8 @@ class Reservation:
             self._share.bytes.release(freed)
 
     def suspend(self) -> bool:
-        """Let others decode: give the slots back, and count the bytes as those of what continues a
-        request. Returns False where these have no room for them: the pixels have to go."""
+        """Let others decode: give the slots back, and move the bytes to the share of requests that
+        continue. Returns False where they do not fit there: the caller has to drop the pixels."""
         self._share.slots.release(self._taken)
         self._taken = 0
         if self._share is not self._continued and self._size:
@@ -78,14 +78,14 @@ class Reservation:
 
 
 class DecodeGate:
-    """Lets requests decode shortly before their batch, as far as memory goes.
+    """Lets requests decode shortly before their batch, within `size` bytes.
 
     Decoding earlier saves no time: it takes unused pages from the system, and the pixels have left
     the cache when their batch starts (docs/decisions/0012-workers.md).
 
     New requests share slots, one an image. What continues a request (its later parts, and what is
     suspended) has slots of its own, one for each part, and a quarter of the bytes: a new request
-    waits for other new ones alone, whatever takes long.
+    waits for other new ones alone, not for one that takes long.
     """
 
     def __init__(self, size: int, metrics: Metrics) -> None:
@@ -97,8 +97,8 @@ class DecodeGate:
 
     @property
     def held(self) -> int:
-        """Bytes that are held. More than `size` only where a single reservation of new requests, or
-        of those that continue, is more than there is for these."""
+        """Bytes that are held. More than `size` only where a single reservation exceeds its share,
+        that of new requests or that of those that continue."""
         return self._new.bytes.held + self._continued.bytes.held
 
     @property
@@ -115,13 +115,13 @@ class DecodeGate:
         self, images: int, size: int, times: StageTimes
     ) -> AbstractAsyncContextManager[Reservation]:
         """Hold slots and `size` bytes for a new request, for the length of the block or longer
-        (see Reservation). First come, first served; the wait is added to `times`."""
+        (see Reservation). First come, first served; a wait is added to `times` as `queue`."""
         return self._reserve(self._new, min(images, self._new.slots.size), size, times)
 
     def reserve_next(
         self, size: int, times: StageTimes
     ) -> AbstractAsyncContextManager[Reservation]:
-        """The same for the next part of a request that has begun, or one that takes long."""
+        """The same for a later part of a request, or one that takes long and is decoded anew."""
         return self._reserve(self._continued, 1, size, times)
 
     @asynccontextmanager

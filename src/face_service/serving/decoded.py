@@ -10,13 +10,14 @@ from face_service.vision.quantisation import luminance_step
 
 
 class DecodedImage(NamedTuple):
-    """uint8 [height, width, 3], BGR: a frame of a video. It counts as one that is decoded."""
+    """A frame of a video, uint8 [height, width, 3], BGR. It takes memory of the decode gate as an
+    image that was decoded here."""
 
     pixels: Image
 
     @property
     def decoded_bytes(self) -> int:
-        """The memory it takes."""
+        """The memory it takes, in bytes."""
         return self.pixels.nbytes
 
 
@@ -25,8 +26,9 @@ CheckedPicture = Checked | DecodedImage
 
 
 def decode(picture: CheckedPicture) -> tuple[Image, float | None]:
-    """The pixels, and the mean step with which their luminance was quantised; None if the picture
-    was no JPEG. Raises InvalidImage and OutOfMemory."""
+    """The pixels, uint8 [height, width, 3], BGR, and the mean step with which their luminance was
+    quantised (`luminance_step`); None if the picture was no JPEG, or its table was not found.
+    Raises InvalidImage and OutOfMemory."""
     if isinstance(picture, DecodedImage):
         return picture.pixels, None
     step = luminance_step(picture.data) if picture.image_format == "JPEG" else None

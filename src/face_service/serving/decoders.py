@@ -27,14 +27,14 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 DECODE = "decode"
-"""Name of threads."""
+"""Name of the threads, by which `is_decoding` finds them."""
 WATCH_S = 0.25
-"""How often the threads are looked after, in seconds."""
+"""Interval at which the threads are checked, in seconds."""
 MAX_STALLED, WITHIN_S = 3, 3600.0
-"""Threads given up inside an image within so many seconds before the process ends: each keeps a
-processor and the memory of its image, and neither can be had back."""
+"""The process ends once so many threads have hung within so many seconds: each keeps a processor
+and the memory of its image, and neither can be had back."""
 JOIN_S = 1.0
-"""For idle threads to end."""
+"""Seconds that `close` waits for idle threads to end."""
 
 
 class Task(NamedTuple):
@@ -66,16 +66,16 @@ class Decoder:
         return self._doing is None
 
     def stalled_task(self, timeout: float) -> Task | None:
-        """The task it is doing, if it has been inside it for more than `timeout` seconds, of those
-        between the calls of this method. For one thread."""
+        """The task it is doing, if that has taken more than `timeout` seconds, as StallClock counts
+        them from call to call; else None. To be called regularly, by one thread."""
         with self._changing:
             task, number = self._doing, self._begun
         seconds = self._stall.look(number if task else None, self.thread.native_id)
         return task if seconds > timeout else None
 
     def give_up(self, task: Task, error: Exception) -> bool:
-        """Fail `task` with `error`, if it is still being done. What the thread still does is then
-        dropped, and it takes no other. Returns whether it is so."""
+        """Fail `task` with `error`, if it is still being done, and returns whether it was. A result
+        that still arrives is then dropped, and the thread takes no other task."""
         with self._changing:
             if self._doing is not task:
                 return False
@@ -103,13 +103,13 @@ class Decoder:
             self._begun += 1
 
     def _end(self) -> None:
-        """From here on it can be given up no more, or it has been, and ends."""
+        """From here on `give_up` does nothing; where it came first, the thread ends."""
         with self._changing:
             self._doing = None
 
 
 def perform(task: Task) -> None:
-    """Run the call and set its future. A future that has failed meanwhile stays so."""
+    """Run the call and set its future, unless that has failed meanwhile (`Decoder.give_up`)."""
     with suppress(InvalidStateError):
         try:
             result = task.call()
@@ -120,10 +120,11 @@ def perform(task: Task) -> None:
 
 
 class DecodePool:
-    """`threads` threads that decode, another one where one ends or hangs.
+    """`threads` threads that decode; `watch` replaces those that end or hang.
 
-    One has hung when it has been inside one image for `stall_timeout` seconds, of those that
-    StallClock counts. `failure`: why only a new process helps.
+    One has hung when it has been inside one image for `stall_timeout` seconds, as StallClock counts
+    them. initializer: called on each thread as it begins. failure: why only a new process helps;
+    None while that is not so.
     """
 
     def __init__(
@@ -146,18 +147,19 @@ class DecodePool:
         self._fill()
 
     def __len__(self) -> int:
-        """Threads that work, those that have hung since the last look among them."""
+        """Threads that are alive, including those that have hung since the last check."""
         return sum(decoder.thread.is_alive() for decoder in self._decoders)
 
     @property
     def complete(self) -> bool:
-        """Whether every thread works."""
+        """Whether every thread is alive."""
         return len(self) == self._threads
 
     def submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Submit a call to a thread of the pool, in the context of the caller.
 
-        The future fails with DecodingStalled if it does not end. Raises NotReady after `close`.
+        The future fails with DecodingStalled if the call hangs, and is cancelled where `close`
+        comes first. Raises NotReady after `close`.
         """
         if self._closed:
             raise NotReady("The service is draining, try again in a moment")
@@ -181,7 +183,8 @@ class DecodePool:
                 logger.exception("Watching the decode threads failed, and goes on")
 
     def look_after(self) -> None:
-        """Replace threads that have ended or hung. To be called again and again."""
+        """Replace threads that have ended or hung; `watch` calls it. Raises StartupError, which is
+        also `failure`, once MAX_STALLED have hung within WITHIN_S."""
         if self._closed:
             return
         ended = [decoder for decoder in self._decoders if not decoder.thread.is_alive()]
@@ -198,7 +201,8 @@ class DecodePool:
         self._fill()
 
     def close(self) -> None:
-        """End the threads. Those that are decoding are not joined."""
+        """End the threads, and cancel the calls that wait. Threads that are decoding are not
+        joined."""
         self._closed = True
         with suppress(Empty):
             while task := self._tasks.get_nowait():

@@ -17,16 +17,17 @@ from face_service.runtime.threads import lower_thread_priority
 from .cancelling import reason_of
 
 MAX_THREADS = 4
-"""That multiply matrices."""
+"""Most threads that multiply matrices."""
 
 
 class GroupingCancelled(Exception):
-    """Nobody waits for the grouping any more."""
+    """Nobody waits for the grouping any more, or the runner was closed."""
 
 
 class GroupingRunner:
-    """One grouping at a time: what they take of memory does not add up, and nobody gains from two
-    that share the processors. Belongs to one event loop."""
+    """Runs one grouping at a time: their memory does not add up, and two that shared the processors
+    would both be slower. threads: for products of matrices, at most MAX_THREADS. Belongs to one
+    event loop."""
 
     def __init__(self, threads: int, metrics: Metrics) -> None:
         self._metrics = metrics

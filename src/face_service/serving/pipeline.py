@@ -28,12 +28,12 @@ from .queue import UNINTERRUPTED, QueueEntry
 from .worker import WorkerPool
 
 CHECKED_AT_ONCE = 1_000_000
-"""Bytes of an image whose header is read on the event loop: it takes tens of microseconds, less
-than to hand it to a thread."""
+"""Bytes of the largest image whose header is read on the event loop: that takes tens of
+microseconds, less than to hand it to a thread."""
 PART_IMAGES = 8
-"""Images that are computed together on a CPU: one face in each fill a run of the recogniser."""
+"""Most images of a part on a CPU: with a face in each they fill a run of the recogniser."""
 PARTS_UNDER_WAY = 2
-"""Parts of a request: one is computed while the next is decoded."""
+"""Parts of a request that are in memory at once: one is computed while the next is decoded."""
 
 
 class Submit(Protocol):
@@ -48,15 +48,15 @@ class Submit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Faces of images that need not be found. faces: of each image. side: the width and height
-    that an image has to have, in pixels; None: any."""
+    """Faces that need not be found. faces: of every image of the request. side: the width and
+    height that an image has to have, in pixels; None: any."""
 
     faces: Sequence[KnownFace]
     side: int | None = None
 
     @property
     def detected(self) -> bool:
-        """Whether the detector has to look for one of them."""
+        """Whether the detector has to run: only the box of some face is known."""
         return any(face.landmarks is None for face in self.faces)
 
 
@@ -104,7 +104,11 @@ class ImagePipeline:
         times: StageTimes,
         known: Known | None = None,
     ) -> tuple[list[Answer], float]:
-        """An answer for each image, and how many seconds they took an engine."""
+        """An answer for each image, in order, and how many seconds they took an engine.
+
+        An image that fails has a RequestError for its answer. The stages are added to `times`.
+        Raises NotReady once decoding has been closed.
+        """
         side = known.side if known else None
         answers: list[Answer | CheckedPicture] = [await self._check(data, side) for data in files]
         detected = known is None or known.detected
@@ -163,12 +167,13 @@ class ImagePipeline:
         return answered, sum(seconds)
 
     def _overhead(self, det_size: int | None) -> int:
-        """Bytes of what the detector is shown of an image."""
+        """Most bytes of the detector's inputs for an image, on a canvas of that side in pixels."""
         preprocessor = self._preprocessor
         return (preprocessor.for_side(det_size) if det_size else preprocessor).max_bytes
 
     async def _check(self, data: Picture, side: int | None) -> CheckedPicture | RequestError:
-        """Read the header of an image: never behind one that is decoded."""
+        """Read the header of an image, of a large one on a thread of its own: it never waits for
+        images that are decoded."""
         if isinstance(data, DecodedImage):
             return data
         try:
@@ -195,7 +200,7 @@ class ImagePipeline:
         reservation: Reservation,
         times: StageTimes,
     ) -> list[PreparedImage | BaseException]:
-        """Decode and preprocess images side by side."""
+        """Decode and preprocess images side by side: in order, each or what it has raised."""
         preprocessor = self._preprocessor
 
         def decode_and_preprocess(image: CheckedPicture) -> PreparedImage:
@@ -255,7 +260,7 @@ class ImagePipeline:
         return answers, seconds
 
     def _suspend(self, reservation: Reservation, entry: QueueEntry) -> None:
-        """Keep the images of an entry that takes long, or take it from its worker."""
+        """Keep the images of an entry that takes long, or cancel it where memory is lacking."""
         if not reservation.suspend():
             self._workers.queue.cancel(entry)
 

@@ -21,8 +21,8 @@ requests are then served one after the other, which is what makes their mean lat
 
 
 class Predicted(NamedTuple):
-    """The faces of an image, how many MAX_FACES cost, what computed them, and how closely the image
-    was looked at; None where its faces were known."""
+    """The faces of an image, and what computed them. omitted: how many faces were left out because
+    of MAX_FACES. coverage: how closely it was looked at; None where its faces were known."""
 
     info: EngineInfo
     faces: list[Face]
@@ -35,8 +35,9 @@ ImageResult = Predicted | Exception
 
 
 class Prediction(NamedTuple):
-    """The result of an entry: a result for each image, how long each stage took, and
-    the entry's share of the engine's time, in seconds."""
+    """The result of an entry: a result for each image, in order, how long each stage took, and the
+    entry's share of the engine's time, in seconds. Of an entry that was cancelled while a worker
+    had it, results may be missing."""
 
     results: list[ImageResult]
     times: StageTimes
@@ -54,8 +55,8 @@ class QueueEntry:
     The first call of `resolve` or `fail` wins; later ones are ignored. allowance: most runs of
     networks that it may take without interruption; 0 for the later parts of a request.
     on_suspended: called with it on the worker's thread, once, if it needs more runs than that.
-    abandoned: cancelled after a worker had begun. began: when a worker took it, on
-    time.perf_counter().
+    abandoned: whether it was cancelled. submitted, began: when it was made, and when a worker took
+    it, on time.perf_counter().
     """
 
     images: Sequence[PreparedImage]
@@ -72,14 +73,14 @@ class QueueEntry:
         return not self.abandoned and not self.future.done()
 
     def resolve(self, prediction: Prediction) -> None:
-        """Answer, unless there is an answer."""
+        """Answer the entry, unless it has an answer or was cancelled."""
         try:
             self.future.set_result(prediction)
-        except InvalidStateError:  # a worker that was given up has come to life again
+        except InvalidStateError:  # a worker that was given up has returned after all
             return
 
     def fail(self, error: Exception) -> None:
-        """Answer every image with `error`, unless there is an answer."""
+        """Answer every image with `error`, unless the entry has an answer or was cancelled."""
         results: list[ImageResult] = [error] * len(self.images)
         self.resolve(Prediction(results, StageTimes(), 0.0))
 
@@ -139,12 +140,13 @@ class RequestQueue:
         return "waiting" if entry.future.cancelled() else "computing"
 
     def next_batch(self, images: int, consumer: Consumer, wait: bool) -> list[QueueEntry]:
-        """Take the first entry, and those behind it that may be computed with it, as long as they
-        hold no more than `images` together. They go to the idle consumer of the lowest number, and
-        to one that does not `wait` only where none is idle.
+        """Take the first entry, however large, and those behind it of the same allowance while they
+        hold at most `images` images together. They go to the idle consumer of the lowest number,
+        and to one that does not `wait` only where none is idle.
 
-        Without `wait`, empty where there is none; else empty once the queue is closed and served.
-        Always empty for a consumer that is closed. What was cancelled meanwhile is left out.
+        With `wait`, blocks until there is an entry; empty once the queue is closed and has none
+        left. Without it, empty at once where there is none to take. Always empty for a consumer
+        that is closed. What was cancelled meanwhile is left out.
         """
         with self._changed:
             if wait:
@@ -168,8 +170,8 @@ class RequestQueue:
         return min(self._idle, key=lambda idle: idle.number, default=consumer) is consumer
 
     def _take(self, images: int, consumer: Consumer) -> list[QueueEntry]:
-        """An entry is the consumer's before it leaves the queue: should its thread end anywhere
-        here, whoever closes the consumer fails it."""
+        """An entry is added to the consumer's before it leaves the queue: should the thread end
+        anywhere here, whoever closes the consumer can fail the entry."""
         batch: list[QueueEntry] = []
         while self._waiting:
             entry = self._waiting[0]
@@ -195,7 +197,7 @@ class RequestQueue:
             return list(consumer.entries)
 
     def close(self) -> None:
-        """Hand out what is in the queue, and then nothing more."""
+        """From now on consumers get what is left in the queue, and wait for nothing more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

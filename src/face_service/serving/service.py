@@ -44,10 +44,11 @@ Status = Literal["starting", "healthy", "recovering", "failed", "draining"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be held, in requests, bytes and pixels, and for how many seconds; `decoders` is the
-    number of threads that decode. detail: of requests that ask for none. idle_unload: seconds
-    without a request after which the networks are let go, 0 for never. workers: 0 for
-    `workers_on_cpu` where engines share their weights, else one."""
+    """The limits of a service. workers: how many; 0: `workers_on_cpu` where engines share their
+    weights, else one. decoders: threads that decode. max_queue: requests inside. max_bytes_held:
+    bytes of bodies and answers. max_pixels: of an image. stall_timeout: seconds without progress
+    after which an engine or a decode thread is replaced. detail: of requests that ask for none.
+    idle_unload: seconds without a request after which the networks are let go; 0: never."""
 
     workers: int = 1
     workers_on_cpu: int = 1
@@ -62,7 +63,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        """The limits that the settings say, and a decoder for every processor."""
+        """The limits in the settings, and a decode thread for every processor."""
         return cls(
             workers=settings.workers,
             workers_on_cpu=most_workers(settings.workers, cpu_threads(settings.intra_op_threads)),
@@ -78,7 +79,12 @@ class Limits:
 
 
 class FaceService:
-    """Answers images with faces once `load` has returned an engine for every worker."""
+    """Answers images with faces once `load` has returned an engine for every worker.
+
+    load: given the worker's number. progress: how far loading has come, "" where that is unknown.
+    info: of the engine that /health reports; None before the start and after the end. ahead: how
+    many images are worth having under way at once.
+    """
 
     def __init__(
         self,
@@ -128,8 +134,9 @@ class FaceService:
 
     @property
     def status(self) -> Status:
-        """`healthy` means: a request sent now is answered at full speed. `draining`: send it to
-        another process, as this one will soon refuse it."""
+        """`healthy`: a request sent now is answered, after the networks are loaded if they were let
+        go. `recovering`: no engine works, or a decode thread is missing. `draining`: send requests
+        to another process, as this one will soon refuse them."""
         return "draining" if self.draining else self._condition
 
     @property
@@ -149,7 +156,7 @@ class FaceService:
 
     @property
     def failure(self) -> StartupError | None:
-        """Why no engine, or no decode thread, will be available any more."""
+        """Why no engine, or no decode thread, will be available any more; else None."""
         return self._supervisor.failure or self._decoders.failure
 
     @property
@@ -164,7 +171,7 @@ class FaceService:
 
     @property
     def fallback(self) -> str | None:
-        """Why the provider that was asked for does not compute, where a worker's does not."""
+        """Why a worker does not compute on the provider that was asked for; None if all do."""
         return self._workers.fallback
 
     @property
@@ -174,12 +181,12 @@ class FaceService:
 
     @property
     def engines(self) -> list[FaceEngine]:
-        """Those that work."""
+        """The engines of the workers."""
         return self._workers.engines
 
     def require_ready(self) -> EngineInfo:
-        """What the engine is made of. Raises NotReady unless a request is answered: while healthy,
-        and in the grace of `drain` too."""
+        """What the engine is made of. Raises NotReady unless new requests are admitted: while the
+        service is healthy, the grace of `drain` included."""
         if self.info is None or self._refusing or self._condition != "healthy":
             raise NotReady(f"The service is {self.status}, try again in a moment")
         return self.info
@@ -192,7 +199,7 @@ class FaceService:
         return self.info
 
     async def start(self) -> None:
-        """Load the engines. What stops that ends up in `failure` and is raised."""
+        """Load the engines. Raises StartupError, which is also `failure`, where that fails."""
         await self._supervisor.start()
 
     async def watch(self) -> None:
@@ -210,8 +217,8 @@ class FaceService:
                 self._supervisor.unload()
 
     def _workers_for(self, engine: FaceEngine) -> int:
-        """How many workers there should be, by the engine of the first. Where that fell back, the
-        others would try in vain, one after the other, what it tried."""
+        """How many workers there should be, by the engine of the first. Where that fell back, one:
+        each of the others would first try the same provider in vain."""
         if self._limits.workers:
             return self._limits.workers
         shared = engine.maps_weights and engine.info.fallback is None
@@ -220,7 +227,7 @@ class FaceService:
     def _on_engine_ready(self, engine: FaceEngine) -> None:
         info = self.info = engine.info
         workers = self._workers_for(engine)
-        # A batch of every worker, and the next one of each, or what is being decoded to be it.
+        # A batch for each worker, and as many images again, or one for each decoder if more.
         batches = workers * engine.max_batch_images
         self.ahead = batches + max(batches, self._limits.decoders)
         self._decode_gate.set_concurrency(self.ahead, PARTS_UNDER_WAY * workers)
@@ -234,14 +241,15 @@ class FaceService:
         )
 
     async def run_in_pool(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call that takes milliseconds on a thread of the decode pool."""
+        """Run a call that takes milliseconds on a thread of the decode pool. Raises what the call
+        does, DecodingStalled where it hangs, NotReady after `close`."""
         return await asyncio.wrap_future(self._decoders.submit(call, *args, **kwargs))
 
     async def analyse(
         self, data: Picture, options: Options, times: StageTimes | None = None
     ) -> ImageAnalysis:
-        """Decode an image, unless it is, and find its faces; the stages are added to `times`.
-        Raises RequestError."""
+        """Decode an image, unless it is decoded already, and find its faces; the stages are added
+        to `times`. Raises RequestError."""
         times = StageTimes() if times is None else times
         _, (answer,) = await self.analyse_many([data], options, times)
         if isinstance(answer, RequestError):
@@ -255,13 +263,14 @@ class FaceService:
         times: StageTimes,
         known: Known | None = None,
     ) -> tuple[EngineInfo, list[Answer]]:
-        """Decode images and find their faces, a few of them at a time. known: those of each image,
-        where they need not be found.
+        """Decode images and find their faces, a few of them at a time. known: the faces of every
+        image, where they need not be found.
 
         Returns the engine's info, and an answer for each image in order. An image that fails
         costs only itself: its place is taken by InvalidImage, ImageTooLarge or InferenceFailed.
         Answers while draining or recovering too: requests admitted before are not rejected.
-        Raises NotReady before the start and after the end.
+        Raises InvalidRequest for a `det_size` that is not loaded, NotReady before the start and
+        after the end.
         """
         info = self.require_info()
         refuse_det_size(options.det_size, info)

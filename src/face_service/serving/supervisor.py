@@ -25,31 +25,32 @@ logger = logging.getLogger(__name__)
 WATCH_S = 0.25
 """Interval of the checks, in seconds."""
 GIVE_BACK_EVERY = 40
-"""Every so many checks freed memory is returned to the system: every ten seconds."""
+"""Checks after which freed memory is returned to the system: every ten seconds."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
-"""Between attempts to load an engine anew."""
+"""Seconds between attempts to load an engine anew: the first pause, which doubles up to the
+longest."""
 MAX_ATTEMPTS = 10
-"""Over two and a half minutes. A driver can be in a state that only a new process gets out of."""
+"""Attempts, over two and a half minutes, after which the process ends if no engine works. A driver
+can be in a state that only a new process gets out of."""
 MAX_STALLED = 3
 STALLED_WITHIN_S = 3600.0
-"""Engines given up with a thread inside, within so many seconds, before the process ends: their
-memory cannot be had back, and a driver that hung so often is not cured by another engine."""
+"""The process ends once so many engines have hung within so many seconds: their memory cannot be
+had back, and a driver that hung so often is not cured by another engine."""
 
 
 Networks = Literal["loaded", "unloaded", "loading"]
-"""Whether the engines are there: unloaded while nobody has asked for long, loading for whoever has
-asked then."""
+"""Whether the engines are there. unloaded: let go, as there was no request for IDLE_UNLOAD_S.
+loading: for the request that came then."""
 
 
 class EngineSupervisor:
     """Loads engines, adds a worker for each, and looks after them.
 
     load: given the number of the worker. workers_for: how many workers there should be, by the
-    first engine. An engine has hung when none of its networks has finished for `stall_timeout`
-    seconds.
-    `on_engine_ready` is called with the engine that /health reports whenever that changes: the
-    newest, or any that fell back. `failure`: why there will be none. `networks`: whether the
-    engines are there; they may have been let go.
+    first engine. stall_timeout: an engine has hung when none of its networks has finished for so
+    many seconds. on_engine_ready: called with the engine that /health reports whenever that
+    changes: the newest, or any that fell back. failure: why no engine will be available any more;
+    else None. networks: whether the engines are there; they may have been let go.
     """
 
     def __init__(
@@ -81,13 +82,13 @@ class EngineSupervisor:
             logger.info("The networks are let go until the next request")
 
     def reload(self) -> None:
-        """Load the engines that `unload` has let go."""
+        """Begin to load the engines that `unload` has let go; else nothing."""
         if self.networks == "unloaded":
             self.networks = "loading"
             self._restoring = asyncio.create_task(self._restore())
 
     async def start(self) -> None:
-        """Load the engines. What stops that ends up in `failure` and is raised."""
+        """Load the engines. Raises StartupError, which is also `failure`, where that fails."""
         try:
             engines = [await run_in_daemon_thread(partial(self._load, 0))]
             self._wanted = self._workers_for(engines[0])
@@ -170,7 +171,7 @@ class EngineSupervisor:
                         f"one can take over; at last: {error}"
                     )
                     raise self.failure from error
-                self.networks = "loaded"  # as far as can be: what is missing is a fault now
+                self.networks = "loaded"  # not "loading" any more: what is missing is a fault
                 logger.exception("No new engine; the next attempt is in %.0f s", pause)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)

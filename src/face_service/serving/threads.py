@@ -14,8 +14,9 @@ WORKER, LOADER = "worker", "loader"
 """Names of threads that may be inside ONNX Runtime; `is_inside_a_network` recognises them."""
 
 LEAST_THREADS = 20
-"""Beside those that run, at a start: a service of two workers that answers eight requests at once
-has 16. libuv ends a process without a word if it gets no thread for the first look-up of a name."""
+"""Threads that the system must allow at the start, beside those that run: a service of two workers
+that answers eight requests at once has 16. libuv ends a process without a message if it gets no
+thread for the first look-up of a name."""
 
 
 def can_start_threads(number: int) -> bool:
@@ -37,12 +38,12 @@ def can_start_threads(number: int) -> bool:
 
 
 async def run_in_daemon_thread(call: Callable[[], T]) -> T:
-    """The result of something long, which is called on a daemon thread of its own."""
+    """Run a long call on a daemon thread of its own: returns or raises what the call does."""
     return await asyncio.wrap_future(in_daemon_thread(call))
 
 
 def in_daemon_thread(call: Callable[[], T]) -> Future[T]:
-    """Call something long on a daemon thread of its own."""
+    """Run a long call on a daemon thread of its own; the future has what it returns or raises."""
     future: Future[T] = Future()
 
     def run() -> None:
@@ -60,5 +61,6 @@ def in_daemon_thread(call: Callable[[], T]) -> Future[T]:
 
 
 def is_inside_a_network() -> bool:
-    """Whether a thread may still be where only ONNX Runtime can end it: loading, or hung."""
+    """Whether a thread may still be inside ONNX Runtime, loading, computing or hung, where nothing
+    else can end it."""
     return any(thread.name in (WORKER, LOADER) for thread in threading.enumerate())

@@ -10,7 +10,8 @@ from face_service.errors import InferenceFailed
 from face_service.face_engine import Face
 
 NORM_TOLERANCE = 1e-3
-"""A float32 vector of 512 that was divided by its norm is within 1e-6 of 1."""
+"""Most that the norm of an embedding may differ from 1. Rounding alone makes less than 1e-6 in a
+float32 vector of 512."""
 
 
 def validate(faces: Sequence[Face]) -> None:

@@ -35,8 +35,9 @@ class EngineWorker:
     Each run has an equal share of `threads`, those of all workers together, among the workers that
     compute at the time: alone, a request gets every core.
 
-    broken: the engine fails on an image that is known to be good. The threads are daemons: an
-    inference that hangs does not keep alive a process that was told to stop.
+    broken: the engine fails on an image that is known to be good, or an error has ended the thread.
+    The threads are daemons: an inference that hangs does not keep alive a process that was told to
+    stop.
     """
 
     def __init__(
@@ -73,8 +74,8 @@ class EngineWorker:
         self._queue.close_consumer(self._consumer)
 
     def stalled_for(self) -> float:
-        """Seconds without progress, of those between the calls of this method; 0 while there is
-        nothing to do. For one thread."""
+        """Seconds without progress, as StallClock counts them from call to call; 0 while there is
+        nothing to do. To be called regularly, by one thread."""
         busy = self._consumer.entries and not self.broken
         progress = (self._runs, self.engine.last_progress()) if busy else None
         return self._stall.look(progress, self._thread.native_id)
@@ -88,8 +89,9 @@ class EngineWorker:
             self._thread.join(min(0.1, left))
 
     def abandon(self) -> None:
-        """Fail the entries the worker has taken and give it no more. Results that still arrive are
-        dropped. If its thread ever returns from the network, it releases the engine."""
+        """Fail the entries the worker has taken with EngineLost, and give it no more. Results that
+        still arrive are dropped. If its thread ever returns from a network that hung, it releases
+        the engine."""
         for entry in self._queue.close_consumer(self._consumer):
             entry.fail(EngineLost("Inference did not end, try again later"))
 
@@ -177,12 +179,12 @@ class WorkerPool:
 
     @property
     def engines(self) -> list[FaceEngine]:
-        """Those that work, in the order in which they came."""
+        """The engines of the workers, in the order in which they were added."""
         return [worker.engine for worker in self._workers]
 
     @property
     def fallback(self) -> str | None:
-        """Why an engine does not compute on what was asked for, if one does not.
+        """Why an engine does not compute on the provider that was asked for; None if all do.
 
         Engines load one after the other, and a card may have room for the first of them alone.
         """
@@ -207,10 +209,11 @@ class WorkerPool:
         worker.start()
 
     async def run(self, entry: QueueEntry) -> Prediction:
-        """The prediction for an entry.
+        """Queue an entry, and wait for its prediction.
 
-        If the caller is cancelled before that, it never reaches an engine; if later, it ends
-        before the next network. `entry.future` is done when its images are needed no more.
+        Where the caller is cancelled, an entry that waits never reaches an engine, and one that is
+        computed ends before the next network. `entry.future` is done when its images are needed no
+        more.
         """
         self.queue.append(entry)
         try:
@@ -223,7 +226,7 @@ class WorkerPool:
     def remove_failed(self, stall_timeout: float) -> tuple[int, int]:
         """Abandon workers whose engine broke, or has not moved for `stall_timeout` seconds.
 
-        Returns how many of each. To be called again and again.
+        Returns how many of each. To be called regularly.
         """
         broken = [worker for worker in self._workers if worker.broken]
         working = [worker for worker in self._workers if worker not in broken]
@@ -259,7 +262,7 @@ class WorkerPool:
 
 
 def is_sound(engine: FaceEngine) -> bool:
-    """Whether an engine that failed on some image still computes one that is known."""
+    """Whether an engine that failed on some image still computes an empty one."""
     try:
         engine.self_test()
     except Exception:
