@@ -28,10 +28,10 @@ logger = logging.getLogger("face_service.face_engine")  # the name that the log 
 
 
 def runtime_config(settings: Settings) -> RuntimeConfig:
-    """The settings of computing.
+    """What the settings say about threads, precision, cards and compiled programs.
 
-    To be called once a process: its engines share the lock of providers that run one at a time, and
-    the progress of compilation.
+    To be called once a process: all engines share the result, which holds the lock of providers
+    that run one at a time, and the progress of compilation.
     """
     return RuntimeConfig(
         threads=cpu_threads(settings.intra_op_threads),
@@ -52,12 +52,13 @@ def load_engine(
     gates: GateSupply | None = None,
     packed: Callable[[], Pack] | None = None,
 ) -> FaceEngine:
-    """Fetch or verify the pack, load its networks, run each once on every shape.
+    """Fetch or verify the pack, load its networks, warm them up (`FaceEngine.warm_up`).
 
-    config: of `runtime_config`, the same one for every engine of a process, as is `gates`; None for
-    an engine without a gate. worker: the number of the worker that the engine is for, from 0.
-    packed: returns the pack; by default `find_pack`. Takes seconds, minutes where the pack must be
-    downloaded or programs compiled. Raises StartupError.
+    config: of `runtime_config`. worker: the number of the worker that the engine is for, from 0.
+    gates: None for an engine without a gate. All engines of a process have the same `config` and
+    `gates`. packed: returns the pack; by default `find_pack`. Takes seconds, minutes where the pack
+    must be downloaded or programs compiled. Raises StartupError, and on the CPU also whatever ONNX
+    Runtime raises.
     """
     started = time.perf_counter()
     # First, because a provider that is not there should not be found out after a long download.
@@ -100,8 +101,9 @@ def load_with_fallback(
 ) -> FaceEngine:
     """A warm engine on the first of the selection's attempts that computes.
 
-    Its `info` says what was asked for and, where something else computes, why. Raises ProviderError
-    with every reason if none of them computes.
+    Its `info` says what was asked for and, where something else computes, why. limits: None for the
+    defaults. Raises ProviderError with every reason if none of them computes, and at once PackError
+    and what ONNX Runtime raises on the CPU.
     """
     reasons = dict(selection.reasons)
     for providers in selection.attempts:
@@ -133,7 +135,7 @@ def load_with_fallback(
 
 def no_card_to_choose(providers: tuple[str, ...], config: RuntimeConfig) -> tuple[str, ...]:
     """The warning for /health that DEVICE_ID has no effect, which is also logged; empty where it
-    has."""
+    has one, and where it is 0."""
     best = PROVIDERS[providers[0]]
     if not config.device or best.card(config) is not None:
         return ()
@@ -145,8 +147,8 @@ def no_card_to_choose(providers: tuple[str, ...], config: RuntimeConfig) -> tupl
 
 
 def unused_means(engine: FaceEngine, config: RuntimeConfig) -> tuple[str, ...]:
-    """Warnings for /health that a card could compute faster, which are also logged: by a network
-    that takes one image a run, or a build that gives no memory on the card."""
+    """Warnings for /health about what slows a card down, which are also logged: a network that
+    takes one image a run, or a build of ONNX Runtime that gives no memory on the card."""
     warning = no_buffers(PROVIDERS[engine.info.providers[0]], config)
     if warning:
         logger.warning("%s", warning)
@@ -155,10 +157,10 @@ def unused_means(engine: FaceEngine, config: RuntimeConfig) -> tuple[str, ...]:
 
 
 def smoke_test(engine: FaceEngine) -> None:
-    """Run every network on every shape it may be given, and check that its provider has computed.
+    """Warm an engine up, and check that its first provider has computed a part of every network.
 
-    Raises ProviderError where a run fails or the first provider took no node of a network, and
-    whatever else the CPU raises. The engine is released then.
+    Raises ProviderError where a run fails or that provider took no node of a network; where it is
+    the CPU, what a failed run has raised. The engine is released then.
     """
     try:
         _smoke_test(engine)

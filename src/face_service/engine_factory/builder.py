@@ -1,4 +1,5 @@
-"""A pack on given providers: its networks loaded, and what is built on them."""
+"""An engine from a pack, on given providers: its networks are loaded, and detector, recogniser and
+attribute reader built on them."""
 
 from __future__ import annotations
 
@@ -36,15 +37,16 @@ logger = logging.getLogger("face_service.face_engine")  # the name that the log 
 
 
 LEAST_SIDE = 64
-"""The least DET_SIZE."""
+"""The least DET_SIZE, in pixels."""
 
 
 class Canvases(NamedTuple):
-    """Sizes of the detector's input.
+    """Sizes of the detector's input, in pixels.
 
     allowed: an image is put on the smallest that shows it as large as the first one, the square,
     does. closeup: the small canvas of one more pass, for faces too large for the others; None for
-    no such pass. others: those of other sides, that a request may ask for.
+    no such pass. others: for each further side that a request may ask for, its canvases, likewise
+    the square first.
     """
 
     allowed: tuple[Size, ...]
@@ -66,7 +68,8 @@ def build_engine(
     threads: of each network on the CPU; only read where there is no `config`. limits: of the
     quality below which a face is reported as not usable; the defaults where there are none.
 
-    Raises ProviderError if a provider cannot be loaded, PackError if pack and settings do not fit.
+    Raises ProviderError if a provider cannot be loaded, PackError if pack and settings do not fit;
+    on the CPU alone, what ONNX Runtime raises for a network that it cannot load.
     """
     config = config or RuntimeConfig(threads=threads)
     config = replace(config, precision=computed_precision(pack, config.precision))
@@ -100,9 +103,8 @@ def build_engine(
 def computed_precision(pack: Pack, asked: Precision) -> Precision:
     """The precision of the networks of `pack` where PRECISION is `asked`.
 
-    Weights decide between fp32 and int8, so the default, fp32, leaves a quantised pack in
-    int8, and int8 is satisfied by nothing but such a pack. Raises PackError where they cannot
-    agree.
+    Weights decide between fp32 and int8: a quantised pack is int8 where fp32 (the default), fp16 or
+    int8 is asked. Raises PackError for bf16 of such a pack, and for int8 of any other.
     """
     if pack.precision == "int8":
         if asked == "bf16":
@@ -144,7 +146,7 @@ def describe(
 
 
 def detector_class(pack: Pack) -> type[Detector]:
-    """What the detector of a pack is, by its number of outputs."""
+    """The class of a pack's detector, by the number of its network's outputs."""
     outputs = read_header(pack.models[Role.DETECTION].path).outputs
     return YuNet if len(outputs) == YUNET_OUTPUTS else Scrfd
 
@@ -155,7 +157,7 @@ def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases
     They are `canvases` where the graph leaves height and width free, and for YuNet, whose exports
     declare one size that nothing in them depends on. A graph of fixed size, or a YuNet that was
     changed so that it may depend on its size, has one pass on that size. Raises PackError where
-    DET_SIZE says another.
+    DET_SIZE says another, or DET_SIZES any.
     """
     model = pack.models[Role.DETECTION]
     *_, height, width = read_input(model.path).shape or (None, None)
@@ -194,8 +196,11 @@ def detector_spec(pack: Pack, canvases: Canvases) -> tuple[NetworkSpec, Canvases
 def closeup_spec(
     pack: Pack, canvases: Canvases, passes: Canvases, config: RuntimeConfig
 ) -> NetworkSpec | None:
-    """The detector of a pack for the small canvas of close-ups, where its graph takes another size
-    alone; None where it takes any, where none are wanted, and where the graph cannot be changed."""
+    """The detector of a pack resized for the canvas of close-ups, where its graph takes one size
+    alone; None where it takes any, where no close-ups are wanted, and where it cannot be resized.
+
+    canvases: of the settings. passes: those that `detector_spec` made of them.
+    """
     small, model = canvases.closeup, pack.models[Role.DETECTION]
     if small is None or passes.closeup is not None:
         return None
@@ -214,8 +219,9 @@ def closeup_detector(
     preprocessor: DetectorPreprocessor,
 ) -> Detector | None:
     """The detector of close-ups where the graph takes one size alone: on the last of `networks`,
-    which was resized (`closeup_spec`), or without it on a corner of the detector's own canvas. None
-    where no close-ups are wanted, and where `preprocessor` makes them for the detector itself."""
+    which was resized to `small` (`closeup_spec`); where that is None, on a corner of the detector's
+    own canvas. None where no close-ups are wanted, and where `preprocessor` makes them for the
+    detector itself."""
     if canvases.closeup is None or preprocessor.closeup is not None:
         return None
     if small is None:
@@ -227,8 +233,9 @@ def closeup_detector(
 
 
 def other_canvases(detector: Network, canvases: Canvases) -> dict[int, tuple[Size, ...]]:
-    """The canvases that a request may ask for, by side: where the graph takes any size and no size
-    costs anything beforehand, every side up to the largest of the settings'."""
+    """The canvases that a request may ask for, by side in pixels: those of DET_SIZES. Where the
+    graph takes any size and the provider needs no preparation for one, every multiple of STRIDE
+    from LEAST_SIDE to the largest side of the settings instead."""
     sides = [others[0].width for others in canvases.others]
     largest = max([canvases.allowed[0].width, *sides])
     *_, height, width = detector.input_shape
@@ -239,8 +246,8 @@ def other_canvases(detector: Network, canvases: Canvases) -> dict[int, tuple[Siz
 
 
 def face_network_spec(pack: Pack, role: Role) -> NetworkSpec:
-    """A network whose input is an aligned face. Where its graph leaves height and width free, the
-    role decides them."""
+    """What to load for a network whose input is a square around one face. Its role decides the side
+    (INPUT_SIDE), of a verifier its graph. Raises PackError as `input_side`."""
     model = pack.models[role]
     side = INPUT_SIDE.get(role) or input_side(model)
     sizes = ((side, side),)
@@ -248,7 +255,8 @@ def face_network_spec(pack: Pack, role: Role) -> NetworkSpec:
 
 
 def input_side(model: PackModel) -> int:
-    """The side of the square that a network's graph takes, in pixels."""
+    """The side of the square that a network's graph takes, in pixels. Raises PackError where the
+    graph leaves it open."""
     side = (read_input(model.path).shape or (None,))[-1]
     if side is None:
         raise PackError(f"{model.path} does not say how large its input is")
@@ -260,7 +268,8 @@ def face_verifier(
     networks: Mapping[Role, Network],
     normalization: Callable[[Role], Normalization | None],
 ) -> FaceVerifier | None:
-    """What tells faces from what is none; None where the pack has no network for it."""
+    """The verifier of a pack; None where the pack has none. normalization: of a role's input; None
+    where its network takes pixels."""
     model = pack.models.get(Role.VERIFICATION)
     if model is None:
         return None
@@ -270,7 +279,8 @@ def face_verifier(
 
 
 def attribute_roles(pack: Pack) -> tuple[Role, ...]:
-    """The networks of age and gender in this pack, one or two; empty where it lacks them."""
+    """The roles of the networks of age and gender in this pack, one or two; empty where it lacks
+    one of the two."""
     if Role.GENDERAGE in pack.models:
         return (Role.GENDERAGE,)
     pair = (Role.AGE, Role.GENDER)

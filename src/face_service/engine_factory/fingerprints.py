@@ -19,8 +19,8 @@ EMBED = Options(attributes=False, quality=False)
 
 
 class KnownPhoto(NamedTuple):
-    """A bundled photo in the public domain, and landmarks of faces on it in whole pixels, so that
-    nothing depends on a detector."""
+    """A bundled photo in the public domain, and landmarks of faces on it: of each five (x, y) in
+    whole pixels, in the order of `Detections`. So nothing depends on a detector."""
 
     path: Path
     landmarks: tuple[tuple[tuple[int, int], ...], ...]
@@ -42,6 +42,7 @@ PHOTOS = (
 )
 """The first is in colour: networks that are given red for blue have another fingerprint."""
 
+# Fingerprints of this process by the recogniser's SHA-256, precision and providers.
 _known: dict[tuple[str, ...], str] = {}
 
 
@@ -65,8 +66,8 @@ def space_fingerprint(engine: FaceEngine) -> str:
 
 
 def add_fingerprint(engine: FaceEngine) -> None:
-    """Put the fingerprint into the engine's `info`. Computed for the first engine of a process
-    alone, and for one that computes otherwise."""
+    """Put the fingerprint into the engine's `info`. It is computed once a process for each
+    recogniser, precision and list of providers."""
     info = engine.info
     key = (info.recogniser_sha256, info.precision, *info.providers)
     if key not in _known:

@@ -31,7 +31,7 @@ COMMAND = python_module("face_service.tools.quantization.gate")
 NETWORK, FACTS = "gate.onnx", "gate.json"
 
 VERSION = 1
-"""Of the way in which a gate is made; part of its folder's name."""
+"""Of the way in which a gate is made, to be raised when that changes: part of its folder's name."""
 
 NEEDS_NONE = "YuNet takes at most a third of the time of the smallest SCRFD that has one"
 """docs/decisions/0032-open-pack.md"""
@@ -44,8 +44,9 @@ class GateFacts:
     """What is known about a gate that was made: the content of FACTS.
 
     sha256: of NETWORK. limit, min_score: see vision.gate.Gate. cost: CPU time of a run as a share
-    of the detector's, on this processor. faces: found by the detector on frames that judged it, of
-    which the gate would have lost `lost`. refused: why it is not to be used, None where it is.
+    of the detector's, on this processor. faces: how many the detector scored CLEAR_SCORE
+    (tools/quantization/gate.py) or more on the frames by which the gate was judged; `lost` of these
+    it would have lost. refused: why it is not to be used; None where it may be.
     """
 
     sha256: str
@@ -58,7 +59,8 @@ class GateFacts:
 
 
 def gate_folder(pack: Pack, canvases: Canvases, config: RuntimeConfig) -> Path:
-    """The folder of the gate of a pack's detector: see build_key."""
+    """The folder of the gate of a pack's detector. Its name depends on detector, canvases,
+    normalisation, VERSION, the build of ONNX Runtime and the processor."""
     model = pack.models[Role.DETECTION]
     _, passes = detector_spec(pack, canvases)
     key = build_key(VERSION, passes[:2], asdict(model.normalization))
@@ -71,11 +73,12 @@ def make_gate(
     config: RuntimeConfig,
     photos: Path | None = None,
 ) -> GateFacts:
-    """Make the gate of a pack's detector in a process of its own; minutes of one processor.
+    """Make the gate of a pack's detector, unless it is there, in a child process; takes minutes of
+    one processor.
 
-    photos: of people, for calibration, in place of those that are here and of a gate that is there
-    already. Raises OSError, RuntimeError with the reason where it fails, and PackError for a
-    detector that needs none.
+    photos: a folder of photos of people, to calibrate with in place of the bundled ones; a gate
+    that is there is then replaced. Raises PackError for a detector that needs none, OSError, and
+    RuntimeError with the reason where the child fails or takes longer than `compile_timeout`.
     """
     if detector_class(pack) is not Scrfd:
         raise PackError(f"The detector of {pack.name} gets no gate: {NEEDS_NONE}")
@@ -98,7 +101,8 @@ def make_gate(
 
 
 def read_gate(folder: Path) -> GateFacts | None:
-    """The facts of the gate in a folder; None where there is none, or none that can be read."""
+    """The facts of the gate in a folder; None where there is none. One whose facts cannot be read
+    is discarded, and counts as none."""
     if not is_complete(folder):
         return None
     try:
@@ -109,10 +113,11 @@ def read_gate(folder: Path) -> GateFacts | None:
 
 
 class GateSupply:
-    """Gives engines their gates, one policy for all, and says what becomes of it.
+    """Attaches gates to the engines of a process, one policy for all, and reports their state.
 
-    A gate that is there comes with the engine. The first engine of a detector of the catalogue has
-    none: `make` makes it once the service is ready, and gives it to the engines that compute then.
+    Where the gate has been made, `equip` attaches it to the new engine. Else, for a detector of the
+    catalogue, the engine starts without one: `make`, to be called once the service is ready, makes
+    the gate and attaches it to the engines that work by then.
     """
 
     def __init__(self, mode: GateMode, canvases: Canvases, config: RuntimeConfig) -> None:
@@ -125,7 +130,7 @@ class GateSupply:
 
     @property
     def status(self) -> GateStatus:
-        """What /health says."""
+        """The state of the gate, as /health reports it."""
         policy = self._policy
         if policy is None:
             return GateStatus(self._mode, "building" if self._wanted else "none", self._detail)
@@ -138,7 +143,8 @@ class GateSupply:
         )
 
     def equip(self, engine: FaceEngine, pack: Pack) -> None:
-        """Give an engine of `pack` its gate, if there is one; see that it is made, if not."""
+        """Attach its gate to an engine of `pack`, if there is one; if not, note for `make` that one
+        is wanted, or for `status` why there is none. A gate that does not load is logged."""
         if self._mode == "off":
             return
         info = engine.info
@@ -162,7 +168,8 @@ class GateSupply:
             self._say_none(f"nobody has calibrated one for this detector: {ADVICE}")
 
     def make(self, engines: Callable[[], Iterable[FaceEngine]]) -> None:
-        """Make the gate that is missing and give it to the engines. Logs what goes wrong."""
+        """Make the gate that `equip` found missing, which takes minutes, and attach it to the
+        engines that `engines` returns then; nothing if none is missing. Logs what goes wrong."""
         pack = self._wanted
         if pack is None:
             return

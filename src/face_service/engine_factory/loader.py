@@ -1,4 +1,5 @@
-"""The engines of a process, which share what they can; the first is loaded beside the imports."""
+"""The engines of a process, which share what they can; the first can load on a thread of its own
+while the main thread imports the HTTP server."""
 
 from __future__ import annotations
 
@@ -18,9 +19,10 @@ from face_service.serving.threads import in_daemon_thread
 class EngineLoader:
     """Loads the engines of a process, on whichever thread it is called.
 
-    Those that it loads first share the pack, which is read and verified once, and the sessions of
-    one thread. One that replaces another has nothing of it: the pack is verified again, and every
-    session opened. Those that are loaded after all were released share their sessions anew.
+    The first engines of all workers share the pack, which is read and verified once, and the
+    single-threaded sessions. One that replaces another shares nothing: the pack is verified again,
+    and every session opened. Engines that are loaded after all were released share their sessions
+    anew.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -43,7 +45,7 @@ class EngineLoader:
         self._begun = in_daemon_thread(partial(self._load, 0))
 
     def load(self, worker: int) -> FaceEngine:
-        """An engine for the worker of this number; see `load_engine`."""
+        """An engine for the worker of this number; raises as `load_engine`."""
         begun = self._begun if worker == 0 else None
         if begun is None:
             return self._load(worker)

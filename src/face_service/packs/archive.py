@@ -13,15 +13,15 @@ from typing import IO
 from face_service.errors import PackError
 
 MEMBER_LIMIT = 1 << 30  # bytes of one unpacked network; the largest catalogued one has 261 MB
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # bytes
 
 
 def extract(archive: Path, members: Mapping[str, Path], limit: int = MEMBER_LIMIT) -> None:
-    """Copy members, by their exact names, to the given paths, and on to the disk.
+    """Copy members, by their exact names, to new files at the given paths, and fsync these.
 
     The caller names every target, so no entry can escape from a folder. Raises PackError
     for a missing member, one that is not a plain file or has more than `limit` bytes, and
-    for an archive that cannot be read.
+    for what is no whole zip or tar archive; OSError where a target exists or the disk fails.
     """
     try:
         with ExitStack() as stack:

@@ -1,8 +1,8 @@
 """The catalogue: every pack that has a name, file by file.
 
 SHA-256 sums of the InsightFace files are those of the v0.7 release; those of `starter` and `open`
-were taken from the packages named there, that of AuraFace from the page of its file. The thresholds
-say where they were measured.
+were taken from the packages that registries.py names, that of AuraFace from its file's page on the
+hub. `measured_on` of a threshold says on what it was measured.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ CATALOG: Mapping[str, CatalogPack] = MappingProxyType({pack.name: pack for pack 
 
 
 def find(name: str) -> CatalogPack:
-    """The pack of that name. Raises PackError, with the names of the catalogue, for any other."""
+    """The pack of that name. Raises PackError for any other: how to load one of UNPINNED from a
+    folder, else the names of the catalogue."""
     if pack := CATALOG.get(name):
         return pack
     if name in UNPINNED:

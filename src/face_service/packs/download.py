@@ -12,7 +12,7 @@ from tqdm import tqdm
 logger = logging.getLogger(__name__)
 
 TIMEOUT = (10, 30)  # seconds to connect; seconds without a byte
-TRIES = 4  # in a row without one new byte
+TRIES = 4  # failures in a row that end it; one that brought new bytes is the first of a new row
 PAUSE = 1.0  # seconds after a break; doubles with every try that brings nothing
 CHUNK = 1 << 16  # bytes; what a break can lose at most
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -23,14 +23,14 @@ Credentials = tuple[str, str]
 
 
 def download(url: str, part: Path, credentials: Credentials | None = None) -> None:
-    """Complete the file `part` from `url`, which is shown in the log and in errors.
+    """Complete the file `part` from `url`, which must hold no password: log and errors show it.
 
     The content of `part`, from this call or from a process that died, is kept if the server
     confirms that its file is still the same one: its ETag (or date) is remembered in
     `<part>.etag` and sent as If-Range. Otherwise the file starts again from zero.
 
-    Raises requests.RequestException after TRIES failures in a row or one that is final, OSError
-    when the disk fails.
+    Raises requests.RequestException after TRIES failures in a row, and at once for one that another
+    try does not mend, such as an HTTP status outside RETRIED_STATUSES; OSError when the disk fails.
     """
     failures, furthest = 0, _size(part)
     while True:

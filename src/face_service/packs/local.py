@@ -1,7 +1,8 @@
-"""A folder of ONNX files as a pack: the role of each network follows from its inputs and outputs.
+"""A folder of ONNX files as a pack. The role of each network follows from its SHA-256 where the
+catalogue has it, else from its inputs and outputs.
 
-A `manifest.json` beside the files states them instead: ours (`Manifest`), or that of InsightFace
-2.x (`ManifestV2`).
+A `manifest.json` beside the files states the roles instead: ours (`Manifest`), or that of
+InsightFace 2.x (`ManifestV2`).
 """
 
 from __future__ import annotations
@@ -53,10 +54,11 @@ class _Found:
 
 
 def load_folder(directory: Path) -> Pack:
-    """Read a folder as a pack; hashes every network.
+    """Read a folder as a pack; hashes every network. Without a manifest, a network that fits no
+    role, or several, is logged and not used.
 
-    Raises PackError where it is no folder, a file is broken, a role is missing or there twice, or
-    the manifest does not fit.
+    Raises PackError where it is no folder, a file is broken, detection or recognition is missing, a
+    role is there twice, or the manifest is wrong or does not fit the files.
     """
     if not directory.is_dir():
         raise PackError(f"{directory} is not a folder: no model pack can be read from it.")
@@ -102,12 +104,12 @@ def load_folder(directory: Path) -> Pack:
 
 
 def _below(directory: Path) -> list[Path]:
-    """Folders in a folder that hold networks: archives are unpacked with a folder too many."""
+    """Sub-folders that hold ONNX files: archives are often unpacked into a folder of their own."""
     return sorted({path.parent for path in directory.glob("*/*.onnx")})
 
 
 def _load_v2(directory: Path) -> Pack:
-    """A folder of InsightFace 2.x. Age and gender are none of its tasks."""
+    """`load_folder` for a manifest of version 2, which has no tasks of age and gender."""
     manifest, tasks = read_v2(directory / MANIFEST)
     for role in (Role.DETECTION, Role.RECOGNITION):
         if role not in tasks:
@@ -198,8 +200,8 @@ def _catalogued(digest: str) -> CatalogFile | None:
 def _dimension(
     path: Path, header: OnnxHeader, said: int | None, otherwise: int | None = None
 ) -> int:
-    """The length of a recogniser's embeddings. said: by the manifest. otherwise: where nothing
-    says it."""
+    """The length of a recogniser's embeddings. said: by the manifest. otherwise: the length where
+    neither manifest nor network states one. Raises PackError where they differ, or none is left."""
     shape = header.outputs[0].shape
     read = shape[-1] if shape else None
     if read and said and read != said:

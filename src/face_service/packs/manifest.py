@@ -37,7 +37,7 @@ class _Strict(BaseModel):
 
 class ManifestModel(_Strict):
     """One network. `mean` (one number, or three in `order`) and `std`: of pixels 0 to 255.
-    `expansion`: of a verifier, side of its squares in longer sides of the box."""
+    `expansion`: of a verifier, side of its squares as a multiple of the box's longer side."""
 
     # A plain name: nothing that could lead out of the folder.
     file: Annotated[str, Field(pattern=r"^[^/\\:\x00]+\.onnx$")]
@@ -67,7 +67,7 @@ class ManifestModel(_Strict):
 
 class ManifestThreshold(_Strict):
     """Cosine similarity from which two embeddings are one person's, how that is known, and
-    the share of pairs of two people that reach it."""
+    the share, 0 to 1, of pairs of two people that reach it; None where it is not known."""
 
     # Until version 0.2 also under its former name.
     similarity: Annotated[
@@ -78,7 +78,11 @@ class ManifestThreshold(_Strict):
 
 
 class Manifest(_Strict):
-    """The whole file. Networks it does not list are not loaded."""
+    """The whole file. Networks it does not list are not loaded.
+
+    name: the folder's where it is left out. dimension: needed only if the network does not say it.
+    quantization: has to be QUANTIZATION (pack.py) where `precision` is int8.
+    """
 
     name: str | None = None
     licence: str | None = None
@@ -126,7 +130,7 @@ def read_utf8(path: Path) -> str:
 def wrong(path: Path, error: ValidationError) -> PackError:
     """The error that says of each field of a manifest what is wrong with it."""
     faults = (
-        # Without what pydantic calls the parts of a union: nobody has written those.
+        # Without pydantic's names for the parts of a union, which are not in the file.
         f"{'.'.join(str(name) for name in fault['loc'] if '[' not in str(name)) or path.name}: "
         f"{fault['msg'].removeprefix('Value error, ')}"
         for fault in error.errors()

@@ -55,7 +55,8 @@ class _Lenient(BaseModel):
 
 
 def inside(file: str, ending: str) -> str:
-    """A path below the manifest's folder with this ending, or ValueError."""
+    """Returns `file`. Raises ValueError unless it is a relative path that stays below the
+    manifest's folder and ends in `ending`, in upper or lower case."""
     path = PurePosixPath(file)
     outside = path.is_absolute() or ".." in path.parts or any(c in file for c in "\\:\x00")
     if outside or not file.lower().endswith(ending.lower()):
@@ -75,7 +76,8 @@ Preprocessing = Literal["embedded"] | Scaling
 
 
 class Task(_Lenient):
-    """One network: a file below the manifest's folder."""
+    """One network: a file below the manifest's folder. preprocessing: None for that of _DEFAULTS.
+    expansion: of a verifier, see vision/verifier.py. embedding_dimension: None if not stated."""
 
     file: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -91,7 +93,7 @@ class Task(_Lenient):
 
 
 class Tasks(_Lenient):
-    """Those known here, each None where the pack lacks it."""
+    """The tasks that are known here, each None where the pack lacks it."""
 
     detection: Task | None = None
     verification: Task | None = None
@@ -99,7 +101,7 @@ class Tasks(_Lenient):
 
 
 class ManifestV2(_Lenient):
-    """The whole file."""
+    """The whole file. license: path of its MODEL.LICENSE, below the manifest's folder."""
 
     manifest_version: Literal[2]
     model_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
@@ -122,7 +124,8 @@ _DEFAULTS: Mapping[Role, Preprocessing] = MappingProxyType(
 
 
 def manifest_version(path: Path) -> int | None:
-    """The `manifest_version` that a manifest states; None where it states none, or is no JSON."""
+    """The `manifest_version` that a manifest states; None where there is no manifest, it cannot be
+    read as JSON, or it states no whole number."""
     try:
         content = json.loads(read_utf8(path))
     except (OSError, PackError, ValueError, RecursionError):
@@ -132,7 +135,8 @@ def manifest_version(path: Path) -> int | None:
 
 
 def read_v2(path: Path) -> tuple[ManifestV2, dict[Role, Task]]:
-    """A manifest of version 2, and its tasks by role. Raises PackError."""
+    """A manifest of version 2, and its tasks by role. Raises PackError where it is wrong or cannot
+    be read."""
     try:
         manifest = ManifestV2.model_validate_json(read_utf8(path))
     except ValidationError as error:
@@ -144,7 +148,8 @@ def read_v2(path: Path) -> tuple[ManifestV2, dict[Role, Task]]:
 
 
 def model_of(directory: Path, role: Role, task: Task, licence: str) -> PackModel:
-    """One network of a folder, hashed. Raises PackError where it is not what the task says."""
+    """One network of a folder, hashed. Raises PackError where its file is outside the folder, is no
+    whole ONNX file, or is not what the task says."""
     path = (directory / task.file).resolve()
     if not path.is_relative_to(directory.resolve()):
         raise PackError(f"{directory / task.file} leads out of its folder.")

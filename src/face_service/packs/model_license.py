@@ -6,7 +6,7 @@
     }
 
 Fields are those of `model_zoo/model_license.py` of insightface 2.1, which checks the signature
-too. Here nobody does: what the file says is shown, and decides nothing.
+too. Here it is not checked: what the file says is shown, and decides nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 LARGEST = 64 << 10
-"""Bytes of a licence that insightface reads."""
+"""Most bytes of a licence that insightface reads."""
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 
@@ -37,9 +37,12 @@ class _Licence(BaseModel):
 
 
 def licence_in(path: Path, model_id: str, now: datetime | None = None) -> str:
-    """What the licence in `path` grants for the pack `model_id`, and until when. A pack without a
-    licence is for non-commercial research, as for insightface; one whose licence cannot be read,
-    or is of another pack, has none that is known. now: the time, if it is not this moment."""
+    """In a line of text: what the licence in `path` grants for the pack `model_id`, and until when.
+
+    Without the file it says non-commercial research, as insightface does; where the file cannot be
+    read or is of another pack, `not known`, and why. now: a time with a time zone; None for this
+    moment.
+    """
     if not os.path.lexists(path):
         return f"InsightFace: non-commercial research only (the pack has no {path.name})"
     try:

@@ -18,8 +18,8 @@ PackPrecision = Literal["fp32", "int8"]
 """The precision of a pack's weights."""
 
 PIECE = 16 << 20
-"""Bytes that are read and hashed at once. Both give up the interpreter's lock, which other imports
-hold on to at the start."""
+"""Bytes that are read and hashed at once. Each step releases the interpreter's lock, and then waits
+up to 5 ms for it while other threads import modules (docs/decisions/0005): so the steps are few."""
 QUANTIZATION = "u8s7"
 """How the networks of an int8 pack are quantised: activations of 8 bits without a sign, weights of
 7 bits with one. Sums of two products stay within 16 bits, so that every processor computes the
@@ -29,7 +29,8 @@ same (docs/decisions/0011-precision.md)."""
 @dataclass(frozen=True, slots=True)
 class PackModel:
     """One network: an ONNX file whose SHA-256 is known to be `sha256` (64 hex digits). expansion:
-    of the squares that a verifier is given, None for the usual one."""
+    side of a verifier's squares as a multiple of the box's longer side; None for EXPANSION of
+    vision/verifier.py, and in other roles."""
 
     role: Role
     path: Path
@@ -58,12 +59,12 @@ class Pack:
 
 
 def by_role(models: Iterable[PackModel]) -> Mapping[Role, PackModel]:
-    """The same models as a read-only mapping."""
+    """The models by their roles, as a read-only mapping."""
     return MappingProxyType({model.role: model for model in models})
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, as 64 hex digits."""
+    """SHA-256 of a file's content, as 64 lower-case hex digits. Raises OSError."""
     digest, buffer = hashlib.sha256(), memoryview(bytearray(PIECE))
     with path.open("rb", buffering=0) as file:
         while size := file.readinto(buffer):
@@ -72,8 +73,8 @@ def sha256_of(path: Path) -> str:
 
 
 def checked_sha256(path: Path, expected: str | None, called: object) -> str:
-    """`sha256_of` a file. Raises PackError, in which it is called `called`, where another one is
-    expected."""
+    """`sha256_of` a file. Raises PackError, which calls the file `called`, where that is not
+    `expected`; None accepts any."""
     found = sha256_of(path)
     if expected and found != expected:
         raise PackError(f"{called} has SHA-256 {found}, {expected} was expected")

@@ -151,4 +151,4 @@ AURAFACE = CatalogPack(
         *(file for file in OPEN.files if file.role in (Role.AGE, Role.GENDER)),
     ),
 )
-"""Its repository also has a detector and more; these are InsightFace's and not taken."""
+"""The other files of its repository, a detector among them, are InsightFace's and not taken."""

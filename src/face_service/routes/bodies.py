@@ -24,7 +24,7 @@ T = TypeVar("T", bound=BaseModel)
 MAX_FIELDS = 16
 """Most fields of a form that are not files; there are twelve options at most."""
 LONGEST_TEXT = 1_000_000
-"""Bytes of a field that is not a file."""
+"""Most bytes of a field that is not a file."""
 WHITE_SPACE = b" \t\r\n\v\f"
 NO_LATIN = re.compile(rb"\\u(?!00)")
 """An escape of a character above 255. A single one makes Python's string of all the text up to four
@@ -32,7 +32,7 @@ times as large."""
 BASE64_PIECE = 65_536
 """Characters of base64 that are decoded at once."""
 LONGEST_NAME = 100
-"""Characters of a field's name that are repeated in an error."""
+"""Most characters of a field's name that are repeated in an error."""
 EMBEDDING = TypeAdapter(EmbeddingRequest)
 MAX_COMMAS = 100
 """Most commas of a JSON body, which needs at most twelve. Refusing millions of unknown names one by
@@ -70,7 +70,7 @@ class Upload:
 async def read_files(request: Request, field: str, limit: int) -> Upload:
     """The files in a form's `field`, and its options.
 
-    Raises InvalidRequest if there is no file, if the form has more than `limit` files, or if it has
+    Raises InvalidRequest if the form is malformed, has no file or more than `limit` of them, or has
     a field that is neither a file of `field` nor an option.
     """
     async with read_form(request, limit) as form:
@@ -95,7 +95,8 @@ def options_in(
 ) -> dict[str, str]:
     """The options of a form, as text: all its fields but those in `files`, of the names in `known`.
 
-    Raises InvalidRequest for a field that is not an option, is given twice, or is a file elsewhere.
+    Raises InvalidRequest for text in a field of `files`, for a file in any other, and for a field
+    that is not in `known` or is given twice.
     """
     options: dict[str, str] = {}
     for field, value in form.multi_items():
@@ -156,7 +157,7 @@ async def read_form(
 
 
 def files_of(form: FormData, field: str) -> list[UploadFile]:
-    """The files of a form's `field`, in order, at least one. Raises InvalidRequest."""
+    """The files of a form's `field`, in order. Raises InvalidRequest where there is none."""
     files = [file for file in form.getlist(field) if isinstance(file, UploadFile)]
     if not files:
         raise InvalidRequest(f"The form has no file field named '{field}'")
@@ -188,7 +189,8 @@ def parse_embedding_request(body: bytes) -> tuple[dict[str, Any], bytes]:
         raise InvalidRequest("The JSON holds far more than an image and its options")
     if not body.isascii() or NO_LATIN.search(body):
         raise InvalidRequest("The JSON holds characters that neither base64 nor an option has")
-    # Not in one step, which keeps the text once more, and an error each value.
+    # Parsed, then validated: in a single step pydantic would keep the text once more, and an error
+    # for each value.
     given = parsed(body)
     if not isinstance(given, dict):
         raise InvalidRequest("Input should be an object")

@@ -60,7 +60,8 @@ async def compare_images(
 
 
 def unwrap(answer: ImageAnalysis | RequestError, field: str) -> ImageAnalysis:
-    """The analysis, or raise the error; the message of an error in the image names `field`."""
+    """The analysis; an error is raised, InvalidImage and ImageTooLarge with `field` before their
+    message."""
     if isinstance(answer, InvalidImage | ImageTooLarge):
         raise type(answer)(f"{field}: {answer}")
     if isinstance(answer, RequestError):

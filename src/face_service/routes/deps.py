@@ -42,9 +42,10 @@ def media_type(request: Request) -> str:
 
 
 async def get_image(request: Request) -> Upload:
-    """The image: the multipart field `file`, or the whole body of an `image/*` type.
+    """The image: the multipart field `file`; or the whole body if its type is `image/*` or
+    `application/octet-stream`, which has no file name and no options.
 
-    Raises InvalidRequest if the request holds neither.
+    Raises InvalidRequest for any other type, and for a form that `read_files` refuses.
     """
     content_type = media_type(request)
     if content_type == "multipart/form-data":
@@ -60,7 +61,8 @@ async def get_image(request: Request) -> Upload:
 async def get_files(request: Request, settings: Configured) -> Upload:
     """The images of the multipart field `files`, in order.
 
-    Raises InvalidRequest if there is none, or more than MAX_BATCH_FILES.
+    Raises InvalidRequest for another type of body, and for a form that `read_files` refuses: with
+    no file, or more than MAX_BATCH_FILES.
     """
     if media_type(request) != "multipart/form-data":
         raise InvalidRequest("Send the images as the multipart/form-data field 'files', repeated")

@@ -27,7 +27,7 @@ from face_service.serving.answers import Answer, ImageAnalysis
 from face_service.serving.pipeline import ALIGNED, Known
 
 NUMBERS = 20
-"""Commas, and brackets, that a known face needs at most."""
+"""Most commas in the JSON of a known face; five landmarks have 9."""
 REQUEST = TypeAdapter(EmbedRequest)
 FACES = TypeAdapter(list[KnownFaceIn])
 
@@ -64,7 +64,11 @@ BODY: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What is to be embedded: images, their names, and the faces of the one there is, if any."""
+    """What is to be embedded: aligned crops, or the known `faces` of a single image.
+
+    names: of the files, None where they have none. faces: None for crops. options: those that a
+    JSON body has set.
+    """
 
     images: list[bytes]
     names: list[str | None]
@@ -73,7 +77,7 @@ class Given:
 
     @property
     def known(self) -> Known:
-        """The faces of each image."""
+        """Where the faces of each image are."""
         if self.faces is None:
             return ALIGNED
         return Known([face.for_engine() for face in self.faces])
@@ -124,8 +128,8 @@ async def embed_faces(
 
 
 async def read_given(request: Request, most: int) -> tuple[Callable[[], Given], dict[str, str]]:
-    """Read a body. Returns what makes sense of it, to be called on another thread, and the options
-    of a form, as text. most: of crops and faces. Raises InvalidRequest."""
+    """Read a body. Returns a call that parses it, to be made off the event loop, and the options of
+    a form, as text. most: crops or faces that there may be. Both steps raise InvalidRequest."""
     kind = media_type(request)
     if kind == "application/json":
         return partial(given_as_json, await read_body(request), most), {}
@@ -148,7 +152,7 @@ async def read_given(request: Request, most: int) -> tuple[Callable[[], Given], 
 
 
 def given_as_file(name: str | None, image: bytes, text: bytes, most: int) -> Given:
-    """An image and the JSON of its faces. Raises InvalidRequest."""
+    """An image and its faces, of `text`: a JSON array of KnownFaceIn. Raises InvalidRequest."""
     refuse_excess(text, NUMBERS * most, most)
     faces = validated(FACES, parsed(text), "faces")
     refuse_count(len(faces), most)
@@ -180,7 +184,8 @@ def refuse_count(count: int, most: int) -> None:
 def each_face(
     answers: Sequence[Answer], names: Sequence[str | None], known: Sequence[KnownFaceIn] | None
 ) -> Iterator[tuple[str | None, Face | RequestError]]:
-    """Name and result of each face. Raises the error of an image of which faces are given."""
+    """Name and result of each crop, or of each `known` face: a Face with an embedding, or why there
+    is none. Raises the error of the image itself where its faces are `known`."""
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, RequestError):
             if known is not None:
@@ -200,7 +205,7 @@ def each_face(
 def render(
     name: str | None, found: Face | RequestError, options: EmbedOptions, request_id: str
 ) -> dict[str, Any]:
-    """An EmbeddedFace."""
+    """The JSON of an EmbeddedFace, as a dict."""
     if isinstance(found, RequestError):
         error = found.body(request_id)
         return {

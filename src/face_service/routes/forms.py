@@ -13,7 +13,7 @@ from face_service.errors import InvalidRequest
 from face_service.routes.bodies import LONGEST_NAME, content, options_in, read_form
 
 LONGEST_JSON = 32_000_000
-"""Bytes of JSON in a field that is not a file; MAX_BODY_MB bounds the whole form."""
+"""Most bytes of JSON in a field that is not a file; MAX_BODY_MB bounds the whole form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ async def read_form_with_json(
     request: Request, files: Mapping[str, int], json: str, options: type[BaseModel]
 ) -> Form:
     """A form whose files are in fields of `files`, at most so many in each; whose field `json`, a
-    text or a file, holds JSON; and whose other fields are options.
+    text or a file, holds JSON, which is not parsed here; and whose other fields are options, by the
+    names of the model `options`.
 
     Raises InvalidRequest for any other form.
     """
@@ -57,5 +58,5 @@ async def read_form_with_json(
 
 
 def as_bytes(field: UploadFile | str) -> bytes:
-    """The content of a field, text or file."""
+    """The content of a field, of a file or of text as UTF-8."""
     return content(field) if isinstance(field, UploadFile) else field.encode()

@@ -105,8 +105,9 @@ async def group_faces(
 
 
 async def read_faces(request: Request) -> tuple[Callable[[int, int], Described], dict[str, str]]:
-    """Read a body. Returns what makes faces of it, for the length of an embedding and the most
-    faces there may be, and the options of a form, as text. Raises InvalidRequest."""
+    """Read a body. Returns a call that makes faces of it, to be made off the event loop, and the
+    options of a form, as text. The call takes the length of an embedding and the most faces there
+    may be. Both steps raise InvalidRequest."""
     kind = media_type(request)
     if kind == "application/json":
         return partial(faces_of_json, await read_body(request)), {}
@@ -125,8 +126,8 @@ async def read_faces(request: Request) -> tuple[Callable[[int, int], Described],
 
 
 def options_for(info: EngineInfo, wanted: GroupingOptions) -> GroupOptions:
-    """The options, with the pack's similarities for those left out. Raises InvalidRequest where it
-    has none."""
+    """The options, with the pack's similarities for those left out. Raises InvalidRequest where
+    `group_similarity` is left out and was not measured for the pack."""
     similarity = wanted.group_similarity
     if similarity is None:
         similarity = similarity_at(GROUP_RATE, info.operating_points, info.threshold)
@@ -145,7 +146,7 @@ def options_for(info: EngineInfo, wanted: GroupingOptions) -> GroupOptions:
 def render(
     found: Grouping, faces: Faces, seen: Sequence[SeenFace], options: GroupingOptions
 ) -> dict[str, Any]:
-    """Tracks, groups and labels of a GroupResponse."""
+    """Tracks, groups and labels of a GroupResponse; the labels as int64 [number of faces]."""
     wanted = options.embedding_format != NONE
     track_labels = np.empty(len(faces), np.int64)
     group_labels = np.empty(len(faces), np.int64)

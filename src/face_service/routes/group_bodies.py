@@ -1,6 +1,7 @@
 """Bodies of POST /group: embeddings, and what is known of the faces, to arrays.
 
-Everything here may take tens of milliseconds: call it off the event loop.
+Everything here may take tens of milliseconds: call it off the event loop. `dimension`: numbers of
+an embedding of the loaded pack. `limit`: most faces, MAX_GROUP_FACES.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from face_service.routes.json_bodies import parsed, refuse_excess, validated
 from face_service.schemas.grouping import FaceToGroup, GroupRequest, SeenFace
 
 MAX_NUMBERS = 1_000_000
-"""Numbers of embeddings that are arrays: a Python object each. As base64 they are only bytes."""
+"""Most numbers of a body's embeddings that are sent as arrays: each becomes a Python object. In
+base64 they are not counted."""
 Described = tuple[Faces, Sequence[SeenFace], dict[str, Any]]
 """Faces, what is known of each, and the options that are set beside them."""
 FIELDS = 8
-"""Commas, and brackets, that a face needs at most beside those of its embedding."""
+"""Commas that a face needs at most, beside those within its embedding."""
 
 REQUEST = TypeAdapter(GroupRequest)
 SEEN = TypeAdapter(list[SeenFace])
@@ -69,7 +71,8 @@ def refuse_many(count: int, limit: int) -> None:
 
 
 def vector_of(face: FaceToGroup, place: int, dimension: int) -> NDArray[np.float32]:
-    """The embedding of a face as it was sent. Raises InvalidRequest, which names the place."""
+    """The embedding of a face as it was sent, float32 [dimension] of any norm. place: the face's
+    index. Raises InvalidRequest where it is not base64 of float32 or has another length."""
     if isinstance(face.embedding, str):
         try:
             data = pybase64.b64decode(face.embedding, validate=True)
@@ -90,7 +93,8 @@ def vector_of(face: FaceToGroup, place: int, dimension: int) -> NDArray[np.float
 
 
 def as_faces(vectors: NDArray[np.float32], seen: Sequence[SeenFace]) -> Faces:
-    """Faces with embeddings of norm 1. Raises InvalidRequest for one that has no direction."""
+    """Faces with embeddings of norm 1, from `vectors`, float32 [n, dimension] of any norm. Raises
+    InvalidRequest for one that is zero or not finite."""
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
     if bad.size:

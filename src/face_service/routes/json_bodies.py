@@ -13,12 +13,13 @@ from face_service.schemas import explain
 T = TypeVar("T")
 
 BRACKETS = 8
-"""Arrays that a face needs at most: its landmarks are six."""
+"""Most arrays for each face that there may be; five landmarks are six."""
 
 
 def refuse_excess(body: bytes, numbers: int, faces: int) -> None:
-    """Raise InvalidRequest for JSON of far more parts than so many numbers and faces need: each
-    takes ten times the memory of its text."""
+    """Raise InvalidRequest for JSON with more than `numbers` commas, objects for more than `faces`
+    faces, or BRACKETS arrays for each. It is counted in the text, before it is parsed: a parsed
+    value takes ten times the memory of its text."""
     if body.count(b",") > numbers or body.count(b"{") > faces + 1:
         raise InvalidRequest(
             f"The JSON holds more than {faces} faces, or more numbers than may be; embeddings take "
@@ -29,7 +30,7 @@ def refuse_excess(body: bytes, numbers: int, faces: int) -> None:
 
 
 def parsed(body: bytes) -> object:
-    """The value of a JSON text. Raises InvalidRequest."""
+    """The value of a JSON text. Raises InvalidRequest where it is not JSON."""
     try:
         return from_json(body)
     except ValueError as error:
@@ -37,8 +38,8 @@ def parsed(body: bytes) -> object:
 
 
 def validated(kind: TypeAdapter[T], value: object, *at: str) -> T:
-    """A value of JSON as what `kind` describes. at: the names under which it was sent. Raises
-    InvalidRequest, which says where in it what is wrong: `faces.0.bbox: …`."""
+    """A value of JSON as the type of `kind`. at: the names under which it was sent, which begin the
+    places in an error. Raises InvalidRequest: what is wrong, and where (`faces.0.bbox: …`)."""
     try:
         return kind.validate_python(value)
     except ValidationError as error:

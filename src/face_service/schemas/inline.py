@@ -1,4 +1,4 @@
-"""Schemas of bodies that FastAPI does not parse, whole: without references to others."""
+"""JSON schemas of bodies that FastAPI does not parse: each is whole, without `$ref` to others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of requests, and bodies in JSON."""
+"""Options of requests for faces, and the JSON body of POST /extract-embedding."""
 
 from __future__ import annotations
 

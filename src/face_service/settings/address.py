@@ -1,4 +1,4 @@
-"""HOST and PORT, apart from other settings: the health check imports nothing slow."""
+"""HOST and PORT, apart from other settings, so that the health check imports nothing slow."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ not PORT, apart."""
 
 
 def values_in_env_file() -> dict[str, str | None]:
-    """Names and values in `.env`; none where there is no such file.
+    """Names and values in `.env`, None for a name without `=`; empty where there is no such file.
 
     Raises StartupError with a sentence that names the file if it cannot be read, or has a line that
-    is no setting: passed over, a key whose quotes are not closed would leave the service open.
+    cannot be parsed. Skipping that line could lose API_KEYS and leave the service open to anybody.
     """
     path = Path(ENV_FILE).absolute()
     try:
@@ -47,11 +47,11 @@ def values_in_env_file() -> dict[str, str | None]:
 
 
 def _text_of(path: Path) -> str:
-    """What the file holds, nothing where there is none; UnicodeDecodeError, OSError."""
+    """The text of the file, "" where there is none. Raises UnicodeDecodeError, OSError."""
     if not os.path.lexists(path):
         return ""
-    # A link that leads nowhere raises, and so does a folder, which Docker makes of what it is told
-    # to mount and does not find: neither is the same as no file.
+    # Not taken for a missing file, but an error: a link that leads nowhere, and a folder, which
+    # Docker makes where the file to be mounted is missing.
     return path.read_text(encoding="utf-8")
 
 

@@ -15,7 +15,8 @@ KEY_RULE = (
 
 
 def sentence(settings: type[BaseSettings], error: Any) -> str:
-    """One of pydantic's errors of `settings` as NAME=VALUE is not allowed: what is."""
+    """One of pydantic's errors of `settings` (`ValidationError.errors()`) as a sentence: NAME=VALUE
+    is not allowed, and what is. The value of API_KEYS is left out."""
     name = str(error["loc"][0])
     if name == "api_keys":  # not repeated: the value may be a key
         return f"API_KEYS is not allowed: {KEY_RULE}"

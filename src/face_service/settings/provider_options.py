@@ -11,7 +11,8 @@ def parse_options(value: str) -> dict[str, dict[str, str]]:
     """Options by provider, from a JSON object of objects; values as strings, booleans spelt as the
     provider expects them.
 
-    Raises ValueError, with what is allowed, for a provider or option that does not exist.
+    Raises ValueError, with what is allowed, for any other text, a provider or option that does not
+    exist, and a value that is neither text, number nor boolean.
     """
     example = '{"CUDAExecutionProvider": {"cudnn_conv_algo_search": "EXHAUSTIVE"}}'
     try:
