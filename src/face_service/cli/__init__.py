@@ -1,7 +1,7 @@
 """`face-service`: serve, detect, compare, and look after model packs.
 
-The modules that declare commands import nothing heavy at their top: a shell asks this program
-what it could complete at every press of Tab.
+The modules that declare commands import nothing heavy at their top: for completion a shell runs
+this program at every press of Tab.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from face_service.cli.tune import tune
 from face_service.errors import FaceServiceError
 
 NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""Errors of a write that are no fault of the program's: a full disk, a full quota."""
+"""Errors of a write that are no fault of the program: disk or quota full, file too large, I/O."""
 READER_GONE = 141
 """The exit status that shells give to what ends because nobody reads it: 128 + SIGPIPE."""
 
@@ -86,8 +86,7 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line. What cannot be done is one line on stderr and status 2; so is what
-    nobody thought of, with its traceback, for 1 is an answer: "different people"."""
+    """Run the command line and end the process with the status that `run` returns."""
     status = run()
     if is_computing():  # interrupted
         # Its return into a finalised interpreter would abort the process.
@@ -96,7 +95,9 @@ def main() -> None:
 
 
 def run() -> int:
-    """The exit status of the command line."""
+    """Run the command line and return its exit status. A FaceServiceError, or a write that failed
+    (NOT_WRITTEN), is one line on stderr and status 2; any other exception is its traceback and
+    status 2, for 1 is an answer of commands, such as "different people"."""
     stdout = sys.stdout
     try:
         app()
@@ -104,7 +105,7 @@ def run() -> int:
         print(f"face-service: {error}", file=sys.stderr)
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in NOT_WRITTEN:
-            if not flush(stdout):  # it had no buffer, or it was another file
+            if not flush(stdout):  # stdout had no buffer, or another file failed
                 print(f"face-service: writing failed: {error.strerror}", file=sys.stderr)
         else:
             traceback.print_exc()
@@ -124,11 +125,12 @@ def is_computing() -> bool:
 
 
 def flush(stdout: TextIO | None) -> int:
-    """Write what is left in the buffer. 0, or the exit status where it could not be written.
+    """Write what is left in the buffer of stdout. Returns 0, or the exit status where it could not
+    be written.
 
-    `stdout`: None in a process that was started without one.
+    `stdout`: as it was before the command ran; None in a process that was started without one.
     """
-    if sys.stdout is not stdout:  # Typer has put it away since its reader has gone, and says 1
+    if sys.stdout is not stdout:  # Typer has replaced it as nobody reads it, and ends with 1
         return READER_GONE
     if stdout is None:
         return 0

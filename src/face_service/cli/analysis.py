@@ -40,7 +40,7 @@ async def started(settings: Settings) -> AsyncIterator[FaceService]:
         finally:
             watching.cancel()
     except asyncio.CancelledError:
-        if service.failure:  # engines hung, and no other will do better
+        if service.failure:  # engines hung too often, and are not replaced any more
             raise service.failure from None
         raise
     finally:
@@ -56,8 +56,8 @@ async def analyse_files(
     options: Options,
     settings: Settings,
 ) -> AsyncGenerator[tuple[S, Answer | None], None]:
-    """The answer for each file or frame of a video, in order, within the limits of the service:
-    None for a file that lies in a folder and is no image.
+    """The answer for each file or frame of a video, in order, within the limits of the service. A
+    RequestError is an answer too; None for a file that lies in a folder and is no image.
 
     So many are under way that there is always one to compute: every worker has a full batch in
     hand and the next in the queue, while the files after these are read and decoded.
@@ -94,7 +94,7 @@ async def analyse_files(
 
 
 async def one_by_one(items: Iterable[S] | AsyncIterable[S]) -> AsyncIterator[S]:
-    """What can be iterated over either way, asynchronously."""
+    """The items of an iterable or of an asynchronous iterable."""
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item

@@ -25,9 +25,10 @@ STATUSES: Mapping[Verdict, int] = MappingProxyType({"same_person": 0, "different
 
 
 def run(settings: Settings, paths: tuple[Path, Path], options: CompareOptions, json: bool) -> int:
-    """Compare two images and print what comes of it. Returns the exit status.
+    """Compare two images and print the verdict, or with `json` an object with the fields of POST
+    /compare. Returns the exit status.
 
-    Raises FaceServiceError if one of them cannot be read.
+    Raises FaceServiceError if one of them cannot be read, and StartupError as `started` does.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     files = [File(path, True, Path(path.name)) for path in paths]
@@ -46,7 +47,7 @@ def run(settings: Settings, paths: tuple[Path, Path], options: CompareOptions, j
 async def analyse(
     settings: Settings, files: Sequence[File], options: CompareOptions
 ) -> list[ImageAnalysis]:
-    """The faces of each file. Raises FaceServiceError for the first that is no image."""
+    """The faces of each file. Raises FaceServiceError for the first that has an error."""
     found = []
     async with started(settings) as service:
         async for file, answer in analyse_files(service, files, options.for_engine(), settings):
@@ -59,7 +60,7 @@ async def analyse(
 def as_text(
     names: tuple[str, str], analyses: tuple[ImageAnalysis, ImageAnalysis], found: Comparison
 ) -> str:
-    """The verdict in a sentence, and which faces it is about."""
+    """The verdict in a sentence, and the faces that decided it, a line each."""
     lines = [found.detail]
     # A pair that is not reliable may be more similar than the one that decided.
     decisive = (pair for pair in found.pairs if pair.reliable or found.verdict not in STATUSES)

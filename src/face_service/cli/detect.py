@@ -22,7 +22,7 @@ OUTPUT = "Output"
 
 
 class EmbeddingFormat(StrEnum):
-    """As in the API."""
+    """The values of `embedding_format` in the API."""
 
     FLOAT = "float"
     BASE64 = "base64"

@@ -34,8 +34,8 @@ INTERRUPTED = 130
 """The exit status that shells give to what Ctrl-C ends: 128 + SIGINT."""
 
 LOOKED_AT = (ImageAnalysis, InvalidImage, ImageTooLarge)
-"""Outcomes that say something of an image. Any other, a disk that has gone or an engine that
-failed, says nothing: it is no line of --out, and the next run tries the file again."""
+"""Answers that are about the image itself and are kept as a line of --out. Any other, such as a
+file that could not be read or an engine that failed, is not: the next run tries the file again."""
 
 Write = Callable[[Source, Answer], None]
 
@@ -54,7 +54,8 @@ class Output:
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has come to, in numbers of files but for `faces`."""
+    """The counts of a run: of files and frames of videos, but for `faces`. failed: those with an
+    error, in lines of an earlier run too."""
 
     images: int = 0
     faces: int = 0
@@ -97,7 +98,11 @@ def run(
     every: int = 1000,
 ) -> int:
     """Find every face of files, and of the images in folders; of a video in one frame of each
-    `every` milliseconds. Returns the exit status."""
+    `every` milliseconds, 0 for every frame.
+
+    Returns the exit status: 0, 1 where a file has an error, INTERRUPTED after Ctrl-C. Raises
+    StartupError as `started` does, and FaceServiceError where `output` cannot be used or written.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     files, tally = find_files(paths), Tally()
     status = None
@@ -120,7 +125,7 @@ async def detect(
     tally: Tally,
     every: int,
 ) -> None:
-    """The work of `run`: a file counts in `tally` once it is written."""
+    """The work of `run`. A file or frame is counted in `tally` once its answer is written."""
     drawings = drawing_paths(output.drawings, files) if output.drawings else {}
     crops = laid_out("--crops", output.crops, files) if output.crops else {}
     async with started(settings) as service:
@@ -149,7 +154,7 @@ async def detect(
 
 
 def pass_over(source: Source, tally: Tally) -> None:
-    """Count in a file that lies in a folder and is no image; a video is named as well."""
+    """Count a file that lies in a folder and is no image; if it is a video, name it on stderr."""
     if isinstance(source, VideoFrame) or not is_video_file(source.path):
         tally.no_images += 1
         return
@@ -158,7 +163,7 @@ def pass_over(source: Source, tally: Tally) -> None:
 
 
 def path_of(source: Source, paths: Mapping[Path, Path]) -> Path:
-    """Where a picture of a file, or of a frame of it, goes."""
+    """Where the drawing or the crops of a file, or of a frame of it, go. paths: by file."""
     if isinstance(source, VideoFrame):
         return source.below(paths[source.file.path])
     return paths[source.path]
@@ -172,8 +177,9 @@ BAR: dict[str, Any] = {"leave": False, "disable": None, "dynamic_ncols": True}
 def opened(
     output: Output, info: EngineInfo, options: DetectOptions, tally: Tally
 ) -> Iterator[tuple[Write, set[str], Mapping[str, int]]]:
-    """How an answer is written, the names of the files that need not be looked at, and up to where
-    videos need not."""
+    """Gives a function that writes the answer for a file or frame, the names of the files that an
+    earlier run has done, and the milliseconds up to which it has done videos, by name. Raises
+    FaceServiceError as `Lines` does."""
     about = {"model": render_model(info), "options": options.model_dump()}
 
     def as_line(file: Source, answer: Answer) -> bytes:
@@ -205,7 +211,7 @@ def say(text: str, error: bool = False) -> None:
 
 
 def say_text(file: Source, answer: Answer) -> None:
-    """Print what was found, for people."""
+    """Print what was found, for people; an error on stderr."""
     if isinstance(answer, RequestError):
         say(f"{place_of(file)}: {answer}", error=True)
     else:
@@ -218,7 +224,8 @@ def place_of(source: Source) -> str:
 
 
 def as_json(answer: Answer, options: DetectOptions) -> dict[str, Any]:
-    """The fields of an answer of POST /detect/batch."""
+    """The fields of a result of POST /detect/batch, without `file`, `status` and the error's
+    `request_id`."""
     if isinstance(answer, RequestError):
         return {**NO_IMAGE, "error": answer.fields()}
     return {**render_image(answer, options), "error": None}
@@ -238,6 +245,6 @@ def as_text(name: str, found: ImageAnalysis) -> str:
 
 
 def place(face: Face, found: ImageAnalysis) -> str:
-    """Size and place of a face: 87x124 at (75, 68)."""
+    """Size and top left corner of a face's box inside the image, in pixels: 87x124 at (75, 68)."""
     x1, y1, x2, y2 = clip(face.bbox, found.width, found.height)
     return f"{x2 - x1:.0f}x{y2 - y1:.0f} at ({x1:.0f}, {y1:.0f})"

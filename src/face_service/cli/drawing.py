@@ -19,10 +19,10 @@ from face_service.vision.image import decode
 
 
 def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
-    """Where the drawing of each file goes: `out` itself for a single image, else a folder
-    laid out as the one the files are in.
+    """Where the drawing of each file goes, by the file's path: `out` itself for a single image,
+    else a folder laid out as the one the files are in.
 
-    Raises FaceServiceError if two of them would be the same, or one of them is the image.
+    Raises FaceServiceError if two of them would be the same, or one of them is one of the images.
     """
     if len(files) == 1 and files[0].named and not (out.is_dir() or is_read_as_video(files[0])):
         if out.resolve() == files[0].path.resolve():
@@ -32,7 +32,9 @@ def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
 
 
 def draw(source: Source, path: Path, found: ImageAnalysis, settings: Settings) -> None:
-    """Write the image with its faces on it; the format is that of the path's suffix."""
+    """Write the image with its faces drawn on it; the format is that of the path's suffix. Raises
+    FaceServiceError where the file cannot be written, RequestError where the image cannot be read
+    again, OSError where the folder cannot be made."""
     drawing = pixels_of(source, settings).copy()
     for face in reversed(found.faces):
         draw_face(drawing, face.bbox, face.landmarks, label(face))
@@ -46,7 +48,8 @@ def draw(source: Source, path: Path, found: ImageAnalysis, settings: Settings) -
 
 
 def pixels_of(source: Source, settings: Settings) -> Image:
-    """What was looked at. Raises RequestError."""
+    """The pixels that were analysed, uint8 [height, width, 3], BGR; a file is read again. Raises
+    RequestError."""
     if isinstance(source, VideoFrame):
         if isinstance(source.image, RequestError):
             raise source.image
@@ -56,5 +59,5 @@ def pixels_of(source: Source, settings: Settings) -> Image:
 
 
 def label(face: Face) -> str:
-    """What is written above a face."""
+    """What is written above a face: gender and age, or the detection score."""
     return f"{face.gender} {face.age}" if face.gender else f"{face.score:.2f}"

@@ -38,7 +38,8 @@ EPILOG = examples(
 
 
 def shard_of(text: str) -> tuple[int, int]:
-    """`3/16`, from 0."""
+    """`I/N` as two numbers, 0 <= I < N: `3/16` is (3, 16). Raises typer.BadParameter for anything
+    else."""
     first, slash, second = text.partition("/")
     if slash and first.isdecimal() and second.isdecimal() and int(first) < int(second):
         return int(first), int(second)

@@ -63,7 +63,8 @@ def evaluate(
 
 
 def report_pairs(engine: FaceEngine, rows: list[tuple[str, str, bool]], photos: Path) -> None:
-    """Measure pairs and print what comes of it."""
+    """Measure pairs, as `read_pairs` gives them, and print accuracies and errors. photos: the
+    folder that their names are relative to."""
     from tqdm import tqdm
 
     from face_service.tools.evaluation import measure_pairs, photos_of
@@ -91,7 +92,7 @@ def report(name: str, pairs: Pairs, threshold: float) -> None:
 
 
 def report_people(engine: FaceEngine, folder: Path, as_json: bool) -> None:
-    """Measure the photos of people and print the operating points."""
+    """Measure the photos of people, a folder each in `folder`, and print the operating points."""
     from tqdm import tqdm
 
     from face_service.tools.operating_points import (

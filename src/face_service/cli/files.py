@@ -33,12 +33,12 @@ class File(NamedTuple):
 
 def find_files(paths: Sequence[Path]) -> list[File]:
     """The files among `paths` and those in its folders, each once, in a stable order:
-    as given, and in a folder by name, files before subfolders. What is named and lies in a folder
-    counts as named.
+    as given, and in a folder by name, files before subfolders. A file that is given itself and also
+    lies in a folder that is given counts as named.
 
-    A link to a folder is followed, after what is really there, unless it leads to a folder
-    that was already seen. Sockets, pipes and devices in folders are left out. What cannot be
-    looked at is in the list: reading it says why.
+    Links to folders are followed, after everything else in the folder given, unless they lead to
+    one that was already seen. Sockets, pipes and devices in folders are left out. A path that does
+    not exist or cannot be searched is in the list: reading it gives the error.
     """
     found: dict[Path, File] = {}
     seen: set[tuple[int, int]] = set()
@@ -51,7 +51,8 @@ def find_files(paths: Sequence[Path]) -> list[File]:
 
 
 def laid_out(option: str, out: Path, files: Sequence[File]) -> dict[Path, Path]:
-    """A JPEG for each file, below the folder `out`, which is laid out as the one they are in.
+    """The path of a JPEG for each file, by the file's path: below the folder `out`, which is laid
+    out as the one they are in.
 
     Raises FaceServiceError, which names the option, if two of them would be the same, or one of
     them is a file to look at.
@@ -70,7 +71,8 @@ def laid_out(option: str, out: Path, files: Sequence[File]) -> dict[Path, Path]:
 
 
 def walk(root: Path, seen: set[tuple[int, int]]) -> Iterator[File]:
-    """The files below a folder; `find_files` says in which order. `seen`: see first_visit."""
+    """The files below a folder, in the order of `find_files`. `seen`: device and inode of the
+    folders that were visited; those below are added."""
     refused: list[OSError] = []
     pending = [root]
     for start in pending:  # which grows by the links that are found
@@ -90,7 +92,8 @@ def walk(root: Path, seen: set[tuple[int, int]]) -> Iterator[File]:
 
 
 def first_visit(folder: Path, seen: set[tuple[int, int]]) -> bool:
-    """Whether a folder was not seen under any name; it is from now on."""
+    """Whether a folder is not in `seen` (device and inode) yet; it is added. False where it cannot
+    be looked at."""
     try:
         status = folder.stat()
     except OSError:  # removed a moment ago
@@ -127,7 +130,7 @@ def read_file(file: File, max_bytes: int) -> bytes | None:
 
 
 def is_picture(head: bytes) -> bool:
-    """Whether a file that begins so is a picture, of a format that is read or of one that is
-    not."""
+    """Whether a file that begins with the bytes `head` is a picture, in a format that is read or in
+    one that is not."""
     kind = name_unread(head)
     return sniff(head) is not None or (kind is not None and kind.picture)

@@ -20,7 +20,7 @@ EPILOG = examples(
 
 
 class PictureFormat(StrEnum):
-    """Of the pictures that are written."""
+    """The formats in which pictures are written, by their suffixes."""
 
     JPEG = "jpg"
     PNG = "png"

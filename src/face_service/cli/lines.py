@@ -1,4 +1,4 @@
-"""JSON lines in a file that is gone on with: a line for each image, whatever happens."""
+"""A file of JSON lines, one for each image, that a later run continues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import orjson
 from face_service.errors import FaceServiceError
 
 BEGINNING = b'{"file":'
-"""Of every line: what is cut off must look like it, or it is somebody else's file."""
+"""How every line begins. A last line without a newline is taken for one that was cut off if it
+begins so; else the file is not of this program."""
 
 
 class Lines:
@@ -23,12 +24,13 @@ class Lines:
     A line is written at once and whole, before the next image is taken up, so a process that
     is killed leaves at most one line cut off. Opening the file removes that line and reads
     the rest: `done` has the `file` of every line about an image, `frames` the last `frame_ms` of
-    each video, `failed` counts those with an `error`.
+    each video, by its `file`, and `failed` counts the lines with an `error`.
 
     same: keys and values that every line must have, for lines of another pack or of other
     options must not be mixed with these.
 
-    Raises FaceServiceError if the file cannot be used, or holds anything else.
+    Raises FaceServiceError if the file cannot be read or written, if another process is writing it,
+    or if it holds anything else than such lines.
     """
 
     def __init__(self, path: Path, same: Mapping[str, Any]) -> None:
@@ -50,11 +52,11 @@ class Lines:
             raise
 
     def close(self) -> None:
-        """Let another process have it."""
+        """Close the file, which ends its lock: another process can write it."""
         self._file.close()
 
     def write(self, line: bytes) -> None:
-        """Add a line, which must not end with a newline."""
+        """Add a line, which must not end with a newline. Raises FaceServiceError."""
         rest = memoryview(line + b"\n")
         try:
             while rest:
@@ -114,7 +116,7 @@ class Lines:
 
 
 def difference(there: Any, here: Any) -> str:
-    """In which of its parts a value differs, in words."""
+    """What of two values differs, in words; of two dicts, under which keys."""
     if not isinstance(there, dict) or not isinstance(here, dict):
         return f"{there} there, {here} here"
     return ", ".join(

@@ -13,7 +13,7 @@ LOOKING = "Looking closer"
 
 
 class DetailLevel(StrEnum):
-    """As in the API."""
+    """The values of `detail` in the API."""
 
     AUTO = "auto"
     ONE = "1"
@@ -22,7 +22,7 @@ class DetailLevel(StrEnum):
 
 
 class RotationMode(StrEnum):
-    """As in the API."""
+    """The values of `rotations` in the API."""
 
     NONE = "none"
     AUTO = "auto"
@@ -30,7 +30,7 @@ class RotationMode(StrEnum):
 
 
 class FaceOrder(StrEnum):
-    """As in the API."""
+    """The values of `order` in the API."""
 
     SCORE = "score"
     SIZE = "size"

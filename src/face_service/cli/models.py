@@ -107,7 +107,7 @@ def path(pack: PackName, cache_dir: CacheDir = None) -> None:
 
 
 def cache_folder(given: Path | None) -> Path:
-    """Where packs are kept."""
+    """The folder that packs are kept in: `given`, or MODEL_CACHE_DIR for None."""
     from face_service.config import load_settings
 
     return load_settings(model_cache_dir=given).model_cache_dir

@@ -21,7 +21,8 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s)?")
 
 
 def seconds(text: str) -> float:
-    """`400ms`, `0.4s`; a bare number is milliseconds."""
+    """A time in seconds, above 0, from `400ms` or `0.4s`; a bare number is milliseconds. Raises
+    typer.BadParameter for anything else."""
     match = DURATION.fullmatch(text.strip())
     if not match or not float(match[1]):
         raise typer.BadParameter("a time, such as 400ms or 0.4s")

@@ -71,7 +71,8 @@ def quantize(
 
 
 def print_gate(pack: Pack, canvases: Canvases, config: RuntimeConfig, photos: Path | None) -> None:
-    """Make a gate and print what it is. Ends with status 1 where it must not be used."""
+    """Make the detector gate of a pack and print its figures and its folder. Raises PackError where
+    it cannot be made, or must not be used."""
     from face_service.engine_factory.gates import gate_folder, make_gate
     from face_service.errors import PackError
 

@@ -17,8 +17,8 @@ FILTERS = "Filters"
 
 
 def packs(incomplete: str) -> Iterator[tuple[str, str]]:
-    """The packs whose names begin so, with what they are. For the shell's completion, which
-    offers folders where there are none."""
+    """The names that begin with `incomplete` of packs in the catalogue, and their summaries. For
+    completion by the shell, which offers folders where there are none."""
     from face_service.packs.catalog import CATALOG
 
     return (
@@ -78,20 +78,20 @@ Embedded = Annotated[
 
 
 def end_by_sigterm() -> None:
-    """Take SIGTERM for Ctrl-C. Otherwise process 1 of a container does not hear it at all, and is
-    killed in the end."""
+    """Make SIGTERM raise KeyboardInterrupt, as Ctrl-C does. Without a handler, process 1 of a
+    container ignores it, and is killed in the end."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def say(text: str) -> None:
-    """Print a line for people: stdout is for results."""
+    """Print a line for people to stderr, as stdout is for results."""
     print(text, file=sys.stderr)
 
 
 @contextmanager
 def needs_extra(name: str, install: str) -> Iterator[None]:
-    """For imports of what the extra `name` brings. Raises StartupError where a package is missing,
-    with the extras to `install`."""
+    """For a block that imports packages of the extra `name`. Raises StartupError where one is
+    missing, with the extras to `install`, such as `embed,ray`."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -102,6 +102,7 @@ def needs_extra(name: str, install: str) -> Iterator[None]:
 
 
 def examples(*lines: tuple[str, str], after: str = "") -> str:
-    """The end of a command's help, in Markdown: what it is for, and what to type."""
+    """The end of a command's help, in Markdown. lines: what an example does, and its arguments of
+    `face-service`. after: a paragraph behind them."""
     shown = [f"- {what}  \n  `face-service {command}`" for what, command in lines]
     return "\n".join(["**Examples**\n", *shown, *(["", after] if after else [])])

@@ -20,14 +20,15 @@ from face_service.vision.kinds import HEAD, name_unread, sniff
 UNITS: Mapping[str, float] = MappingProxyType(
     {"": 1000, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 )
-"""In milliseconds."""
+"""Units of an interval, in milliseconds; a bare number is in seconds."""
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 JPEG_QUALITY = 95
 MAX_INTERVAL_MS = 24 * 3_600_000
 
 
 class VideoFrame(NamedTuple):
-    """A frame of a video, at `ms` milliseconds from its beginning, or why there is none."""
+    """A frame of a video, at `ms` milliseconds from its beginning: uint8 [height, width, 3], BGR,
+    upright. Or, with `ms` None, the error why there is none or no further one."""
 
     file: File
     ms: int | None
@@ -35,12 +36,12 @@ class VideoFrame(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The video's, as text that can be printed."""
+        """The name of the video, as text that can be printed."""
         return self.file.name
 
     @property
     def place(self) -> str:
-        """Which frame it is, for people."""
+        """The video and the frame's time in seconds, for people."""
         return self.name if self.ms is None else f"{self.name} at {self.ms / 1000:.3f} s"
 
     def below(self, path: Path) -> Path:
@@ -54,9 +55,10 @@ Source = File | VideoFrame
 
 
 def as_milliseconds(interval: str) -> int:
-    """An interval as people write it: 1s, 500ms, 2.5, 1min; 0 for every frame.
+    """The milliseconds of an interval as people write it: 1s, 500ms, 2.5 (seconds), 1min; 0 for
+    every frame.
 
-    Raises FaceServiceError for anything else, and for more than a day.
+    Raises FaceServiceError for anything else, for more than a day, and for less than 1 ms but 0.
     """
     found = INTERVAL.fullmatch(interval.strip().lower())
     if not found or found[2] not in UNITS:
@@ -70,7 +72,7 @@ def as_milliseconds(interval: str) -> int:
 
 
 def is_video_file(path: Path) -> bool:
-    """Whether a file is a video."""
+    """Whether a file is a video, by its first bytes; False where it cannot be read."""
     if is_special(path):
         return False
     try:
@@ -83,17 +85,18 @@ def is_video_file(path: Path) -> bool:
 
 
 def is_read_as_video(file: File) -> bool:
-    """Whether frames are taken out of a file: a video that was asked for by its name. One that lies
-    in a folder is passed over, for an hour of video is an hour of work."""
+    """Whether frames are taken out of a file: if it is a video that was asked for by its name. One
+    that was found in a folder is passed over, as a long video takes long."""
     return file.named and is_video_file(file.path)
 
 
 async def sources(
     files: Sequence[File], every: int, done: Mapping[str, int], max_pixels: int
 ) -> AsyncGenerator[Source, None]:
-    """The files, and in place of each video its frames, one of each `every` milliseconds. done: up
-    to where videos have been looked at before, in milliseconds, by name. A video that cannot be
-    read, or no further, costs only itself."""
+    """The files, and in place of each video its frames, one of each `every` milliseconds; 0 for
+    all. done: the time of the last frame that an earlier run has done of a video, in milliseconds,
+    by name. A video that cannot be read, or no further, ends with a VideoFrame that has the error.
+    """
     for file in files:
         if not is_read_as_video(file):
             yield file
@@ -109,17 +112,19 @@ async def sources(
 
 
 def next_frame(read: Iterator[Frame], last: int | None) -> Frame | None:
-    """The next frame behind `last`, None behind the end."""
+    """The next frame whose time is after `last`, in milliseconds (None: any frame); None at the
+    end. Raises RequestError as `frames` does."""
     return next((frame for frame in read if last is None or frame.ms > last), None)
 
 
 def write_frames(
     video: Path, every: int, out: Path, suffix: str, max_pixels: int
 ) -> Iterator[tuple[Path, Image]]:
-    """Write the frames of a video below a folder, under their times in milliseconds. suffix: .jpg
-    or .png. Gives the path and the pixels of each once it is written.
+    """Write the frames of a video into the folder `out`, named by their times in milliseconds.
+    every: see `frames`. suffix: .jpg or .png. Gives the path and the pixels (uint8 [height, width,
+    3], BGR) of each once it is written.
 
-    Raises FaceServiceError where that cannot be done.
+    Raises FaceServiceError where a file cannot be written, RequestError as `frames` does.
     """
     for frame in frames(video, every, max_pixels=max_pixels):
         path = out / f"{frame.ms:08}{suffix}"
@@ -132,6 +137,6 @@ def write_frames(
 
 
 def encode(image: Image, suffix: str) -> bytes:
-    """The file of a picture."""
+    """A picture, uint8 [height, width, 3], BGR, as the bytes of a file. suffix: .jpg or .png."""
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == ".jpg" else []
     return cv2.imencode(suffix, image, options)[1].tobytes()

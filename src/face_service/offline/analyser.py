@@ -1,4 +1,4 @@
-"""An item to its outcome, in a process of its own: a decoder that crashes takes no more along."""
+"""Embeds items in a child process, so that a decoder that crashes costs only the item at hand."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ from face_service.vision.image import decode
 BROKEN = 70
 """Exit status of a process whose engine fails on a black image too: another one is started."""
 WATCH_S = 1.0
+"""Between two checks whether the parent process still runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What every process of a run does. folder: what paths of items are relative to. every_s:
-    seconds between frames of a video."""
+    """What every process of a run does. folder: the one that paths of items are relative to, or its
+    address. every_s: seconds of an interval, of which one frame of a video is taken each."""
 
     settings: Settings
     options: Options
@@ -42,7 +43,7 @@ class Task:
 
 
 class Analyser:
-    """An engine, and what it makes of items."""
+    """Embeds items with one engine."""
 
     def __init__(self, task: Task, engine: FaceEngine) -> None:
         self._task = task
@@ -55,7 +56,11 @@ class Analyser:
         return self._engine.info
 
     def embed(self, item: Item) -> Outcome:
-        """The faces of an item, or why there are none."""
+        """The outcome of an item: all of its frames with their faces, or a failure.
+
+        Errors of the item and of the networks become the failure and are not raised. Where the
+        networks fail, and then on a black image too, this process ends at once with BROKEN.
+        """
         outcome = Outcome(item)
         try:
             for time_ms, image in self._images(item):
@@ -77,7 +82,7 @@ class Analyser:
             why = f"The video has none of its frames, one each {every:g} s, in this time"
             outcome.failure = Failure("no_frames", why)
         if outcome.failure:
-            outcome.frames.clear()  # half a video is no answer
+            outcome.frames.clear()  # also those of a video before its first bad frame
         return outcome
 
     def _images(self, item: Item) -> Iterator[VideoFrame | tuple[None, Any]]:
@@ -97,9 +102,13 @@ class Analyser:
 
 
 def serve(task: Task, parent: int, pipe: Connection) -> None:
-    """Embed the items that come through a pipe, one after the other, until it is closed: what a
-    process of a run does. It sends what its engine is made of, or else why there is none, and then
-    an outcome for each item. parent: the process id that it ends with."""
+    """Run as a child process: embed the items that come through a pipe, one after the other, until
+    it is closed.
+
+    Sends an EngineInfo once the engine is loaded, and then an Outcome for each Item that it
+    receives; or else why no engine could be loaded, as a str, and returns. parent: the id of the
+    parent process; when that ends, this process ends too (not on Windows).
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     settings = task.settings
@@ -115,7 +124,8 @@ def serve(task: Task, parent: int, pipe: Connection) -> None:
 
 
 def end_with(parent: int) -> None:
-    """End this process when another one, whose child it is, has ended."""
+    """Wait until the parent process, by its id, has ended, then end this process with status 0. On
+    Windows it waits for ever."""
     while sys.platform == "win32" or os.getppid() == parent:
         time.sleep(WATCH_S)
     os._exit(0)

@@ -17,7 +17,7 @@ from face_service.offline.results import Results
 from face_service.offline.schema import MODEL_NAMES
 
 DIMENSION = 512
-"""Of the platform's columns."""
+"""Numbers of an embedding in the platform's columns (`halfvec(512)`, platform/migrations)."""
 
 LEDGER = """
 CREATE TABLE IF NOT EXISTS library_items (
@@ -29,8 +29,8 @@ CREATE TABLE IF NOT EXISTS library_items (
   PRIMARY KEY (id, model_id)
 );
 ALTER TABLE library_items ADD COLUMN IF NOT EXISTS uri text"""
-"""Items that are loaded, those without a face and those that failed as well: what makes a second
-load one that does nothing."""
+"""Makes the table of items that are loaded, also those without a face and those that failed: a
+second load leaves them out."""
 STAGING = """
 CREATE TEMPORARY TABLE staged_faces (
   id           integer NOT NULL DEFAULT nextval('video_face_detections_id_seq'),
@@ -69,7 +69,8 @@ NO_PLATFORM = "The database has no tables of the platform, which makes them when
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of the items: loaded, there before, and refused by the database."""
+    """What became of the items: how many are loaded, were there before, and were refused by the
+    database. faces: those of the loaded items, also those that have no embedding and get no row."""
 
     items: int = 0
     faces: int = 0
@@ -82,11 +83,14 @@ class Loaded:
 
 
 def load(path: str, address: str, index: bool, say: Callable[[str], object]) -> int:
-    """Load a folder into the database at `address`. index: make the index of faces afterwards.
-    say: is told what is refused, and what became of all. Returns the exit status: 1 where an item
-    was refused, INTERRUPTED after Ctrl-C.
+    """Load a folder that `embed` has written into the database at `address`, a URL of PostgreSQL.
 
-    Raises FaceServiceError where it cannot be done.
+    index: make the index of faces afterwards. say: called with a line for each item that the
+    database refuses, and with the totals. Returns the exit status: 0, 1 where an item was refused,
+    INTERRUPTED after Ctrl-C.
+
+    Raises FaceServiceError where the folder cannot be read, has embeddings of another length or of
+    another model than the platform's, and for errors of the database.
     """
     results, loaded = Results(path), Loaded()
     if results.model["dimension"] != DIMENSION:
@@ -113,13 +117,17 @@ def load(path: str, address: str, index: bool, say: Callable[[str], object]) -> 
 
 
 def so_far(loaded: Loaded) -> str:
-    """What has become of the items where that is not all of them."""
+    """The end of a message about a load that was broken off: what is loaded so far."""
     return f". The same command goes on; so far: {loaded}"
 
 
 def model_of(connection: Any, model: dict[str, Any]) -> int:
-    """The number of the current model, which these results become where there is none yet. Raises
-    FaceServiceError where it is another."""
+    """The id of the platform's current model. Where it has none yet, the model of these results is
+    entered as the current one. Makes the table of LEDGER.
+
+    model: the results' pack, recogniser, precision and alignment. Raises FaceServiceError if the
+    current one differs in recogniser, precision or alignment.
+    """
     wanted = tuple(model[name] for name in MODEL_NAMES)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(2007319)")  # the platform's, for models
@@ -151,7 +159,9 @@ def load_part(
     loaded: Loaded,
     say: Callable[[str], object],
 ) -> None:
-    """Load the rows of a part: their faces by COPY, then a transaction for each item."""
+    """Load the rows of a part that are not loaded yet: their faces by COPY into `staged_faces`,
+    then a transaction for each item. Counts them in `loaded`, and calls `say` for each item that
+    the database refuses. Raises psycopg.Error for any other fault."""
     ids = [row["id"] for row in rows]
     there = {
         number
@@ -174,8 +184,8 @@ def load_part(
 
 
 def stage(connection: Any, rows: list[dict[str, Any]]) -> dict[int, str]:
-    """COPY the faces of rows. Where the database takes not all of them, those of each row: returns
-    by id what it says of the rows that it refuses."""
+    """COPY the faces of rows into `staged_faces`: all at once, and if the database refuses that,
+    row by row. Returns its message for each row that it refuses, by the row's id."""
     try:
         with connection.cursor().copy(COPY) as copy:
             for row in rows:
@@ -205,7 +215,8 @@ def faces_of_row(row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def load_item(connection: Any, model: int, row: dict[str, Any]) -> bool:
-    """Load an item with all its faces, or nothing of it. False where somebody else has."""
+    """Load an item with all its staged faces, or nothing of it. Returns False, and does nothing,
+    where it is loaded already. Raises psycopg.Error."""
     with connection.transaction():
         error = row["error"] and row["error"]["code"]
         if not connection.execute(CLAIM, (row["id"], model, error, row["uri"])).rowcount:
@@ -217,7 +228,7 @@ def load_item(connection: Any, model: int, row: dict[str, Any]) -> bool:
                     "item": row["id"],
                     "model": model,
                     "name": PurePosixPath(row["uri"]).name,
-                    # Of the platform's uploads, whose files go with their videos: none of them.
+                    # No name of an uploaded file: the platform deletes those with their videos.
                     "file": f"library-{row['id']}",
                     "last_ms": max((frame["time_ms"] or 0 for frame in row["frames"]), default=0),
                     "frames": len(row["frames"]),
@@ -228,15 +239,15 @@ def load_item(connection: Any, model: int, row: dict[str, Any]) -> bool:
 
 
 def count(new: bool, row: dict[str, Any], loaded: Loaded) -> None:
-    """Count an item in."""
+    """Count an item in `loaded`. new: what `load_item` returned."""
     loaded.items += new
     loaded.before += not new
     loaded.faces += new * sum(len(frame["faces"]) for frame in row["frames"])
 
 
 def make_index(connection: Any, model: int) -> None:
-    """The index (HNSW) of all faces of a model: made once all are there, in a fraction of the time
-    that it takes face by face."""
+    """Make the HNSW index of all faces of a model, unless there is one. Made once all faces are
+    there, it takes a fraction of the time that it takes face by face."""
     names = [sql.Identifier(f"video_face_embeddings_{model}{end}") for end in ("_hnsw", "")]
     connection.execute(
         sql.SQL(

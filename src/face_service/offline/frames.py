@@ -17,8 +17,8 @@ from face_service.video.opening import require_pyav
 from face_service.vision.blob import Image
 
 GROUP = "face_service.frames"
-"""The entry points of this group are functions as `Frames` has them; the first by name is taken,
-before PyAV."""
+"""Entry points of this group name functions that are called as `Frames` says; the first by name is
+used, in preference to PyAV."""
 
 
 class VideoFrame(NamedTuple):
@@ -34,17 +34,17 @@ class Frames(Protocol):
     def __call__(
         self, file: BinaryIO, start_s: float | None, end_s: float | None, every_s: float
     ) -> Iterator[VideoFrame]:
-        """The frames, in order.
+        """One frame of each interval of `every_s` seconds, in order.
 
-        file: seekable, the whole video. start_s, end_s: seconds, None from its beginning or to its
-        end. every_s: the least seconds between two frames. Raises InvalidImage for what is no video
+        file: seekable, the whole video. start_s, end_s: seconds, the first inclusive and the second
+        exclusive; None: from the beginning, to the end. Raises InvalidImage for what is no video
         that it can read.
         """
 
 
 def find_frames() -> Frames:
-    """What reads videos here: the function of an entry point, else PyAV. Raises FaceServiceError
-    where nothing does."""
+    """The function that reads videos: that of an entry point of GROUP, else `frames_by_pyav`.
+    Raises FaceServiceError where it cannot be imported, or without entry point and PyAV."""
     found = sorted(entry_points(group=GROUP), key=lambda each: each.name)
     if not found:
         require_pyav()
@@ -58,9 +58,9 @@ def find_frames() -> Frames:
 def frames_by_pyav(
     file: BinaryIO, start_s: float | None, end_s: float | None, every_s: float
 ) -> Iterator[VideoFrame]:
-    """The first frame of each interval of `every_s` seconds between `start_s` and `end_s`; see
-    `Frames`. Raises InvalidImage for what is no video, ImageTooLarge for frames that are too large.
-    """
+    """The first frame of each interval of `every_s` seconds (1 ms at the least), of those from
+    `start_s` on and before `end_s`; see `Frames`. Raises as `video.frames` does: InvalidImage for
+    what is no video, ImageTooLarge for frames of more than 50 million pixels, InvalidRequest."""
     every = max(1, round(every_s * 1000))
     start = round((start_s or 0) * 1000)
     with local(file) as path:
@@ -73,9 +73,10 @@ def frames_by_pyav(
 
 @contextmanager
 def local(file: BinaryIO) -> Iterator[Path]:
-    """The path of a file, or of its copy where it lies on no disk of this machine."""
+    """A path to what a file holds: its own, or, where it lies on no disk of this machine, that of a
+    temporary copy, which is deleted at the end of the block."""
     path = getattr(file, "name", None)
-    if isinstance(path, int):  # a descriptor: Linux has a path for what has no name
+    if isinstance(path, int):  # the descriptor of an unnamed file: Linux has a path for it
         path = f"/proc/self/fd/{path}"
     if isinstance(path, str) and Path(path).is_file():
         yield Path(path)

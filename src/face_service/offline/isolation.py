@@ -1,7 +1,7 @@
 """Processes that embed: one that crashes or hangs costs its item alone.
 
-A pipe for each, and one item in it at a time: whose process ended is known without asking, and no
-lock is shared that a process could take with it.
+Each process has a pipe of its own, with one item in it at a time. So it is known which item a
+process had when it ended, and there is no shared lock that a process could hold when it is killed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from face_service.offline.manifest import Item
 from face_service.offline.schema import Failure, Outcome
 
 ATTEMPTS = 2
-"""Of an item whose process ends: the first may have met a machine without memory. And of a process
-that ends before its engine is loaded."""
+"""Of an item whose process ends: the first time the machine may have been out of memory. Also of
+loading an engine, where processes end before theirs is loaded."""
 AHEAD = 4
-"""Items for each process that are begun before an earlier one is done."""
+"""Items per process that may be waiting, under way, or done before an earlier one, in all."""
 ENDING_S = 1.0
-"""From the end of a pipe to that of its process, which otherwise is ended."""
+"""How long a process that has closed its pipe may take to end; then it is killed."""
 
 Serve = Callable[[Task, int, Connection], None]
 
@@ -48,7 +48,8 @@ class Pending:
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """A process, this end of its pipe, and what it computes since when (`time.monotonic`)."""
+    """A process and this end of its pipe. ready: whether its engine is loaded. pending: the item
+    that it computes, None while it has none. since: when it got that item, on time.monotonic()."""
 
     process: BaseProcess
     pipe: Connection
@@ -57,29 +58,32 @@ class Child:
     since: float = 0
 
     def give(self, pending: Pending) -> None:
-        """Hand it an item."""
+        """Send the process an item, which counts as an attempt even if the process has ended."""
         pending.attempts += 1
         self.pending, self.since = pending, time.monotonic()
         with suppress(OSError):  # it has ended, as is found when its answer is waited for
             self.pipe.send(pending.item)
 
     def stop(self) -> None:
-        """End it."""
+        """Kill the process, wait until it has ended, and close the pipe."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
 
     def ended(self) -> str:
-        """How the process ended, in words. To be called once its pipe is closed."""
+        """How the process ended, in words. To be called once it has closed its end of the pipe;
+        kills it if it has not ended within ENDING_S."""
         self.process.join(ENDING_S)
         self.stop()
         return how(self.process.exitcode or 0)
 
 
 class Processes:
-    """`count` processes with an engine each. timeout: seconds an item may take. serve: what they
-    run, `analyser.serve`: it sends what the engine is made of, or why there is none, and then an
-    outcome for each item."""
+    """`count` processes with an engine each; a context manager, which ends by killing them.
+
+    timeout: seconds an item may take. serve: the function that they run, with the task, this
+    process's id and their end of a pipe; what it sends is described at `analyser.serve`.
+    """
 
     def __init__(
         self, task: Task, count: int, timeout: float, serve: Serve = analyser.serve
@@ -92,7 +96,8 @@ class Processes:
         self._failed_starts = 0
 
     def describe(self) -> EngineInfo:
-        """What the engines are made of. Raises StartupError where they cannot be loaded."""
+        """What the engines are made of, once the first is loaded. Raises StartupError where none
+        can be loaded."""
         self._start(self.count)
         while self._info is None:
             for child in self._answered(None):
@@ -101,9 +106,11 @@ class Processes:
         return self._info
 
     def embed(self, items: Sequence[Item]) -> Iterator[Outcome]:
-        """The outcome of each item, in order. Raises StartupError where processes that ended cannot
-        be replaced."""
-        self._drop([child for child in self._children if child.pending])  # of a call that was left
+        """The outcome of each item, in order; its failure is `crashed` where its process ended
+        ATTEMPTS times, `timed_out` where it took longer than the timeout. Raises StartupError where
+        processes that ended cannot be replaced."""
+        # Those that still compute an item of an earlier call, which was not read to its end.
+        self._drop([child for child in self._children if child.pending])
         fresh = (Pending(number, item) for number, item in enumerate(items))
         waiting = deque(islice(fresh, AHEAD * self.count))
         outcomes: dict[int, Outcome] = {}
@@ -119,7 +126,7 @@ class Processes:
             waiting.extend(islice(fresh, 1))
 
     def _give(self, waiting: deque[Pending]) -> None:
-        """Hand out what waits."""
+        """Send waiting items to processes that have none; start processes for them."""
         busy = sum(child.pending is not None for child in self._children)
         self._start(min(self.count, busy + len(waiting)))
         for child in self._children:
@@ -127,7 +134,8 @@ class Processes:
                 child.give(waiting.popleft())
 
     def _results(self) -> Iterator[tuple[Pending, Outcome | None]]:
-        """Wait for something to happen: items that are done, with None those to try again."""
+        """Wait for a message, the end of a process or a timeout. Yields the items that are done,
+        with their outcomes, and those to try again, with None."""
         begun = [child.since for child in self._children if child.pending]
         left = min(begun) + self._timeout - time.monotonic() if begun else None
         for child in self._answered(left):
@@ -154,7 +162,7 @@ class Processes:
                 yield pending, Outcome(pending.item, failure=failure)
 
     def _answered(self, seconds: float | None) -> list[Child]:
-        """Those that have sent something or have ended. seconds: to wait at most."""
+        """Those that have sent something or ended. seconds: to wait at most; None: for ever."""
         children = {child.pipe: child for child in self._children}
         return [children[pipe] for pipe in wait(list(children), seconds)]  # type: ignore[index]
 
@@ -184,7 +192,7 @@ class Processes:
             except OSError as error:
                 raise StartupError(f"No process could be started: {error}") from error
             finally:
-                theirs.close()  # else its end would not be the end of the pipe
+                theirs.close()  # else the pipe would stay open when the process ends
             self._children.append(Child(process, ours))
 
     def _drop(self, children: Iterable[Child]) -> None:
@@ -205,7 +213,7 @@ class Processes:
 
 
 def how(status: int) -> str:
-    """How a process ended, in words, by the exit status that Python gives it."""
+    """How a process ended, in words, by its `exitcode`: a status, or minus the signal's number."""
     try:
         return f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     except ValueError:

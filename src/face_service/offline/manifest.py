@@ -26,6 +26,7 @@ TIMES = (2, 3)
 PARQUET = b"PAR1"
 """The first bytes of a Parquet file."""
 MOST_NAMES = 8
+"""Columns that an error message lists at most."""
 VIDEOS = frozenset(
     {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
     | {".webm", ".wmv"}
@@ -34,9 +35,11 @@ VIDEOS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A row of the manifest: a photo, or a video between two times (seconds, None: to its end).
+    """A row of the manifest: a photo, or a video between two times.
 
-    uri: an address that fsspec knows, or a path, relative to the manifest's folder.
+    id: the caller's, of 64 bits, unique in a manifest. uri: an address that fsspec knows, or a
+    path, relative to the manifest's folder. start_s, end_s: seconds from 0 on; None: from the
+    beginning, to the end.
     """
 
     id: int
@@ -46,14 +49,14 @@ class Item:
 
     @property
     def is_video(self) -> bool:
-        """By the suffix of its path, or because it has times."""
+        """Whether it has a time, or its path a suffix of VIDEOS."""
         timed = self.start_s is not None or self.end_s is not None
         return timed or PurePosixPath(urlsplit(self.uri).path).suffix.lower() in VIDEOS
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Items that end up in one file. name: of the file, by number and content."""
+    """Items that go into one file. number: from 0. name: of the file, see `part_of`."""
 
     number: int
     name: str
@@ -63,9 +66,9 @@ class Part:
 def read_manifest(path: str) -> list[Item]:
     """The items of a Parquet or CSV file.
 
-    Raises FaceServiceError where it cannot be read, or is none: `id` is an int64 that is there
-    once, `uri` is text, `start_s` and `end_s` are seconds from 0 on, the first before the second,
-    or nothing.
+    Raises FaceServiceError where it cannot be read or breaks a rule: `id` is a unique int64, `uri`
+    is text that is not blank, `start_s` and `end_s`, which may be empty or absent, are seconds from
+    0 on, the first before the second.
     """
     table = read_table(path)
     if twice := [name for name in COLUMNS if table.column_names.count(name) > 1]:
@@ -85,7 +88,7 @@ def read_manifest(path: str) -> list[Item]:
         if name in REQUIRED and columns[-1].null_count:
             raise FaceServiceError(f"{path}: {name} is empty in {columns[-1].null_count} rows")
     refuse(columns, pc.equal(pc.utf8_trim_whitespace(columns[1]), ""), path, "has an empty uri")
-    for place in TIMES:  # numpy's empty number is NaN
+    for place in TIMES:  # an empty cell may come as NaN
         columns[place] = pc.if_else(pc.is_nan(columns[place]), None, columns[place])
         odd = pc.invert(pc.and_(pc.is_finite(columns[place]), pc.greater_equal(columns[place], 0)))
         refuse(columns, odd, path, f"has {[*COLUMNS][place]} that is no time")
@@ -113,14 +116,15 @@ def read_table(path: str) -> Any:
         if head == PARQUET:
             parquet = pyarrow.parquet.ParquetFile(file)
             wanted = [name for name in parquet.schema_arrow.names if name in COLUMNS]
-            # Of none it is told which there are.
+            # All of them where one is missing, for the error lists the columns that there are.
             return parquet.read(wanted if {*REQUIRED} <= {*wanted} else None)
         as_text = pyarrow.csv.ConvertOptions(column_types={"uri": pa.string()})
         return pyarrow.csv.read_csv(file, convert_options=as_text)
 
 
 def absolute(path: str, folder: str = "") -> str:
-    """A path in a folder, by default the one that this process works in; an address as it is."""
+    """`path` within `folder`, which is a path or an address; by default within the directory that
+    this process works in. An address (with `://`) is returned as it is."""
     if "://" in path:
         return path
     return f"{folder}/{path}" if "://" in folder else str(Path.cwd() / folder / path)
@@ -132,7 +136,8 @@ def folder_of(path: str) -> str:
 
 
 def parts_of(items: Sequence[Item], size: int, same: dict[str, Any]) -> list[Part]:
-    """The items in order, `size` to a part. same: what else the content of a file depends on."""
+    """The items in order, `size` to a part, perhaps fewer in the last. same: what else the content
+    of a file depends on, as JSON; see `part_of`."""
     starts = range(0, len(items), size)
     return [
         part_of(number, tuple(items[start : start + size]), same)
@@ -141,15 +146,15 @@ def parts_of(items: Sequence[Item], size: int, same: dict[str, Any]) -> list[Par
 
 
 def part_of(number: int, items: tuple[Item, ...], same: dict[str, Any]) -> Part:
-    """A part, named by its number and the SHA-256 of what its content depends on: items, model,
-    options, version of the schema. Not on the bytes of photos: a file that was replaced under its
-    name is not read again."""
+    """A part, named by its number and the SHA-256 of what its content depends on: the items and
+    `same` (model, options, version of the schema). The bytes of photos do not count: a file that
+    was replaced under its name is not read again."""
     content = json.dumps([[asdict(item) for item in items], same], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     return Part(number, f"part-{number:06d}-{digest}.parquet", items)
 
 
 def shard_of(parts: Sequence[Part], shard: int, shards: int) -> Sequence[Part]:
-    """The parts of shard `shard`, from 0, of `shards`: neighbours, as many as of the others or one
-    more."""
+    """The parts of shard `shard`, from 0, of `shards`: consecutive ones; the shards differ by one
+    part at the most."""
     return parts[len(parts) * shard // shards : len(parts) * (shard + 1) // shards]

@@ -43,29 +43,36 @@ from face_service.offline.run import (
 from face_service.runtime.providers import CPU
 
 CPUS_OF_AN_ACTOR = 0.5
-"""Of the processor that it uses: actors of a node that is lost find a place on those that are left.
-With 1 they would wait for one, and those who wait hold what they were given."""
+"""CPUs that an actor asks Ray for, though it uses a whole one: so the actors of a lost node find a
+place on the other nodes. With 1 they would wait for a CPU to be free, and keep the parts that they
+were given (decision 0034)."""
 CARDS_OF_AN_ACTOR = 0.5
+"""GPUs that an actor asks Ray for: two actors share one, as `run.PROCESSES_ON_A_CARD` says."""
 TASK_RETRIES = 3
-"""Of a part whose actor dies. -1, Ray's own, is for ever, also where the part kills it."""
+"""Of a part whose actor dies. Ray's default, -1, retries for ever, even a part that kills it."""
 ROUNDS = 3
-"""Over the parts that are missing: until Ray knows that a node is lost, each attempt to reach its
-actors is one of TASK_RETRIES, and a second sees them all."""
+"""How often the parts that are missing are handed out. Until Ray knows that a node is lost, each
+attempt to reach its actors uses up one of TASK_RETRIES; the next round takes up what that lost."""
 STARTS = 3
-"""Of Ray on this machine: where it is busy, Ray gives up on processes that it starts."""
+"""Attempts to start Ray on this machine: if it is busy, Ray gives up waiting for its processes."""
 LEAST_PATIENCE_S = 300
-"""Without a part that ends, and then another round: Ray's own is 1800."""
+"""Least time without a finished part after which a round is ended; the longest that a part may
+take (`rows` times `timeout`) where that is more. Ray's default is 1800."""
 PLACE_S = 900
-"""Until an engine is loaded on a node, which an autoscaler may have to bring first."""
+"""How long the first engine of the cluster may take to load, which includes the time in which an
+autoscaler adds a node. On a card COMPILE_TIMEOUT_S is added."""
 GUARD_S = 60
-"""After Ray's own patience: its guard is in the loop that it guards, which may wait for good."""
+"""Added to the timeout that Ray checks itself, before this command gives up: Ray checks it in the
+loop whose progress it watches, and that may block for ever."""
 FAILED_INITS = 3
-"""Actors that end while they begin, one after the other, and are replaced."""
+"""Actors in a row that may die before they are ready and are replaced; after one more Ray gives up
+the round."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a part. error: why it could not be written, where it was not."""
+    """What became of a part. actor: Ray's id of its actor. error: why it could not be written; None
+    where it was."""
 
     tally: Tally
     actor: str
@@ -74,8 +81,8 @@ class Done:
 
 @dataclass(slots=True)
 class Progress:
-    """What a run has come to. shares: items by actor. error: why the latest part could not be
-    written; failures: how many could not be, since the last one that was."""
+    """The counts of a run: tally of the parts that were written, shares: items by actor. error: why
+    the latest of the others could not be written; failures: how many in a row could not be."""
 
     tally: Tally
     shares: Counter[str]
@@ -94,9 +101,11 @@ class Progress:
 
 def run(request: Request, address: str, say: Callable[[str], object]) -> int:
     """Embed a shard on the Ray cluster at `address`: `auto`, `local` for one on this machine, or
-    HOST:PORT. Returns the exit status, as `run.run` does; also 1 where parts are missing.
+    HOST:PORT. Returns the exit status, as `run.run` does; also 1 where parts are missing in the
+    end.
 
-    Raises FaceServiceError where it cannot be done.
+    Raises FaceServiceError where it cannot be done, see `run.run`, and StartupError where Ray
+    cannot be reached or no engine be loaded.
     """
     progress = Progress(Tally(), Counter())
     try:
@@ -135,7 +144,7 @@ def why(error: Exception) -> str:
 
 
 def of_actors(shares: Counter[str]) -> str:
-    """How evenly the actors had items, in words."""
+    """How many actors there were and how evenly they had items, in words; empty for none."""
     if not shares:
         return ""
     mean = shares.total() / len(shares)
@@ -146,7 +155,7 @@ def of_actors(shares: Counter[str]) -> str:
 
 
 def connect(address: str) -> None:
-    """Raises StartupError."""
+    """Connect this process to the cluster at `address`, see `run`. Raises StartupError."""
     for start in range(STARTS):
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
@@ -159,13 +168,14 @@ def connect(address: str) -> None:
 
 
 def resources(request: Request) -> dict[str, float]:
-    """What an actor asks the cluster for."""
+    """The CPUs and GPUs that an actor asks Ray for, as arguments of `ray.remote`."""
     cards = 0 if request.settings.onnx_providers == (CPU,) else CARDS_OF_AN_ACTOR
     return {"num_cpus": CPUS_OF_AN_ACTOR, "num_gpus": cards}
 
 
 def describe(request: Request) -> EngineInfo:
-    """What the engines are made of where the actors will be, not where the driver is."""
+    """What an engine is made of on a node of the cluster, where the actors will run; this machine's
+    may differ. Raises StartupError where none can be loaded, or not in time (see PLACE_S)."""
 
     def look() -> EngineInfo:
         hide_main()
@@ -186,7 +196,11 @@ def describe(request: Request) -> EngineInfo:
 
 
 class PartActor:
-    """An actor: a process with an engine, which it replaces, and the folder."""
+    """What runs in an actor: embeds parts in a child process with an engine, which is replaced when
+    it ends, and writes them into the folder.
+
+    Raises FaceServiceError where the model or the options differ from `about` on this node.
+    """
 
     def __init__(self, request: Request, about: dict[str, Any]) -> None:
         hide_main()
@@ -196,7 +210,8 @@ class PartActor:
             raise FaceServiceError("This node has another model than the first")
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Embed the parts of a batch, and write each. Answers what became of them."""
+        """Embed the parts of a batch and write each. batch: `part` has pickled Parts. Returns a
+        pickled Done for each, under `done`."""
         return {"done": [pickle.dumps(self._embed(pickle.loads(part))) for part in batch["part"]]}  # noqa: S301
 
     def _embed(self, part: Part) -> Done:
@@ -216,8 +231,13 @@ def embed_on_actors(
     missing: Sequence[Part],
     progress: Progress,
 ) -> None:
-    """Hand out parts, and count what becomes of them. Parts that are lost are not counted. Raises
-    FaceServiceError where one after the other cannot be written, or Ray says nothing any more."""
+    """Run one round: have the missing parts embedded by actors, and count in `progress` what became
+    of them; parts that died with their actors are not counted.
+
+    about: see `Request.about`. chosen: all parts of the shard, for the progress bar. Raises
+    FaceServiceError where more than two parts for each actor could not be written in a row, or no
+    part ended for GUARD_S more than Ray's timeout, and what Ray raises.
+    """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     # A part that killed its actors is missing in the end, and is told; the others go on.

@@ -17,12 +17,14 @@ from face_service.offline.manifest import Part
 from face_service.offline.reading import naming
 
 ABOUT = "_embed.json"
-"""Readers of Parquet folders pass over names that begin so, and over what is being written."""
+"""Name of the file with model and options. Readers of Parquet folders ignore names that begin with
+an underscore: this one, and those of files that are being written."""
 PART = re.compile(r"part-\d{6,}-[0-9a-f]{16}\.parquet")
 
 
 class Folder:
-    """A folder, by its path or an address that fsspec knows. All of it raises FaceServiceError."""
+    """A folder, by its path or an address that fsspec knows. The constructor and every method raise
+    FaceServiceError where it cannot be read or written."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -30,8 +32,8 @@ class Folder:
             self._files, self._root = fsspec.core.url_to_fs(path)
 
     def agree(self, about: dict[str, Any]) -> None:
-        """Make the folder and write what it is about, or raise FaceServiceError if it is about
-        another."""
+        """Make the folder, if it is absent, and write `about` (see `Request.about`) into it. Raises
+        FaceServiceError if it has another one already, or has parts but none."""
         there = f"{self._root}/{ABOUT}"
         with naming(f"--out {self.path}"):
             self._files.makedirs(self._root, exist_ok=True)
@@ -56,8 +58,8 @@ class Folder:
         return set()
 
     def missing(self, parts: Sequence[Part], of_all: Sequence[Part]) -> list[Part]:
-        """Those of `parts` that are not there. of_all: every part of the manifest; a part of
-        another one is a FaceServiceError."""
+        """Those of `parts` that are not there. of_all: every part of the manifest; raises
+        FaceServiceError where the folder has a part that is none of these."""
         there = self.parts()
         if strange := sorted(there - {part.name for part in of_all}):
             raise FaceServiceError(
@@ -67,22 +69,23 @@ class Folder:
         return [part for part in parts if part.name not in there]
 
     def write(self, part: Part, table: Any) -> None:
-        """Write a part."""
+        """Write a part, a pyarrow.Table. Its file is there whole or not at all."""
         sink = pyarrow.BufferOutputStream()
         pyarrow.parquet.write_table(table, sink, compression="zstd")
         self._write(f"{self._root}/{part.name}", sink.getvalue().to_pybytes())
 
     def read(self, name: str, columns: list[str] | None = None) -> Any:
-        """The table of a part, or columns of it."""
+        """A part, by the name of its file, as a pyarrow.Table. columns: None for all."""
         with (
             naming(f"{self.path}/{name}"),
             self._files.open(f"{self._root}/{name}", "rb") as file,
         ):
-            # In this thread: one of Arrow's that still held the file as Python ends would abort it.
+            # Without Arrow's threads: one that still had the file when Python ends would abort it.
             return pyarrow.parquet.ParquetFile(file).read(columns=columns, use_threads=False)
 
     def _write(self, path: str, content: bytes) -> None:
-        # Whoever is killed leaves a file that nobody takes for a part; two write the same.
+        # A process that is killed leaves a `.partial`, which is not taken for a part. Of two that
+        # write one part either may be the last: they write the same.
         folder, _, name = path.rpartition("/")
         partial = f"{folder}/_{secrets.token_hex(4)}-{name}.partial"
         with naming(f"--out {self.path}"):
@@ -90,7 +93,7 @@ class Folder:
                 self._files.pipe_file(partial, content)
                 self._files.mv(partial, path)
             except Exception:
-                with suppress(Exception):  # a disk that is full
+                with suppress(Exception):  # what went wrong is raised below, not this
                     self._files.rm_file(partial)
                 raise
 

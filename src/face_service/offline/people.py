@@ -32,30 +32,32 @@ Numbers = NDArray[np.int64]
 EXACT = 20_000
 """Faces up to which each is compared with every other."""
 CELLS_BY_ROOT = 2
-"""Cells of the index for each face of the root of their number: of a million 2000, of 500 each."""
+"""Cells of the index, by the square root of the number of faces: 2000 of a million, of 500 each."""
 LOOKED_AT = 16
-"""Cells that a face is compared with."""
+"""Cells of the index whose faces are compared with a face (`nprobe` of faiss)."""
 TRAINED_ON = 40
-"""Faces for each cell, of which the cells are made: faiss asks for 39 at the least."""
+"""Faces per cell of which the index learns its cells: faiss asks for 39 at the least."""
 NEIGHBOURS = 32
 """Most similar faces of a face that are looked at."""
 BATCH = 8192
+"""Faces whose neighbours are looked for at once."""
 GROWTH = 1.2
-"""By which the memory of embeddings grows while they are read."""
+"""Factor by which the array of embeddings grows while they are read."""
 LARGEST = 16_000
-"""Faces that average linkage takes at once: 0.5 GB."""
+"""Most faces that average linkage takes at once: 0.5 GB, at 2 bytes a pair."""
 STEP = 0.05
 """Step of the cosine by which the threshold rises where more than LARGEST faces are connected,
 until they fall into smaller parts."""
 SAME = 0.95
-"""Cosine above which a part of more than LARGEST faces is not cut any further: its faces are taken
-for copies of one picture."""
+"""Cosine from which on a part of more than LARGEST faces is not cut any further: its faces are
+taken for copies of one picture, and so for one person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The faces of a library that have an embedding: float32 [n, dimension], norm 1; and where each
-    is: the item's id, the number of its frame, and of the face in that."""
+    """The faces of a library that have an embedding. vectors: float32 [n, dimension], norm 1. int64
+    [n]: items: the item's id; frames: the number of the frame in its item, places: of the face in
+    its frame, from 0."""
 
     vectors: Vectors
     items: Numbers
@@ -64,8 +66,8 @@ class Faces:
 
 
 def read_faces(results: Results, usable: bool) -> Faces:
-    """The faces of a folder. usable: only those that are. Raises FaceServiceError where there are
-    none."""
+    """The faces of a folder that have an embedding. usable: only those that are usable. Raises
+    FaceServiceError where there are none, or a part cannot be read."""
     vectors = np.empty((0, results.model["dimension"]), np.float32)
     found, wheres = 0, []
     for table in results.tables(["id", "frames"]):
@@ -85,8 +87,9 @@ def read_faces(results: Results, usable: bool) -> Faces:
 
 
 def faces_of_table(table: Any, usable: bool) -> Any:
-    """Vectors, and where they are, of a part: flattened by Arrow, for a million faces are as many
-    Python objects as nobody has memory for."""
+    """Yields, for each batch of a part's table that has faces, their embeddings (float32
+    [n * dimension]) and items, frames and places as in `Faces`. usable: see `read_faces`. Flattened
+    by Arrow, for a million faces as Python objects take too much memory."""
     for batch in table.to_batches():
         frames = batch.column("frames")
         of_frame = pa.compute.list_parent_indices(frames).to_numpy()
@@ -113,14 +116,16 @@ def faces_of_table(table: Any, usable: bool) -> Any:
 
 
 class Pairs(NamedTuple):
-    """Faces that are alike: first, second, and their cosine."""
+    """Pairs of similar faces. first, second: int64 [n], places of faces in `Faces`, the first the
+    smaller one. cosines: float32 [n]. A pair may be there twice."""
 
     first: Numbers
     second: Numbers
     cosines: Vectors
 
     def among(self, faces: Numbers, count: int) -> Pairs:
-        """The pairs within some faces, by their places among these. count: of all faces."""
+        """The pairs of which both are among `faces` (int64 [m], places), renumbered by their places
+        in `faces`. count: how many faces there are in all."""
         place = np.full(count, -1, np.int64)
         place[faces] = np.arange(len(faces))
         first, second = place[self.first], place[self.second]
@@ -128,14 +133,15 @@ class Pairs(NamedTuple):
         return Pairs(first[kept], second[kept], self.cosines[kept])
 
     def from_on(self, cosine: float) -> Pairs:
-        """Those that reach a cosine."""
+        """The pairs whose cosine is at least so much."""
         kept = self.cosines >= cosine
         return Pairs(self.first[kept], self.second[kept], self.cosines[kept])
 
 
 def pairs_of(vectors: Vectors, threshold: float, threads: int) -> Pairs:
-    """Pairs of faces whose cosine reaches the threshold, among the NEIGHBOURS nearest of each: all
-    of these up to EXACT faces, beyond that those in the LOOKED_AT cells nearest to it (IVF)."""
+    """Pairs of a face and one of its NEIGHBOURS most similar ones, where the cosine reaches the
+    threshold. Of more than EXACT faces only those in the LOOKED_AT cells nearest to a face are
+    looked at (IVF). vectors: as in `Faces`. threads: of faiss."""
     faiss.omp_set_num_threads(threads)
     index = index_of(vectors)
     parts = []
@@ -149,7 +155,8 @@ def pairs_of(vectors: Vectors, threshold: float, threads: int) -> Pairs:
 
 
 def index_of(vectors: Vectors) -> Any:
-    """An index by inner product."""
+    """A faiss index of vectors by inner product: exact up to EXACT of them, beyond that IVF cells
+    with float16 numbers."""
     count, dimension = vectors.shape
     if count <= EXACT:
         index: Any = faiss.IndexFlatIP(dimension)
@@ -164,10 +171,11 @@ def index_of(vectors: Vectors) -> Any:
 
 
 def group(faces: Faces, threshold: float, threads: int) -> Numbers:
-    """The person of each face, numbered from 0 by their first faces.
+    """The person of each face, int64 [n], numbered from 0 by their first faces.
 
-    Faces that are connected by pairs that reach the threshold come into question; of those average
-    linkage decides, as `POST /group` does. Faces of a frame are never one person's.
+    Average linkage decides, as in `POST /group`, among faces that are connected by pairs whose
+    cosine reaches the threshold. Faces of one frame are never one person's, save in more than
+    LARGEST copies of one picture (SAME). threads: of faiss and of average linkage.
     """
     count = len(faces.vectors)
     keys = np.stack([faces.items, faces.frames])
@@ -186,8 +194,9 @@ def group(faces: Faces, threshold: float, threads: int) -> Numbers:
 
 
 def components(pairs: Pairs, count: int, threshold: float) -> Iterator[Numbers]:
-    """The faces, of `count`, that pairs connect. More than LARGEST are of many people, who are
-    alike by chance: they are cut apart along their weaker pairs."""
+    """The faces 0 to `count` - 1 in the parts that pairs connect: int64 [m], places. A part of more
+    than LARGEST faces is taken for many people who are alike by chance, and is cut apart: its pairs
+    below a higher threshold are left out, step by step up to SAME."""
     graph = coo_matrix((np.ones(len(pairs.first), bool), pairs[:2]), shape=(count, count))
     labels = connected_components(graph, directed=False)[1]
     order = np.argsort(labels, kind="stable")
@@ -203,8 +212,9 @@ def components(pairs: Pairs, count: int, threshold: float) -> Iterator[Numbers]:
 
 @contextmanager
 def writing(path: str) -> Iterator[Callable[[Faces, Numbers], None]]:
-    """What writes `id`, `frame`, `face` and `person` of each face into a Parquet file, which is
-    there whole or not at all. Raises FaceServiceError, at once where nothing can be written."""
+    """Gives a function that writes `id`, `frame`, `face` and `person` of each face into a Parquet
+    file, which is there whole or not at all. Raises FaceServiceError where it cannot be written: at
+    the start of the block if nothing can be."""
     part = Path(f"{path}.partial")
     with naming(f"--out {path}"):
         part.touch()
@@ -222,8 +232,8 @@ def writing(path: str) -> Iterator[Callable[[Faces, Numbers], None]]:
 
 
 def usual_similarity(model: dict[str, Any]) -> float:
-    """The cosine from which on `POST /group` joins faces of a pack, by its name. Raises
-    FaceServiceError where it is not known."""
+    """The cosine from which on `POST /group` joins faces of a model, by the name of its pack.
+    Raises FaceServiceError where the catalogue has no such pack, or no measured cosine of it."""
     pack = CATALOG.get(model["pack"])
     usual = similarity_at(GROUP_RATE, pack.operating_points, pack.threshold) if pack else None
     if usual is None:
@@ -237,8 +247,9 @@ def usual_similarity(model: dict[str, Any]) -> float:
 def run(
     folder: str, out: str, similarity: float | None, usable: bool, say: Callable[[str], object]
 ) -> int:
-    """Group the faces of a folder into `out`. similarity: None for `usual_similarity`. Raises
-    FaceServiceError."""
+    """Group the faces of a folder of `embed` into `out`, a path. similarity: a cosine, None for
+    `usual_similarity`. usable: leave out faces that are not. say: called with the totals. Returns
+    the exit status, 0. Raises FaceServiceError."""
     results = Results(folder)
     if similarity is None:
         similarity = usual_similarity(results.model)

@@ -27,9 +27,9 @@ FINAL = (
     ImportError,  # no package for this kind of address
     ValueError,  # no kind of address
 )
-"""Errors of which another attempt makes nothing better."""
+"""Errors that another attempt would meet again."""
 TRANSIENT = frozenset({408, 425, 429})
-"""Statuses below 500 that a server takes back."""
+"""HTTP statuses below 500 after which another attempt may succeed."""
 
 
 class Unreadable(FaceServiceError):
@@ -38,8 +38,8 @@ class Unreadable(FaceServiceError):
 
 @contextmanager
 def naming(what: str) -> Iterator[None]:
-    """Raise a FaceServiceError that begins with `what` for any error: the packages behind fsspec
-    have errors of their own, which are no OSError."""
+    """Turn any other error within the block into a FaceServiceError whose text begins with `what`:
+    the packages behind fsspec have errors of their own, which are no OSError."""
     try:
         yield
     except FaceServiceError:
@@ -57,8 +57,8 @@ def read_bytes(uri: str, most: int) -> bytes:
 
 
 def first_bytes(file: BinaryIO, most: int) -> bytes:
-    """All of a file, or its first `most` bytes. Of an answer whose length the server has not said
-    fsspec gives at a time what has come so far."""
+    """All of a file, or its first `most` bytes. Reads until there are no more: where a web server
+    does not give a length, one `read` of fsspec returns only what has arrived."""
     data = bytearray()
     while some := file.read(most - len(data)):
         data += some
@@ -67,14 +67,15 @@ def first_bytes(file: BinaryIO, most: int) -> bytes:
 
 @contextmanager
 def open_video(uri: str) -> Iterator[BinaryIO]:
-    """A file of this machine, seekable, with what is at `uri`: itself, or a copy without a name,
-    which is gone when this process is. Raises Unreadable."""
+    """A seekable local file with what is at `uri`, closed at the end of the block: itself, or an
+    unnamed temporary copy, which is gone when it is closed or this process ends. Raises
+    Unreadable."""
     with attempt(uri, local) as file:
         yield file
 
 
 def local(file: BinaryIO) -> BinaryIO:
-    """The file of this machine that fsspec has opened, once more, or a copy of what it reads."""
+    """A local file that fsspec has opened, opened again; else an unnamed temporary copy."""
     if isinstance(getattr(file, "fs", None), LocalFileSystem):
         return Path(file.name).open("rb")
     copy = TemporaryFile()  # noqa: SIM115
@@ -84,8 +85,8 @@ def local(file: BinaryIO) -> BinaryIO:
 
 
 def attempt(uri: str, read: Callable[[BinaryIO], T]) -> T:
-    """What `read` makes of the file at `uri`: three attempts, where another one can help. Raises
-    Unreadable."""
+    """What `read` returns for the file at `uri`. Opens and reads it up to three times, after
+    PAUSES_S, where another attempt can help. Raises Unreadable."""
     for pause in (*PAUSES_S, None):
         try:
             with fsspec.open(uri, "rb") as file:
@@ -99,15 +100,15 @@ def attempt(uri: str, read: Callable[[BinaryIO], T]) -> T:
 
 
 def said(error: Exception, uri: str) -> BaseException:
-    """What an error at an address is about: fsspec has a FileNotFoundError for whatever a web
-    server answers that is no file, and where it cannot be reached."""
+    """The cause of an error at `uri`: fsspec raises FileNotFoundError also where a web server
+    answers with another error or cannot be reached, and the cause of that tells which."""
     if isinstance(error, FileNotFoundError) and uri.startswith(("http:", "https:")):
         return error.__cause__ or error
     return error
 
 
 def final(error: BaseException) -> bool:
-    """Whether another attempt makes nothing better."""
+    """Whether another attempt would meet the error again."""
     status = getattr(error, "status", None)  # of aiohttp
     if isinstance(status, int):
         return 400 <= status < 500 and status not in TRANSIENT

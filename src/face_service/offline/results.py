@@ -12,9 +12,11 @@ from face_service.offline.schema import MODEL_KEY, SCHEMA_VERSION, VERSION_KEY
 
 
 class Results:
-    """The folder of `embed`. model: its pack, recogniser, precision and dimension.
+    """A folder that `embed` has written, by its path or address. names: of its parts, in order.
+    model: pack, recogniser, precision, alignment and dimension of its embeddings, by these names.
 
-    Raises FaceServiceError where it has no parts, or those of a schema that is not known here.
+    Raises FaceServiceError where it cannot be read, has no parts, or those of another schema than
+    SCHEMA_VERSION.
     """
 
     def __init__(self, path: str) -> None:
@@ -29,9 +31,10 @@ class Results:
         self.model: dict[str, Any] = json.loads(metadata[MODEL_KEY])
 
     def read(self, name: str, columns: list[str] | None = None) -> Any:
-        """The table of a part, or columns of it."""
+        """A part, by its name, as a pyarrow.Table; columns: None for all. Raises
+        FaceServiceError."""
         return self._folder.read(name, columns)
 
     def tables(self, columns: list[str] | None = None) -> Iterator[Any]:
-        """The tables of all parts, in order."""
+        """The tables of all parts, in order, each read when it is asked for; see `read`."""
         return (self.read(name, columns) for name in self.names)

@@ -38,11 +38,12 @@ PROCESSES_ON_A_CARD = 2
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for.
+    """The arguments of a run.
 
     manifest, out: absolute paths, or addresses that fsspec knows. rows: items of a part. shard:
-    which of how many, from 0. processes: 0 for one a processor. timeout: seconds an item may take.
-    every_s: seconds between frames of a video.
+    which of how many, from 0. processes: 0 for one per processor, on a card PROCESSES_ON_A_CARD.
+    timeout: seconds an item may take. every_s: seconds of an interval, of which one frame of a
+    video is taken each.
     """
 
     settings: Settings
@@ -57,18 +58,19 @@ class Request:
 
     @property
     def count(self) -> int:
-        """Processes."""
+        """How many processes embed."""
         on_cpu = self.settings.onnx_providers == (CPU,)
         return self.processes or (available_cpus() if on_cpu else PROCESSES_ON_A_CARD)
 
     @property
     def task(self) -> Task:
-        """What each process does: on a CPU on one thread, as there are as many as processors."""
+        """What each process does: on one thread, as on a CPU there is a process per processor."""
         alone = self.settings.model_copy(update={"intra_op_threads": 1, "workers": 1})
         return Task(alone, self.options, folder_of(self.manifest), self.every_s)
 
     def about(self, info: EngineInfo) -> dict[str, Any]:
-        """What the folder is about: nothing of it may differ between two runs."""
+        """What the rows depend on beside their items, as JSON: `schema`, `model` and `options`. All
+        of it must be the same in every run into one folder."""
         return {
             "schema": SCHEMA_VERSION,
             "model": {**render_model(info), "dimension": info.dimension},
@@ -78,7 +80,7 @@ class Request:
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has come to, in items but for `faces`."""
+    """The counts of a run: items, faces of all of them, failed items, and these by code."""
 
     items: int = 0
     faces: int = 0
@@ -94,7 +96,7 @@ class Tally:
             self.codes[outcome.failure.code] = self.codes.get(outcome.failure.code, 0) + 1
 
     def merge(self, other: Tally) -> None:
-        """Count in what another run has come to."""
+        """Add another tally."""
         self.items += other.items
         self.faces += other.faces
         self.failed += other.failed
@@ -110,10 +112,11 @@ class Tally:
 
 
 def run(request: Request, say: Callable[[str], object]) -> int:
-    """Embed a shard. say: is told in the end what became of it. Returns the exit status: 1 where an
-    item failed in this run.
+    """Embed a shard. say: called in the end with a line that has the counts. Returns the exit
+    status: 0, 1 where an item failed in this run, INTERRUPTED after Ctrl-C.
 
-    Raises FaceServiceError where it cannot be done.
+    Raises FaceServiceError where the manifest, the pack, a reader for its videos or the folder is
+    missing, unreadable or does not fit, and StartupError where no engine can be loaded.
     """
     tally = Tally()
     try:
@@ -135,8 +138,8 @@ def run(request: Request, say: Callable[[str], object]) -> int:
 
 
 def check_requirements(settings: Settings, items: Sequence[Item]) -> None:
-    """What is better found out before processes start: the pack, which is fetched once, and who
-    reads videos if there are any. Raises FaceServiceError."""
+    """Check, before processes start, that something reads videos if there are any, and that the
+    pack is there; fetch it if it is absent. Raises FaceServiceError."""
     if any(item.is_video for item in items):
         find_frames()
     find_pack(settings)
@@ -150,7 +153,9 @@ def embed_parts(
     progress: tqdm[Any],
     tally: Tally,
 ) -> None:
-    """Embed parts, and write each when its last item is done, while the next one is computed."""
+    """Embed parts, count their items in `tally` and on the bar, and write each part when its last
+    item is done, while the next one is computed. about: see `Request.about`. Raises
+    FaceServiceError where a part cannot be written, StartupError as `Processes.embed` does."""
     dimension = about["model"]["dimension"]
     outcomes = processes.embed([item for part in parts for item in part.items])
     writing: Future[None] | None = None
@@ -174,7 +179,8 @@ def embed_parts(
 
 
 def bar(chosen: Sequence[Part], missing: Sequence[Part], disable: bool = False) -> tqdm[Any]:
-    """Items, rate and time left: on a terminal all the time, in a log each half minute."""
+    """A progress bar of items, with rate and time left: on a terminal drawn all the time, in a log
+    each half minute. disable: draw none."""
     total = count_items(chosen)
     return tqdm(
         total=total,

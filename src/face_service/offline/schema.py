@@ -16,7 +16,8 @@ from face_service.vision.boxes import clip
 SCHEMA_VERSION = 1
 """Raised by one whenever a reader of the former could misread the new."""
 MODEL_NAMES = ("pack", "recogniser", "precision", "alignment")
-"""What makes an embedding: those of two are never compared."""
+"""Columns, and fields of `about["model"]`, that say what made an embedding: those of two different
+ones are never compared."""
 VERSION_KEY = b"face_service.schema"
 MODEL_KEY = b"face_service.model"
 OPTIONS_KEY = b"face_service.options"
@@ -25,8 +26,8 @@ BOX, LANDMARKS = 4, 10
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an item has no frames. code: of the errors of the API, or `unreadable`, `crashed`,
-    `timed_out`, `no_frames`."""
+    """Why an item has no frames. code: of an error of the API, or `unreadable`, `crashed`,
+    `timed_out`, `no_frames`. detail: a sentence for people."""
 
     code: str
     detail: str
@@ -34,8 +35,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A photo, or a frame of a video. time_ms: since the beginning of the video; None of a photo.
-    width, height: in pixels, upright."""
+    """A photo, or a frame of a video. time_ms: milliseconds since the beginning of the video; None
+    for a photo. width, height: in pixels, upright."""
 
     time_ms: int | None
     width: int
@@ -45,7 +46,7 @@ class Frame:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of an item: frames, or why there are none."""
+    """What became of an item: its frames, or else a failure; a frame may have no faces."""
 
     item: Item
     frames: list[Frame] = field(default_factory=list)
@@ -53,13 +54,13 @@ class Outcome:
 
     @property
     def faces(self) -> int:
-        """Faces of all frames."""
+        """How many faces all frames have."""
         return sum(len(frame.faces) for frame in self.frames)
 
 
 def schema(dimension: int, about: dict[str, Any]) -> Any:
-    """The Arrow schema for embeddings of so many numbers. about: model and options, for its
-    metadata."""
+    """The pyarrow.Schema of a part whose embeddings have `dimension` numbers. about: see
+    `Request.about`; model and options go into the metadata."""
     face = pa.struct(
         [
             pa.field("bbox", pa.list_(pa.float32(), BOX), nullable=False),
@@ -105,14 +106,14 @@ def schema(dimension: int, about: dict[str, Any]) -> Any:
 
 
 def table(outcomes: Sequence[Outcome], dimension: int, about: dict[str, Any]) -> Any:
-    """The outcomes as a table of `schema`."""
+    """The outcomes as a pyarrow.Table of `schema`, a row each."""
     model = {name: about["model"][name] for name in MODEL_NAMES}
     rows = [as_row(outcome) | model for outcome in outcomes]
     return pa.Table.from_pylist(rows, schema=schema(dimension, about))
 
 
 def as_row(outcome: Outcome) -> dict[str, Any]:
-    """A row, without the model."""
+    """A row by its columns, without those of MODEL_NAMES."""
     item, failure = outcome.item, outcome.failure
     return {
         "id": item.id,
@@ -133,7 +134,8 @@ def as_row(outcome: Outcome) -> dict[str, Any]:
 
 
 def as_struct(face: Face, frame: Frame) -> dict[str, Any]:
-    """A face, as in the API."""
+    """A face as a struct of `schema`: `bbox` clipped to the frame, in pixels, and `landmarks` as 10
+    numbers, x and y in turn; the rest as in the API."""
     return {
         "bbox": clip(face.bbox, frame.width, frame.height),
         "score": face.score,

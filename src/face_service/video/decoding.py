@@ -1,4 +1,4 @@
-"""Packets of a stream, and the frames in them. What is damaged is passed over."""
+"""Packets of a stream, and the frames in them. Damaged ones are left out."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
     """The packets of a stream, up to where the file is too damaged to find more.
 
-    Where a stream turned up on the way, as in recordings of television, PyAV 18.1 may look for it
-    behind the last packet, in a list of those from the beginning: an IndexError.
+    Where a stream appears midway, as in recordings of television, PyAV 18.1 may raise an IndexError
+    after the last packet, as it looks the stream up in a list of those at the beginning; that ends
+    the packets too.
     """
     import av
 
     with suppress(av.error.InvalidDataError, IndexError):
         for packet in container.demux(stream):
-            if packet.size:  # the last has none, and only says that it is the last
+            if packet.size:  # the last one is empty, and only marks the end
                 yield packet
 
 
 def decode(context: VideoCodecContext, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
-    """Frames that come out where a packet goes in, or all that are left for None."""
+    """The frames that the decoder gives for a packet, perhaps none; for None, at the end, those
+    that it still holds. An empty list for damaged data."""
     import av
 
     try:

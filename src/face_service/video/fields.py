@@ -1,4 +1,4 @@
-"""Which frames of a video are of two fields, and of two moments: interlaced."""
+"""Whether a video is interlaced: its frames consist of two fields, taken at different moments."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ FRAMES = 12
 LONG_S = 15.0
 """A shorter video is looked at from its beginning."""
 FEWEST, SHARE = 8, 0.3
-"""Frames that must be of two fields for a video to be interlaced, and their share of those that can
-be told: most of interlaced video, two of five of telecine. Of a camera that tilts, some frames look
-so too (benchmarks/studies/fields.py)."""
+"""How many frames must look like two fields for a video to count as interlaced, and their share of
+those that `idet` can tell. Of interlaced video most do, of telecine two of five, and of a camera
+that tilts some do as well (benchmarks/studies/fields.py)."""
 CONSISTENT = 4
-"""How many times as often one order of fields must be seen as the other: it does not change, and
-in what only looks like fields (drawings, text that runs) both are seen."""
+"""How many times as often one order of fields must be seen as the other: in interlaced video it
+does not change, while what only looks like fields (drawings, running text) shows both."""
 FIELD_ORDERS = (2, 3, 4, 5)
 """FFmpeg's AV_FIELD_…: what a file or a codec marks as interlaced; 0 is unknown, 1 progressive."""
 
 
 class Fields(StrEnum):
-    """How a video is interlaced. MARKED: its frames say so. TOP, BOTTOM: they do not, and the field
-    of the upper or the lower lines is the first."""
+    """How a video is interlaced. NONE: it is progressive. MARKED: its file or its frames are marked
+    as interlaced. TOP, BOTTOM: they are not, and the field of the upper or the lower lines is the
+    first. The values of these two are those of yadif's `parity`."""
 
     NONE = "none"
     MARKED = "marked"
@@ -46,7 +47,7 @@ class Fields(StrEnum):
 
 
 class Shape(NamedTuple):
-    """What a filter graph is built for."""
+    """Size, in pixels, and pixel format of the frames that a filter graph is built for."""
 
     width: int
     height: int
@@ -59,7 +60,8 @@ class Shape(NamedTuple):
 
 
 def graph_of(frame: VideoFrame, *filters: tuple[str, str]) -> Graph:
-    """Filters for frames like this one, one behind the other: their names and arguments."""
+    """A graph of FFmpeg's filters, one behind the other, for frames of this one's shape. filters:
+    names and arguments."""
     from av.filter import Graph
 
     graph = Graph()
@@ -75,11 +77,11 @@ def graph_of(frame: VideoFrame, *filters: tuple[str, str]) -> Graph:
 
 
 def find_fields(container: InputContainer, stream: VideoStream) -> Fields:
-    """How the video is interlaced, whatever the file says of it: much material says nothing, or
-    lost what it said when it was converted.
+    """How the video is interlaced: by the marks of the file and of frames, and without any by what
+    frames look like, for much material is not marked, or lost its marks when it was converted.
 
-    Only what moves can be told: a video that stands still at all places counts as progressive.
-    Reads some of the file.
+    Without marks only motion shows it: a video that stands still at all PLACES counts as
+    progressive. Reads on in the file, and does not return to the beginning.
     """
     if stream.codec_context.field_order in FIELD_ORDERS:
         return Fields.MARKED
@@ -94,7 +96,8 @@ def find_fields(container: InputContainer, stream: VideoStream) -> Fields:
 
 
 def seen_in(container: InputContainer, stream: VideoStream) -> Counter[str]:
-    """What `look` says of the frames of a video that are looked at."""
+    """The counts of `look` for a video: at all PLACES together, or from the beginning if it is no
+    longer than LONG_S. The container is to be at its beginning."""
     duration = (container.duration or 0) / 1e6
     if duration <= LONG_S:
         return look(container, stream, FRAMES * len(PLACES))
@@ -106,19 +109,21 @@ def seen_in(container: InputContainer, stream: VideoStream) -> Counter[str]:
 
 
 def seek(container: InputContainer, seconds: float) -> None:
-    """Go to the keyframe before a time, where the file can be searched and has times."""
+    """Go to the keyframe before a time, in seconds on the file's own clock (see `start_time`). Does
+    nothing where the file cannot be searched or has no times."""
     import av
 
-    if container.start_time is None:  # a bare stream: going anywhere ends at its end
+    if container.start_time is None:  # a bare stream: a search would end at its end
         return
     with suppress(av.FFmpegError):
         container.seek(int(seconds * 1e6), backward=True)
 
 
 def look(container: InputContainer, stream: VideoStream, frames: int) -> Counter[str]:
-    """What FFmpeg's `idet` says of some frames from here on: tff, bff, progressive; and `marked`
-    for those that say themselves that they are interlaced. Of each frame by itself: with its
-    memory of frames before, one that looks so by chance decides for all that follow."""
+    """How many of the next `frames` frames FFmpeg's `idet` takes for `tff`, `bff` or `progressive`,
+    and how many are `marked` as interlaced; fewer frames where the video ends or changes its shape.
+    Each frame is judged by itself: with idet's memory of earlier frames, one that looks interlaced
+    by chance would decide for all that follow."""
     seen: Counter[str] = Counter()
     graph: Graph | None = None
     shape: Shape | None = None

@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MAX_PIXELS = 50_000_000
+"""Most pixels of a frame, where a caller sets no other limit."""
 FEW_CPUS = 4
-"""On which frames are decoded one after the other: side by side they take more CPU time where two
-processors share a core, and hardly less time (docs/decisions/0029-frames.md)."""
+"""Up to so many processors, frames are decoded one after the other: side by side they take more CPU
+time where two processors share a core, and hardly less time (docs/decisions/0029-frames.md)."""
 EARLIER_S = 0.5
 """How long before the first interval the file is searched for a keyframe: times are rounded."""
 
 
 class Frame(NamedTuple):
-    """ms: when it is shown, since the beginning of the video, in milliseconds. image: uint8
-    [height, width, 3], BGR, upright."""
+    """ms: when it is shown, in milliseconds since the beginning of the video; above that of the
+    frame before. image: uint8 [height, width, 3], BGR, upright."""
 
     ms: int
     image: Image
@@ -43,16 +44,16 @@ def frames(
     path: Path, every: int = 1000, first: int = 0, max_pixels: int = MAX_PIXELS
 ) -> Iterator[Frame]:
     """The first frame of each interval of `every` milliseconds that is decoded, in order; every
-    frame if it is 0. first: the interval to begin with.
+    frame if it is 0. first: the interval to begin with, from 0; not used if `every` is 0.
 
     Frames that no other frame needs are not decoded, nor what lies between two frames that are
     wanted if a keyframe is near the second one: a keyframe in the first quarter of an interval
     stands for its first frame. Of an interlaced video everything is decoded, for a frame is
     deinterlaced by its neighbours. A damaged part costs only its own frames.
 
-    Raises InvalidRequest without PyAV and where the file cannot be read, InvalidImage for what is
-    no video or has no frame at all that can be decoded, ImageTooLarge for frames of more than
-    `max_pixels`.
+    Raises, once it is iterated over, InvalidRequest without PyAV and where the file cannot be read,
+    InvalidImage for what is no video or, with `first` 0, has no frame at all that can be decoded,
+    ImageTooLarge for frames of more than `max_pixels`.
     """
     with opened(path) as (container, stream):
         check_size(stream.width, stream.height, max_pixels)
@@ -77,24 +78,26 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 class Clock:
-    """Times of frames in milliseconds, from the beginning of the file on."""
+    """Times of frames, in milliseconds since the beginning of the file. ordered: False where the
+    file has times of decoding only."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._start = (container.start_time or 0) / 1e3
         self._unit = 1000 * float(stream.time_base or 0)
         self._step = 1000 / float(stream.guessed_rate or 25)
-        # An AVI knows no order but that of decoding (findings/pyav-avi-times.sh).
+        # An AVI has the times of decoding only (findings/pyav-avi-times.sh).
         self.ordered = container.format.name != "avi"
         self._last = -self._step
 
     def of_packet(self, packet: Packet[VideoStream]) -> Times | None:
-        """When its frame is shown, and when it is decoded; None where the file does not say."""
+        """When the packet's frame is shown and decoded; None where the file does not say both."""
         if packet.pts is None or packet.dts is None or not self.ordered:
             return None
         return Times(self._ms(packet.pts), self._ms(packet.dts))
 
     def of_frame(self, frame: VideoFrame) -> int:
-        """Of the next frame; where the file does not say, a frame's length behind the last."""
+        """When the next frame is shown, from 0 on; where the file does not say, a frame's length
+        after the last. To be called for each frame in order."""
         times = (frame.pts, frame.dts) if self.ordered else (frame.dts,)
         time = next((one for one in times if one is not None), None)
         self._last = self._last + self._step if time is None else self._ms(time)
@@ -105,7 +108,8 @@ class Clock:
 
 
 class Source:
-    """The frames of a stream. fields: how it is interlaced. every, first: see `frames`."""
+    """The frames of a stream that is at its beginning. fields: how it is interlaced. every, first:
+    see `frames`."""
 
     def __init__(
         self, container: InputContainer, stream: VideoStream, fields: Fields, every: int, first: int
@@ -118,7 +122,7 @@ class Source:
         self._clock = Clock(container, stream)
 
     def wanted(self) -> Iterator[tuple[int, VideoFrame]]:
-        """The first frame of each interval and its time in milliseconds."""
+        """The time in milliseconds and the first frame of each interval, deinterlaced."""
         if self._first and self._every:
             start = (self._container.start_time or 0) / 1e6
             seek(self._container, start + self._first * self._every / 1000 - EARLIER_S)
@@ -144,7 +148,7 @@ class Source:
             context.skip_frame = "NONREF"
             packets = Needed(self._clock.of_packet, self._every, self._first).of(all_packets)
         for packet in packets:
-            if packet and not self._clock.of_packet(packet):  # then frames are counted: all of them
+            if packet and not self._clock.of_packet(packet):  # its time is counted: skip no frame
                 context.skip_frame = "DEFAULT"
             yield from decode(context, packet)
             if packet is None:

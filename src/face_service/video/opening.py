@@ -18,8 +18,8 @@ FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,mxf,h264,hevc,ivf,gif,apng,m4v,dv,rm,wtv,"
     "nut"
 )
-"""Containers that are opened. Playlists are none of them: they name further files, on this machine
-and elsewhere."""
+"""FFmpeg's names of the containers that are opened. No playlists: they name further files, on this
+machine and elsewhere."""
 NO_PYAV = (
     "Videos are read by PyAV, which is not installed. In the checkout: "
     ".venv/bin/python -m pip install -r requirements-video.lock"
@@ -36,10 +36,10 @@ def require_pyav() -> None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container in a file and its video stream, open for the length of the block.
+    """The container in a file and its first video stream, open for the length of the block.
 
     Raises InvalidRequest without PyAV and where the file cannot be read, InvalidImage for what is
-    no video.
+    no video, and for errors of FFmpeg within the block.
     """
     require_pyav()
     import av
@@ -48,8 +48,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
-        # A name with a colon in it would be taken for an address. What is written beside the
-        # pictures may be in any encoding: titles of old cameras are.
+        # Without `file:` a name with a colon in it would be taken for an address. Metadata, such as
+        # titles that old cameras wrote, may be in any encoding.
         container = av.open(f"file:{path}", container_options=allowed, metadata_errors="replace")
     except av.FFmpegError as error:
         raise InvalidImage(f"No video that FFmpeg can read: {why_not(head, error)}") from error
@@ -68,8 +68,9 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def why_not(head: bytes, error: Exception) -> str:
-    """Why FFmpeg did not open a file that begins with these bytes: what it is, where that is known.
-    Of a container that is not allowed FFmpeg says no more than that an argument is invalid."""
+    """Why FFmpeg did not open a file that begins with the bytes `head`: what the file is, where
+    that is known. For a container that is not in FORMATS, FFmpeg's own error names only an invalid
+    argument."""
     import av
 
     picture, kind = sniff(head), name_unread(head)
@@ -83,7 +84,7 @@ def why_not(head: bytes, error: Exception) -> str:
 
 
 def is_cover(stream: VideoStream) -> bool:
-    """Whether it is the picture on a record's cover."""
+    """Whether a stream is a cover picture that is attached to the file, and no moving picture."""
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)

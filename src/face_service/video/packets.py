@@ -2,8 +2,9 @@
 
 A frame can be decoded once everything since the keyframe before it has been. What lies between the
 frame of one interval and the last keyframe before the next one is needed by neither: it is left
-out. With keyframes a second apart and a frame a second that is nearly everything; with keyframes
-ten seconds apart, only what lies between the last frame wanted of the ten and the next keyframe.
+out. With a frame wanted each second and keyframes a second apart nearly everything is left out;
+with keyframes ten seconds apart, only what lies between a keyframe and the last frame wanted before
+it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 MAX_HELD = 256_000_000
 """Bytes of packets that are held back while it is open whether they are needed."""
 SLACK = 4
-"""A keyframe in the first quarter of an interval stands for its first frame."""
+"""A keyframe in the first quarter (1 / SLACK) of an interval stands for its first frame."""
 
 
 class Packet(Protocol):
-    """What a demultiplexer says of an encoded frame: PyAV's Packet."""
+    """An encoded frame, as PyAV's Packet. size: in bytes."""
 
     is_keyframe: bool
     size: int
@@ -28,8 +29,8 @@ P = TypeVar("P", bound=Packet)
 
 
 class Times(NamedTuple):
-    """Of a packet, in milliseconds. shown: when its frame is. decoded: when it is decoded; no frame
-    of a later packet is shown before."""
+    """Of a packet, in milliseconds. shown: when its frame is shown. decoded: when it is decoded; no
+    frame of a later packet is shown before that."""
 
     shown: int
     decoded: int
@@ -53,8 +54,8 @@ class Needed(Generic[P]):
         self._left_out = False
 
     def of(self, packets: Iterable[P]) -> Iterator[P | None]:
-        """The packets to decode, in order, and None wherever some before the next were left out:
-        then the decoder has to give what it holds, and forget it."""
+        """The packets to decode, in order, and None where some before the next one were left out:
+        there the decoder has to give the frames that it holds, and be flushed."""
         for packet in packets:
             when = self._times(packet)
             if when is None:
@@ -71,7 +72,7 @@ class Needed(Generic[P]):
 
     @property
     def _window(self) -> int:
-        """Up to where a keyframe stands for the first frame of the interval."""
+        """Up to when a keyframe stands for the first frame of the interval, in milliseconds."""
         return self._start + self._every // SLACK
 
     @property
@@ -107,7 +108,7 @@ class Needed(Generic[P]):
         return next(n for n, (_, when) in enumerate(self._held) if when.decoded > earliest)
 
     def _take(self, number: int) -> Iterator[P | None]:
-        """So many of those held, to be decoded; the others may be left out yet."""
+        """The first `number` of those held, to be decoded; the others may still be left out."""
         taken, self._held = self._held[:number], self._held[number:]
         if self._left_out and taken:
             yield None

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 UNSPECIFIED = 2
-"""Of ITU-T H.273's matrices."""
+"""MatrixCoefficients of ITU-T H.273 where a file does not say which matrix it has."""
 SD_HEIGHT = 576
-"""Pixels. A higher picture without a matrix of its own has that of BT.709, by custom."""
+"""Pixels. A higher picture whose matrix is not specified is taken to have that of BT.709, by
+custom."""
 ONE = 1 << 16
 """1 in a display matrix, whose numbers are of 16.16 bits (ISO/IEC 14496-12, 8.3.2)."""
 ORIENTATIONS: Mapping[tuple[int, int, int, int], int] = MappingProxyType(
@@ -40,7 +41,7 @@ ORIENTATIONS: Mapping[tuple[int, int, int, int], int] = MappingProxyType(
 
 
 class Pixels:
-    """Makes pixels of the frames of one stream. aspect: width of a pixel by its height."""
+    """Makes pixels of the frames of one stream. aspect: width of a pixel divided by its height."""
 
     def __init__(self, aspect: float = 1.0) -> None:
         from av.video.reformatter import VideoReformatter
@@ -49,8 +50,8 @@ class Pixels:
         self._reformatter = VideoReformatter()
 
     def of(self, frame: VideoFrame) -> Image:
-        """uint8 [height, width, 3], BGR, as the frame is meant to be seen. HDR and BT.2020 are
-        mapped as they are in stills."""
+        """uint8 [height, width, 3], BGR, as the frame is meant to be seen: with square pixels,
+        upright, HDR and BT.2020 mapped to sRGB as in stills."""
         from av.video.reformatter import Colorspace, Interpolation
 
         colours = int(frame.color_primaries), int(frame.color_trc)
@@ -76,8 +77,8 @@ def orientation(frame: VideoFrame) -> int:
     is no turn by a multiple of 90 degrees. PyAV's `rotation` does not know mirrored pictures."""
     from av.sidedata.sidedata import SideDataContainer
 
-    # Not frame.side_data: PyAV 18.1 keeps it at the frame, which it keeps in turn, and the pixels
-    # of such a circle stay until Python collects garbage (findings/pyav-side-data.sh).
+    # Not frame.side_data: in PyAV 18.1 it and the frame refer to each other, so that the pixels
+    # stay in memory until Python collects garbage (findings/pyav-side-data.sh).
     side_data = SideDataContainer(frame)  # type: ignore[call-arg]  # its stub lacks the argument
     matrix = cast("bytes | None", side_data.get("DISPLAYMATRIX"))
     if matrix is None:
@@ -87,7 +88,8 @@ def orientation(frame: VideoFrame) -> int:
 
 
 class Deinterlacer:
-    """FFmpeg's yadif, on single frames and their neighbours."""
+    """FFmpeg's yadif, on single frames and their neighbours. fields: not NONE; with MARKED, only
+    frames that are marked are changed."""
 
     def __init__(self, fields: Fields) -> None:
         marked = fields is Fields.MARKED
@@ -98,7 +100,8 @@ class Deinterlacer:
     def of(
         self, before: VideoFrame | None, frame: VideoFrame, after: VideoFrame | None
     ) -> VideoFrame:
-        """The frame, its second field made from its first. before, after: None at the ends."""
+        """The frame, its second field made from its first and from the frames before and after;
+        these are None at the ends of the video. Neighbours of another shape are not used."""
         if self._shape != Shape.of(frame) or self._graph is None:
             self._graph, self._shape = graph_of(frame, self._filter), Shape.of(frame)
         graph = self._graph

@@ -29,8 +29,8 @@ I = TypeVar("I", bound=AsyncImage)  # noqa: E741
 class AsyncClient:
     """Client for asyncio: the same arguments, methods and errors, awaited.
 
-    Images may be asynchronous iterables as well; files are read in threads. `deadline` ends a
-    call on the second. A call that is cancelled closes its connection, and the service drops
+    Images may be asynchronous iterables as well; files are read in threads. A call ends as soon as
+    its `deadline` passes. A call that is cancelled closes its connection, and the service drops
     the work.
     """
 
@@ -143,7 +143,7 @@ class AsyncClient:
             return False
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; those of an `http` that was given stay open."""
         if self._http_is_ours:
             await self._http.aclose()
 

@@ -12,7 +12,7 @@ from .images import Base64, Source
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Bytes and sources, one after the other."""
+    """The body of a request: bytes and sources, sent one after the other."""
 
     content_type: str
     parts: Sequence[bytes | Source]
@@ -25,7 +25,7 @@ class Body:
 
     @property
     def spent(self) -> bool:
-        """Whether part of it is gone and cannot be read again."""
+        """Whether a source in it has been read, at least in part, and cannot be read again."""
         sources = [part for part in self.parts if isinstance(part, Source)]
         return any(source.begun and not source.repeatable for source in sources)
 
@@ -48,7 +48,7 @@ class Body:
 
 
 def form(files: Sequence[tuple[str, Source]]) -> Body:
-    """multipart/form-data with a file for each (field, source); JSON may come as a file, too."""
+    """multipart/form-data with a file for each pair of a field's name and a source."""
     boundary = secrets.token_hex(16)
     parts: list[bytes | Source] = []
     for field, source in files:

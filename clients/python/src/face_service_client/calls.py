@@ -1,4 +1,4 @@
-"""What can be asked of the service, as data: no socket, no clock."""
+"""The calls of the API as data: method, path, body, and how the answer is read; nothing is sent."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 
 class Options(TypedDict, total=False):
-    """What may be asked of every image; the service's own default for what is left out.
+    """Options of a call with images; the service's own default for what is left out.
 
     min_score: least detection score, 0 to 1. max_faces: the first so many in `order`, which is
-    "score", "size" or "center". min_face_size: least shorter side of a face's box inside the image,
-    in pixels. det_size: side of the detector's canvas, in pixels. detail: "auto", "1", "2" or "3",
-    how closely the image is looked at. rotations: "auto", "all" or "none", whether lying and upside
-    down as well. embeddings, attributes, landmarks,
-    quality, crops: whether they are computed and returned.
+    "score", "size" or "center"; None for all. min_face_size: least shorter side of a face's box
+    inside the image, in pixels. det_size: side of the detector's canvas, in pixels. detail: "auto",
+    "1", "2" or "3", how closely the image is looked at. rotations: "auto", "all" or "none", whether
+    it is looked at lying and upside down as well. embeddings, attributes (age and gender),
+    landmarks, quality, crops: whether they are computed and returned.
     """
 
     min_score: float
@@ -45,12 +45,12 @@ class Options(TypedDict, total=False):
 
 
 class GroupOptions(TypedDict, total=False):
-    """What may be asked of a grouping; the service's own default for what is left out.
+    """Options of a grouping; the service's own default for what is left out.
 
-    group_similarity: least mean cosine of the tracks of two groups that become one.
+    group_similarity: least mean cosine, -1 to 1, of the tracks of two groups that become one.
     track_similarity: least cosine of a face to its track where their boxes overlap. max_gap: most
-    seconds between two faces of a track. representatives: most of a group. means: whether the mean
-    embeddings of tracks and groups are returned.
+    seconds between two faces of a track. representatives: most of a group, 1 to 50. means: whether
+    the mean embeddings of tracks and groups are returned.
     """
 
     group_similarity: float
@@ -61,15 +61,16 @@ class GroupOptions(TypedDict, total=False):
 
 
 KnownFace: TypeAlias = results.Face | Floats | Sequence[float] | Sequence[Sequence[float]]
-"""Where a face is: a Face, its landmarks (5, 2), or its box (4,)."""
+"""Where a face is, in pixels of the image after its EXIF rotation: a Face; its landmarks, (5, 2),
+in the order of `Face.landmarks`; or its box, (4,): x1, y1, x2, y2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """A request and how its answer is read.
 
-    accepted: statuses whose answer `parse` reads; any other is an error. retried: whether it is
-    tried again; not for one who asks how things are right now.
+    accepted: statuses whose answer `parse` reads; any other is an error. retried: False for calls
+    that ask for the present state of the service, which are never sent again.
     """
 
     method: str
@@ -82,7 +83,7 @@ class Call(Generic[T]):
 
 
 def detect(image: AsyncImage, options: Options) -> Call[results.Detection]:
-    """POST /detect."""
+    """POST /detect. Raises, as every call with images, what `source_of` raises."""
     body = bodies.form([("file", source_of(image))])
     return Call("POST", "/detect", wire.detection, query_of(options), body)
 
@@ -96,7 +97,7 @@ def detect_batch(images: Iterable[AsyncImage], options: Options) -> Call[results
 
 
 def extract_embedding(image: AsyncImage, options: Options) -> Call[results.Detection]:
-    """POST /extract-embedding. A str is base64 or a `data:` URL."""
+    """POST /extract-embedding. An image that is a str is base64 or a `data:` URL, not a path."""
     body = bodies.json_image(image if isinstance(image, str) else source_of(image))
     return Call("POST", "/extract-embedding", wire.detection, query_of(options), body)
 
@@ -109,7 +110,7 @@ def compare(a: AsyncImage, b: AsyncImage, options: Options) -> Call[results.Comp
 
 
 def embed(crops: Iterable[AsyncImage], crop: bool) -> Call[groups.Embedded]:
-    """POST /embed of aligned crops. Raises TypeError for one crop."""
+    """POST /embed of aligned crops. crop: return them, too. Raises TypeError for one crop."""
     if isinstance(crops, (str, bytes)):
         raise TypeError("embed takes several crops")
     body = bodies.form([("files", source_of(one)) for one in crops])
@@ -117,14 +118,16 @@ def embed(crops: Iterable[AsyncImage], crop: bool) -> Call[groups.Embedded]:
 
 
 def embed_faces(image: AsyncImage, faces: Iterable[KnownFace], crop: bool) -> Call[groups.Embedded]:
-    """POST /embed of the faces of an image. Raises TypeError for what is no face."""
+    """POST /embed of the faces of an image. crop: return their aligned crops, too. Raises TypeError
+    for what is no KnownFace."""
     places = json.dumps([place_of(face) for face in faces]).encode()
     body = bodies.form([("file", source_of(image)), ("faces", source_of(places))])
     return Call("POST", "/embed", wire.embedded, embed_query(crop), body)
 
 
 def place_of(face: KnownFace) -> dict[str, object]:
-    """Landmarks (5, 2) or box (4,) of a face, as JSON. Raises TypeError for anything else."""
+    """A KnownFace as JSON: its landmarks, or its box where it has none. Raises TypeError for
+    anything else."""
     if isinstance(face, results.Face):
         face = face.bbox if face.landmarks is None else face.landmarks
     if np.shape(face) not in ((5, 2), (4,)):
@@ -142,8 +145,9 @@ def group(
     known: Mapping[str, Sequence[object] | npt.NDArray[Any] | None],
     options: GroupOptions,
 ) -> Call[groups.Grouping]:
-    """POST /group. known: values for each face by the names of the wire, or None. Raises ValueError
-    where there are not as many as embeddings."""
+    """POST /group. embeddings: (n, dimension). known: what is known of each face, n values by the
+    API's name of the field; None where nothing is. Raises ValueError for another shape or number.
+    """
     vectors = np.ascontiguousarray(embeddings, np.dtype("<f4"))
     if vectors.ndim != 2:
         raise ValueError(f"Embeddings have the shape (n, dimension), not {vectors.shape}")
@@ -176,7 +180,7 @@ def models() -> Call[status.Models]:
 
 
 def health() -> Call[status.Health]:
-    """GET /health; a 503 is read as well."""
+    """GET /health; the answer with status 503, of a service that is not ready, is read as well."""
     return Call("GET", "/health", wire.health, accepted=frozenset({200, 503}), retried=False)
 
 
@@ -190,7 +194,8 @@ def ready() -> Call[bool]:
 
 
 def query_of(options: Options) -> dict[str, str]:
-    """Options as query parameters. Embeddings go over the wire as base64: half the bytes."""
+    """Options as query parameters, without those that are None. Embeddings are asked for as base64,
+    which takes half the bytes of JSON numbers."""
     given = {name: value for name, value in options.items() if value is not None}
     embeddings = given.pop("embeddings", True)
     query = {

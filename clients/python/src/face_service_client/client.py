@@ -26,27 +26,29 @@ I = TypeVar("I", bound=Image)  # noqa: E741
 
 BASE_URL = "http://localhost:8100"
 TIMEOUT_S = 35.0
-"""A little over the service's own REQUEST_TIMEOUT_S of 30: its 504 says more than a silence."""
+"""A little over the default of the service's REQUEST_TIMEOUT_S, 30: so its 504 comes first."""
 DEADLINE_S = 120.0
 
 
 class Client:
     """Calls a face service; may be shared by threads.
 
-    base_url: where the service is, with the path before its own where it has one.
-    api_key: sent as `Authorization: Bearer …`.
-    timeout: seconds of silence after which an attempt counts as broken.
-    deadline: seconds a call may take, all attempts and pauses together. Looked at between the
-    pieces of a body; an answer that does not begin is noticed by `timeout`.
-    retry: how often a call is tried, and the pauses.
+    base_url: the service's address, http:// or https://, with a path before the API's own if any.
+    api_key: sent as `Authorization: Bearer …`; None: no header.
+    timeout: seconds without a byte after which an attempt counts as broken.
+    deadline: seconds a call may take, all attempts and pauses together. Checked between the pieces
+    of a body, so that a call may take up to one `timeout` longer.
+    retry: how often a call is tried, and the pauses; None for the defaults of `Retry`.
     http: an httpx client of your own, for a proxy, certificates or connection limits; it stays
     open when this one is closed.
 
-    Every method takes `request_id`, the id under which the service logs the call (a new one
-    where it is left out; letters, digits and `._:-`), and raises the errors of
-    `face_service_client.errors`. 429, 500, 504, broken connections and timeouts are tried again;
-    where nobody listens, or a 502 or 503 says that the service is away, it is waited for until
-    `deadline`. Anything else is raised at once.
+    Raises ValueError for a base_url or api_key that could never be sent. Every method but
+    `detect_all` and `close` takes `request_id`, the id under which the service logs the call (a new
+    one where it is left out; letters, digits and `._:-`, at most 128; ValueError for what no header
+    can carry). All raise the errors of `face_service_client.errors`, and OSError and TypeError for
+    images that cannot be read here. 429, 500, 504, broken connections and timeouts are tried again;
+    while no connection can be made, or a 502 or 503 says that the service is away, it is waited for
+    until `deadline`. Anything else is raised at once.
     """
 
     def __init__(
@@ -84,15 +86,16 @@ class Client:
     ) -> Detection:
         """The same as `detect` through JSON.
 
-        A str is the image itself, as base64 or as a data: URL; anything else is encoded while
-        it is sent. For an image that is not base64 yet, `detect` sends a quarter less.
+        A str is the image itself, as base64 or as a data: URL, not a path; anything else is encoded
+        while it is sent. For an image that is not base64 yet, `detect` sends a quarter less.
         """
         return self._run(calls.extract_embedding(image, options), request_id)
 
     def compare(
         self, a: Image, b: Image, *, request_id: str | None = None, **options: Unpack[Options]
     ) -> Comparison:
-        """Who of image `a` is who of image `b`. Embeddings only with `embeddings=True`."""
+        """Compare every face of image `a` with every face of image `b`. The faces of the result
+        have embeddings only with `embeddings=True`."""
         return self._run(calls.compare(a, b, options), request_id)
 
     def detect_all(
@@ -100,8 +103,10 @@ class Client:
     ) -> Iterator[Attempted[I, Detection]]:
         """Every face of many images, `parallel` at a time: an answer for each, in their order.
 
-        Images are taken as they are needed, and at most twice `parallel` are held. What cannot be
-        read, or was given up, has its error in its place; Unauthorized is raised.
+        Images are taken as they are needed, and at most twice `parallel` are held. One that the
+        service cannot read, or that was given up after all attempts, has its error in its place.
+        Unauthorized is raised, which ends the iteration; so are the OSError or TypeError of an
+        image, such as a missing file, and ValueError for a `parallel` below 1.
         """
 
         def one(image: I) -> Detection:
@@ -112,7 +117,8 @@ class Client:
     def embed(
         self, crops: Iterable[Image], *, crop: bool = False, request_id: str | None = None
     ) -> Embedded:
-        """The embeddings of aligned crops, 112×112, as `crops=True` returns them."""
+        """The embeddings of aligned crops, 112×112 pixels, as `detect` returns them with
+        `crops=True`. crop: return what was embedded as well."""
         return self._run(calls.embed(crops, crop), request_id)
 
     def embed_faces(
@@ -123,8 +129,9 @@ class Client:
         crop: bool = False,
         request_id: str | None = None,
     ) -> Embedded:
-        """The embeddings of faces of an image whose landmarks are known, without detection; where
-        only a box is known, with it."""
+        """The embeddings of known faces of an image, in their order. The detector runs only for
+        faces of which no landmarks are given. crop: return what was embedded as well. Raises
+        TypeError for what is no KnownFace."""
         return self._run(calls.embed_faces(image, faces, crop), request_id)
 
     def group(
@@ -138,11 +145,12 @@ class Client:
         request_id: str | None = None,
         **options: Unpack[GroupOptions],
     ) -> Grouping:
-        """Which faces are one person's, from their embeddings, shape (n, 512).
+        """Which faces are one person's, from their embeddings, float32 (n, dimension).
 
-        times: seconds within the source. boxes: (n, 4). quality: `quality.score` of each. sources:
-        which video each is from. Faces with a time become tracks first. The result names faces by
-        their places.
+        Of each face, None where it is not known: times: seconds within the source. boxes: x1, y1,
+        x2, y2 in pixels of the frame. quality: `quality.score`. sources: which video it is from.
+        Faces with a time become tracks first. The result names faces by their places, from 0.
+        Raises ValueError for another shape, or where these are not n.
         """
         known = {"time": times, "bbox": boxes, "quality": quality, "source": sources}
         return self._run(calls.group(embeddings, known, options), request_id)
@@ -152,18 +160,19 @@ class Client:
         return self._run(calls.models(), request_id)
 
     def health(self, *, request_id: str | None = None) -> Health:
-        """What the service says of itself now, healthy or not. Asked once, not again."""
+        """The state of the service now, healthy or not. Sent once, never tried again."""
         return self._run(calls.health(), request_id)
 
     def ready(self, *, request_id: str | None = None) -> bool:
-        """Whether a request would be answered now. False where nobody listens, too."""
+        """Whether a request would be answered now; False also where the service cannot be reached
+        or does not answer in time. Sent once, never tried again."""
         try:
             return self._run(calls.ready(), request_id)
         except (ConnectionFailed, TimedOut):
             return False
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; those of an `http` that was given stay open."""
         if self._http_is_ours:
             self._http.close()
 

@@ -1,4 +1,4 @@
-"""Every error this client raises on purpose.
+"""Every error that this client raises on purpose, but for ValueError and TypeError of arguments.
 
 FaceServiceError
 ├── NoAnswer                no answer came; tried again as long as `Retry` and the deadline allow
@@ -11,7 +11,7 @@ FaceServiceError
     │   │   └── InvalidImage    400, code `invalid_image`: skip this picture
     │   ├── Unauthorized    401
     │   └── TooLarge        413
-    └── Unavailable         429 and 5xx: tried again, until `Retry` or the deadline said stop
+    └── Unavailable         429 and 5xx: 429, 500, 502, 503 and 504 are tried again, as NoAnswer is
         ├── Overloaded      429
         ├── InferenceFailed 500
         ├── NotReady        503
@@ -24,11 +24,12 @@ from __future__ import annotations
 
 
 class FaceServiceError(Exception):
-    """Base of everything above.
+    """Base of every error of this client.
 
     detail: a sentence a person can act on. status: the HTTP status, None where no answer came.
-    code: a stable word for programs. request_id: the id in the service's log. attempts: how
-    often the request was sent. note: why it was not tried again, where it might have been.
+    code: a stable word for programs; `no_answer` where none came. request_id: the id in the
+    service's log. attempts: how often the request was sent. note: why it was not tried again, where
+    it might have been; else empty.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class TimedOut(NoAnswer):
 
 
 class UnexpectedAnswer(FaceServiceError):
-    """Whoever answered is not the face service."""
+    """The answer is not the face service's: a wrong address, or a page of a proxy."""
 
 
 class ErrorAnswer(FaceServiceError):
@@ -76,7 +77,7 @@ class ErrorAnswer(FaceServiceError):
 
 
 class Refused(ErrorAnswer):
-    """4xx: the same request would be refused again."""
+    """4xx but 429: the same request would be refused again."""
 
 
 class InvalidRequest(Refused):
@@ -88,7 +89,7 @@ class InvalidImage(InvalidRequest):
 
 
 class Unauthorized(Refused):
-    """401: the service asks for an API key and knows none like this."""
+    """401: the service asks for an API key, and there was none or one that it does not accept."""
 
 
 class TooLarge(Refused):
@@ -108,11 +109,11 @@ class InferenceFailed(Unavailable):
 
 
 class NotReady(Unavailable):
-    """503: the service is starting, ending, or replacing an engine."""
+    """503: the service is starting, ending, or replacing an engine, or it is out of memory."""
 
 
 class DeadlinePassed(Unavailable):
-    """504: the service found no time for the request within its REQUEST_TIMEOUT_S."""
+    """504: the request took the service longer than its REQUEST_TIMEOUT_S."""
 
 
 BY_STATUS: dict[int, type[ErrorAnswer]] = {
@@ -127,7 +128,7 @@ BY_STATUS: dict[int, type[ErrorAnswer]] = {
 
 
 def error_type(status: int, code: str) -> type[ErrorAnswer]:
-    """What an answer of this status and code is raised as."""
+    """The class of the error for an answer with this HTTP status, 400 or above, and this code."""
     if code == "invalid_image":
         return InvalidImage
     return BY_STATUS.get(status) or (Refused if status < 500 else Unavailable)

@@ -10,8 +10,9 @@ from .results import Answered, Floats
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedFace:
-    """The embedding of one crop or known face (float32 (512,), length 1), or its error.
+    """The embedding of one crop or known face (float32 (dimension,), norm 1), or its error.
 
+    file: the file's name in the form. status: the HTTP status that this one alone would have had.
     crop: what was embedded, as JPEG; None if it was not asked for.
     """
 
@@ -33,8 +34,10 @@ class Embedded(Answered):
 class Track:
     """Faces of consecutive frames of one source that are one person's, by time.
 
-    faces: their places in the request. group: place in `groups`. start, end: seconds. best: the
-    face of the best quality. embedding: float32 (512,), the mean, None if not asked for.
+    faces: their places in the request, from 0, by time. group: place in `Grouping.groups`. start,
+    end: seconds within the source; None for faces without a time. best: place of the face of the
+    best quality, or without qualities of the nearest to the mean. embedding: float32 (dimension,)
+    of norm 1, the mean of the faces'; None if not asked for.
     """
 
     faces: tuple[int, ...]
@@ -50,8 +53,9 @@ class Track:
 class Group:
     """Tracks that are taken for one person's.
 
-    faces, tracks: places, ascending. representatives: the best face, then such as differ.
-    embedding: float32 (512,), the mean of the tracks', None if not asked for.
+    faces: places in the request, tracks: in `Grouping.tracks`, ascending. representatives: places
+    of the best face, then of faces that differ from those before. embedding: float32 (dimension,)
+    of norm 1, the mean of the tracks'; None if not asked for.
     """
 
     faces: tuple[int, ...]
@@ -62,7 +66,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class GroupThresholds:
-    """The similarities that were applied."""
+    """The similarities that were applied: cosines, -1 to 1."""
 
     group_similarity: float
     track_similarity: float
@@ -72,7 +76,8 @@ class GroupThresholds:
 class Grouping(Answered):
     """Every face is in one track, and every track in one group.
 
-    track_labels, group_labels: of each face, in the order of the request.
+    tracks: by their first faces. groups: those of most faces first. track_labels, group_labels: the
+    place of each face's track and group in these, in the order of the request.
     """
 
     tracks: tuple[Track, ...]

@@ -29,7 +29,7 @@ PIECE = 256 * 1024
 
 
 class Source(ABC):
-    """The bytes of one image. name: what it is called on the wire.
+    """The bytes of one image. name: its file name in the form.
 
     repeatable: whether it can be read again. begun: whether reading has begun.
     """
@@ -42,14 +42,14 @@ class Source(ABC):
     @property
     @abstractmethod
     def length(self) -> int | None:
-        """Bytes from the beginning to the end; None where only reading them would tell."""
+        """Number of bytes in all; None where only reading them would tell."""
 
     @abstractmethod
     def read(self) -> Iterator[bytes]:
-        """The pieces, from the beginning."""
+        """The bytes in pieces, from the beginning; may raise OSError. Called by `pieces`."""
 
     def pieces(self) -> Iterator[bytes]:
-        """The pieces, from the beginning."""
+        """The bytes in pieces, from the beginning; marks the source as begun."""
         self.begun = True
         yield from self.read()
 
@@ -79,10 +79,11 @@ class Bytes(Source):
 
 
 class NamedFile(Source):
-    """A file by its path, opened anew for each attempt."""
+    """A file by its path, opened anew for each attempt; only once if it is a pipe or a device.
+    Raises OSError where there is no such file."""
 
     def __init__(self, path: Path) -> None:
-        # What is no regular file is a pipe or a device.
+        # Pipes and devices, which are no regular files, can be read only once.
         super().__init__(path.name, stat.S_ISREG(path.stat().st_mode))
         self._path = path
 
@@ -97,7 +98,8 @@ class NamedFile(Source):
 
 
 class OpenFile(Source):
-    """A file the caller has opened, and will close, from where it stands."""
+    """A file that the caller has opened, and will close, from its present position to its end.
+    Raises TypeError for one that is open in text mode."""
 
     def __init__(self, file: BinaryIO) -> None:
         if isinstance(file, io.TextIOBase):
@@ -122,7 +124,7 @@ class OpenFile(Source):
 
 
 class Pieces(Source):
-    """Bytes that come in pieces: a list of them, or an iterator that gives them once."""
+    """Bytes in pieces from an iterable: one that is an iterator can be read only once."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         super().__init__(repeatable=not isinstance(pieces, Iterator))
@@ -137,7 +139,7 @@ class Pieces(Source):
 
 
 class AsyncPieces(Source):
-    """Bytes that come in pieces from an asynchronous iterable."""
+    """Bytes in pieces from an asynchronous iterable, which only AsyncClient can send."""
 
     def __init__(self, pieces: AsyncIterable[bytes]) -> None:
         super().__init__(repeatable=not isinstance(pieces, AsyncIterator))
@@ -184,13 +186,13 @@ class Base64(Source):
 
 
 def in_threes(content: bytes) -> tuple[bytes, bytes]:
-    """What base64 writes without padding, and the rest."""
+    """As many bytes as base64 encodes without padding, a multiple of 3, and the 0 to 2 left."""
     end = len(content) // 3 * 3
     return content[:end], content[end:]
 
 
 def seekable(file: BinaryIO) -> bool:
-    """Whether a file can be read again from where it stands."""
+    """Whether a file can be set back to its present position."""
     try:
         return file.seekable()
     except AttributeError:

@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempted(Generic[I, R]):
-    """What came of one image: a result, or the error of it."""
+    """What became of one image, the `index`-th from 0: a result, or else an error."""
 
     index: int
     image: I
@@ -28,9 +28,10 @@ class Attempted(Generic[I, R]):
 def in_threads(
     images: Iterable[I], call: Callable[[I], R], parallel: int
 ) -> Iterator[Attempted[I, R]]:
-    """What `call` gives for each image, in order, `parallel` at a time; at most twice as many
-    images are held. An image's error is in its place; Unauthorized is raised. Closing it waits for
-    the calls under way."""
+    """What `call` returns for each image, in order, `parallel` at a time; at most twice as many
+    images are held. A FaceServiceError is in its image's place. Unauthorized and any other
+    exception of `call` is raised in its place and ends the iteration, ValueError for a `parallel`
+    below 1. Closing the iterator waits for the calls under way."""
     check(parallel)
 
     def attempt(index: int, image: I) -> Attempted[I, R]:
@@ -59,7 +60,8 @@ def in_threads(
 async def in_tasks(
     images: Iterable[I] | AsyncIterable[I], call: Callable[[I], Awaitable[R]], parallel: int
 ) -> AsyncIterator[Attempted[I, R]]:
-    """The same in tasks of an event loop; those under way are cancelled when it is closed."""
+    """As `in_threads`, in tasks of an event loop; those under way are cancelled when the iterator
+    is closed."""
     check(parallel)
 
     async def attempt(index: int, image: I) -> Attempted[I, R]:
@@ -90,7 +92,7 @@ async def in_tasks(
 
 
 async def as_async(images: Iterable[I] | AsyncIterable[I]) -> AsyncIterator[I]:
-    """The images, one after the other."""
+    """The images of an iterable or of an asynchronous iterable."""
     if isinstance(images, AsyncIterable):
         async for image in images:
             yield image

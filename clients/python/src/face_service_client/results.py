@@ -1,4 +1,7 @@
-"""What the service answers, as dataclasses. Pixels are those of the image after its rotation."""
+"""What the service answers, as dataclasses. Pixels are those of the image after its EXIF rotation.
+
+Embeddings have the `embedding_dimension` of the loaded pack, 512 for those of the catalogue.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ Verdict: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where a head is turned, in degrees; all 0 looks into the camera.
+    """Where a head is turned, in degrees; with all 0 it faces the camera.
 
     Above 0: yaw towards the right edge of the picture, pitch up, roll clockwise.
     """
@@ -43,13 +46,14 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What can be told of a face without knowing whose it is.
+    """Measures of how well a face can be recognised.
 
-    score: 0 to 1, the worst of the signals. size: shorter side of the box inside the image, in
-    pixels. sharpness: 0 and more. brightness: 0 to 1. visible: share of the box inside the
-    image, 0 to 1. combing: how much more rows of two fields differ than those of one, in percent
-    of the contrast. compression: quantisation step of the JPEG by the blocks of the box; None if
-    the image was no JPEG.
+    score: 0 to 1, the worst of the measures, each 0.5 at its limit. size: shorter side of the box
+    inside the image, in pixels. sharpness: fine detail in percent of the brightness, from 0.
+    brightness: mean of the face, 0 to 1. visible: share of the box inside the image, 0 to 1.
+    combing: how much more rows of two fields differ than those of one, in percent of the contrast,
+    from 0. compression: mean quantisation step of the JPEG's lower frequencies, divided by the
+    number of 8×8 blocks in the box; None if the image was no JPEG.
     """
 
     score: float
@@ -67,12 +71,13 @@ class Face:
     """One face.
 
     bbox: float32 (4,), x1, y1, x2, y2 in pixels, clipped to the image. det_score: 0 to 1.
-    embedding: float32 (512,) of length 1, None if not asked for or if `error` says why.
-    landmarks: float32 (5, 2) in pixels: left eye, right eye, nose, mouth left, mouth right, as
-    seen in the picture. usable: whether it is fit to be stored, reasons: why not. What was not
-    asked for is None. crop: the aligned face, 112×112 pixels, as JPEG; `embed` takes it.
-    face_confidence: that it is a face, 0 to 1; None where the pack has no verifier.
-    rotation: degrees clockwise by which the image has to be turned to show the face upright.
+    embedding: float32 (dimension,) of norm 1; None if not asked for or if `error` says why. age:
+    estimated, in years. landmarks: float32 (5, 2) in pixels: left eye, right eye, nose, mouth left,
+    mouth right, as seen in the picture. usable: whether it is fit to be stored, reasons: why not.
+    What was not asked for is None. crop: the aligned face, 112×112 pixels, as JPEG; `embed` takes
+    it. error: why it has no embedding, quality and crop; else None. face_confidence: probability
+    that it is a face, 0 to 1; None where the pack has no verifier. rotation: degrees clockwise, 0,
+    90, 180 or 270, by which the image has to be turned to show the face upright.
     """
 
     bbox: Floats
@@ -94,7 +99,7 @@ class Face:
 class ModelUsed:
     """What made the embeddings; never compare those of two different ones.
 
-    recogniser: SHA-256 of its file. alignment: how faces were cut out.
+    recogniser: SHA-256 of its file. alignment: how faces were cut out, the service's ALIGNMENT.
     """
 
     pack: str
@@ -107,8 +112,9 @@ class ModelUsed:
 class Coverage:
     """How the faces of an image were looked for.
 
-    det_size: side of the detector's canvas, in pixels. tiles: how many, beside the image as a
-    whole. angles: degrees clockwise by which it was turned. The others are options as applied.
+    det_size: side of the detector's canvas, in pixels. tiles: how many it was looked at in, beside
+    the image as a whole. angles: degrees clockwise by which it was turned, 0 among them. The others
+    are options as applied.
     """
 
     det_size: int
@@ -137,7 +143,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What every answer about images says. stages: milliseconds by stage."""
+    """What all answers but those about the service have. stages: milliseconds by stage, as the
+    service measured them; request_id: the id in its log."""
 
     processing_time_ms: float
     model: ModelUsed
@@ -163,10 +170,10 @@ class Detection(Answered):
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """One file of a batch: its faces, or the error that it alone would have been.
+    """One file of a batch: its faces, or the error that it alone would have had.
 
-    faces_omitted: how many more there were than the service's MAX_FACES lets an answer have.
-    smallest_face_px: shorter side of the smallest face that may have been found, in pixels.
+    file: its name in the form. status: the HTTP status that it alone would have had. image_width,
+    image_height: in pixels, None with an `error`. The rest is as in Detection.
     """
 
     file: str | None
@@ -191,8 +198,8 @@ class Batch(Answered):
 class Pair:
     """Face `a` of the first image and face `b` of the second, by their index.
 
-    similarity: cosine, -1 to 1. same_person: None where the pack has no threshold. reliable:
-    False where either face is too poor to go by.
+    similarity: cosine, -1 to 1. same_person: whether it reaches the threshold; None where the pack
+    has none. reliable: False where either face is not usable.
     """
 
     a: int
@@ -204,7 +211,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """From which similarity on two faces are taken for one person, and how often wrongly."""
+    """From which similarity on two faces are taken for one person, and how often wrongly.
+
+    similarity: cosine; None if nobody has measured it. false_match_rate: share of pairs of two
+    people that reach it, 0 to 1; None: unknown. measured_on: the photos that it was measured on.
+    """
 
     similarity: float | None
     false_match_rate: float | None
@@ -213,7 +224,10 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Answered):
-    """Who of image `a` is who of image `b`: every pair, most similar first."""
+    """Pairs of a face of image `a` and one of image `b`, most similar first, at most 1,000.
+
+    best: the first of the pairs, None if there is none. detail: the verdict as a sentence.
+    """
 
     a: Picture
     b: Picture
@@ -225,9 +239,9 @@ class Comparison(Answered):
 
 
 def similarity(a: Face | Floats, b: Face | Floats) -> float:
-    """Cosine of two faces, -1 to 1, of embeddings that one and the same model has made.
+    """Cosine of two faces, -1 to 1: of embeddings of norm 1 that one and the same model has made.
 
-    Raises ValueError for a face without an embedding.
+    Raises ValueError for a face without an embedding, and for arrays of different lengths.
     """
     # Rounding makes the cosine of a face with itself 1.0000001.
     return float(np.clip(np.dot(_embedding(a), _embedding(b)), -1, 1))
@@ -239,7 +253,7 @@ def to_vector(face: Face | Floats) -> str:
 
 
 def from_vector(text: str) -> Floats:
-    """What pgvector writes, as float32. Raises ValueError for anything else."""
+    """A vector as pgvector writes it, as float32 (n,). Raises ValueError for any other text."""
     if not (text.startswith("[") and text.endswith("]")):
         raise ValueError(f"Not a vector: {text[:40]}")
     found = np.array([float(number) for number in text[1:-1].split(",")], np.float32)

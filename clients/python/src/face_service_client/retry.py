@@ -23,22 +23,24 @@ T = TypeVar("T")
 E = TypeVar("E", bound=FaceServiceError)
 
 TEMPORARY = frozenset({429, 500, 502, 503, 504})
-"""Statuses that may be another one next time; 502 is a proxy's word for a broken connection."""
+"""HTTP statuses after which another attempt may succeed. A proxy answers 502 where its connection
+to the service broke."""
 LEAST_PAUSE_S = 0.1
 """Between two attempts at a service that is away."""
 ADDRESS = re.compile(r"https?://[^/]", re.IGNORECASE)
 SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
-"""What a header can carry, of what anybody would call a key or an id."""
+"""What a header can carry of a key or an id: printable ASCII, no space at either end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """How often a request is sent, and how long the pauses between are.
 
-    attempts: at most so many; 1 is never again. Where the service is away (see `is_away`), it is
-    waited for until the deadline, and that counts for none. The pause after the n-th is any between
-    0 and min(cap, base * 2 ** (n - 1)) seconds with equal chance ("full jitter": callers who were
-    refused together do not come back together), on top of what Retry-After asks for.
+    attempts: at most so many, 1 and more; with 1 a request is never sent again. Attempts at which
+    the service is away (see `is_away`) do not count: it is waited for until the deadline. The pause
+    after the n-th is any between 0 and min(cap, base * 2 ** (n - 1)) seconds with equal chance
+    ("full jitter": callers who were refused together do not come back together), added to what
+    Retry-After asks for. Raises ValueError for attempts below 1.
     """
 
     attempts: int = 5
@@ -56,9 +58,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What holds for every call of a client; see Client.
+    """The settings of every call of a client; see Client.
 
-    Raises ValueError for what could never be sent: no attempt would do better than another.
+    Raises ValueError for a base_url that is no http(s) address, and for an api_key that no header
+    can carry.
     """
 
     base_url: str
@@ -70,15 +73,16 @@ class Config:
     def __post_init__(self) -> None:
         if not ADDRESS.match(self.base_url):
             raise ValueError(f"base_url begins with http:// or https://, not {self.base_url!r}")
-        if self.api_key and not SENDABLE.fullmatch(self.api_key):  # which nobody is to read here
+        if self.api_key and not SENDABLE.fullmatch(self.api_key):  # a secret, not to be shown
             raise ValueError("api_key holds what no header can carry, a line break perhaps")
 
 
 class Attempts(Generic[T]):
-    """One call, however often it is sent. It decides; a client sends and waits.
+    """One call, however often it is sent: decides whether and when; a client sends and waits.
 
-    While not `done`: wait `pause` seconds, send `request()`, and tell what came of it by
-    `answered` or `broke`, which raise what the caller is to see. Then there is a `result`.
+    While not `done`: wait `pause` seconds, send `request()`, and report what came of it by
+    `answered` or `broke`, which raise the error of a call that has failed. Once `done`, there is a
+    `result`. Raises ValueError for a request_id that no header can carry.
     """
 
     result: T
@@ -126,7 +130,7 @@ class Attempts(Generic[T]):
         }
 
     def within(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The pieces. Raises TimedOut if the deadline passes between two of them."""
+        """The pieces. Raises TimedOut at the first of them that comes after the deadline."""
         for piece in pieces:
             if not self.left:
                 raise self.expired()
@@ -137,7 +141,8 @@ class Attempts(Generic[T]):
         return self._error(TimedOut, f"There was no answer within {self.config.deadline:g} s")
 
     def answered(self, answer: Answer) -> None:
-        """An answer came. Raises its error, unless it is a result or worth another try."""
+        """Take an answer: set `result`, or `pause` for another attempt. Raises its error where
+        there is to be none, UnexpectedAnswer where the service did not write it."""
         if answer.status in self.call.accepted:
             self.result, self.done = self._parse(answer), True
             return
@@ -147,7 +152,8 @@ class Attempts(Generic[T]):
         self._again(error, retry_after(answer.headers))
 
     def broke(self, cause: httpx.RequestError) -> None:
-        """No answer came. Raises NoAnswer, unless it is worth another try."""
+        """Take an attempt without an answer: set `pause` for another one. Raises NoAnswer where
+        there is to be none."""
         kind = TimedOut if isinstance(cause, httpx.TimeoutException) else ConnectionFailed
         error = self._error(kind, f"{self.config.base_url}: {cause or type(cause).__name__}")
         error.__cause__ = cause
@@ -182,7 +188,7 @@ class Attempts(Generic[T]):
         except (ValueError, KeyError, TypeError):
             if answer.status not in TEMPORARY:
                 return self._strange(answer)
-            # A proxy before the service has words of its own for the same thing.
+            # A proxy before the service answers these with a body of its own.
             detail, code = HTTPStatus(answer.status).phrase, f"http_{answer.status}"
             request_id = self.request_id
         kind = error_type(answer.status, code)
@@ -200,20 +206,20 @@ class Attempts(Generic[T]):
 
 
 def is_away(error: FaceServiceError) -> bool:
-    """Whether nobody answers for the service, or it says that it does not serve now: it starts,
-    ends, or is replaced. Nothing is known against the request then."""
+    """Whether no connection can be made, or the answer says that the service does not serve now: it
+    starts, ends, or is replaced. Such an error is not one of the request."""
     if error.status is None:
         return isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout))
     return error.status == 502 or (error.status == 503 and error.code != "out_of_memory")
 
 
 def bounded(seconds: float) -> float | None:
-    """A timeout as sockets take it: None for one without end."""
+    """A timeout as httpx takes it: None for infinity."""
     return None if math.isinf(seconds) else seconds
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds a Retry-After header asks for, written as such or as a date; 0 without one.
+    """Seconds a Retry-After header asks for, written as such or as a date; 0 without a valid one.
 
     A date is held against the answer's own Date: the two clocks need not agree.
     """

@@ -10,8 +10,9 @@ from .results import Threshold
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """The processor. class_name: one word for processors that compute alike. instruction_sets:
-    those that decide how networks are computed. precision: how bf16 and int8 are computed."""
+    """The service's processor. class_name: that of processors with the same numerical results, such
+    as `avx2`. instruction_sets: those that affect how networks are computed. precision: how bf16
+    and int8 are computed. Both are empty if unknown."""
 
     name: str
     class_name: str
@@ -21,10 +22,10 @@ class Processor:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What computes: execution providers that were asked for, that ONNX Runtime was built with,
-    and that compute, best first. placement: by network and provider, how many of its nodes run
-    there. warnings: what is not as it should be, though it computes. processor: None from a
-    service that does not name it."""
+    """Where networks are computed. asked: the execution providers of ONNX_PROVIDERS; offered: those
+    that ONNX Runtime was built with; taken: those that compute, best first. placement: by network
+    and provider, how many of its nodes run there. warnings: faults that do not prevent computing.
+    processor: None from an older service."""
 
     asked: tuple[str, ...]
     offered: tuple[str, ...]
@@ -36,10 +37,10 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The detector gate, which says of most images without a face that they are. mode: DET_GATE.
-    state: `running`, `idle` (it would not pay), `building` or `none`. detail: how it was judged, or
-    why there is none. cost: CPU time of a run as a share of the detector's. empty: share of images
-    without a face lately."""
+    """The detector gate: the detector in int8, which recognises most images that have no face, so
+    that the detector need not run. mode: DET_GATE. state: `running`, `idle` (it would not pay),
+    `building` or `none`. detail: how it was judged, or why there is none. cost: CPU time of a run
+    as a share of the detector's. empty: share of images without a face lately, 0 to 1."""
 
     mode: str
     state: str
@@ -60,8 +61,8 @@ class PackFile:
 
 @dataclass(frozen=True, slots=True)
 class VerificationPoint:
-    """One face with one other: the similarity that a share of `false_match_rate` of pairs of two
-    people reaches, and `true_match_rate` of those of one. Rates are 0 to 1."""
+    """One face with one other: the similarity that `false_match_rate` of the pairs of two people
+    reach, and `true_match_rate` of the pairs of one person. Rates are shares, 0 to 1."""
 
     false_match_rate: float
     similarity: float
@@ -70,8 +71,9 @@ class VerificationPoint:
 
 @dataclass(frozen=True, slots=True)
 class IdentificationPoint:
-    """One face with the references of many: the similarity to the nearest of `people` people that a
-    share of `false_positive_rate` of strangers reaches. measured: not extrapolated from fewer."""
+    """One face with the references of many: the similarity to the nearest of `people` people that
+    `false_positive_rate` of strangers reach, a share, 0 to 1. measured: with so many real people;
+    else extrapolated from fewer."""
 
     people: int
     false_positive_rate: float
@@ -81,7 +83,7 @@ class IdentificationPoint:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoints:
-    """Similarities by what is asked of them."""
+    """Similarities at given error rates. measured_on: the photos that they were measured on."""
 
     measured_on: str
     verification: tuple[VerificationPoint, ...]
@@ -92,10 +94,11 @@ class OperatingPoints:
 class Pack:
     """A model pack; `precision` and all after it belong to the loaded one only.
 
-    threshold: from which similarity two faces are taken for one person. operating_points: that for
-    one with one, and for one of many; None where nobody has measured it. The three fields after
-    them are former names of what `threshold` has. fingerprint: of its embeddings of bundled photos;
-    two services share one space where at most 2 % of the bits differ.
+    threshold: from which similarity on two faces are taken for one person. operating_points: the
+    same at several error rates, for one with one and for one of many; None where nobody has
+    measured them. same_person_threshold, threshold_measured_on and false_match_rate are former
+    names of what `threshold` has. fingerprint: bits of its embeddings of bundled photos, 64
+    hexadecimal digits; two services share one space where at most 2 % of the bits differ.
     """
 
     name: str
@@ -125,12 +128,14 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether faces can be had, and what would compute them.
+    """The state and configuration of the service.
 
-    status: `healthy`, or why not. detail: what went wrong. progress: what is done while it
-    starts. fallback: why the provider that was asked for does not compute. gate: None from a
-    service that has none. networks: "loaded", "unloaded" while nobody has asked for long, or
-    "loading" for whoever has asked then. alignment: how faces are cut out.
+    status: `healthy`, `starting`, `recovering`, `failed` or `draining` (about to end). detail: why
+    it has failed. threads: of ONNX Runtime, within a run of a network. recogniser: SHA-256 of its
+    file. progress: what is compiled while it starts, and how far it has come. fallback: why the
+    provider that was asked for does not compute. gate: None from an older service. networks:
+    "loaded", "unloaded" after a long time without a request, or "loading" for the next one.
+    alignment: how faces are cut out. None is also what is not known before a pack is loaded.
     """
 
     status: str

@@ -1,4 +1,7 @@
-"""Answers of the wire as results."""
+"""Answers over HTTP as results.
+
+Functions that read an Answer raise ValueError, KeyError or TypeError for one of another form.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. headers: by names in any case."""
+    """A whole answer. status: of HTTP. headers: by names, upper and lower case alike."""
 
     status: int
     headers: Mapping[str, str]
@@ -238,7 +241,7 @@ def _file_error(raw: Any) -> ErrorAnswer | None:
 
 
 def _make(kind: type[T], raw: Any, **made: Any) -> T:
-    """A dataclass of what `raw` has under the names of its fields; `made` goes before that.
+    """A dataclass of what `raw` has under the names of its fields; `made` has precedence.
 
     Names of a newer service are ignored, those an older one lacks get the field's default.
     Raises KeyError where there is none.
