@@ -70,7 +70,7 @@ def test_every_item_is_there_once_with_its_faces(
     assert load(str(folder), address, False, said.append) == 0
     expected = dict(zip(TABLES, (5, 4, 5, 5), strict=True))
     assert counts(postgres, address) == expected
-    assert said == ["5 items, 6 faces; 0 before"]
+    assert said == ["5 items, 5 faces; 0 before"]
     assert load(str(folder), address, False, said.append) == 0
     assert said[1] == "0 items, 0 faces; 5 before"
     assert counts(postgres, address) == expected

@@ -33,14 +33,16 @@ def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
 
 def draw(source: Source, path: Path, found: ImageAnalysis, settings: Settings) -> None:
     """Write the image with its faces drawn on it; the format is that of the path's suffix. Raises
-    FaceServiceError where the file cannot be written, RequestError where the image cannot be read
-    again, OSError where the folder cannot be made."""
+    FaceServiceError where it cannot be written, RequestError where the image cannot be read again.
+    """
     drawing = pixels_of(source, settings).copy()
     for face in reversed(found.faces):
         draw_face(drawing, face.bbox, face.landmarks, label(face))
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         written = cv2.imwrite(str(path), drawing)
+    except OSError as error:
+        raise FaceServiceError(f"--draw {path}: {error.strerror or error}") from error
     except cv2.error as error:
         raise FaceServiceError(f"--draw {path}: not a name of an image file") from error
     if not written:

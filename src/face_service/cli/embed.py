@@ -67,7 +67,9 @@ def embed(
     ] = 64,
     processes: Annotated[
         int,
-        typer.Option(min=0, max=256, help="0: one a processor.", rich_help_panel=WORK),
+        typer.Option(
+            min=0, max=256, help="0: one for each processor, two on a card.", rich_help_panel=WORK
+        ),
     ] = 0,
     timeout: Annotated[
         float,
@@ -83,7 +85,7 @@ def embed(
     ] = None,
     every: Annotated[
         float,
-        typer.Option(min=0.01, max=3600, help="Seconds between frames of a video."),
+        typer.Option(min=0.01, max=3600, help="Seconds of a video for each frame."),
     ] = 1,
     min_score: MinScore = None,
     min_face_size: Annotated[

@@ -70,7 +70,7 @@ NO_PLATFORM = "The database has no tables of the platform, which makes them when
 @dataclass(slots=True)
 class Loaded:
     """What became of the items: how many are loaded, were there before, and were refused by the
-    database. faces: those of the loaded items, also those that have no embedding and get no row."""
+    database. faces: those of the loaded items that have an embedding."""
 
     items: int = 0
     faces: int = 0
@@ -242,7 +242,7 @@ def count(new: bool, row: dict[str, Any], loaded: Loaded) -> None:
     """Count an item in `loaded`. new: what `load_item` returned."""
     loaded.items += new
     loaded.before += not new
-    loaded.faces += new * sum(len(frame["faces"]) for frame in row["frames"])
+    loaded.faces += new * sum(1 for _ in faces_of_row(row))
 
 
 def make_index(connection: Any, model: int) -> None:

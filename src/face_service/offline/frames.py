@@ -44,14 +44,15 @@ class Frames(Protocol):
 
 def find_frames() -> Frames:
     """The function that reads videos: that of an entry point of GROUP, else `frames_by_pyav`.
-    Raises FaceServiceError where it cannot be imported, or without entry point and PyAV."""
+    Raises FaceServiceError where it cannot be imported or is not in its module, and without entry
+    point and PyAV."""
     found = sorted(entry_points(group=GROUP), key=lambda each: each.name)
     if not found:
         require_pyav()
         return frames_by_pyav
     try:
         return cast(Frames, found[0].load())
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise FaceServiceError(f"Videos cannot be read: {error}") from error
 
 
