@@ -135,7 +135,7 @@ def test_what_the_database_refuses_costs_itself(
     outcomes[1] = photo(Item(2, "two.jpg"), [face(np.full(512, np.nan, np.float32))])
     folder, said = write(tmp_path / "faces", outcomes), list[str]()
     assert load(str(folder), address, False, said.append) == 1
-    assert said[-1] == "3 items, 4 faces; 0 before; 2 refused by the database"
+    assert said[-1] == "3 items, 3 faces; 0 before; 2 refused by the database"
     assert ["(id 1)" in said[0], "(id 2)" in said[1]] == [True, True]
     assert counts(postgres, address)["library_items"] == 3
 

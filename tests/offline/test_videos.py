@@ -9,7 +9,7 @@ import fsspec
 import pytest
 
 from face_service.config import Settings
-from face_service.errors import InvalidImage
+from face_service.errors import FaceServiceError, InvalidImage
 from face_service.face_engine import FaceEngine, Options
 from face_service.offline.analyser import Analyser, Task
 from face_service.offline.frames import find_frames
@@ -51,6 +51,19 @@ def test_a_video_at_an_address_is_read(clip: Path) -> None:
 def test_what_is_no_video_is_told() -> None:
     with pytest.raises(InvalidImage):
         list(find_frames()(io.BytesIO(b"text"), None, None, 1.0))
+
+
+@pytest.mark.parametrize("reader", ["no_such_module:frames", "json:no_such_function"])
+def test_a_reader_that_cannot_be_had_is_told(
+    reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = tmp_path / "odd_reader-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-reader\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[face_service.frames]\nodd = {reader}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(FaceServiceError, match=r"Videos cannot be read: .*no_such"):
+        find_frames()
 
 
 def test_a_time_without_a_frame_is_not_one_without_a_face(clip: Path, engine: FaceEngine) -> None:
