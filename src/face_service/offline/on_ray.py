@@ -23,7 +23,7 @@ os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 import ray
 import ray.data
 from ray.data.exceptions import ExecutionTimeoutError
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError
 
 from face_service.engine_info import EngineInfo
 from face_service.errors import FaceServiceError, StartupError
@@ -186,13 +186,13 @@ def describe(request: Request) -> EngineInfo:
     seconds = PLACE_S + (request.settings.compile_timeout_s if asked["num_gpus"] else 0)
     try:
         return ray.get(ray.remote(**asked)(look).remote(), timeout=seconds)  # type: ignore[no-any-return]
-    except RayTaskError as error:
-        raise StartupError(why(error)) from error
     except GetTimeoutError as error:
         raise StartupError(
             f"No node of the cluster has loaded an engine within {seconds:g} s: it takes "
             f"{asked['num_cpus']:g} CPUs and {asked['num_gpus']:g} GPUs that are free"
         ) from error
+    except RayError as error:
+        raise StartupError(why(error)) from error
 
 
 class PartActor:
