@@ -465,7 +465,7 @@ export interface components {
         ErrorResponse: {
             /**
              * Detail
-             * @example Invalid image format. Supported: JPEG, PNG, WebP, BMP, TIFF
+             * @example Invalid image format. Supported: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, HEIC
              */
             detail: string;
             /**
