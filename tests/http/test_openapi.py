@@ -70,7 +70,8 @@ def test_every_operation_says_what_it_does_and_shows_every_answer(
 ) -> None:
     for name, operation in operations.items():
         assert len(operation["description"]) > 20, name
-        assert operation["summary"] == operation["description"].split("\n")[0].rstrip("."), name
+        summary, stop, _ = operation["description"].partition("\n")[0].rpartition(".")
+        assert (operation["summary"], stop) == (summary, "."), name
         for status, response in operation["responses"].items():
             if status != "default":
                 (content,) = response["content"].values()

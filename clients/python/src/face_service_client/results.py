@@ -47,9 +47,10 @@ class Quality:
 
     score: 0 to 1, the worst of the signals. size: shorter side of the box inside the image, in
     pixels. sharpness: 0 and more. brightness: 0 to 1. visible: share of the box inside the
-    image, 0 to 1. combing: how much more rows of two fields differ than those of one, in percent
-    of the contrast. compression: quantisation step of the JPEG by the blocks of the box; None if
-    the image was no JPEG.
+    image, 0 to 1. combing: how much more neighbouring rows differ than in a picture of one moment
+    (interlaced video), in percent of the contrast. compression: quantisation step of the JPEG,
+    divided by the number of 8×8 blocks in a square of the box's shorter side; None if the image was
+    no JPEG.
     """
 
     score: float

@@ -36,10 +36,10 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The detector gate, which says of most images without a face that they are. mode: DET_GATE.
-    state: `running`, `idle` (it would not pay), `building` or `none`. detail: how it was judged, or
-    why there is none. cost: CPU time of a run as a share of the detector's. empty: share of images
-    without a face lately."""
+    """The detector gate: the detector in int8, run first; where it finds no face, the detector does
+    not run. mode: DET_GATE. state: `running`, `idle` (it would cost more than it saves), `building`
+    or `none`. detail: how it was judged, or why there is none. cost: CPU time of a run as a share
+    of the detector's. empty: share of images without a face lately."""
 
     mode: str
     state: str
@@ -60,8 +60,9 @@ class PackFile:
 
 @dataclass(frozen=True, slots=True)
 class VerificationPoint:
-    """One face with one other: the similarity that a share of `false_match_rate` of pairs of two
-    people reaches, and `true_match_rate` of those of one. Rates are 0 to 1."""
+    """One face with one other: `similarity` is reached by the share `false_match_rate` of the pairs
+    of two people's faces, and by the share `true_match_rate` of the pairs of one person's. Rates
+    are 0 to 1."""
 
     false_match_rate: float
     similarity: float
@@ -70,8 +71,9 @@ class VerificationPoint:
 
 @dataclass(frozen=True, slots=True)
 class IdentificationPoint:
-    """One face with the references of many: the similarity to the nearest of `people` people that a
-    share of `false_positive_rate` of strangers reaches. measured: not extrapolated from fewer."""
+    """One face with the references of many: `similarity` to the nearest of `people` people is
+    reached by the share `false_positive_rate` of strangers. measured: not extrapolated from
+    fewer."""
 
     people: int
     false_positive_rate: float
@@ -81,7 +83,7 @@ class IdentificationPoint:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoints:
-    """Similarities by what is asked of them."""
+    """Similarities, and how often each is reached."""
 
     measured_on: str
     verification: tuple[VerificationPoint, ...]
