@@ -41,7 +41,7 @@ class Settings(QualitySettings):
     )
     precision: Precision = Field(
         "fp32",
-        description="What networks are multiplied in; a quantised pack is int8 by itself.",
+        description="Numeric precision of the networks; a quantised pack is int8 by itself.",
     )
     insightface_model: str = Field(
         "buffalo_l",
@@ -84,8 +84,8 @@ class Settings(QualitySettings):
     )
     det_gate: GateMode = Field(
         "auto",
-        description="Let a detector in int8 say first whether there is a face: while it pays, "
-        "always (on), or never (off).",
+        description="Skip the detector where one in int8, run first, finds no face: while that "
+        "saves time (auto), always (on), or never (off).",
     )
     intra_op_threads: int = Field(
         0,
@@ -128,7 +128,8 @@ class Settings(QualitySettings):
     model_cache_dir: Path = Field(Path("./models"), description="Folder that holds the packs.")
     model_mirror: AnyHttpUrl | None = Field(
         None,
-        description="Base URL that serves PACK.zip in place of InsightFace's releases.",
+        description="Base URL of InsightFace's PACK.zip and AuraFace's glintr100.onnx, in place of "
+        "their own addresses.",
     )
     max_body_mb: float = Field(
         64, gt=0, le=1024, description="Largest request body, in MB (10^6 bytes)."

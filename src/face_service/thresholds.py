@@ -32,8 +32,9 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class VerificationPoint:
-    """One face with one other ("are these two one person?"): the cosine that a share of
-    `false_match_rate` of pairs of two people reaches, and `true_match_rate` of those of one."""
+    """One face with one other ("are these two one person?"): `similarity` is reached by the share
+    `false_match_rate` of the pairs of two people's faces, and by the share `true_match_rate` of
+    the pairs of one person's."""
 
     false_match_rate: Share
     similarity: Cosine
@@ -42,10 +43,10 @@ class VerificationPoint:
 
 @dataclass(frozen=True, slots=True)
 class IdentificationPoint:
-    """One face with the references of many ("which of these is it?"): the cosine to the nearest of
-    `people` people that a share of `false_positive_rate` of strangers reaches.
+    """One face with the references of many ("which of these is it?"): `similarity` to the nearest
+    of `people` people is reached by the share `false_positive_rate` of strangers.
 
-    measured: with so many real people; else extrapolated from fewer.
+    measured: with that many real people; else extrapolated from fewer.
     """
 
     people: Annotated[int, Field(gt=0)]
@@ -56,7 +57,7 @@ class IdentificationPoint:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoints:
-    """Cosines by what is asked of them. Rates are shares, 0 to 1."""
+    """Similarities (cosines), and how often each is reached: rates are shares, 0 to 1."""
 
     measured_on: str
     verification: tuple[VerificationPoint, ...]

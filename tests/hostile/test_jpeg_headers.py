@@ -90,6 +90,13 @@ def test_many_scans_of_a_large_picture_reach_no_decoder(monkeypatch: pytest.Monk
         decode(progressive(21), LIMIT)
 
 
+def test_scans_of_a_picture_behind_it_are_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg_pixels, "MAX_SCANNED_PIXELS", 20 * 64)
+    many = progressive(USUAL_SCANS + 1)
+    assert counted(many + many) == USUAL_SCANS + 1
+    assert decode(many + many, LIMIT).shape == (8, 8, 3)
+
+
 def test_of_a_single_scan_nothing_is_counted() -> None:
     data = encode(PIXELS, "JPEG")
     assert read_frame(data).coefficients == 0

@@ -13,9 +13,11 @@ import pytest
 
 from face_service.app import create_app
 from face_service.config import Settings
+from face_service.errors import InvalidImage
 from face_service.http import openapi as documentation
 from face_service.http.openapi import EXAMPLES
 from face_service.packs.pack import Pack
+from face_service.vision.image import decode
 from tests.examples import answers
 from tests.openapi import ACCEPTED, as_text, document
 from tests.server import Server
@@ -68,7 +70,8 @@ def test_every_operation_says_what_it_does_and_shows_every_answer(
 ) -> None:
     for name, operation in operations.items():
         assert len(operation["description"]) > 20, name
-        assert operation["summary"] == operation["description"].split("\n")[0].rstrip("."), name
+        summary, stop, _ = operation["description"].partition("\n")[0].rpartition(".")
+        assert (operation["summary"], stop) == (summary, "."), name
         for status, response in operation["responses"].items():
             if status != "default":
                 (content,) = response["content"].values()
@@ -110,6 +113,16 @@ def test_every_example_is_what_its_endpoint_promises(
                     assert not problem, (name, status, words)
                     checked += 1
     assert checked > 40
+
+
+def test_the_example_of_an_error_is_one(described: dict[str, Any]) -> None:
+    with pytest.raises(InvalidImage) as raised:
+        decode(b"just text", 1)
+    properties = described["components"]["schemas"]["ErrorResponse"]["properties"]
+    examples = {
+        name: value["examples"] for name, value in properties.items() if "examples" in value
+    }
+    assert examples == {name: [value] for name, value in raised.value.fields().items()}
 
 
 def test_the_service_still_answers_as_the_examples_say(

@@ -99,8 +99,8 @@ export interface paths {
          * Detect the faces of several images at once, the form's repeated field `files`
          * @description Detect the faces of several images at once, the form's repeated field `files`.
          *
-         *     `results` has one entry a file, in order. A file that is no image has an error of its
-         *     own there and costs the others nothing.
+         *     `results` has one entry for each file, in order. A file that is no image has an error there,
+         *     and the others are answered all the same.
          */
         post: operations["detect_batch"];
         delete?: never;
@@ -141,12 +141,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Embed aligned crops (112×112, as `crops=true` returns them), or the faces of an image whose
-         * @description Embed aligned crops (112×112, as `crops=true` returns them), or the faces of an image whose
-         *     landmarks are known, without detection; of faces whose boxes are known, with it.
+         * Embed aligned crops, or the faces of an image at places that are known
+         * @description Embed aligned crops, or the faces of an image at places that are known.
          *
-         *     A form with the repeated field `files`, or with `file` and `faces`; or JSON. One result for each
-         *     crop or face, in order, an error of its own among them.
+         *     Crops are 112×112, as `crops=true` returns them. A place is five landmarks, and nothing is
+         *     detected; or a box, in which the detector finds the landmarks. The body is a form with the
+         *     repeated field `files`, or with `file` and `faces`; or JSON. `results` has one entry for each
+         *     crop or face, in order; one that cannot be embedded has an error there.
          */
         post: operations["embed_faces"];
         delete?: never;
@@ -188,12 +189,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say which faces are one person's, from their embeddings: first the faces of consecutive
-         * @description Say which faces are one person's, from their embeddings: first the faces of consecutive
-         *     frames of a video (tracks), then the tracks of all videos (groups).
+         * Say which faces are one person's, from their embeddings
+         * @description Say which faces are one person's, from their embeddings.
          *
-         *     JSON; or a form whose file `embeddings` holds float32, little-endian, one embedding after the
-         *     other; or these alone as the body. Two faces of one source and time are never in one group.
+         *     First the faces of consecutive frames of a video are joined (tracks), then the tracks of all
+         *     videos (groups). Two faces of one source and time are never in one group. The body is JSON; or a
+         *     form whose file `embeddings` holds float32, little-endian, one embedding after the other; or
+         *     these numbers alone.
          */
         post: operations["group_faces"];
         delete?: never;
@@ -397,7 +399,7 @@ export interface components {
             detail: "auto" | "1" | "2" | "3";
             /**
              * Tiles
-             * @description Tiles in which the image was looked at, beside as a whole.
+             * @description Number of tiles that were looked at besides the whole image.
              */
             tiles: number;
             /**
@@ -407,7 +409,7 @@ export interface components {
             rotations: "none" | "auto" | "all";
             /**
              * Angles
-             * @description Degrees clockwise by which it was turned, 0 among them.
+             * @description Degrees clockwise by which the image was turned for a look, 0 included.
              */
             angles: (0 | 90 | 180 | 270)[];
             /**
@@ -453,7 +455,7 @@ export interface components {
             embedding: number[] | string | null;
             /**
              * Crop
-             * @description What was embedded; null if it was not asked for.
+             * @description The aligned crop, as base64 of a JPEG; null if not asked for.
              */
             crop: string | null;
             error: components["schemas"]["ErrorResponse"] | null;
@@ -465,7 +467,7 @@ export interface components {
         ErrorResponse: {
             /**
              * Detail
-             * @example Invalid image format. Supported: JPEG, PNG, WebP, BMP, TIFF
+             * @example Invalid image format. Supported: JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF, HEIC
              */
             detail: string;
             /**
@@ -598,7 +600,8 @@ export interface components {
         };
         /**
          * GateOut
-         * @description The detector gate: the detector in int8, which says of most empty frames that they are.
+         * @description The detector gate: the detector in int8, run first; where it finds no face, the detector
+         *     does not run.
          */
         GateOut: {
             /**
@@ -609,7 +612,7 @@ export interface components {
             mode: "auto" | "on" | "off";
             /**
              * State
-             * @description idle: there is one, and frames lately were such that it would not pay.
+             * @description idle: on recent images it would cost more than it saves. building: it is being found or made. none: there is none.
              * @enum {string}
              */
             state: "running" | "idle" | "building" | "none";
@@ -651,7 +654,7 @@ export interface components {
             representatives: number[];
             /**
              * Embedding
-             * @description Mean of the tracks', of norm 1, as base64.
+             * @description Mean of the tracks' embeddings, of norm 1, as base64; null if not asked for.
              */
             embedding: string | null;
         };
@@ -662,12 +665,12 @@ export interface components {
         GroupResponse: {
             /**
              * Tracks
-             * @description By their first faces.
+             * @description In the order of their first faces.
              */
             tracks: components["schemas"]["TrackOut"][];
             /**
              * Groups
-             * @description Those of most faces first.
+             * @description Those with most faces first.
              */
             groups: components["schemas"]["GroupOut"][];
             /**
@@ -683,7 +686,7 @@ export interface components {
             thresholds: components["schemas"]["GroupThresholds"];
             /** Processing Time Ms */
             processing_time_ms: number;
-            /** @description Whose embeddings they were taken for. */
+            /** @description The loaded model, whose embeddings they are taken for. */
             model: components["schemas"]["ModelUsed"];
             /** Request Id */
             request_id: string;
@@ -748,7 +751,7 @@ export interface components {
             progress: string | null;
             /**
              * Fallback
-             * @description Why providers ahead of the one in use are not; null if none is ahead.
+             * @description Why providers that are preferred to the one in use are not in use; null if there are none.
              */
             fallback: string | null;
             runtime: components["schemas"]["RuntimeOut"] | null;
@@ -762,10 +765,10 @@ export interface components {
         };
         /**
          * IdentificationPoint
-         * @description One face with the references of many ("which of these is it?"): the cosine to the nearest of
-         *     `people` people that a share of `false_positive_rate` of strangers reaches.
+         * @description One face with the references of many ("which of these is it?"): `similarity` to the nearest
+         *     of `people` people is reached by the share `false_positive_rate` of strangers.
          *
-         *     measured: with so many real people; else extrapolated from fewer.
+         *     measured: with that many real people; else extrapolated from fewer.
          */
         IdentificationPoint: {
             /** People */
@@ -789,7 +792,7 @@ export interface components {
             /** Embedding Dimension */
             embedding_dimension: number;
             threshold: components["schemas"]["ThresholdOut"];
-            /** @description Similarities by what is asked of them; null if nobody has measured them. */
+            /** @description Similarities, and how often each is reached; null if none were measured. */
             operating_points: components["schemas"]["OperatingPoints"] | null;
             /**
              * Same Person Threshold
@@ -881,7 +884,7 @@ export interface components {
         };
         /**
          * OperatingPoints
-         * @description Cosines by what is asked of them. Rates are shares, 0 to 1.
+         * @description Similarities (cosines), and how often each is reached: rates are shares, 0 to 1.
          */
         OperatingPoints: {
             /** Measured On */
@@ -903,7 +906,7 @@ export interface components {
             /** Embedding Dimension */
             embedding_dimension: number;
             threshold: components["schemas"]["ThresholdOut"];
-            /** @description Similarities by what is asked of them; null if nobody has measured them. */
+            /** @description Similarities, and how often each is reached; null if none were measured. */
             operating_points: components["schemas"]["OperatingPoints"] | null;
             /**
              * Same Person Threshold
@@ -1011,12 +1014,12 @@ export interface components {
             visible: number;
             /**
              * Combing
-             * @description How much more rows of two fields differ than those of one, in percent of the contrast: interlaced video.
+             * @description How much more neighbouring rows differ than in a picture of one moment, in percent of the contrast: interlaced video.
              */
             combing: number;
             /**
              * Compression
-             * @description Mean quantisation step of the JPEG's lower frequencies, by the number of 8×8 blocks in the box; null if the image is no JPEG.
+             * @description Mean quantisation step of the JPEG's lower frequencies, divided by the number of 8×8 blocks in a square of the box's shorter side; null if the image is no JPEG.
              */
             compression: number | null;
             pose: components["schemas"]["PoseOut"];
@@ -1116,24 +1119,25 @@ export interface components {
             start: number | null;
             /**
              * End
-             * @description Time of the last one.
+             * @description Time of the last face, in seconds.
              */
             end: number | null;
             /**
              * Best
-             * @description The face of the best quality; else the nearest to the mean.
+             * @description The face of the best quality; of equals the one nearest to the mean.
              */
             best: number;
             /**
              * Embedding
-             * @description Mean of the faces', of norm 1, as base64.
+             * @description Mean of the faces' embeddings, of norm 1, as base64; null if not asked for.
              */
             embedding: string | null;
         };
         /**
          * VerificationPoint
-         * @description One face with one other ("are these two one person?"): the cosine that a share of
-         *     `false_match_rate` of pairs of two people reaches, and `true_match_rate` of those of one.
+         * @description One face with one other ("are these two one person?"): `similarity` is reached by the share
+         *     `false_match_rate` of the pairs of two people's faces, and by the share `true_match_rate` of
+         *     the pairs of one person's.
          */
         VerificationPoint: {
             /** False Match Rate */
@@ -1264,19 +1268,19 @@ export interface operations {
     detect: {
         parameters: {
             query?: {
-                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                /** @description Least detection score; if left out the detector's own: 0.5, or YuNet's 0.7. */
                 min_score?: number | null;
-                /** @description Return the first this many in `order`; all if left out. */
+                /** @description Most faces returned, the first in `order`; all if left out. */
                 max_faces?: number | null;
                 /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
                 order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
-                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                /** @description Side of the detector's canvas in pixels, as DET_SIZES allows; the service's DET_SIZE if left out. */
                 det_size?: number | null;
-                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                /** @description How closely the image is looked at. `1`: as a whole. `2`, `3`: also in that many tiles along its longer side. `auto`: in as many tiles as small faces need, 20 at most. The service's DETAIL if left out. */
                 detail?: ("auto" | "1" | "2" | "3") | null;
-                /** @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never. */
+                /** @description Also look at the image turned by 90, 180 and 270 degrees. `auto`: where no face is usable and upright. `all`: always. `none`: never. */
                 rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
@@ -1300,12 +1304,12 @@ export interface operations {
                     file: string;
                     /**
                      * Min Score
-                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
+                     * @description Least detection score; if left out the detector's own: 0.5, or YuNet's 0.7.
                      */
                     min_score?: number | null;
                     /**
                      * Max Faces
-                     * @description Return the first this many in `order`; all if left out.
+                     * @description Most faces returned, the first in `order`; all if left out.
                      */
                     max_faces?: number | null;
                     /**
@@ -1323,17 +1327,17 @@ export interface operations {
                     min_face_size?: number;
                     /**
                      * Det Size
-                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     * @description Side of the detector's canvas in pixels, as DET_SIZES allows; the service's DET_SIZE if left out.
                      */
                     det_size?: number | null;
                     /**
                      * Detail
-                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     * @description How closely the image is looked at. `1`: as a whole. `2`, `3`: also in that many tiles along its longer side. `auto`: in as many tiles as small faces need, 20 at most. The service's DETAIL if left out.
                      */
                     detail?: ("auto" | "1" | "2" | "3") | null;
                     /**
                      * Rotations
-                     * @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never.
+                     * @description Also look at the image turned by 90, 180 and 270 degrees. `auto`: where no face is usable and upright. `all`: always. `none`: never.
                      * @default none
                      * @enum {string}
                      */
@@ -1466,19 +1470,19 @@ export interface operations {
     detect_batch: {
         parameters: {
             query?: {
-                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                /** @description Least detection score; if left out the detector's own: 0.5, or YuNet's 0.7. */
                 min_score?: number | null;
-                /** @description Return the first this many in `order`; all if left out. */
+                /** @description Most faces returned, the first in `order`; all if left out. */
                 max_faces?: number | null;
                 /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
                 order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
-                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                /** @description Side of the detector's canvas in pixels, as DET_SIZES allows; the service's DET_SIZE if left out. */
                 det_size?: number | null;
-                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                /** @description How closely the image is looked at. `1`: as a whole. `2`, `3`: also in that many tiles along its longer side. `auto`: in as many tiles as small faces need, 20 at most. The service's DETAIL if left out. */
                 detail?: ("auto" | "1" | "2" | "3") | null;
-                /** @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never. */
+                /** @description Also look at the image turned by 90, 180 and 270 degrees. `auto`: where no face is usable and upright. `all`: always. `none`: never. */
                 rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
@@ -1504,12 +1508,12 @@ export interface operations {
                     ];
                     /**
                      * Min Score
-                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
+                     * @description Least detection score; if left out the detector's own: 0.5, or YuNet's 0.7.
                      */
                     min_score?: number | null;
                     /**
                      * Max Faces
-                     * @description Return the first this many in `order`; all if left out.
+                     * @description Most faces returned, the first in `order`; all if left out.
                      */
                     max_faces?: number | null;
                     /**
@@ -1527,17 +1531,17 @@ export interface operations {
                     min_face_size?: number;
                     /**
                      * Det Size
-                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     * @description Side of the detector's canvas in pixels, as DET_SIZES allows; the service's DET_SIZE if left out.
                      */
                     det_size?: number | null;
                     /**
                      * Detail
-                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     * @description How closely the image is looked at. `1`: as a whole. `2`, `3`: also in that many tiles along its longer side. `auto`: in as many tiles as small faces need, 20 at most. The service's DETAIL if left out.
                      */
                     detail?: ("auto" | "1" | "2" | "3") | null;
                     /**
                      * Rotations
-                     * @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never.
+                     * @description Also look at the image turned by 90, 180 and 270 degrees. `auto`: where no face is usable and upright. `all`: always. `none`: never.
                      * @default none
                      * @enum {string}
                      */
@@ -1669,19 +1673,19 @@ export interface operations {
     extract_embedding: {
         parameters: {
             query?: {
-                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                /** @description Least detection score; if left out the detector's own: 0.5, or YuNet's 0.7. */
                 min_score?: number | null;
-                /** @description Return the first this many in `order`; all if left out. */
+                /** @description Most faces returned, the first in `order`; all if left out. */
                 max_faces?: number | null;
                 /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
                 order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
-                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                /** @description Side of the detector's canvas in pixels, as DET_SIZES allows; the service's DET_SIZE if left out. */
                 det_size?: number | null;
-                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                /** @description How closely the image is looked at. `1`: as a whole. `2`, `3`: also in that many tiles along its longer side. `auto`: in as many tiles as small faces need, 20 at most. The service's DETAIL if left out. */
                 detail?: ("auto" | "1" | "2" | "3") | null;
-                /** @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never. */
+                /** @description Also look at the image turned by 90, 180 and 270 degrees. `auto`: where no face is usable and upright. `all`: always. `none`: never. */
                 rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not computed. */
                 embedding_format?: "float" | "base64" | "none";
@@ -1703,12 +1707,12 @@ export interface operations {
                 "application/json": {
                     /**
                      * Min Score
-                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
+                     * @description Least detection score; if left out the detector's own: 0.5, or YuNet's 0.7.
                      */
                     min_score?: number | null;
                     /**
                      * Max Faces
-                     * @description Return the first this many in `order`; all if left out.
+                     * @description Most faces returned, the first in `order`; all if left out.
                      */
                     max_faces?: number | null;
                     /**
@@ -1726,17 +1730,17 @@ export interface operations {
                     min_face_size?: number;
                     /**
                      * Det Size
-                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     * @description Side of the detector's canvas in pixels, as DET_SIZES allows; the service's DET_SIZE if left out.
                      */
                     det_size?: number | null;
                     /**
                      * Detail
-                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     * @description How closely the image is looked at. `1`: as a whole. `2`, `3`: also in that many tiles along its longer side. `auto`: in as many tiles as small faces need, 20 at most. The service's DETAIL if left out.
                      */
                     detail?: ("auto" | "1" | "2" | "3") | null;
                     /**
                      * Rotations
-                     * @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never.
+                     * @description Also look at the image turned by 90, 180 and 270 degrees. `auto`: where no face is usable and upright. `all`: always. `none`: never.
                      * @default none
                      * @enum {string}
                      */
@@ -1893,10 +1897,10 @@ export interface operations {
                     ];
                     /**
                      * Format: binary
-                     * @description Or else an image,
+                     * @description An image, instead of `files`.
                      */
                     file?: string;
-                    /** @description and an array of objects with `landmarks` or `bbox`. */
+                    /** @description Where the faces of `file` are: an array of objects with `landmarks` or `bbox`. */
                     faces?: string;
                     /**
                      * Embedding Format
@@ -1941,7 +1945,7 @@ export interface operations {
                     image_base64?: string | null;
                     /**
                      * Faces
-                     * @description Where its faces are.
+                     * @description Where the faces of the image are.
                      */
                     faces?: [
                         {
@@ -2213,7 +2217,7 @@ export interface operations {
                             ] | null;
                             /**
                              * Bbox
-                             * @description [x1, y1, x2, y2]: the detector finds the landmarks.
+                             * @description [x1, y1, x2, y2]; the detector finds the landmarks.
                              */
                             bbox?: [
                                 [
@@ -2511,7 +2515,7 @@ export interface operations {
                             ] | null;
                             /**
                              * Bbox
-                             * @description [x1, y1, x2, y2]: the detector finds the landmarks.
+                             * @description [x1, y1, x2, y2]; the detector finds the landmarks.
                              */
                             bbox?: [
                                 [
@@ -2637,19 +2641,19 @@ export interface operations {
     compare_images: {
         parameters: {
             query?: {
-                /** @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7. */
+                /** @description Least detection score; if left out the detector's own: 0.5, or YuNet's 0.7. */
                 min_score?: number | null;
-                /** @description Return the first this many in `order`; all if left out. */
+                /** @description Most faces returned, the first in `order`; all if left out. */
                 max_faces?: number | null;
                 /** @description Which faces come first: `score`, the surest; `size`, the largest inside the image; `center`, those nearest to its middle. */
                 order?: "score" | "size" | "center";
                 /** @description Least shorter side of a face's box inside the image, in pixels. */
                 min_face_size?: number;
-                /** @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out. */
+                /** @description Side of the detector's canvas in pixels, as DET_SIZES allows; the service's DET_SIZE if left out. */
                 det_size?: number | null;
-                /** @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out. */
+                /** @description How closely the image is looked at. `1`: as a whole. `2`, `3`: also in that many tiles along its longer side. `auto`: in as many tiles as small faces need, 20 at most. The service's DETAIL if left out. */
                 detail?: ("auto" | "1" | "2" | "3") | null;
-                /** @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never. */
+                /** @description Also look at the image turned by 90, 180 and 270 degrees. `auto`: where no face is usable and upright. `all`: always. `none`: never. */
                 rotations?: "none" | "auto" | "all";
                 /** @description `float`: an array; `base64`: little-endian float32; `none`: not returned. */
                 embedding_format?: "float" | "base64" | "none";
@@ -2675,12 +2679,12 @@ export interface operations {
                     file_b: string;
                     /**
                      * Min Score
-                     * @description Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.
+                     * @description Least detection score; if left out the detector's own: 0.5, or YuNet's 0.7.
                      */
                     min_score?: number | null;
                     /**
                      * Max Faces
-                     * @description Return the first this many in `order`; all if left out.
+                     * @description Most faces returned, the first in `order`; all if left out.
                      */
                     max_faces?: number | null;
                     /**
@@ -2698,17 +2702,17 @@ export interface operations {
                     min_face_size?: number;
                     /**
                      * Det Size
-                     * @description Side of the detector's canvas in pixels, of those that are loaded; the service's DET_SIZE if left out.
+                     * @description Side of the detector's canvas in pixels, as DET_SIZES allows; the service's DET_SIZE if left out.
                      */
                     det_size?: number | null;
                     /**
                      * Detail
-                     * @description How closely the image is looked at: `1` as a whole; `2`, `3` also in so many tiles along its longer side; `auto` in as many as small faces need, 20 at most; the service's DETAIL if left out.
+                     * @description How closely the image is looked at. `1`: as a whole. `2`, `3`: also in that many tiles along its longer side. `auto`: in as many tiles as small faces need, 20 at most. The service's DETAIL if left out.
                      */
                     detail?: ("auto" | "1" | "2" | "3") | null;
                     /**
                      * Rotations
-                     * @description Look at the image lying and upside down too: `auto` where no face is usable and upright, `all` always, `none` never.
+                     * @description Also look at the image turned by 90, 180 and 270 degrees. `auto`: where no face is usable and upright. `all`: always. `none`: never.
                      * @default none
                      * @enum {string}
                      */
@@ -2844,11 +2848,11 @@ export interface operations {
                 group_similarity?: number | null;
                 /** @description Least cosine of a face to its track where their boxes overlap; elsewhere group_similarity. By default the pack's at a false-match rate of 0.01. */
                 track_similarity?: number | null;
-                /** @description Most seconds between two faces of a track. */
+                /** @description Most seconds from a face of a track to the next. */
                 max_gap?: number;
                 /** @description Most representatives of a group. */
                 representatives?: number;
-                /** @description Of the mean embeddings of tracks and groups; `none`: null. */
+                /** @description How mean embeddings of tracks and groups are written. `base64`: little-endian float32. `none`: null. */
                 embedding_format?: "none" | "base64";
             };
             header?: never;
@@ -2870,7 +2874,7 @@ export interface operations {
                     track_similarity?: number | null;
                     /**
                      * Max Gap
-                     * @description Most seconds between two faces of a track.
+                     * @description Most seconds from a face of a track to the next.
                      * @default 2.5
                      */
                     max_gap?: number;
@@ -2882,7 +2886,7 @@ export interface operations {
                     representatives?: number;
                     /**
                      * Embedding Format
-                     * @description Of the mean embeddings of tracks and groups; `none`: null.
+                     * @description How mean embeddings of tracks and groups are written. `base64`: little-endian float32. `none`: null.
                      * @default none
                      * @enum {string}
                      */
@@ -3012,7 +3016,7 @@ export interface operations {
                     track_similarity?: number | null;
                     /**
                      * Max Gap
-                     * @description Most seconds between two faces of a track.
+                     * @description Most seconds from a face of a track to the next.
                      * @default 2.5
                      */
                     max_gap?: number;
@@ -3024,7 +3028,7 @@ export interface operations {
                     representatives?: number;
                     /**
                      * Embedding Format
-                     * @description Of the mean embeddings of tracks and groups; `none`: null.
+                     * @description How mean embeddings of tracks and groups are written. `base64`: little-endian float32. `none`: null.
                      * @default none
                      * @enum {string}
                      */

@@ -52,8 +52,8 @@ RotationsOption = Annotated[
     typer.Option(
         "--rotations",
         metavar="WHEN",
-        help="Look at images lying and upside down: `none`, `auto` where no face is usable "
-        "and upright, `all`.",
+        help="Also look at images turned by 90, 180 and 270 degrees: `none`, `auto` (where no face "
+        "is usable and upright) or `all`.",
         rich_help_panel=LOOKING,
     ),
 ]

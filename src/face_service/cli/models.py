@@ -35,7 +35,8 @@ CacheDir = Annotated[
 Mirror = Annotated[
     str | None,
     typer.Option(
-        help="Base URL that has PACK.zip in place of InsightFace's release page [MODEL_MIRROR].",
+        help="Base URL of InsightFace's PACK.zip and AuraFace's glintr100.onnx, in place of their "
+        "own addresses [MODEL_MIRROR].",
         show_default=False,
     ),
 ]

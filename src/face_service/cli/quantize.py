@@ -43,9 +43,10 @@ def quantize(
     --pairs, a pack that loses more than 0.3 points of accuracy is not written. Serve it
     with INSIGHTFACE_MODEL=./FOLDER.
 
-    With --gate the detector alone is quantised, to say first whether there is a face at all; faces
-    and embeddings stay those of PACK. Without --calibrate it is made from two photos that come with
-    this program. One that would lose more than 0.3 % of the faces is not used.
+    With --gate the detector alone is quantised, to run first: where it finds no face, PACK's
+    detector does not run. Faces and embeddings stay those of PACK. Without --calibrate it is made
+    from two photos that come with this program. One that would lose more than 0.3 % of the
+    faces is not used.
     """
     from face_service.config import load_settings
     from face_service.engine_factory import detector_canvases, find_pack, runtime_config

@@ -105,8 +105,8 @@ async def detect_batch(
 ) -> Response:
     """Detect the faces of several images at once, the form's repeated field `files`.
 
-    `results` has one entry a file, in order. A file that is no image has an error of its
-    own there and costs the others nothing.
+    `results` has one entry for each file, in order. A file that is no image has an error there,
+    and the others are answered all the same.
     """
     started = time.perf_counter()
     options = with_fields(options, upload.options)

@@ -45,11 +45,12 @@ BODY: dict[str, Any] = {
                             "minItems": 1,
                             "description": "Aligned crops, 112×112 pixels.",
                         },
-                        "file": {**FILE, "description": "Or else an image,"},
+                        "file": {**FILE, "description": "An image, instead of `files`."},
                         "faces": {
                             "type": "string",
                             "contentMediaType": "application/json",
-                            "description": "and an array of objects with `landmarks` or `bbox`.",
+                            "description": "Where the faces of `file` are: an array of objects "
+                            "with `landmarks` or `bbox`.",
                         },
                         **EmbedOptions.model_json_schema()["properties"],
                     },
@@ -94,11 +95,12 @@ async def embed_faces(
     options: Annotated[EmbedOptions, Query()],
     request: Request,
 ) -> Response:
-    """Embed aligned crops (112×112, as `crops=true` returns them), or the faces of an image whose
-    landmarks are known, without detection; of faces whose boxes are known, with it.
+    """Embed aligned crops, or the faces of an image at places that are known.
 
-    A form with the repeated field `files`, or with `file` and `faces`; or JSON. One result for each
-    crop or face, in order, an error of its own among them.
+    Crops are 112×112, as `crops=true` returns them. A place is five landmarks, and nothing is
+    detected; or a box, in which the detector finds the landmarks. The body is a form with the
+    repeated field `files`, or with `file` and `faces`; or JSON. `results` has one entry for each
+    crop or face, in order; one that cannot be embedded has an error there.
     """
     make, of_form = await read_given(request, settings.max_faces)
     started = time.perf_counter()

@@ -65,11 +65,12 @@ async def group_faces(
     options: Annotated[GroupingOptions, Query()],
     request: Request,
 ) -> Response:
-    """Say which faces are one person's, from their embeddings: first the faces of consecutive
-    frames of a video (tracks), then the tracks of all videos (groups).
+    """Say which faces are one person's, from their embeddings.
 
-    JSON; or a form whose file `embeddings` holds float32, little-endian, one embedding after the
-    other; or these alone as the body. Two faces of one source and time are never in one group.
+    First the faces of consecutive frames of a video are joined (tracks), then the tracks of all
+    videos (groups). Two faces of one source and time are never in one group. The body is JSON; or a
+    form whose file `embeddings` holds float32, little-endian, one embedding after the other; or
+    these numbers alone.
     """
     info = service.require_info()
     make_faces, of_form = await read_faces(request)

@@ -16,7 +16,8 @@ XY = tuple[Coordinate, Coordinate]
 
 
 MIN_SCORE = 0.2
-"""Least score of a face that is looked for in a given box: whoever gives one has seen a face."""
+"""Least detection score of a face in a box that the caller gives: lower than usual, because
+somebody has seen a face there."""
 
 
 class EmbedOptions(BaseModel):
@@ -37,7 +38,7 @@ class EmbedOptions(BaseModel):
 
 
 class KnownFaceIn(BaseModel):
-    """Where a face is, in pixels of the image after its EXIF rotation: one of the two."""
+    """Where a face is, in pixels of the image after its EXIF rotation: `landmarks` or `bbox`."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -45,7 +46,7 @@ class KnownFaceIn(BaseModel):
         None, description="Left eye, right eye, nose, mouth left, mouth right, as /detect has them."
     )
     bbox: Box | None = Field(
-        None, description="[x1, y1, x2, y2]: the detector finds the landmarks."
+        None, description="[x1, y1, x2, y2]; the detector finds the landmarks."
     )
 
     @model_validator(mode="after")
@@ -68,7 +69,9 @@ class EmbedRequest(EmbedOptions):
         None, min_length=1, description="Aligned crops, 112×112, as base64 or data: URLs."
     )
     image_base64: str | None = Field(None, description="An image, as base64 or a data: URL.")
-    faces: list[KnownFaceIn] | None = Field(None, min_length=1, description="Where its faces are.")
+    faces: list[KnownFaceIn] | None = Field(
+        None, min_length=1, description="Where the faces of the image are."
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -86,7 +89,9 @@ class EmbeddedFace(BaseModel):
     embedding: list[float] | str | None = Field(
         description="Unit vector: an array, or base64 of little-endian float32; null: see `error`."
     )
-    crop: str | None = Field(description="What was embedded; null if it was not asked for.")
+    crop: str | None = Field(
+        description="The aligned crop, as base64 of a JPEG; null if not asked for."
+    )
     error: ErrorResponse | None
 
 

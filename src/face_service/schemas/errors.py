@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from face_service.vision.image import SUPPORTED
+
 MAX_ERRORS = 10
 """Most errors of a request that are listed."""
 MAX_NAME = 100
@@ -16,7 +18,7 @@ MAX_NAME = 100
 class ErrorResponse(BaseModel):
     """The JSON of every error."""
 
-    detail: str = Field(examples=["Invalid image format. Supported: JPEG, PNG, WebP, BMP, TIFF"])
+    detail: str = Field(examples=[f"Invalid image format. {SUPPORTED}"])
     code: str = Field(examples=["invalid_image"])
     request_id: str
 

@@ -55,11 +55,13 @@ class GroupingOptions(BaseModel):
         "group_similarity. By default the pack's at a false-match rate of 0.01.",
     )
     max_gap: float = Field(
-        2.5, ge=0, le=LATE, description="Most seconds between two faces of a track."
+        2.5, ge=0, le=LATE, description="Most seconds from a face of a track to the next."
     )
     representatives: int = Field(5, ge=1, le=50, description="Most representatives of a group.")
     embedding_format: Literal["none", "base64"] = Field(
-        "none", description="Of the mean embeddings of tracks and groups; `none`: null."
+        "none",
+        description="How mean embeddings of tracks and groups are written. `base64`: little-endian "
+        "float32. `none`: null.",
     )
 
 
@@ -76,9 +78,13 @@ class TrackOut(BaseModel):
     group: int = Field(description="Place in `groups`.")
     source: str | None
     start: float | None = Field(description="Time of the first face, in seconds.")
-    end: float | None = Field(description="Time of the last one.")
-    best: int = Field(description="The face of the best quality; else the nearest to the mean.")
-    embedding: str | None = Field(description="Mean of the faces', of norm 1, as base64.")
+    end: float | None = Field(description="Time of the last face, in seconds.")
+    best: int = Field(
+        description="The face of the best quality; of equals the one nearest to the mean."
+    )
+    embedding: str | None = Field(
+        description="Mean of the faces' embeddings, of norm 1, as base64; null if not asked for."
+    )
 
 
 class GroupOut(BaseModel):
@@ -89,7 +95,9 @@ class GroupOut(BaseModel):
     representatives: list[int] = Field(
         description="The best face, then faces that differ from those before them."
     )
-    embedding: str | None = Field(description="Mean of the tracks', of norm 1, as base64.")
+    embedding: str | None = Field(
+        description="Mean of the tracks' embeddings, of norm 1, as base64; null if not asked for."
+    )
 
 
 class GroupThresholds(BaseModel):
@@ -102,11 +110,11 @@ class GroupThresholds(BaseModel):
 class GroupResponse(BaseModel):
     """Every face is in one track, and every track in one group."""
 
-    tracks: list[TrackOut] = Field(description="By their first faces.")
-    groups: list[GroupOut] = Field(description="Those of most faces first.")
+    tracks: list[TrackOut] = Field(description="In the order of their first faces.")
+    groups: list[GroupOut] = Field(description="Those with most faces first.")
     track_labels: list[int] = Field(description="The track of each face of the request.")
     group_labels: list[int] = Field(description="The group of each face of the request.")
     thresholds: GroupThresholds
     processing_time_ms: float
-    model: ModelUsed = Field(description="Whose embeddings they were taken for.")
+    model: ModelUsed = Field(description="The loaded model, whose embeddings they are taken for.")
     request_id: str

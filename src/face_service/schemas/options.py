@@ -22,7 +22,7 @@ def as_word(value: object) -> object:
 
 
 class DetectOptions(BaseModel):
-    """Options of one request; the same names as query parameters and as JSON fields."""
+    """Options of one request; the same names as query parameters, form fields and JSON fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,10 +30,10 @@ class DetectOptions(BaseModel):
         None,
         ge=0,
         le=1,
-        description="Least detection score; the detector's own if left out: 0.5, of YuNet 0.7.",
+        description="Least detection score; if left out the detector's own: 0.5, or YuNet's 0.7.",
     )
     max_faces: int | None = Field(
-        None, ge=1, description="Return the first this many in `order`; all if left out."
+        None, ge=1, description="Most faces returned, the first in `order`; all if left out."
     )
     order: Order = Field(
         "score",
@@ -50,19 +50,19 @@ class DetectOptions(BaseModel):
         ge=64,
         le=2048,
         multiple_of=32,
-        description="Side of the detector's canvas in pixels, of those that are loaded; the "
-        "service's DET_SIZE if left out.",
+        description="Side of the detector's canvas in pixels, as DET_SIZES allows; the service's "
+        "DET_SIZE if left out.",
     )
     detail: Annotated[Detail, BeforeValidator(as_word)] | None = Field(
         None,
-        description="How closely the image is looked at: `1` as a whole; `2`, `3` also in so many "
-        "tiles along its longer side; `auto` in as many as small faces need, 20 at most; the "
-        "service's DETAIL if left out.",
+        description="How closely the image is looked at. `1`: as a whole. `2`, `3`: also in that "
+        "many tiles along its longer side. `auto`: in as many tiles as small faces need, 20 at "
+        "most. The service's DETAIL if left out.",
     )
     rotations: Rotations = Field(
         "none",
-        description="Look at the image lying and upside down too: `auto` where no face is usable "
-        "and upright, `all` always, `none` never.",
+        description="Also look at the image turned by 90, 180 and 270 degrees. `auto`: where no "
+        "face is usable and upright. `all`: always. `none`: never.",
     )
     embedding_format: EmbeddingFormat = Field(
         "float",

@@ -36,13 +36,13 @@ class QualityOut(BaseModel):
     visible: float = Field(ge=0, le=1, description="Share of the box that is inside the image.")
     combing: float = Field(
         ge=0,
-        description="How much more rows of two fields differ than those of one, in percent of the "
-        "contrast: interlaced video.",
+        description="How much more neighbouring rows differ than in a picture of one moment, in "
+        "percent of the contrast: interlaced video.",
     )
     compression: float | None = Field(
         ge=0,
-        description="Mean quantisation step of the JPEG's lower frequencies, by the number of 8×8 "
-        "blocks in the box; null if the image is no JPEG.",
+        description="Mean quantisation step of the JPEG's lower frequencies, divided by the number "
+        "of 8×8 blocks in a square of the box's shorter side; null if the image is no JPEG.",
     )
     pose: PoseOut
 
@@ -125,11 +125,11 @@ class DetectionOut(BaseModel):
     det_size: int = Field(description="Side of the detector's canvas, in pixels.", examples=[640])
     detail: Detail
     tiles: int = Field(
-        ge=0, description="Tiles in which the image was looked at, beside as a whole."
+        ge=0, description="Number of tiles that were looked at besides the whole image."
     )
     rotations: Rotations
     angles: list[Literal[0, 90, 180, 270]] = Field(
-        description="Degrees clockwise by which it was turned, 0 among them."
+        description="Degrees clockwise by which the image was turned for a look, 0 included."
     )
     order: Order
 

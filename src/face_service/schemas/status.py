@@ -50,13 +50,15 @@ class RuntimeOut(BaseModel):
 
 
 class GateOut(BaseModel):
-    """The detector gate: the detector in int8, which says of most empty frames that they are."""
+    """The detector gate: the detector in int8, run first; where it finds no face, the detector
+    does not run."""
 
     model_config = ConfigDict(from_attributes=True)
 
     mode: GateMode = Field(description="DET_GATE.")
     state: GateState = Field(
-        description="idle: there is one, and frames lately were such that it would not pay."
+        description="idle: on recent images it would cost more than it saves. building: it is "
+        "being found or made. none: there is none."
     )
     detail: str | None = Field(description="How it was judged, or why there is none.")
     cost: float | None = Field(
@@ -92,7 +94,8 @@ class HealthResponse(BaseModel):
         examples=["compiling det_10g.onnx 1×3×640×640, 3 of 8"],
     )
     fallback: str | None = Field(
-        description="Why providers ahead of the one in use are not; null if none is ahead."
+        description="Why providers that are preferred to the one in use are not in use; null if "
+        "there are none."
     )
     runtime: RuntimeOut | None
     gate: GateOut
@@ -119,7 +122,7 @@ class PackOut(BaseModel):
     embedding_dimension: int
     threshold: ThresholdOut
     operating_points: OperatingPoints | None = Field(
-        description="Similarities by what is asked of them; null if nobody has measured them."
+        description="Similarities, and how often each is reached; null if none were measured."
     )
     same_person_threshold: float | None = Field(
         deprecated=True, description="Now threshold.similarity. Guidance where it is not measured."

@@ -47,13 +47,14 @@ class QualitySettings(Address):
         LIMITS.max_combing,
         gt=0,
         le=1000,
-        description="Most that the two fields of a usable face differ, in percent of its contrast.",
+        description="Most combing (interlaced video) of a usable face, in percent of its contrast.",
     )
     quality_max_compression: float = Field(
         LIMITS.max_compression,
         gt=0,
         le=1000,
-        description="Most quantisation of a JPEG, by the blocks that a usable face has.",
+        description="Most compression of a usable face: the JPEG's mean quantisation step divided "
+        "by the number of 8×8 blocks in the face.",
     )
     quality_min_face_confidence: float = Field(
         LIMITS.min_face_confidence,

@@ -167,10 +167,10 @@ def orientation_of(exif: bytes) -> int:
 
 
 class Scans(NamedTuple):
-    """number: at least that of the picture's scans, MAX_SCANS + 1 if they are more; those of
-    pictures behind it in the file may be counted too. lacking: whether the picture's scans leave a
-    coefficient without its last bit, as where a file was cut between two of them: decoders do not
-    report that."""
+    """number: that of the picture's scans, MAX_SCANS + 1 if they are more; up to USUAL_SCANS those
+    of pictures behind it in the file may be counted too. lacking: whether the picture's scans leave
+    a coefficient without its last bit, as where a file was cut between two of them: decoders do
+    not report that."""
 
     number: int
     lacking: bool
@@ -186,7 +186,7 @@ def read_scans(data: bytes, frame: Frame) -> Scans:
     # Counting bytes that look like the beginning of a scan is fast. Only if they are too many,
     # which is rare, does one have to tell them from scans.
     number = sum(data[at + 1] == SCAN for at in found)
-    if number > MAX_SCANS or len(found) > MAX_MARKERS:
+    if number > USUAL_SCANS or len(found) > MAX_MARKERS:
         number = walk_scans(data, frame)
     return Scans(number, lacking=number <= MAX_SCANS and are_lacking(data, frame, found))
 

@@ -37,7 +37,7 @@ hundreds."""
 ZEROS = bytes(8)
 """What a disk or a copy that broke off leaves in place of data."""
 MAX_ODDITIES = 4
-"""Decodings of one file at most: each oddity that is taken out costs another."""
+"""Of one file at most, one of each kind: each that is taken out costs another decoding."""
 UNNAMED_SAMPLING = "Could not determine subsampling"
 NO_COLOURS = "Unsupported color conversion request"
 """What libjpeg-turbo says of lossless grey, of which it makes no colours."""
@@ -59,7 +59,7 @@ def decode_jpeg(data: bytes, frame: Frame) -> Image:
     ended = has_end(data, frame)
     if not ended:  # some cameras leave it out, though every pixel is there
         data += END_OF_IMAGE
-    for _ in range(MAX_ODDITIES):
+    for _ in range(MAX_ODDITIES + 1):
         try:
             return pixels_of(data, frame)
         except ValueError as error:

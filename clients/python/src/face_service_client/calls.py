@@ -26,7 +26,7 @@ class Options(TypedDict, total=False):
     "score", "size" or "center"; None for all. min_face_size: least shorter side of a face's box
     inside the image, in pixels. det_size: side of the detector's canvas, in pixels. detail: "auto",
     "1", "2" or "3", how closely the image is looked at. rotations: "auto", "all" or "none", whether
-    it is looked at lying and upside down as well. embeddings, attributes (age and gender),
+    it is also looked at turned by 90, 180 and 270 degrees. embeddings, attributes (age and gender),
     landmarks, quality, crops: whether they are computed and returned.
     """
 
@@ -49,8 +49,8 @@ class GroupOptions(TypedDict, total=False):
 
     group_similarity: least mean cosine, -1 to 1, of the tracks of two groups that become one.
     track_similarity: least cosine of a face to its track where their boxes overlap. max_gap: most
-    seconds between two faces of a track. representatives: most of a group, 1 to 50. means: whether
-    the mean embeddings of tracks and groups are returned.
+    seconds from a face of a track to the next. representatives: most of a group, 1 to 50. means:
+    whether the mean embeddings of tracks and groups are returned.
     """
 
     group_similarity: float

@@ -51,9 +51,10 @@ class Quality:
     score: 0 to 1, the worst of the measures, each 0.5 at its limit. size: shorter side of the box
     inside the image, in pixels. sharpness: fine detail in percent of the brightness, from 0.
     brightness: mean of the face, 0 to 1. visible: share of the box inside the image, 0 to 1.
-    combing: how much more rows of two fields differ than those of one, in percent of the contrast,
-    from 0. compression: mean quantisation step of the JPEG's lower frequencies, divided by the
-    number of 8×8 blocks in the box; None if the image was no JPEG.
+    combing: how much more neighbouring rows differ than in a picture of one moment (interlaced
+    video), in percent of the contrast, from 0. compression: mean quantisation step of the JPEG's
+    lower frequencies, divided by the number of 8×8 blocks in a square of the box's shorter side;
+    None if the image was no JPEG.
     """
 
     score: float

@@ -37,10 +37,10 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The detector gate: the detector in int8, which recognises most images that have no face, so
-    that the detector need not run. mode: DET_GATE. state: `running`, `idle` (it would not pay),
-    `building` or `none`. detail: how it was judged, or why there is none. cost: CPU time of a run
-    as a share of the detector's. empty: share of images without a face lately, 0 to 1."""
+    """The detector gate: the detector in int8, run first; where it finds no face, the detector does
+    not run. mode: DET_GATE. state: `running`, `idle` (it would cost more than it saves), `building`
+    or `none`. detail: how it was judged, or why there is none. cost: CPU time of a run as a share
+    of the detector's. empty: share of images without a face lately, 0 to 1."""
 
     mode: str
     state: str
@@ -61,8 +61,9 @@ class PackFile:
 
 @dataclass(frozen=True, slots=True)
 class VerificationPoint:
-    """One face with one other: the similarity that `false_match_rate` of the pairs of two people
-    reach, and `true_match_rate` of the pairs of one person. Rates are shares, 0 to 1."""
+    """One face with one other: `similarity` is reached by the share `false_match_rate` of the pairs
+    of two people's faces, and by the share `true_match_rate` of the pairs of one person's. Rates
+    are 0 to 1."""
 
     false_match_rate: float
     similarity: float
@@ -71,9 +72,9 @@ class VerificationPoint:
 
 @dataclass(frozen=True, slots=True)
 class IdentificationPoint:
-    """One face with the references of many: the similarity to the nearest of `people` people that
-    `false_positive_rate` of strangers reach, a share, 0 to 1. measured: with so many real people;
-    else extrapolated from fewer."""
+    """One face with the references of many: `similarity` to the nearest of `people` people is
+    reached by the share `false_positive_rate` of strangers, 0 to 1. measured: with so many real
+    people; else extrapolated from fewer."""
 
     people: int
     false_positive_rate: float
@@ -83,7 +84,8 @@ class IdentificationPoint:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoints:
-    """Similarities at given error rates. measured_on: the photos that they were measured on."""
+    """Similarities, and how often each is reached. measured_on: the photos that they were measured
+    on."""
 
     measured_on: str
     verification: tuple[VerificationPoint, ...]
