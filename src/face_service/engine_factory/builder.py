@@ -103,13 +103,13 @@ def build_engine(
 def computed_precision(pack: Pack, asked: Precision) -> Precision:
     """The precision of the networks of `pack` where PRECISION is `asked`.
 
-    Weights decide between fp32 and int8: a quantised pack is int8 where fp32 (the default), fp16 or
-    int8 is asked. Raises PackError for bf16 of such a pack, and for int8 of any other.
+    Weights decide between fp32 and int8: a quantised pack is int8 where fp32 (the default) or int8
+    is asked. Raises PackError for fp16 and bf16 of such a pack, and for int8 of any other.
     """
     if pack.precision == "int8":
-        if asked == "bf16":
+        if asked in ("fp16", "bf16"):
             raise PackError(
-                f"PRECISION=bf16, but the networks of {pack.name} are quantised to int8: set "
+                f"PRECISION={asked}, but the networks of {pack.name} are quantised to int8: set "
                 "PRECISION=int8, or take the pack they were made from"
             )
         return "int8"
