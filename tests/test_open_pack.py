@@ -113,8 +113,8 @@ def test_it_gets_no_gate_and_says_why(
     supply.equip(open_engine, open_pack)
     assert open_engine.gate is None
     assert supply.status.state == "none"
-    assert "YuNet takes at most a third" in (supply.status.detail or "")
-    with pytest.raises(PackError, match="open gets no gate: YuNet"):
+    assert "a run of YuNet takes a sixth of the CPU time" in (supply.status.detail or "")
+    with pytest.raises(PackError, match="open gets no gate: a run of YuNet"):
         make_gate(open_pack, CANVASES, config)
 
 

@@ -110,8 +110,13 @@ def test_a_quantised_pack_is_int8_whatever_the_default(starter: Pack) -> None:
     quantised = replace(starter, precision="int8")
     assert computed_precision(quantised, "fp32") == "int8"
     assert computed_precision(quantised, "int8") == "int8"
-    with pytest.raises(PackError, match="quantised to int8: set PRECISION=int8"):
-        computed_precision(quantised, "bf16")
+
+
+@pytest.mark.parametrize("asked", ["fp16", "bf16"])
+def test_a_quantised_pack_is_computed_in_nothing_else(asked: Precision, starter: Pack) -> None:
+    quantised = replace(starter, precision="int8")
+    with pytest.raises(PackError, match=f"={asked}, but .* quantised to int8: set PRECISION=int8"):
+        computed_precision(quantised, asked)
 
 
 def test_int8_of_a_pack_that_is_not_quantised_says_how_to_make_one(starter: Pack) -> None:

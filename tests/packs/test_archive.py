@@ -89,3 +89,19 @@ def test_damaged_member(tmp_path: Path, make: Any) -> None:
     (archive := tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(PackError, match=r"a\.zip cannot be unpacked"):
         extract(archive, {"a": tmp_path / "out"})
+
+
+@pytest.mark.parametrize(
+    ("mark", "place"),
+    [
+        pytest.param(b"PK\x03\x04", 31, id="what does not inflate"),
+        pytest.param(b"PK\x01\x02", 8, id="encrypted, by its flags"),
+        pytest.param(b"PK\x01\x02", 10, id="compressed in a way that nobody knows"),
+    ],
+)
+def test_damaged_compression(tmp_path: Path, make: Any, mark: bytes, place: int) -> None:
+    content = bytearray(make.zip({"a": b"text" * 1000}))
+    content[content.index(mark) + place] ^= 0xFF
+    (archive := tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(PackError, match=r"a\.zip cannot be unpacked"):
+        extract(archive, {"a": tmp_path / "out"})

@@ -42,6 +42,13 @@ def test_roles_are_read_off_the_networks(folder: Path, make: Any) -> None:
         assert model.sha256 == sha256_of(model.path)
 
 
+def test_a_network_whose_input_has_no_shape_is_not_used(folder: Path, make: Any) -> None:
+    (folder / "rec.onnx").write_bytes(make.onnx({"data": ()}, {"fc1": (1, 512)}))
+    said = r"(?s)no recognition network.*rec\.onnx: no role, or more than one, fits inputs \?; "
+    with pytest.raises(PackError, match=said):
+        load_folder(folder)
+
+
 def test_landmark_networks_are_not_used_and_said_so(
     folder: Path, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from face_service.packs.entries import Role
@@ -74,6 +75,16 @@ def test_faces_are_computed_side_by_side(
     (answers,) = network.run_batched(batch)
     assert ran == expected
     assert np.array_equal(answers, singles), "an embedding depends on how many compute"
+
+
+def test_a_network_that_takes_no_pictures_is_refused(tmp_path: Path) -> None:
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, 3]) for name in "xy"]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Relu", ["x"], ["y"], "n")], "g", ends[:1], ends[1:]
+    )
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "a.onnx")
+    with pytest.raises(ValueError, match=r"a\.onnx: its input does not have four axes"):
+        load(tmp_path / "a.onnx", "0" * 64)
 
 
 def test_without_a_session_of_one_thread_they_are_computed_one_by_one(

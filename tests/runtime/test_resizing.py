@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -59,6 +61,29 @@ def test_it_is_made_once_and_not_where_the_disk_cannot_be_written(
 def test_what_has_its_size_in_it_is_refused(starter: Pack, role: Role, side: int, why: str) -> None:
     with pytest.raises(HasSize, match=why):
         resized(starter.models[role].path.read_bytes(), side)
+
+
+def without_shape(data: bytes) -> bytes:
+    """With a Reshape that lacks its second input."""
+    model = onnx.load_from_string(data)
+    node = next(node for node in model.graph.node if node.op_type == "Reshape")
+    del node.input[1:]
+    return model.SerializeToString()
+
+
+def with_two_inputs(data: bytes) -> bytes:
+    model = onnx.load_from_string(data)
+    model.graph.input.append(onnx.helper.make_tensor_value_info("more", 1, [1]))
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:5000], without_shape, with_two_inputs])
+def test_what_is_no_whole_network_of_one_input_is_not_resized(
+    change: Callable[[bytes], bytes], starter: Pack, tmp_path: Path
+) -> None:
+    path = tmp_path / "detector.onnx"
+    path.write_bytes(change(starter.models[Role.DETECTION].path.read_bytes()))
+    assert resized_network(path, "0" * 64, 128, RuntimeConfig(cache=tmp_path)) is None
 
 
 def test_what_does_not_run_is_not_kept(starter: Pack, tmp_path: Path) -> None:

@@ -13,8 +13,14 @@ from onnx import TensorProto
 from typer.testing import CliRunner
 
 from face_service.cli import app
+from face_service.engine_factory import fingerprints
 from face_service.engine_factory.builder import Canvases, build_engine
-from face_service.engine_factory.fingerprints import known_faces, space_fingerprint
+from face_service.engine_factory.fingerprints import (
+    PHOTOS,
+    add_fingerprint,
+    known_faces,
+    space_fingerprint,
+)
 from face_service.errors import InvalidRequest
 from face_service.face_engine import FaceEngine
 from face_service.packs.entries import Role
@@ -41,6 +47,21 @@ def test_the_known_faces_are_faces(engine: FaceEngine) -> None:
     for face in known_faces():
         found = engine.analyse_image(face.image)
         assert min(np.abs(one.landmarks - face.landmarks).max() for one in found) < 1
+
+
+def test_each_alignment_has_a_fingerprint(
+    opened: FaceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a face so large that the two cut it otherwise; the bundled ones are smaller."""
+    large = (((100, 100), (400, 100), (250, 250), (120, 400), (380, 400)),)
+    monkeypatch.setattr(fingerprints, "PHOTOS", (PHOTOS[0]._replace(landmarks=large),))
+    monkeypatch.setattr(fingerprints, "_known", {})
+    told = set()
+    for alignment in ("insightface", "antialiased"):
+        monkeypatch.setattr(opened, "info", replace(opened.info, alignment=alignment))
+        add_fingerprint(opened)
+        told.add(opened.info.fingerprint)
+    assert len(told) == 2
 
 
 def test_another_detector_parts_at_detection_and_the_space_stays(

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from face_service.engine_info import EngineInfo, NetworkFile
-from face_service.errors import PackError
+from face_service.errors import PackError, ProviderError
 from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG
 from face_service.packs.entries import Role
@@ -68,8 +68,9 @@ def build_engine(
     threads: of each network on the CPU; only read where there is no `config`. limits: of the
     quality below which a face is reported as not usable; the defaults where there are none.
 
-    Raises ProviderError if a provider cannot be loaded, PackError if pack and settings do not fit;
-    on the CPU alone, what ONNX Runtime raises for a network that it cannot load.
+    Raises ProviderError if a provider cannot be loaded, or a file it needs cannot be read or
+    written; PackError if pack and settings do not fit; on the CPU alone, what ONNX Runtime raises
+    for a network that it cannot load.
     """
     config = config or RuntimeConfig(threads=threads)
     config = replace(config, precision=computed_precision(pack, config.precision))
@@ -78,7 +79,10 @@ def build_engine(
     roles = (Role.RECOGNITION, *verifying, *attribute_roles(pack))
     specs = [detector, *(face_network_spec(pack, role) for role in roles)]
     small = closeup_spec(pack, canvases, passes, config)
-    networks = load_networks([*specs, small] if small else specs, providers, config)
+    try:
+        networks = load_networks([*specs, small] if small else specs, providers, config)
+    except OSError as error:  # of what this provider keeps, or compiles in: another may not need it
+        raise ProviderError(f"{providers[0]} cannot load {pack.name}: {error}") from error
     by_role = dict(zip((Role.DETECTION, *roles), networks, strict=False))
 
     def normalization(role: Role) -> Normalization | None:
@@ -103,13 +107,13 @@ def build_engine(
 def computed_precision(pack: Pack, asked: Precision) -> Precision:
     """The precision of the networks of `pack` where PRECISION is `asked`.
 
-    Weights decide between fp32 and int8: a quantised pack is int8 where fp32 (the default), fp16 or
-    int8 is asked. Raises PackError for bf16 of such a pack, and for int8 of any other.
+    Weights decide between fp32 and int8: a quantised pack is int8 where fp32 (the default) or int8
+    is asked. Raises PackError for fp16 and bf16 of such a pack, and for int8 of any other.
     """
     if pack.precision == "int8":
-        if asked == "bf16":
+        if asked in ("fp16", "bf16"):
             raise PackError(
-                f"PRECISION=bf16, but the networks of {pack.name} are quantised to int8: set "
+                f"PRECISION={asked}, but the networks of {pack.name} are quantised to int8: set "
                 "PRECISION=int8, or take the pack they were made from"
             )
         return "int8"

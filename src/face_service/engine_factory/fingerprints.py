@@ -42,7 +42,7 @@ PHOTOS = (
 )
 """The first is in colour: networks that are given red for blue have another fingerprint."""
 
-# Fingerprints of this process by the recogniser's SHA-256, precision and providers.
+# Fingerprints of this process by the recogniser's SHA-256, alignment, precision and providers.
 _known: dict[tuple[str, ...], str] = {}
 
 
@@ -67,9 +67,9 @@ def space_fingerprint(engine: FaceEngine) -> str:
 
 def add_fingerprint(engine: FaceEngine) -> None:
     """Put the fingerprint into the engine's `info`. It is computed once a process for each
-    recogniser, precision and list of providers."""
+    recogniser, alignment, precision and list of providers."""
     info = engine.info
-    key = (info.recogniser_sha256, info.precision, *info.providers)
+    key = (info.recogniser_sha256, info.alignment, info.precision, *info.providers)
     if key not in _known:
         _known[key] = space_fingerprint(engine)
     engine.info = replace(info, fingerprint=_known[key])

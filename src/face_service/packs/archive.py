@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,7 +36,7 @@ def extract(archive: Path, members: Mapping[str, Path], limit: int = MEMBER_LIMI
                     _copy(source, file, name, limit)
     except KeyError as error:
         raise PackError(f"{archive.name} lacks a file it should hold: {error.args[0]}") from error
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError) as error:
         raise PackError(f"{archive.name} cannot be unpacked: {error}") from error
 
 

@@ -60,7 +60,11 @@ def load_folder(directory: Path) -> Pack:
     Raises PackError where it is no folder, a file is broken, detection or recognition is missing, a
     role is there twice, or the manifest is wrong or does not fit the files.
     """
-    if not directory.is_dir():
+    try:
+        is_folder = directory.is_dir()
+    except OSError as error:
+        raise PackError(f"{directory} cannot be read: {error.strerror}.") from error
+    if not is_folder:
         raise PackError(f"{directory} is not a folder: no model pack can be read from it.")
     version = manifest_version(directory / MANIFEST)
     if version == VERSION:

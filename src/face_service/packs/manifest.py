@@ -106,10 +106,10 @@ def read_manifest(directory: Path) -> Manifest | None:
     """The folder's manifest, None where there is none. Raises PackError for one that is wrong or
     cannot be read."""
     path = directory / MANIFEST
-    if not path.exists():
-        return None
     try:
         return Manifest.model_validate_json(read_utf8(path))
+    except FileNotFoundError:
+        return None
     except ValidationError as error:
         raise wrong(path, error) from error
     except OSError as error:

@@ -56,8 +56,8 @@ def read_header(path: Path) -> OnnxHeader:
 
 def fits(header: OnnxHeader, role: Role) -> bool:
     """Whether shapes and number types allow this role; an axis the file leaves open fits any
-    length."""
-    shape = header.inputs[0].shape or (None,) * 4
+    length, but its input must have four axes."""
+    shape = header.inputs[0].shape or ()
     axes = [output.shape[-1] if output.shape else None for output in header.outputs]
     if len(header.inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
         return False

@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 import shutil
+import stat
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,23 +58,24 @@ def ensure(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pac
 
 
 def locate(pack: CatalogPack, cache_dir: Path) -> Path:
-    """The folder that has files of the pack or, where none has, the one to put them in."""
+    """The folder that has files of the pack or, where none has, the one to put them in. Raises
+    PackError for one that may not be looked into."""
     own = cache_dir / pack.name
     for directory in (own, cache_dir / "models" / pack.name):
-        if any((directory / file.name).exists() for file in pack.files):
+        if any(_is_file(directory / file.name) for file in pack.files):
             return directory
     return own
 
 
 def missing(pack: CatalogPack, cache_dir: Path) -> tuple[CatalogFile, ...]:
-    """The files that are not on disk. Cheap: nothing is hashed."""
+    """The files that are not on disk. Cheap: nothing is hashed. Raises PackError as `locate`."""
     directory = locate(pack, cache_dir)
-    return tuple(file for file in pack.files if not (directory / file.name).is_file())
+    return tuple(file for file in pack.files if not _is_file(directory / file.name))
 
 
 def verify(pack: CatalogPack, cache_dir: Path) -> Pack:
-    """Hash every file of the pack. Raises PackError, which names those that are absent or wrong;
-    OSError for one that cannot be read."""
+    """Hash every file of the pack. Raises PackError, which names those that are absent, wrong or
+    not to be read."""
     directory = locate(pack, cache_dir)
     if faults := _faults(pack, directory):
         raise PackError(
@@ -99,18 +101,17 @@ def verify(pack: CatalogPack, cache_dir: Path) -> Pack:
 
 
 def pull(pack: CatalogPack, cache_dir: Path, mirror: str | None = None) -> Pack:
-    """Fetch files that are absent or wrong, publish them, verify the pack. A complete pack is left
-    as it is.
+    """Fetch files that are absent, wrong or not to be read, publish them, verify the pack. A
+    complete pack is left as it is.
 
     Any number of processes may pull at once: one fetches, the others wait for it. A process that is
     killed leaves no partial pack, and its HTTPS download is resumed by the next one. mirror: see
-    `sources.fetch`. Raises PackError, which says what was tried and what else can be done; OSError
-    as `verify`.
+    `sources.fetch`. Raises PackError, which says what was tried and what else can be done.
     """
     work = cache_dir / ".pull" / pack.name
-    if not work.exists() and not _faults(pack, locate(pack, cache_dir)):
-        return verify(pack, cache_dir)
     try:
+        if not work.exists() and not _faults(pack, locate(pack, cache_dir)):
+            return verify(pack, cache_dir)
         work.mkdir(parents=True, exist_ok=True)
         with _locked(work.with_name(f"{pack.name}.lock"), pack.name):
             directory = locate(pack, cache_dir)
@@ -128,11 +129,26 @@ def _faults(pack: CatalogPack, directory: Path) -> dict[CatalogFile, str]:
     faults = {}
     for file in pack.files:
         path = directory / file.name
-        if not path.is_file():
-            faults[file] = f"{file.name} is missing; its SHA-256 would be {file.sha256}"
-        elif (found := sha256_of(path)) != file.sha256:
-            faults[file] = f"{file.name} has SHA-256 {found}, {file.sha256} was expected"
+        try:
+            found = sha256_of(path) if _is_file(path) else None
+        except OSError as error:
+            faults[file] = f"{file.name} cannot be read: {error.strerror}"
+        else:
+            if found is None:
+                faults[file] = f"{file.name} is missing; its SHA-256 would be {file.sha256}"
+            elif found != file.sha256:
+                faults[file] = f"{file.name} has SHA-256 {found}, {file.sha256} was expected"
     return faults
+
+
+def _is_file(path: Path) -> bool:
+    # Path.is_file is False from Python 3.14 on where the folder may not be searched.
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise PackError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 @contextmanager

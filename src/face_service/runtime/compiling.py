@@ -41,7 +41,8 @@ def compile_missing(
     """Compile every program that is not in its folder yet, one after the other, and report it to
     `config.progress`. Processes that share a cache compile each program once.
 
-    Raises ProviderError if one crashes, fails, or takes longer than COMPILE_TIMEOUT_S.
+    Raises ProviderError if one crashes, fails, or takes longer than COMPILE_TIMEOUT_S; OSError
+    where a program's folder cannot be written, or the child process not be started.
     """
     missing = [spec for spec in specs if not (_folder(spec) / COMPLETE).exists()]
     config.progress.begin(len(missing))
@@ -62,7 +63,7 @@ def compile_one(
 ) -> None:
     """Compile one program in a child process. Its output goes to LOG in the program's folder.
 
-    path: the ONNX file, with the input fixed where the provider wants that. Raises ProviderError as
+    path: the ONNX file, with the input fixed where the provider wants that. Raises as
     `compile_missing`.
     """
     log_path = _folder(spec) / LOG

@@ -226,7 +226,8 @@ def load_networks(
 
     providers: names of ONNX Runtime's, the first of which computes what it can and decides the
     shapes. Raises ProviderError if one of them cannot be loaded or compiling fails, ValueError for
-    a network whose input does not have four axes, and as `open_session` and `read_header`.
+    a network whose input does not have four axes, OSError where a file cannot be read or written,
+    and as `open_session` and `read_header`.
     """
     provider = PROVIDERS[providers[0]]
     provider.prepare()

@@ -62,7 +62,7 @@ def plan_network(spec: NetworkSpec, provider: Provider, config: RuntimeConfig) -
     """
     graph_input = read_input(spec.path)
     if graph_input.shape is None or len(graph_input.shape) != 4:
-        raise ValueError(f"{spec.path.name}: its input is not [n, 3, height, width]")
+        raise ValueError(f"{spec.path.name}: its input does not have four axes")
     batch, channels, height, width = graph_input.shape
     if graph_input.kind == UINT8:  # pixels already
         spec = replace(spec, normalization=None)

@@ -33,19 +33,19 @@ def resized_network(path: Path, sha256: str, side: int, config: RuntimeConfig) -
     """The network in the file `path`, of SHA-256 `sha256`, for an input of `side`×`side` pixels in
     place of the square that it is for; kept beside the compiled programs.
 
-    None where it cannot be made: the graph has its size in it, or the disk cannot be written.
-    Raises ValueError or IndexError as `EditableGraph`.
+    None where it cannot be made: the graph has its size in it, is none that `EditableGraph` reads,
+    or the disk cannot be written.
     """
     folder = config.cache / "sizes" / f"{sha256[:16]}-{onnxruntime.__version__}"
     made = folder / f"{path.stem}-{side}.onnx"
-    if made.exists():
-        return made
     try:
+        if made.exists():
+            return made
         content = resized(path.read_bytes(), side)
         run_once(content, side)
         folder.mkdir(parents=True, exist_ok=True)
         publish_file(made, content)
-    except (OSError, HasSize) as error:
+    except (OSError, ValueError, IndexError) as error:  # HasSize among them
         logger.info("%s is not computed at %d pixels: %s", path.name, side, error)
         return None
     return made
