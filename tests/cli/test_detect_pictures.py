@@ -93,6 +93,14 @@ def test_crops_that_would_overwrite_each_other_or_a_file_are_refused(
     assert "Traceback" not in result.stderr
 
 
+def test_a_drawing_that_cannot_be_written_is_a_sentence(run, crops: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("no folder")
+    result = run("detect", crops / "row-0/1.jpg", "--draw", "taken/1.jpg")
+    assert result.returncode == 2
+    assert "face-service: --draw taken/1.jpg: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize("option", ["--draw", "--crops"])
 def test_pictures_are_not_put_among_the_images(run, crops: Path, option: str) -> None:
     before = {path: path.read_bytes() for path in crops.rglob("*.jpg")}

@@ -32,15 +32,18 @@ def drawing_paths(out: Path, files: Sequence[File]) -> dict[Path, Path]:
 
 
 def draw(source: Source, path: Path, found: ImageAnalysis, settings: Settings) -> None:
-    """Write the image with its faces on it; the format is that of the path's suffix."""
+    """Write the image with its faces on it; the format is that of the path's suffix. Raises
+    FaceServiceError where that cannot be done, RequestError where it cannot be read any more."""
     drawing = pixels_of(source, settings).copy()
     for face in reversed(found.faces):
         draw_face(drawing, face.bbox, face.landmarks, label(face))
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         written = cv2.imwrite(str(path), drawing)
     except cv2.error as error:
         raise FaceServiceError(f"--draw {path}: not a name of an image file") from error
+    except OSError as error:
+        raise FaceServiceError(f"--draw {path}: {error.strerror or error}") from error
     if not written:
         raise FaceServiceError(f"--draw {path}: cannot be written")
 
