@@ -25,6 +25,15 @@ def test_what_is_set_now_is_measured_first(
     assert not (tmp_path / ".env").exists()
 
 
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(
+    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    for name, why in (("no/.env", "No such file or directory"), (tmp_path, "Is a directory")):
+        result = run("tune", "--budget", 0, "--seconds", 0.1, "--write", name)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == f"face-service: {name}: {why}\n"
+
+
 def test_bounds_that_nothing_keeps(
     run: Callable[..., subprocess.CompletedProcess[str]], four_faces: Path
 ) -> None:

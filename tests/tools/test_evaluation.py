@@ -38,10 +38,24 @@ def test_the_tenth_fold_does_not_choose_its_own_threshold() -> None:
     assert noise.accuracy(noise.best_threshold()) > noise.cross_validated_accuracy()
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "first,second,same\na,b,1\n"])
+LARGE = "a" * 200_000
+"""More than `csv` takes for a field."""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a,b\n1,2\n", "first,second,same\na,b,1\n", f"first,second,same\n{LARGE},b,1\n"]
+)
 def test_a_file_of_another_kind_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text(text)
     with pytest.raises(InvalidRequest, match=r"pairs\.csv"):
+        read_pairs(tmp_path / "pairs.csv")
+
+
+@pytest.mark.parametrize("row", ["a", "a,b"])
+def test_a_row_without_all_columns_is_named(row: str, tmp_path: Path) -> None:
+    rows = "".join(f"a,b,{n % 2}\n" for n in range(12))
+    (tmp_path / "pairs.csv").write_text(f"first,second,same\n{rows}{row}\n")
+    with pytest.raises(InvalidRequest, match=r"pairs\.csv, line 14: a column is missing"):
         read_pairs(tmp_path / "pairs.csv")
 
 

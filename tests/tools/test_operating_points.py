@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,11 +15,13 @@ from typer.testing import CliRunner
 
 from face_service.cli import app
 from face_service.errors import InvalidRequest
+from face_service.face_engine import FaceEngine
 from face_service.packs.catalog import CATALOG
 from face_service.packs.pack import Pack
 from face_service.thresholds import OperatingPoints
 from face_service.tools.operating_points import (
     EXTRAPOLATED,
+    embed_people,
     measure_operating_points,
     people_in,
     reached_by,
@@ -103,6 +106,26 @@ def test_25_people_are_needed(tmp_path: Path) -> None:
             (tmp_path / str(person) / f"{photo}.jpg").touch()
     with pytest.raises(InvalidRequest, match="24 people with two photos or more, 25 are needed"):
         people_in(tmp_path)
+
+
+def people_of(faces: int, folder: Path, photo: Path) -> dict[str, list[Path]]:
+    """Of PEOPLE people `photo` and another, which shows no face but of the last so many."""
+    black = folder / "black.png"
+    cv2.imwrite(str(black), np.zeros((32, 32, 3), np.uint8))
+    return {str(n): [photo, photo if n >= PEOPLE - faces else black] for n in range(PEOPLE)}
+
+
+def test_people_without_two_faces_are_left_out(
+    engine: FaceEngine, four_faces: Path, tmp_path: Path
+) -> None:
+    embeddings, person = embed_people(engine, people_of(25, tmp_path, four_faces))
+    assert person.tolist() == np.repeat(np.arange(25), 2).tolist()
+    assert len(embeddings) == len(person)
+    assert measure_operating_points(embeddings, person, "made").measured_on.startswith(
+        "made: 50 photos of 25 people"
+    )
+    with pytest.raises(InvalidRequest, match=r"24 people .* face is found, 25 are needed"):
+        embed_people(engine, people_of(24, tmp_path, four_faces))
 
 
 def committed() -> dict[str, OperatingPoints]:

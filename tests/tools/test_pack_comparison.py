@@ -102,11 +102,13 @@ def test_a_pack_that_is_none_is_said(starter: Pack, tmp_path: Path) -> None:
     lines = [f"a{n}.jpg,b{n}.jpg,{n % 2}" for n in range(12)]
     pairs.write_text("\n".join(["first,second,same", *lines]))
     environment = {**os.environ, "MODEL_CACHE_DIR": str(starter.directory.parent)}
-    arguments = ["models", "compare", "startr", "starter", "--pairs", str(pairs)]
+    (tmp_path / "p.svg").write_text("another's")
+    arguments = ["models", "compare", "startr", "starter", "--pairs", str(pairs), "--plot", "p.svg"]
     ended = commands.run(arguments, environment, tmp_path)
     assert ended.returncode == 2
     assert "There is no model pack named 'startr'" in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert (tmp_path / "p.svg").read_text() == "another's", "nothing was measured"
 
 
 def test_a_picture_that_cannot_be_written_is_said_before_anything_is_measured(

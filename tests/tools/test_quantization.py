@@ -251,10 +251,25 @@ def pairs(wrong: int) -> Pairs:
 
 
 @pytest.fixture
-def trial(tmp_path: Path) -> Trial:
-    rows = "a.jpg,b.jpg,1\na.jpg,c.jpg,0\n" * 5
+def trial(photos: Path, tmp_path: Path) -> Trial:
+    rows = "00.jpg,01.jpg,1\n00.jpg,02.jpg,0\n" * 5
     (tmp_path / "pairs.csv").write_text(f"first,second,same\n{rows}")
-    return Trial(tmp_path / "pairs.csv", tmp_path)
+    return Trial(tmp_path / "pairs.csv", photos)
+
+
+def test_what_cannot_be_read_or_written_is_said_before_anything_is_computed(
+    starter: Pack, photos: Path, trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "build_cpu_detector", None)
+    elsewhere = replace(trial, photos=tmp_path)
+    with pytest.raises(InvalidRequest, match=r"00\.jpg: No such file"):
+        quantize_pack(starter, photos, tmp_path / "out", SQUARE, 2, elsewhere)
+    with pytest.raises(PackError, match=r"pairs\.csv/out cannot be written: Not a directory"):
+        quantize_pack(starter, photos, trial.pairs / "out", SQUARE, 2, trial)
+    trial.pairs.write_text("first,second,same\n")
+    with pytest.raises(InvalidRequest, match=r"pairs\.csv needs pairs"):
+        quantize_pack(starter, photos, tmp_path / "out", SQUARE, 2, trial)
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.csv"]
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, source: int, quantised: int) -> None:

@@ -23,7 +23,7 @@ def doctor(
     image: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="Let providers look at this picture, not at ours."
+            exists=True, dir_okay=False, help="Picture to analyse instead of the bundled one."
         ),
     ] = None,
     timeout: Annotated[
@@ -39,8 +39,9 @@ def doctor(
 ) -> None:
     """Examine this machine and what is installed, and say what is to be done.
 
-    Every provider there is looks at a picture and is held against the CPU. Nothing is fetched. The
-    report has no keys, no names and no picture in it: it can be pasted into a bug report.
+    Every available provider analyses a picture, and its results are compared with the CPU's.
+    Nothing is fetched. The report has no keys, no names and no picture in it: it can be pasted into
+    a bug report.
     """
     from face_service.tools.doctor.examination import Request, examine
     from face_service.tools.doctor.report import as_json, as_text

@@ -44,7 +44,8 @@ def evaluate(
     and a photo that of one of many.
 
     The main face of a photo is the large one near its centre. A photo in which no face is
-    found counts as unlike all others; of people it is left out.
+    found counts as unlike all others; of people it is left out, and so is a person of whom fewer
+    than two are left.
     """
     from face_service.config import load_settings
     from face_service.engine_factory import load_engine, runtime_config

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.cli.shared import Photos, packs
+from face_service.cli.shared import Photos, check_writable, packs, writing
 
 
 def compare(
@@ -44,19 +44,10 @@ def compare(
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     read_pairs(pairs)
     if plot:  # before the minutes that the rest takes
-        write(plot, "")
+        check_writable(plot)
     with tqdm(total=len(models), unit="pack", leave=False, disable=None) as bar:
         trials = compare_packs(models, pairs, photos or pairs.parent, bar.update)
     print(json.dumps(as_dicts(trials), indent=2) if as_json else as_table(trials))
     if plot:
-        write(plot, as_svg(trials))
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file. Raises InvalidRequest where that cannot be done."""
-    from face_service.errors import InvalidRequest
-
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise InvalidRequest(f"{path}: {error.strerror}") from error
+        with writing(plot):
+            plot.write_text(as_svg(trials))

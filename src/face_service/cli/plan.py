@@ -47,7 +47,9 @@ def plan(
     ] = 2,
     decode_ms: Annotated[
         float,
-        typer.Option(min=0, max=1e5, help="Decoding an image, where that is beside the engine."),
+        typer.Option(
+            min=0, max=1e5, help="Time to decode an image, unless --image-ms includes it."
+        ),
     ] = 0,
     price: Annotated[float, typer.Option(min=0, help="Of a replica an hour.")] = 0,
     json: Json = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from face_service.errors import StartupError
+from face_service.errors import InvalidRequest, StartupError
 
 FILTERS = "Filters"
 
@@ -86,6 +87,25 @@ def end_by_sigterm() -> None:
 def say(text: str) -> None:
     """Print a line for people to stderr, as stdout is for results."""
     print(text, file=sys.stderr)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """For what writes a file. Raises InvalidRequest, which names it, where that cannot be done."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidRequest(f"{path}: {error.strerror or error}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise InvalidRequest where a file cannot be written. It is not changed, and one that is not
+    there is not there afterwards."""
+    there = os.path.lexists(path)
+    with writing(path):
+        path.open("a").close()
+        if not there:
+            path.unlink()
 
 
 @contextmanager

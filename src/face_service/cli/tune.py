@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from face_service.cli.shared import Clients, Json, Model
+from face_service.cli.shared import Clients, Json, Model, check_writable, writing
 
 if TYPE_CHECKING:
     from face_service.tools.tune.search import Trial, Variables
@@ -59,6 +59,8 @@ def tune(
     from face_service.tools.tune.search import Bounds, search
 
     settings = load_settings(insightface_model=model)
+    if write:  # before the minutes that the rest takes
+        check_writable(write)
     data = [photo_bytes(path) for path in images or ()] or video_frames()
     bounds = Bounds(latency, memory)
     bench = Bench(data, clients, seconds, {"INSIGHTFACE_MODEL": model} if model else {})
@@ -81,6 +83,7 @@ def tune(
     report = as_dict(trials, best, bounds)
     typer.echo(json_format.dumps(report) if json else "\n" + as_text(trials, best, bounds))
     if write and report["best"]:
-        write_settings(write, report["best"])
+        with writing(write):
+            write_settings(write, report["best"])
         typer.echo(f"Written into {write}: {name_of(report['best'])}", err=True)
     raise typer.Exit(0 if report["best"] is not None else 1)

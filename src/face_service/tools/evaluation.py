@@ -77,15 +77,20 @@ def read_pairs(path: Path) -> list[tuple[str, str, bool]]:
     """The rows of a CSV with the columns first, second (names of photos) and same (1 for one
     person; anything else is two people).
 
-    Raises InvalidRequest for a file that cannot be read or lacks a column, with fewer than FOLDS
-    rows, or with rows of one kind only.
+    Raises InvalidRequest for a file that cannot be read or lacks a column, in one of its rows too,
+    with fewer than FOLDS rows, or with rows of one kind only.
     """
+    rows = []
     try:
         with path.open(newline="") as file:
-            rows = [(r["first"], r["second"], r["same"] == "1") for r in csv.DictReader(file)]
+            for row in (table := csv.DictReader(file)):
+                first, second, same = row["first"], row["second"], row["same"]
+                if first is None or second is None or same is None:
+                    raise InvalidRequest(f"{path}, line {table.line_num}: a column is missing")
+                rows.append((first, second, same == "1"))
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
-    except (KeyError, UnicodeDecodeError) as error:
+    except (KeyError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidRequest(f"{path} is not a CSV with the columns first, second, same") from error
     if len({same for *_, same in rows}) < 2:
         raise InvalidRequest(f"{path} needs pairs of one person and pairs of two")

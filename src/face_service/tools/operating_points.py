@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,8 @@ DRAWS = 300
 """Galleries that are drawn at random for each of GALLERIES."""
 TAIL = 0.01
 """Share of the similarities, the highest ones, from whose distribution is extrapolated."""
+LEAST_PEOPLE = 25
+"""People with two photos or more that operating points are measured on."""
 
 Cosines = NDArray[np.float64]
 """float64 [n, n], of each photo with each; `reached_by` takes any shape."""
@@ -33,14 +34,15 @@ Cosines = NDArray[np.float64]
 
 def people_in(folder: Path) -> dict[str, list[Path]]:
     """The photos of each person by the name of their folder in `folder`, without people who have
-    fewer than two. Raises InvalidRequest where fewer than 25 people are left."""
+    fewer than two. Raises InvalidRequest where fewer than LEAST_PEOPLE are left."""
     people = {
         person.name: photos_in(person) for person in sorted(folder.iterdir()) if person.is_dir()
     }
     found = {name: photos for name, photos in people.items() if len(photos) > 1}
-    if len(found) < 25:
+    if len(found) < LEAST_PEOPLE:
         raise InvalidRequest(
-            f"{folder} has folders of {len(found)} people with two photos or more, 25 are needed"
+            f"{folder} has folders of {len(found)} people with two photos or more, "
+            f"{LEAST_PEOPLE} are needed"
         )
     return found
 
@@ -51,21 +53,27 @@ def embed_people(
     advance: Callable[[], object] = lambda: None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The embeddings of the main faces (float32 [n, dimension]) and the number of each one's
-    person (int64 [n], its place in `people`). Photos without a face are left out. advance: called
-    after each photo. Raises InvalidRequest for a photo that cannot be read, ValueError where no
-    photo shows a face."""
-    embeddings: list[Embedding] = []
-    numbers: list[int] = []
-    for number, photo in chain.from_iterable(
-        ((number, photo) for photo in photos) for number, photos in enumerate(people.values())
-    ):
-        image = read_photo(photo)
-        faces = engine.analyse_image(image, Options(attributes=False))
-        if faces and (embedding := main_face(faces, image).embedding) is not None:
-            embeddings.append(embedding)
-            numbers.append(number)
-        advance()
-    return np.stack(embeddings), np.array(numbers)
+    person (int64 [n], from 0 on, none left out). Photos without a face are left out, and so are
+    people who have fewer than two with one. advance: called after each photo. Raises InvalidRequest
+    for a photo that cannot be read, and where fewer than LEAST_PEOPLE are left."""
+    found: list[list[Embedding]] = []
+    for photos in people.values():
+        embeddings = []
+        for photo in photos:
+            image = read_photo(photo)
+            faces = engine.analyse_image(image, Options(attributes=False))
+            if faces and (embedding := main_face(faces, image).embedding) is not None:
+                embeddings.append(embedding)
+            advance()
+        if len(embeddings) > 1:
+            found.append(embeddings)
+    if len(found) < LEAST_PEOPLE:
+        raise InvalidRequest(
+            f"{len(found)} people have two photos or more on which a face is found, "
+            f"{LEAST_PEOPLE} are needed"
+        )
+    person = np.repeat(np.arange(len(found)), [len(embeddings) for embeddings in found])
+    return np.concatenate(found), person
 
 
 def measure_operating_points(

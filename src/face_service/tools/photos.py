@@ -9,9 +9,10 @@ from face_service.vision.blob import Image
 from face_service.vision.image import decode
 
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif"}
 )
-"""Endings of the files that are taken for photos: of what `vision.image` decodes, all but GIF."""
+"""Endings of the files that are taken for photos: those of the formats that `vision.image`
+decodes."""
 MAX_PIXELS = 10**9
 """Pixels of a photo. In practice no limit: these are the caller's own files."""
 
@@ -19,7 +20,8 @@ MAX_PIXELS = 10**9
 def photos_in(folder: Path) -> list[Path]:
     """The files in a folder and below it that end in one of SUFFIXES, sorted by path; none where
     there is no such folder."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if not path.is_dir())
 
 
 def photo_bytes(path: Path) -> bytes:

@@ -62,6 +62,14 @@ def test_cpu_time_of_a_process_counts_every_thread() -> None:
     assert peak_rss_mb(2**22 + 1) is None
 
 
+def test_a_process_that_has_ended_has_no_memory() -> None:
+    """And is there until it is waited for."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert cpu_seconds(process.pid) is not None
+        assert peak_rss_mb(process.pid) is None
+
+
 MAPPED = """
 import mmap, sys, time
 with open(sys.argv[1], "rb") as file:

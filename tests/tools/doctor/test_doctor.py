@@ -225,9 +225,9 @@ def test_a_provider_that_crashes_costs_a_line(pretend: Callable[[str, str], None
     found = examine(Request())
     cpu, crashed = (trial.outcome for trial in found.trials)
     assert isinstance(cpu, Measured) and isinstance(crashed, Failed)
-    assert crashed.why.startswith("it crashed (SIGABRT); its last words: ")
+    assert crashed.why.startswith("it crashed (SIGABRT); the last line of its stderr: ")
     said = as_text(found, Path("/nowhere"))
-    assert "its last words: MIOpen Error: no kernel for this card\n" in said, "without its colours"
+    assert "stderr: MIOpen Error: no kernel for this card\n" in said, "without its colours"
     assert any(f"{CUDA} does not work here, it crashed (SIGABRT)" in todo for todo in to_do(found))
 
 

@@ -72,7 +72,10 @@ def test_stdin_stays_open_until_the_end() -> None:
     [
         ("import os; os.abort()", "it crashed (SIGABRT)"),
         ("import os; os.kill(os.getpid(), 9)", "killed (SIGKILL), as happens where memory runs"),
-        ("raise SystemExit('no card')", "it ended with status 1; its last words: no card"),
+        (
+            "raise SystemExit('no card')",
+            "with status 1; the last line of its stderr: no card",
+        ),
     ],
 )
 def test_how_a_program_ended(program: str, words: str) -> None:

@@ -155,7 +155,8 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def peak_rss_mb(pid: int) -> float | None:
-    """The peak of a process's resident memory in 10^6 bytes; None where there is no /proc/PID.
+    """The peak of a process's resident memory in 10^6 bytes; None where there is no /proc/PID,
+    and of a process that has ended and is not waited for yet, which has no memory.
 
     VmHWM, less `mapped_again`: weights that several sessions map are in memory only once.
     """
@@ -163,7 +164,7 @@ def peak_rss_mb(pid: int) -> float | None:
     try:
         peak = int((process / "status").read_text().partition("VmHWM:")[2].split()[0])
         maps = (process / "smaps").read_text()
-    except OSError:
+    except (OSError, IndexError):
         return None
     return (peak - mapped_again(maps)) * 1024 / 1e6
 

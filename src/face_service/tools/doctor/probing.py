@@ -81,7 +81,7 @@ def how(ended: Ended, seconds: float) -> str:
     if ended.status is None:
         return f"{NO_ANSWER} {seconds:g} s"
     said = ended.err.strip().splitlines()
-    last = f"; its last words: {said[-1].strip()}" if said else ""
+    last = f"; the last line of its stderr: {said[-1].strip()}" if said else ""
     if ended.status == -signal.SIGKILL:
         return f"it was killed (SIGKILL), as happens where memory runs out{last}"
     if ended.status < 0:

@@ -20,7 +20,7 @@ MOST_REPLICAS = 4
 that would need more is given up."""
 BALANCER_MS = 0.4
 """Milliseconds of a processor that HAProxy takes for a request with a photo of 273 kB
-(docs/capacity.md, which has 0.3 for its latency); added to the latency as well."""
+(docs/capacity.md). Added to the latency as well, as a bound: of that it adds 0.3."""
 
 
 @dataclass(frozen=True, slots=True)

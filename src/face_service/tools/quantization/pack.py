@@ -18,7 +18,8 @@ from face_service.packs.local import load_folder
 from face_service.packs.manifest import MANIFEST, Manifest, ManifestModel, ManifestThreshold
 from face_service.packs.pack import QUANTIZATION, Pack, PackModel, sha256_of
 from face_service.runtime.providers import CPU
-from face_service.tools.evaluation import Pairs, measure_pairs, read_pairs
+from face_service.tools.evaluation import Pairs, measure_pairs, photos_of, read_pairs
+from face_service.tools.photos import photo_bytes
 from face_service.tools.quantization.calibration import build_cpu_detector, calibrate
 from face_service.tools.quantization.network import quantize_network
 from face_service.vision.blob import Image
@@ -77,17 +78,23 @@ def quantize_pack(
     With a `trial` the pack gets a threshold of its own; without one it has none. The folder appears
     whole or not at all. photos: the folder for calibration. threads: of the CPU.
 
-    Raises PackError where `out` exists, `pack` is quantised already, or the trial shows a loss of
-    more than MAX_LOSS; InvalidRequest for photos that show too few faces, and for a trial whose
-    pairs or photos cannot be read.
+    Raises PackError where `out` exists or cannot be made, `pack` is quantised already, or the trial
+    shows a loss of more than MAX_LOSS; InvalidRequest for photos that show too few faces, and for a
+    trial whose pairs or photos cannot be read.
     """
     if out.exists():
         raise PackError(f"{out} is there already: remove it, or name another folder with --out")
     if pack.precision == "int8":
         raise PackError(f"{pack.name} is quantised already")
+    if trial:  # before the minutes that the rest takes
+        for name in photos_of(read_pairs(trial.pairs)):
+            photo_bytes(trial.photos / name)
     staging = out.with_name(f".{out.name}.part")
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    try:
+        staging.mkdir(parents=True)
+    except OSError as error:
+        raise PackError(f"{out} cannot be written: {error.strerror}") from error
     try:
         _quantize_networks(pack, photos, staging, canvases, threads)
         write_manifest(pack, out.name, staging, None)
