@@ -17,7 +17,7 @@ import argparse
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ from face_service.runtime.plans import NetworkSpec
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU, RuntimeConfig
 from face_service.tools.evaluation import main_face
-from face_service.vision.alignment import CROPS, align, align_face
+from face_service.vision.alignment import Alignment, align, align_face
 from face_service.vision.arcface import ArcFace
 from face_service.vision.blob import ARCFACE_NORMALIZATION, Image
 from face_service.vision.noise import crop_noise
@@ -113,7 +113,7 @@ def main() -> None:
         name: np.stack([call([align_face(*one[:2]) for one in of]) for of in photos])
         for name, call in embed.items()
     }
-    columns = [f"{name}, {how}" for name in embed for how in CROPS]
+    columns = [f"{name}, {how}" for name in embed for how in get_args(Alignment)]
     print("Cosine to the photo as it is (the least) / to the person's other photos / d'\n")
     print("| face px | noise |", *(f"{column} |" for column in columns), "both |", "sharpness |")
     print("|---|---|" + "---|" * (len(columns) + 2))
@@ -123,7 +123,7 @@ def main() -> None:
         large = [enlarged(of[0], face, noise, random) for of in photos]
         row: dict[str, object] = {"face": face, "noise": noise}
         cells, detail, ways = [], dict[str, float](), dict[tuple[str, str], NDArray[np.float32]]()
-        for name, how in product(embed, CROPS):
+        for name, how in product(embed, get_args(Alignment)):
             crops = [align_face(*one[:2], how) for one in large]
             found = embed[name](crops)
             own = (found * as_they_are[name][:, 0]).sum(axis=1)

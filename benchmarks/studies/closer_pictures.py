@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 from unittest.mock import patch
 
 import cv2
@@ -22,7 +23,7 @@ from face_service.face_engine import Face, FaceEngine, Options
 from face_service.packs.store import resolve
 from face_service.runtime.processor import in_words, processor
 from face_service.runtime.providers import CPU
-from face_service.vision.alignment import CROPS, align_face
+from face_service.vision.alignment import Alignment, align_face
 from face_service.vision.blob import Image
 from face_service.vision.canvas import Size
 from face_service.vision.detector import CLOSEUP
@@ -186,11 +187,11 @@ def large_faces(made: FaceEngine, photo: Image) -> None:
     noise = np.random.default_rng(0).normal(0, 40, large.shape)
     large = np.clip(large + noise, 0, 255).astype(np.uint8)
     points = ((face.landmarks - (left, top) + 0.5) * factor - 0.5).astype(np.float32)
-    crops = [align_face(large, points, alignment) for alignment in CROPS]
+    crops = [align_face(large, points, alignment) for alignment in get_args(Alignment)]
     shown = [cv2.resize(crop, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST) for crop in crops]
     a, b = (
         milliseconds(lambda how=how: align_face(large, points, how))  # type: ignore[misc]
-        for how in CROPS
+        for how in get_args(Alignment)
     )
     row("`ALIGNMENT=antialiased`, a crop of 800 pixels", "", "", f"{a:.2f} → {b:.2f}")
     save("alignment", beside(*shown))

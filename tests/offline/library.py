@@ -47,13 +47,13 @@ def frames(file, start_s, end_s, every_s):
 """
 
 
-def make_reader(folder: Path) -> None:
-    """A reader of videos, found where `folder` is on the path."""
+def make_reader(folder: Path, function: str = "odd_reader:frames") -> None:
+    """A reader of videos, found where `folder` is on the path. function: of its entry point."""
     (folder / "odd_reader.py").write_text(READER)
     about = folder / "odd_reader-1.0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-reader\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[face_service.frames]\nodd = odd_reader:frames\n")
+    (about / "entry_points.txt").write_text(f"[face_service.frames]\nodd = {function}\n")
 
 
 def make_library(folder: Path, photo: Path, extra: list[dict[str, object]]) -> Path:

@@ -15,6 +15,7 @@ from face_service.offline.analyser import Analyser, Task
 from face_service.offline.frames import find_frames
 from face_service.offline.manifest import Item
 from face_service.offline.reading import open_video
+from tests.offline.library import make_reader
 from tests.video.clips import RATE, number_of, write
 
 
@@ -57,10 +58,7 @@ def test_what_is_no_video_is_told() -> None:
 def test_a_reader_that_cannot_be_had_is_told(
     reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    about = tmp_path / "odd_reader-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-reader\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[face_service.frames]\nodd = {reader}\n")
+    make_reader(tmp_path, reader)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(FaceServiceError, match=r"Videos cannot be read: .*no_such"):
         find_frames()

@@ -10,7 +10,7 @@ from face_service.vision.alignment import (
     ARCFACE_TEMPLATE,
     TOO_LONG,
     align_face,
-    antialiased_crop,
+    averaged,
     crop,
     crop_of_long,
     similarity,
@@ -134,6 +134,11 @@ def test_a_matrix_that_makes_no_sense_is_a_crop_too(matrix: np.ndarray) -> None:
     assert crop(image, matrix, 112).shape == (112, 112, 3)
 
 
+def antialiased_crop(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """`crop` from the image as `averaged` makes it."""
+    return crop(*averaged(image, matrix, size), size)
+
+
 def test_a_crop_with_less_than_two_pixels_for_one_is_the_same_bit_by_bit() -> None:
     image = np.random.default_rng(0).integers(0, 255, (250, 250, 3), np.uint8)
     for scale in (0.3, 1, 1.9):
@@ -156,21 +161,21 @@ def test_averaging_first_keeps_the_place_and_drops_the_noise(factor: int, turn: 
     noise = np.random.default_rng(0).normal(0, 30, clean.shape)
     noisy = np.clip(smooth + noise, 0, 255).astype(np.uint8)
     middle = np.s_[20:92, 20:92]
-    plain, averaged = (cut(clean, matrix, 112)[middle] for cut in (crop, antialiased_crop))
-    assert np.abs(plain.astype(int) - averaged).max() <= 4
-    plain, averaged = (
+    plain, smoothed = (cut(clean, matrix, 112)[middle] for cut in (crop, antialiased_crop))
+    assert np.abs(plain.astype(int) - smoothed).max() <= 4
+    plain, smoothed = (
         np.std(cut(noisy, matrix, 112)[middle] - cut(clean, matrix, 112)[middle].astype(float))
         for cut in (crop, antialiased_crop)
     )
-    assert averaged < 1.2 * plain / 2 ** int(np.log2(factor))
+    assert smoothed < 1.2 * plain / 2 ** int(np.log2(factor))
 
 
 def test_a_face_at_an_edge_has_black_around_it_whatever_the_alignment() -> None:
     white = np.full((901, 703, 3), 255, np.uint8)
     points = (ARCFACE_TEMPLATE * 8 - 300).astype(np.float32)
     matrix = similarity(points, ARCFACE_TEMPLATE)
-    plain, averaged = crop(white, matrix, 112), antialiased_crop(white, matrix, 112)
+    plain, smoothed = crop(white, matrix, 112), antialiased_crop(white, matrix, 112)
     assert (plain == 0).any()
-    assert np.mean(np.abs(plain.astype(int) - averaged) > 40) < 0.02
+    assert np.mean(np.abs(plain.astype(int) - smoothed) > 40) < 0.02
     far = similarity((ARCFACE_TEMPLATE * 8 + 5000).astype(np.float32), ARCFACE_TEMPLATE)
     assert not antialiased_crop(white, far, 112).any()

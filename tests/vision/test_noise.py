@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from face_service.face_engine import FaceEngine
-from face_service.vision.alignment import ARCFACE_TEMPLATE, align, antialiased_crop, similarity
+from face_service.vision.alignment import ARCFACE_TEMPLATE, align
 from face_service.vision.blob import Image
 from face_service.vision.noise import crop_noise
 from face_service.vision.quality import (
@@ -24,6 +24,13 @@ def noise_of(image: Image, landmarks: np.ndarray) -> tuple[float, ...]:
     return crop_noise(aligned.image, aligned.matrix) if aligned else NO_NOISE
 
 
+def grey_crop(image: Image, landmarks: np.ndarray) -> np.ndarray:
+    """The averaged crop of a face, uint8 [112, 112]."""
+    aligned = align(image, landmarks, "antialiased")
+    assert aligned
+    return cv2.cvtColor(aligned.crop, cv2.COLOR_BGR2GRAY)
+
+
 @pytest.mark.parametrize("factor", [0.5, 1, 3])
 def test_noise_is_no_detail(portrait: Image, engine: FaceEngine, factor: float) -> None:
     """At any size of the face: of a clear one it hides some, of one out of focus it makes none."""
@@ -34,9 +41,7 @@ def test_noise_is_no_detail(portrait: Image, engine: FaceEngine, factor: float) 
     middle = np.array(clear.shape[1::-1]) / 2
 
     def measured(image: Image, landmarks: np.ndarray) -> float:
-        matrix = similarity(landmarks, ARCFACE_TEMPLATE)
-        crop = cv2.cvtColor(antialiased_crop(image, matrix, 112), cv2.COLOR_BGR2GRAY)
-        return sharpness(crop, noise_of(image, landmarks))
+        return sharpness(grey_crop(image, landmarks), noise_of(image, landmarks))
 
     faces = engine.analyse_image(clear, LOOK)
     face = min(faces, key=lambda one: float(np.abs(one.landmarks[2] - middle).sum()))
@@ -55,10 +60,8 @@ def test_noise_that_is_sent_the_way_of_a_face_tells_what_is_left_of_it() -> None
     noisy = noise.clip(0, 255).astype(np.uint8)
     for scale in (0.4, 1, 1.7, 3):
         points = (ARCFACE_TEMPLATE * scale + 30).astype(np.float32)
-        matrix = similarity(points, ARCFACE_TEMPLATE)
-        grey = cv2.cvtColor(antialiased_crop(noisy, matrix, 112), cv2.COLOR_BGR2GRAY)
         left = np.array(noise_of(noisy, points))
-        assert left == pytest.approx(detail_powers(grey), rel=0.4)
+        assert left == pytest.approx(detail_powers(grey_crop(noisy, points)), rel=0.4)
     assert noise_of(np.full((400, 400, 3), 90, np.uint8), points) == NO_NOISE
     for far in (ARCFACE_TEMPLATE + 5000, ARCFACE_TEMPLATE * 3 - 5000, ARCFACE_TEMPLATE * 0):
         assert noise_of(noisy, far.astype(np.float32)) == NO_NOISE

@@ -110,12 +110,6 @@ def seen_by(inverse: Affine, size: int, image: Image, margin: int) -> list[slice
     return spans
 
 
-def antialiased_crop(image: Image, matrix: Affine, size: int) -> Image:
-    """`crop` from the image and matrix that `averaged` returns; the same as `crop` to the bit where
-    that halves nothing."""
-    return crop(*averaged(image, matrix, size), size)
-
-
 def averaged(image: Image, matrix: Affine, size: int) -> tuple[Image, Affine]:
     """The part of an image that a crop samples, halved by area averaging until a pixel of the crop
     is less than two of its pixels wide, and the matrix that cuts the crop from it. `image` and
@@ -147,10 +141,6 @@ def in_blocks(span: slice, block: int) -> slice:
     if span.start == 0:
         return slice(0, span.stop - rest)
     return slice(span.start + rest, span.stop)
-
-
-CROPS = {"insightface": crop, "antialiased": antialiased_crop}
-"""The function that cuts a crop, for each alignment."""
 
 
 def inverted(matrix: Affine) -> Affine:
