@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -50,6 +51,7 @@ def main(**overrides: Any) -> int:
         engines.begin()
         from face_service.server import serve  # FastAPI and all of HTTP, while the networks load
 
+        gc.freeze()  # what imports made stays: no collection of garbage need go through it
         status = serve(settings, engines, asked)
     if is_inside_a_network() or is_decoding():
         # Its return into a finalised interpreter would abort the process.

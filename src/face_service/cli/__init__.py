@@ -7,6 +7,7 @@ this program at every press of Tab.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 import traceback
@@ -91,6 +92,7 @@ def main() -> None:
     if is_computing():  # interrupted
         # Its return into a finalised interpreter would abort the process.
         os._exit(status)
+    gc.freeze()  # all of it ends with the process: Python need not look for garbage in it first
     sys.exit(status)
 
 

@@ -10,6 +10,8 @@ environment in which the package `face_service` cannot be imported.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import shutil
@@ -128,7 +130,10 @@ def _content(file: IO[bytes], limit: int) -> str:
 
 def requests() -> Iterator[Any]:
     """The JSON of each line of stdin, until it ends. To be used on the main thread. The iterator
-    raises ValueError for a line that is not JSON."""
+    raises ValueError for a line that is not JSON.
+
+    This process will end without looking for garbage in all that it has: see `gc.freeze`."""
+    atexit.register(gc.freeze)
     for line in sys.stdin.buffer:
         yield json.loads(line)
 

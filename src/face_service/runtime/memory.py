@@ -10,7 +10,7 @@ from collections.abc import Callable
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """glibc's malloc.h."""
 
-MAPPED_FROM = 4 << 20
+MAPPED_FROM = 8 << 20
 """Bytes from which a block is a mapping of its own, and goes back to the system as soon as it is
 freed: a photo of full HD, a block of the shared arena for a large layer. In the heap such blocks
 would leave holes between smaller ones: docs/decisions/0012. glibc by itself raises this limit to
