@@ -18,6 +18,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,19 @@ import onnxruntime
 
 from .child_folder import fill_as_asked, fill_once
 from .child_process import python_module
+from .editing import EditableGraph
 from .graph import without_denormals
-from .processor import fingerprint
+from .prelu import replace_prelus
+from .processor import fingerprint, processor
 from .providers import CPU, RuntimeConfig
 
 logger = logging.getLogger(__name__)
 
 COMMAND = python_module("face_service.runtime.mapped")
 GRAPH, WEIGHTS = "network.onnx", "weights.bin"
+EDITION = 2
+"""Version of what `save` writes, part of its folder's name: to be raised with every change of it.
+"""
 
 EXTERNAL = {
     "session.optimized_model_external_initializers_file_name": WEIGHTS,
@@ -61,7 +67,7 @@ def mapped_network(path: Path, sha256: str, config: RuntimeConfig) -> Path | Non
 def folder_of(sha256: str, config: RuntimeConfig) -> Path:
     """The folder of a saved network: graph and weights depend on the network, on the build of ONNX
     Runtime, and on the instructions for which its kernels arrange weights."""
-    return config.cache / "cpu" / sha256[:16] / "any" / build_key()
+    return config.cache / "cpu" / sha256[:16] / "any" / build_key(EDITION)
 
 
 def build_key(*facts: object) -> str:
@@ -81,7 +87,18 @@ def save(request: Mapping[str, Any], folder: Path) -> None:
     options.optimized_model_filepath = str(folder / GRAPH)
     for key, value in EXTERNAL.items():
         options.add_session_config_entry(key, value)
-    onnxruntime.InferenceSession(without_denormals(path) or path, options, providers=[CPU])
+    onnxruntime.InferenceSession(edited(path) or path, options, providers=[CPU])
+
+
+def edited(path: Path) -> bytes | None:
+    """The network in the file `path` without denormal weights (`without_denormals`), and without
+    PRelu (`replace_prelus`) where it has one input; None where nothing is changed."""
+    content = without_denormals(path)
+    with suppress(ValueError, IndexError):  # several inputs, or no network
+        graph = EditableGraph(content or path.read_bytes())
+        if replace_prelus(graph, in_blocks="avx2" in processor().instruction_sets):
+            return graph.to_bytes()
+    return content
 
 
 if __name__ == "__main__":
