@@ -8,6 +8,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 install_locked .ray requirements-ray-serve.lock --no-deps --editable .
 # Ray gives the processes it starts 15 seconds, which compiling its modules can take on a busy machine.
 [[ -e .ray/.compiled && .ray/.compiled -nt requirements-ray-serve.lock ]] || {
-  .ray/bin/python -m compileall -q -x 'tests?/' .ray/lib || true
+  .ray/bin/python -m compileall -q .ray/lib/python*/site-packages/ray/{_private,dashboard} || true
+  .ray/bin/python -c "import ray.cluster_utils, ray.data, ray.serve"
   touch .ray/.compiled
 }
