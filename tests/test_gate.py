@@ -3,6 +3,7 @@ the engine: test_gate_supply.py."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -28,7 +29,11 @@ from face_service.vision.known import KnownFace
 
 from .small_gate import COMMAND, SQUARE, supplied
 
-EMPTY = background(0)
+
+@functools.cache
+def empty() -> Image:
+    """A frame of full HD without a face."""
+    return background(0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,8 +86,8 @@ def contents(faces: list[Face]) -> list[dict[str, object]]:
 def test_of_an_empty_image_the_detector_does_not_run(gated: FaceEngine) -> None:
     runs: list[object] = []
     gated.networks[0].observer = runs.append
-    assert verdict(gated, EMPTY) == "empty"
-    assert gated.analyse_image(EMPTY) == []
+    assert verdict(gated, empty()) == "empty"
+    assert gated.analyse_image(empty()) == []
     assert not runs
 
 
@@ -96,24 +101,24 @@ def test_faces_are_the_same_bit_by_bit(
 
 
 def test_whoever_wants_fainter_faces_is_not_served_by_it(gated: FaceEngine, picture: Image) -> None:
-    assert verdict(gated, EMPTY, Options(min_score=0.49)) == "skipped"
-    assert verdict(gated, EMPTY, Options(min_score=0.5)) == "empty"
+    assert verdict(gated, empty(), Options(min_score=0.49)) == "skipped"
+    assert verdict(gated, empty(), Options(min_score=0.5)) == "empty"
     assert verdict(gated, picture, Options(min_score=0.9)) == "perhaps"
 
 
 def test_where_a_face_is_known_to_be_the_detector_decides(gated: FaceEngine) -> None:
     runs: list[object] = []
     gated.networks[0].observer = runs.append
-    inputs = gated.preprocessor.preprocess(EMPTY)
+    inputs = gated.preprocessor.preprocess(empty())
     known = [KnownFace(bbox=np.array([0, 0, 99, 99], np.float32))]
-    found = finish(gated.detect(PreparedImage(EMPTY, inputs, Options(), known), StageTimes()))
+    found = finish(gated.detect(PreparedImage(empty(), inputs, Options(), known), StageTimes()))
     closer = 1  # at the surroundings of the box, in which the picture as a whole shows no face
     assert (found.verdict, len(runs), len(found.faces)) == ("skipped", len(inputs) + closer, 1)
 
 
 def test_between_two_canvases_others_may_run(gated: FaceEngine) -> None:
-    inputs = gated.preprocessor.preprocess(EMPTY) * 2
-    work = gated.detect(PreparedImage(EMPTY, inputs, Options()), StageTimes())
+    inputs = gated.preprocessor.preprocess(empty()) * 2
+    work = gated.detect(PreparedImage(empty(), inputs, Options()), StageTimes())
     assert next(work) is None
     with pytest.raises(StopIteration) as end:
         next(work)
@@ -135,13 +140,13 @@ def test_a_gate_that_fails_is_not_asked_again(
     assert len(gated.analyse_image(picture)) == 4
     assert "The detector gate has failed and is not used any more" in caplog.text
     monkeypatch.undo()
-    assert verdict(gated, EMPTY) == "skipped"
+    assert verdict(gated, empty()) == "skipped"
 
 
 def test_it_is_released_and_watched_with_the_engine(gated: FaceEngine) -> None:
     assert gated.gate
     before = gated.last_progress()
-    assert verdict(gated, EMPTY) == "empty"
+    assert verdict(gated, empty()) == "empty"
     assert gated.last_progress() > before, "a worker that only asks the gate has not stalled"
     gated.release()
     with pytest.raises(ValueError, match="foreseen"):

@@ -33,8 +33,6 @@ from face_service.vision.canvas import Size
 from .server import Server
 from .small_gate import SQUARE, supplied
 
-EMPTY = background(0)
-
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> RuntimeConfig:
@@ -187,7 +185,7 @@ def test_a_first_start_makes_it_behind_the_answers(
     expected = faces(four_faces.read_bytes())
     assert len(expected) == 4
     assert wait_for(running, "idle")["mode"] == "auto"
-    small = cv2.imencode(".jpg", cv2.resize(EMPTY, (320, 180)))[1].tobytes()
+    small = cv2.imencode(".jpg", cv2.resize(background(0), (320, 180)))[1].tobytes()
     for _ in range(200):  # 74 where a run costs 0.85 of a detection, as on avx2
         assert faces(small) == []
         if running.client.get("/health").json()["gate"]["state"] == "running":

@@ -114,23 +114,6 @@ def test_the_bits_are_the_same(
     assert_same_bits(answers(changed, blob), answers(content, blob))
 
 
-@pytest.mark.parametrize("pack", ["open", "standin"])
-@pytest.mark.parametrize("faces", [1, 5])
-def test_recognisers_answer_the_same_bits(
-    pack: str, faces: int, open_pack: Pack, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    path = (
-        open_pack.models[Role.RECOGNITION].path
-        if pack == "open"
-        else request.getfixturevalue("standin") / "w600k_r50.onnx"
-    )
-    blob = random.standard_normal((faces, 3, 112, 112)).astype(np.float32)
-    if onnx.load(path).graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1:
-        blob = blob[:1]
-    save({"path": str(path)}, tmp_path)
-    assert_same_bits(answers(str(tmp_path / "network.onnx"), blob), answers(str(path), blob))
-
-
 @pytest.mark.skipif(not IN_BLOCKS, reason="this processor does not convolve in blocks of channels")
 def test_nothing_leaves_the_blocks(tmp_path: Path) -> None:
     source = tmp_path / "source.onnx"
