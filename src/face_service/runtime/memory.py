@@ -12,8 +12,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 
 MAPPED_FROM = 8 << 20
 """Bytes from which a block is a mapping of its own, and goes back to the system as soon as it is
-freed: a photo of more than full HD, whose 6.2 MB stay in the heap; a block of the shared arena for a
-large layer. In the heap such blocks would leave holes between smaller ones: docs/decisions/0012.
+freed: a photo of more than full HD (its 6.2 MB stay in the heap), a block of the shared arena for
+a large layer. In the heap such blocks would leave holes between smaller ones: docs/decisions/0012.
 glibc by itself raises this limit to the largest block that was ever freed."""
 KEPT_AT_THE_END = 64 << 20
 """Bytes that may be free at the end of the heap before they go back to the system. The next request
