@@ -26,8 +26,8 @@ MlasNchwcGetBlockSize: 16 with AVX-512, 8 with AVX2)."""
 
 def replace_prelus(graph: EditableGraph, in_blocks: bool) -> bool:
     """Write each PRelu of the graph whose slopes are float32 weights as
-    max(x, 0) - slope·max(-x, 0) for each number x, which has the same bits. Returns whether there
-    is one.
+    max(x, 0) - slope·max(-x, 0) for each number x, which has the same bits but for the sign of a
+    0. Returns whether there is one.
 
     in_blocks: whether the processor convolves in blocks of channels. Then what follows a
     convolution stays in blocks: each product is a depthwise convolution.
